@@ -1,0 +1,55 @@
+// Where images come from and go to. Content-addressed; an unfinished blob and a finished one are different types.
+#pragma once
+
+#include "formats/base/sink.hpp"
+#include "formats/block/block_device.hpp"
+#include "formats/oci/descriptor.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace vm2oci {
+
+// A blob that is being written. Dropped uncommitted, it leaves nothing behind.
+class BlobWriter : public ByteSink {
+  public:
+    // Makes the blob durable and visible under its digest. If a blob of that digest exists, that one stays.
+    // The writer must not be used afterwards.
+    virtual BlobIdentity commit() = 0;
+};
+
+// What a destination can do, as data, so that nobody asks which destination it is.
+struct DestinationTraits {
+    bool stores_blobs = true;     // false: null:, which computes and forgets
+    bool blob_reads_back = false; // a committed blob can be read again at once
+    std::uint64_t max_manifest_bytes = 4 * 1024 * 1024;
+};
+
+class ImageDestination {
+  public:
+    virtual ~ImageDestination() = default;
+    virtual DestinationTraits traits() const = 0;
+    virtual bool has_blob(const Descriptor& blob) = 0;
+    // Several may be open at once, from several threads. `expected` lets a registry check or mount before upload.
+    virtual std::unique_ptr<BlobWriter> begin_blob(const std::optional<Descriptor>& expected = std::nullopt) = 0;
+    // Stores a manifest or index by digest; its blobs must be there already.
+    virtual Descriptor put_manifest(const std::string& bytes, const std::string& media_type) = 0;
+    // Makes `top` what the destination's reference names. The last step: until it returns, readers see the old image.
+    // What else the destination holds stays.
+    virtual void publish(const Descriptor& top) = 0;
+};
+
+class ImageSource {
+  public:
+    virtual ~ImageSource() = default;
+    // What the reference names: a manifest or an index. Error{not_found} lists the tags that exist.
+    virtual Descriptor resolve() = 0;
+    // The bytes of a manifest or index, digest and size checked, at most 4 MiB.
+    virtual std::string read_manifest(const Descriptor& manifest) = 0;
+    // Random access to a blob's stored bytes. extent_at() says data. Content is not checked against the digest.
+    virtual std::shared_ptr<const BlockDevice> open_blob(const Descriptor& blob) = 0;
+};
+
+} // namespace vm2oci

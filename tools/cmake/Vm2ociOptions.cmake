@@ -1,0 +1,36 @@
+# Build switches and the warning set that every target of this project gets.
+option(VM2OCI_BUILD_TESTS "Build the tests" ON)
+option(VM2OCI_BUILD_FUZZERS "Build the libFuzzer targets (needs clang)" OFF)
+option(VM2OCI_WARNINGS_AS_ERRORS "Treat compiler warnings as errors" OFF)
+set(VM2OCI_SANITIZE "" CACHE STRING "Sanitizers for every target: a list for -fsanitize=, such as address,undefined")
+option(VM2OCI_COVERAGE "Instrument for gcov" OFF)
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+find_program(VM2OCI_CCACHE ccache)
+if(VM2OCI_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+    set(CMAKE_C_COMPILER_LAUNCHER "${VM2OCI_CCACHE}")
+    set(CMAKE_CXX_COMPILER_LAUNCHER "${VM2OCI_CCACHE}")
+endif()
+
+add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor
+                    -Woverloaded-virtual -Wnull-dereference -Wformat=2 -ffile-prefix-map=${CMAKE_SOURCE_DIR}=.)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    # GCC 12 reports these inside the standard library itself when optimising; clang-tidy covers our own code.
+    add_compile_options(-Wno-null-dereference -Wno-stringop-overflow -Wno-array-bounds -Wno-restrict)
+endif()
+if(VM2OCI_WARNINGS_AS_ERRORS)
+    add_compile_options(-Werror)
+endif()
+if(VM2OCI_SANITIZE)
+    add_compile_options(-fsanitize=${VM2OCI_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+    add_link_options(-fsanitize=${VM2OCI_SANITIZE})
+endif()
+if(VM2OCI_COVERAGE)
+    add_compile_options(--coverage)
+    add_link_options(--coverage)
+endif()

@@ -1,0 +1,18 @@
+# vm2oci_room(NAME SOURCES ... [LINK ...] [PRIVATE_LINK ...])
+# A room of the house: the static library vm2oci_NAME. Includes are written from the top of the tree.
+function(vm2oci_room name)
+    cmake_parse_arguments(ROOM "" "" "SOURCES;LINK;PRIVATE_LINK" ${ARGN})
+    add_library(vm2oci_${name} STATIC ${ROOM_SOURCES})
+    target_include_directories(vm2oci_${name} PUBLIC ${CMAKE_SOURCE_DIR})
+    target_link_libraries(vm2oci_${name} PUBLIC ${ROOM_LINK} PRIVATE ${ROOM_PRIVATE_LINK})
+endfunction()
+
+# vm2oci_unit_test(NAME SOURCES ... LINK ...)
+# One Catch2 executable; CTest runs it as unit/NAME.
+function(vm2oci_unit_test name)
+    cmake_parse_arguments(UNIT "" "" "SOURCES;LINK" ${ARGN})
+    add_executable(unit_${name} ${UNIT_SOURCES})
+    target_link_libraries(unit_${name} PRIVATE vm2oci_test_main ${UNIT_LINK})
+    add_test(NAME unit/${name} COMMAND unit_${name} --order rand --rng-seed 1)
+    set_tests_properties(unit/${name} PROPERTIES LABELS unit TIMEOUT 300)
+endfunction()
