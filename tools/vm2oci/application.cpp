@@ -1,0 +1,121 @@
+#include "tools/vm2oci/application.hpp"
+
+#include "formats/base/error.hpp"
+#include "formats/base/escape.hpp"
+#include "tools/vm2oci/command_table.hpp"
+#include "tools/vm2oci/progress_display.hpp"
+
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include <csignal>
+#include <iostream>
+#include <new>
+
+namespace vm2oci::cli {
+namespace {
+
+void add_commands(CommandTable& table) {
+    add_completion_command(table);
+}
+
+// Errors are one line on standard error, and with --json a document on standard output too.
+ExitCode report(const Error& error, OutputFormat output, std::ostream& out, std::ostream& err) {
+    const ExitCode code = exit_code_for(error.kind());
+    // Messages are made of escaped parts already; paths given by the user may still hold anything.
+    std::string line = "vm2oci: ";
+    for (const char c : std::string(error.what()))
+        line += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
+    err << line << std::endl;
+    if (output == OutputFormat::json) {
+        nlohmann::ordered_json document;
+        document["error"] = {{"kind", to_string(error.kind())}, {"message", error.what()}, {"exit_code", code}};
+        out << document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << std::endl;
+    }
+    return code;
+}
+
+ExitCode run_command(CommandTable& table, const std::vector<std::string>& arguments, std::ostream& out,
+                     std::ostream& err, const Cancellation& cancellation) {
+    table.parse(arguments);
+    if (!table.help_text().empty()) {
+        out << table.help_text() << std::flush;
+        return ExitCode::done;
+    }
+    const GlobalOptions& global = table.global();
+    if (table.version_wanted()) {
+        out << "vm2oci " VM2OCI_VERSION << std::endl;
+        return ExitCode::done;
+    }
+    ProgressDisplay display(err, global.progress, global.verbosity);
+    Invocation invocation{global, out, err,
+                          OperationContext{&display, &cancellation, global.threads, global.scratch_folder}};
+    const ExitCode code = table.handler()(invocation);
+    out.flush();
+    if (!out)
+        fail(ErrorKind::io, "cannot write to standard output");
+    return code;
+}
+
+Cancellation& signal_cancellation() {
+    static Cancellation cancellation;
+    return cancellation;
+}
+
+extern "C" void on_signal(int number) {
+    if (signal_cancellation().cancelled())
+        ::_exit(128 + number);
+    signal_cancellation().cancel();
+}
+
+} // namespace
+
+ExitCode exit_code_for(ErrorKind kind) {
+    switch (kind) {
+    case ErrorKind::usage:
+        return ExitCode::usage;
+    case ErrorKind::corrupt:
+    case ErrorKind::unsupported:
+    case ErrorKind::unsafe:
+    case ErrorKind::limit:
+        return ExitCode::refused;
+    case ErrorKind::cancelled:
+        return ExitCode::cancelled;
+    case ErrorKind::io:
+    case ErrorKind::not_found:
+    case ErrorKind::conflict:
+    case ErrorKind::external:
+        return ExitCode::failed;
+    }
+    return ExitCode::failed;
+}
+
+int run(const std::vector<std::string>& arguments, std::ostream& out, std::ostream& err,
+        const Cancellation& cancellation) {
+    CommandTable table;
+    add_commands(table);
+    const auto output = [&] { return table.global().output; };
+    try {
+        return static_cast<int>(run_command(table, arguments, out, err, cancellation));
+    } catch (const Error& error) {
+        return static_cast<int>(report(error, output(), out, err));
+    } catch (const std::bad_alloc&) {
+        return static_cast<int>(report(Error(ErrorKind::io, "out of memory"), output(), out, err));
+    } catch (const std::exception& error) {
+        const std::string text = escape_untrusted(error.what());
+        return static_cast<int>(
+            report(Error(ErrorKind::io, "unexpected failure: " + text + "; please report this"), output(), out, err));
+    }
+}
+
+const Cancellation& install_signal_handlers() {
+    signal_cancellation(); // constructed before a signal can come
+    struct sigaction action {};
+    action.sa_handler = on_signal;
+    ::sigaction(SIGINT, &action, nullptr);
+    ::sigaction(SIGTERM, &action, nullptr);
+    ::signal(SIGPIPE, SIG_IGN);
+    return signal_cancellation();
+}
+
+} // namespace vm2oci::cli

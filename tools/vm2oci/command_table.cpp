@@ -1,0 +1,110 @@
+#include "tools/vm2oci/command_table.hpp"
+
+#include "formats/base/error.hpp"
+#include "tools/vm2oci/help.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <map>
+
+namespace vm2oci::cli {
+namespace {
+
+std::string examples_text(const std::vector<Example>& examples) {
+    std::string text = examples.empty() ? "" : "\nExamples:\n";
+    for (const Example& example : examples)
+        text += "  " + example.command + "\n      " + example.explanation + "\n";
+    return text;
+}
+
+const std::map<std::string, ProgressMode> kProgressModes = {{"auto", ProgressMode::automatic},
+                                                            {"bar", ProgressMode::bar},
+                                                            {"plain", ProgressMode::plain},
+                                                            {"json", ProgressMode::json},
+                                                            {"none", ProgressMode::none}};
+
+} // namespace
+
+CommandTable::CommandTable() : app_("Virtual machine disks as OCI artifacts that are proven to boot", "vm2oci") {
+    app_.require_subcommand(0, 1);
+    app_.fallthrough();
+    // Help is drawn by help_page(), which knows the groups; --version and --help must work beside anything else.
+    app_.set_help_flag();
+    app_.add_flag_callback(
+            "--json", [this] { global_.output = OutputFormat::json; },
+            "Print one JSON document on standard output, nothing else there")
+        ->group(group::global);
+    app_.add_option_function<std::string>(
+            "--progress", [this](const std::string& mode) { global_.progress = kProgressModes.at(mode); },
+            "Progress on standard error: auto (default), bar, plain, json or none")
+        ->option_text("MODE")
+        ->check(CLI::IsMember({"auto", "bar", "plain", "json", "none"}))
+        ->group(group::global);
+    app_.add_option("--threads", global_.threads, "Threads to use (default: one for each processor)")
+        ->option_text("N")
+        ->check(CLI::Range(1, 256))
+        ->group(group::global);
+    app_.add_option("--tmpdir", global_.scratch_folder, "Where scratch files go (default: $TMPDIR, else /var/tmp)")
+        ->option_text("DIR")
+        ->group(group::global);
+    app_.add_flag_callback(
+            "-q,--quiet", [this] { global_.verbosity = Verbosity::quiet; }, "Say nothing but errors on standard error")
+        ->group(group::global);
+    app_.add_flag_callback(
+            "-v,--verbose", [this] { global_.verbosity = Verbosity::verbose; }, "Say more on standard error")
+        ->group(group::global);
+    app_.add_flag("--version", show_version_, "Print the version and leave")->group(group::global);
+    app_.add_flag("-h,--help", show_help_, "Print this page and leave")->group(group::global);
+    app_.footer("\nReferences:\n"
+                "  PATH                        A disk; its format is detected\n"
+                "  qcow2:PATH, raw:PATH        A disk of that format\n"
+                "  oci:DIR[:TAG]               An image in an OCI layout\n"
+                "  oci-archive:FILE[:TAG]      The same in a tar archive\n"
+                "  docker://HOST/REPO[:TAG]    An image in a registry\n"
+                "  null:                       As a destination: compute everything, write nothing\n"
+                "\n'vm2oci COMMAND --help' explains a command; 'man vm2oci' explains everything.\n");
+}
+
+CLI::App& CommandTable::add(const std::string& name, const std::string& summary, std::vector<Example> examples,
+                            Handler handler) {
+    CLI::App* command = app_.add_subcommand(name, summary);
+    command->set_help_flag();
+    command->footer(examples_text(examples));
+    command->callback([this, handler = std::move(handler)] { handler_ = handler; });
+    return *command;
+}
+
+CLI::App& CommandTable::add_hidden(const std::string& name, const std::string& summary, Handler handler) {
+    return *add(name, summary, {}, std::move(handler)).group("");
+}
+
+void CommandTable::parse(const std::vector<std::string>& arguments) {
+    // `vm2oci help COMMAND`, and --help beside a command line that would not parse, must still show the page.
+    const auto is_help = [](const std::string& word) { return word == "--help" || word == "-h"; };
+    const auto first_help = std::find_if(arguments.begin(), arguments.end(), is_help);
+    const bool help_word = !arguments.empty() && arguments[0] == "help";
+    if (arguments.empty() || help_word || first_help != arguments.end()) {
+        const CLI::App* shown = &app_;
+        for (const std::string& word : arguments) {
+            const auto named = app_.get_subcommands(
+                [&](const CLI::App* command) { return shown == &app_ && command->get_name() == word; });
+            if (!named.empty())
+                shown = named[0];
+        }
+        help_text_ = help_page(*shown);
+        return;
+    }
+    std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
+    try {
+        app_.parse(reversed);
+    } catch (const CLI::ParseError& error) {
+        const auto chosen = app_.get_subcommands();
+        const std::string page = chosen.empty() ? "vm2oci --help" : "vm2oci " + chosen[0]->get_name() + " --help";
+        fail(ErrorKind::usage, std::string(error.what()) + "; see '" + page + "'");
+    }
+    if (!show_version_ && !handler_)
+        fail(ErrorKind::usage, "no command was given; see 'vm2oci --help'");
+}
+
+} // namespace vm2oci::cli
