@@ -1,0 +1,35 @@
+#include "formats/tree/entry.hpp"
+
+namespace vm2oci {
+namespace {
+
+constexpr std::size_t kLongestFileName = 255; // NAME_MAX of Linux
+
+} // namespace
+
+std::string_view to_string(FileType type) {
+    switch (type) {
+    case FileType::regular:
+        return "file";
+    case FileType::directory:
+        return "directory";
+    case FileType::symlink:
+        return "symlink";
+    case FileType::character_device:
+        return "character device";
+    case FileType::block_device:
+        return "block device";
+    case FileType::fifo:
+        return "fifo";
+    case FileType::socket:
+        return "socket";
+    }
+    return "file";
+}
+
+bool is_valid_file_name(std::string_view name) {
+    return !name.empty() && name != "." && name != ".." && name.size() <= kLongestFileName &&
+           name.find('/') == std::string_view::npos && name.find('\0') == std::string_view::npos;
+}
+
+} // namespace vm2oci

@@ -1,0 +1,52 @@
+// One file system of a guest, by nodes: the narrow waist under path resolution, inspection and export.
+#pragma once
+
+#include "formats/tree/entry.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace vm2oci {
+
+// Names a file inside one file system (an inode number, where there are inodes). Two names with the same node are hard
+// links of each other.
+enum class NodeId : std::uint64_t {};
+
+struct DirectoryEntry {
+    std::string name; // is_valid_file_name()
+    NodeId node;
+};
+
+struct FileSystemUsage {
+    std::uint64_t total_bytes = 0;
+    std::uint64_t free_bytes = 0;
+    std::uint64_t total_inodes = 0; // 0: the format has none
+    std::uint64_t free_inodes = 0;
+};
+
+// Read-only. Not thread-safe. Everything that it returns is checked against the disk's bounds; a broken structure is
+// Error{corrupt}, a legal one that cannot be read is Error{unsupported}.
+class FileSystem {
+  public:
+    virtual ~FileSystem() = default;
+
+    virtual NodeId root() const = 0;
+    virtual FileStatus status(NodeId node) const = 0;
+    // Without "." and "..", in byte order of the names. Error{corrupt} if `folder` is none.
+    virtual std::vector<DirectoryEntry> list(NodeId folder) const = 0;
+    // The exact name, as the format compares names. nullopt: not there.
+    virtual std::optional<NodeId> lookup(NodeId folder, std::string_view name) const = 0;
+    virtual std::string read_link(NodeId symlink) const = 0;
+    // Sorted by name, in the form that getxattr(2) shows.
+    virtual std::vector<ExtendedAttribute> attributes(NodeId node) const = 0;
+    // Fills the whole buffer from a regular file; holes as zeros. Error{corrupt} beyond its size.
+    virtual void read_at(NodeId file, std::uint64_t offset, std::span<std::byte> buffer) const = 0;
+    virtual FileSystemUsage usage() const = 0;
+};
+
+} // namespace vm2oci
