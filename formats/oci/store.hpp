@@ -1,6 +1,7 @@
 // Where images come from and go to. Content-addressed; an unfinished blob and a finished one are different types.
 #pragma once
 
+#include "formats/base/progress.hpp"
 #include "formats/base/sink.hpp"
 #include "formats/block/block_device.hpp"
 #include "formats/oci/descriptor.hpp"
@@ -34,6 +35,12 @@ class ImageDestination {
     virtual bool has_blob(const Descriptor& blob) = 0;
     // Several may be open at once, from several threads. `expected` lets a registry check or mount before upload.
     virtual std::unique_ptr<BlobWriter> begin_blob(const std::optional<Descriptor>& expected = std::nullopt) = 0;
+    // Stores a blob that can be read again, for destinations that do that better than begin_blob() (a registry mounts,
+    // resumes or starts over). False: not done, use begin_blob(). The content has been verified by the caller.
+    virtual bool put_stored_blob(const Descriptor& /*blob*/, const BlockDevice& /*content*/,
+                                 const OperationContext& /*operation*/) {
+        return false;
+    }
     // Stores a manifest or index by digest; its blobs must be there already.
     virtual Descriptor put_manifest(const std::string& bytes, const std::string& media_type) = 0;
     // Makes `top` what the destination's reference names. The last step: until it returns, readers see the old image.
@@ -50,6 +57,12 @@ class ImageSource {
     virtual std::string read_manifest(const Descriptor& manifest) = 0;
     // Random access to a blob's stored bytes. extent_at() says data. Content is not checked against the digest.
     virtual std::shared_ptr<const BlockDevice> open_blob(const Descriptor& blob) = 0;
+    // Writes the whole blob to `out` in order, for sources that do that better than open_blob() (a registry answers one
+    // request). False: nothing was written, use open_blob(). Error{corrupt}, after the last byte, if size or digest
+    // differ.
+    virtual bool stream_blob(const Descriptor& /*blob*/, ByteSink& /*out*/, const OperationContext& /*operation*/) {
+        return false;
+    }
 };
 
 } // namespace vm2oci
