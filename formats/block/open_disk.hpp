@@ -73,7 +73,8 @@ struct DiskInfo {
 };
 
 struct OpenedDisk {
-    std::shared_ptr<const BlockDevice> device;
+    std::shared_ptr<const BlockDevice> device;    // what the guest sees
+    std::shared_ptr<const BlockDevice> container; // the bytes of the file itself, to pass it through untouched
     DiskInfo info;
 };
 
