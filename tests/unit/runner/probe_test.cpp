@@ -10,13 +10,13 @@ using std::chrono::microseconds;
 
 namespace {
 
-std::vector<ProbeStepReport> steps_until(std::uint8_t last) {
+std::vector<ProbeStepReport> steps_until(int last) {
     std::vector<ProbeStepReport> steps;
     microseconds at{1000};
-    for (const std::uint8_t step : {PROBE_STEP_ENTERED, PROBE_STEP_CONTROL_REGISTERS, PROBE_STEP_MSR,
-                                    PROBE_STEP_TASK_REGISTER, PROBE_STEP_INVALID_OPCODE, PROBE_STEP_PAGE_FAULT,
-                                    PROBE_STEP_RING3, PROBE_STEP_CR3_SWITCH, PROBE_STEP_CR3_RELOADS}) {
-        steps.push_back({step, at});
+    for (const int step : {PROBE_STEP_ENTERED, PROBE_STEP_CONTROL_REGISTERS, PROBE_STEP_MSR, PROBE_STEP_TASK_REGISTER,
+                           PROBE_STEP_INVALID_OPCODE, PROBE_STEP_PAGE_FAULT, PROBE_STEP_RING3, PROBE_STEP_CR3_SWITCH,
+                           PROBE_STEP_CR3_RELOADS}) {
+        steps.push_back({static_cast<std::uint8_t>(step), at});
         at += microseconds{20};
         if (step == last)
             break;
