@@ -1,0 +1,38 @@
+// Inside of the room: the readers of the two kinds of tables.
+#pragma once
+
+#include "formats/partition/partition.hpp"
+
+#include <array>
+#include <optional>
+
+namespace vm2oci::tables {
+
+inline constexpr std::uint64_t kMbrSectorSize = 512;
+inline constexpr unsigned char kTypeProtective = 0xee;
+
+struct MbrEntry {
+    unsigned char flag = 0;
+    unsigned char type = 0;
+    std::uint32_t start_sector = 0;
+    std::uint32_t sectors = 0;
+};
+
+struct Mbr {
+    std::array<MbrEntry, 4> entries;
+    std::uint32_t disk_id = 0;
+    bool has_boot_code = false;
+};
+
+bool is_extended(unsigned char type);
+
+// nullopt: no boot signature, a boot flag that no table has, or the boot sector of a FAT or NTFS file system.
+std::optional<Mbr> read_mbr(const BlockDevice& disk);
+void read_mbr_partitions(const BlockDevice& disk, const Mbr& mbr, PartitionTable& table);
+// Error{corrupt} if neither header is good, or if `mbr` contradicts the table.
+void read_gpt_partitions(const BlockDevice& disk, const Mbr& mbr, PartitionTable& table);
+
+std::string_view mbr_type_name(unsigned char type);
+std::string_view gpt_type_name(std::string_view guid);
+
+} // namespace vm2oci::tables
