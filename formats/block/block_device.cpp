@@ -3,12 +3,19 @@
 #include "formats/base/error.hpp"
 
 #include <cstring>
+#include <string>
 
 namespace vm2oci {
 
 void check_range(const BlockDevice& device, std::uint64_t offset, std::uint64_t length) {
     if (offset > device.size() || length > device.size() - offset)
         fail(ErrorKind::corrupt, "an offset lies beyond the end of the disk");
+}
+
+void check_not_cut(std::uint64_t disk_size, std::uint64_t wanted) {
+    if (wanted < disk_size)
+        fail(ErrorKind::usage, "the disk has " + std::to_string(disk_size) + " bytes and would be cut to " +
+                                   std::to_string(wanted) + "; ask for a size that is at least as large");
 }
 
 bool is_zero(std::span<const std::byte> bytes) {

@@ -17,9 +17,7 @@ constexpr std::uint64_t kMaxVirtualSize = kMaxL1Bytes / kTableEntryBytes * kEntr
 } // namespace
 
 std::uint64_t written_virtual_size(std::uint64_t disk_size, std::uint64_t virtual_size) {
-    if (virtual_size < disk_size)
-        fail(ErrorKind::usage, "the disk has " + std::to_string(disk_size) + " bytes and would be cut to " +
-                                   std::to_string(virtual_size) + "; ask for a size that is at least as large");
+    check_not_cut(disk_size, virtual_size);
     if (virtual_size > kMaxVirtualSize)
         fail(ErrorKind::limit, "a qcow2 image with clusters of 64 KiB holds at most " + format_size(kMaxVirtualSize));
     return align_up(virtual_size, kSectorBytes);

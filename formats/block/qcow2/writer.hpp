@@ -35,6 +35,9 @@ class CanonicalQcow2 final : public BlockDevice {
     // Bytes of the guest's disk that the file holds.
     std::uint64_t allocated_size() const { return data_clusters_ * kClusterSize; }
 
+    // Which clusters of the guest's disk the file holds, in this order.
+    const AllocationMap& map() const { return map_; }
+
     void read_at(std::uint64_t offset, std::span<std::byte> buffer) const override;
     Extent extent_at(std::uint64_t offset) const override;
 
