@@ -23,6 +23,9 @@ enum class Tolerance { refuse, allow };
 
 inline constexpr std::uint64_t kDefaultMaxVirtualSize = 2 * TiB; // larger than disks that are packaged; bounds tables
 
+// Longer chains than this are a mistake; each layer costs a descriptor and 8 MiB.
+inline constexpr std::size_t kMaxBackingFiles = 16;
+
 struct DiskPolicy {
     std::uint64_t max_virtual_size = kDefaultMaxVirtualSize;
     Tolerance corrupt_bit = Tolerance::refuse; // --allow-corrupt
@@ -34,12 +37,19 @@ struct BackingFile {
     std::optional<DiskFormat> format; // none: detected
 };
 
+// How much of the tables open_disk() looks at before it returns.
+enum class TableScan {
+    complete, // all of them: nothing that is read later can turn out to be refused, and DiskInfo is complete
+    none,     // only the header (and the L1 table): each entry is judged when it is read; for a head within a layer
+};
+
 struct DiskSource {
     std::filesystem::path path;
     std::optional<DiskFormat> format;               // none: detected by the exactly-one-match rule
     std::vector<BackingFile> backing;               // the chain below `path`, nearest first
     std::optional<std::filesystem::path> data_file; // the external data file of a qcow2
     DiskPolicy policy;
+    TableScan scan = TableScan::complete;
 };
 
 struct SnapshotInfo {
@@ -55,7 +65,8 @@ struct DiskInfo {
     DiskFormat format = DiskFormat::raw;
     std::uint64_t file_size = 0;
     std::uint64_t virtual_size = 0;
-    // Bytes of the guest's disk that the container stores (for raw: the extents that are no holes).
+    // Bytes of the guest's disk that the container stores (for raw: the extents that are no holes). With
+    // TableScan::none this and the numbers of clusters stay 0.
     std::uint64_t allocated_size = 0;
     // qcow2 only, else empty or zero:
     unsigned qcow2_version = 0;
@@ -65,7 +76,8 @@ struct DiskInfo {
     std::vector<std::string> features; // names in the field's terms: "lazy refcounts", "extended L2", "dirty", …
     std::optional<std::string> backing_file_name; // untrusted
     std::optional<std::string> data_file_name;    // untrusted
-    std::vector<SnapshotInfo> snapshots;
+    std::uint32_t snapshot_count = 0;
+    std::vector<SnapshotInfo> snapshots; // the first 1000 of them
     std::uint64_t data_clusters = 0;
     std::uint64_t compressed_clusters = 0;
     std::uint64_t zero_clusters = 0;
@@ -79,7 +91,10 @@ struct OpenedDisk {
 };
 
 // Throws Error{unsafe} for what an untrusted image may not ask for (says which option supplies it by hand),
-// Error{corrupt}, Error{unsupported} (encryption, foreign formats by name), Error{limit}.
+// Error{corrupt}, Error{unsupported} (encryption, foreign formats by name), Error{limit}, Error{usage} for backing or
+// data files that nothing asks for. Format and contents are read through one descriptor of each file. A raw disk whose
+// size is no multiple of 512 is padded with zeros to the next sector; a qcow2 whose virtual size is none is cut to
+// whole sectors: as qemu-img convert does.
 OpenedDisk open_disk(const DiskSource& source);
 
 // The same for a disk that lies inside something else (a layer, a registry); `source.path` is used in messages only.
@@ -88,8 +103,11 @@ OpenedDisk open_disk(std::shared_ptr<const BlockDevice> container, const DiskSou
 // Looks at a disk that open_disk() would refuse, for `inspect`: the info, and the refusal if there is one.
 struct DiskFindings {
     DiskInfo info;
-    std::optional<std::string> refusal; // what open_disk() would say; none: it is safe to convert
+    std::optional<std::string> foreign_format; // the name of a format that is recognised and not read
+    std::optional<std::string> refusal;        // what open_disk() would say; none: it is safe to convert
 };
+// Throws Error{io, not_found, usage} only: what the image does is in `refusal`.
 DiskFindings examine_disk(const DiskSource& source);
+DiskFindings examine_disk(std::shared_ptr<const BlockDevice> container, const DiskSource& source);
 
 } // namespace vm2oci

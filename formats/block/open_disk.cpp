@@ -1,0 +1,232 @@
+#include "formats/block/open_disk.hpp"
+
+#include "formats/base/error.hpp"
+#include "formats/base/escape.hpp"
+#include "formats/base/fd.hpp"
+#include "formats/block/detect.hpp"
+#include "formats/block/file_device.hpp"
+#include "formats/block/qcow2/device.hpp"
+#include "formats/block/qcow2/header.hpp"
+#include "formats/block/qcow2/snapshots.hpp"
+#include "formats/block/qcow2/survey.hpp"
+#include "formats/block/qcow2/tables.hpp"
+#include "formats/block/raw_disk.hpp"
+
+#include <fmt/format.h>
+
+namespace vm2oci {
+namespace {
+
+using DevicePtr = std::shared_ptr<const BlockDevice>;
+
+DevicePtr open_file(const std::filesystem::path& path) {
+    return with_context(escape_untrusted(path.string()),
+                        [&] { return std::make_shared<const FileDevice>(open_read(path), path); });
+}
+
+// One file of a chain: the disk itself or one of its backing files.
+struct LayerSource {
+    DevicePtr container;
+    std::string name; // for messages
+    std::optional<DiskFormat> format;
+};
+
+// Everything of a layer that can be known before its backing file is open.
+struct Layer {
+    std::string name;
+    DevicePtr raw;            // a raw layer, complete
+    qcow2::DeviceParts parts; // a qcow2 layer, without its backing file
+    bool needs_backing = false;
+};
+
+std::uint64_t stored_bytes(const BlockDevice& device) {
+    std::uint64_t bytes = 0;
+    for (std::uint64_t offset = 0; offset < device.size();) {
+        const Extent extent = device.extent_at(offset);
+        if (extent.kind == ExtentKind::data)
+            bytes += extent.length;
+        offset += extent.length;
+    }
+    return bytes;
+}
+
+void describe_header(const qcow2::Header& header, DiskInfo& info) {
+    info.virtual_size = header.virtual_size();
+    info.qcow2_version = header.version;
+    info.cluster_size = header.cluster_size();
+    info.refcount_bits = header.refcount_order <= qcow2::kMaxRefcountOrder ? 1U << header.refcount_order : 0;
+    if (header.compression_type <= static_cast<std::uint8_t>(qcow2::CompressionType::zstd))
+        info.compression =
+            header.compression_type == static_cast<std::uint8_t>(qcow2::CompressionType::zstd) ? "zstd" : "zlib";
+    info.features = qcow2::describe_features(header);
+    info.backing_file_name = header.backing_file_name;
+    if (header.has_data_file())
+        info.data_file_name = header.data_file_name.value_or("");
+    info.snapshot_count = header.snapshot_count;
+}
+
+DevicePtr open_data_file(const qcow2::Header& header, const std::optional<std::filesystem::path>& path) {
+    if (header.has_data_file() && !path)
+        fail(ErrorKind::unsafe, "the image keeps its data in the external file " +
+                                    quote_untrusted(header.data_file_name.value_or("")) +
+                                    ", which is not opened on an image's word; give it with --data-file PATH");
+    if (!header.has_data_file() && path)
+        fail(ErrorKind::usage, "--data-file is given, and the image has no external data file");
+    return path ? open_file(*path) : nullptr;
+}
+
+// Fills `info` as far as it gets, whatever is thrown.
+Layer load_qcow2(const LayerSource& file, const DiskSource& source,
+                 const std::optional<std::filesystem::path>& data_file, DiskInfo& info) {
+    info.format = DiskFormat::qcow2;
+    qcow2::Header header = qcow2::read_header(*file.container);
+    describe_header(header, info);
+    try {
+        qcow2::read_extensions(*file.container, header);
+    } catch (const Error&) {
+        describe_header(header, info);
+        throw;
+    }
+    describe_header(header, info);
+    qcow2::check_header(header, file.container->size(), source.policy);
+    if (header.snapshot_count != 0)
+        info.snapshots = qcow2::read_snapshots(*file.container, header);
+
+    Layer layer;
+    layer.name = file.name;
+    layer.needs_backing = header.has_backing_file();
+    layer.parts.container = file.container;
+    layer.parts.tables = std::make_shared<const qcow2::Tables>(file.container, header, source.policy.truncation);
+    layer.parts.compression = static_cast<qcow2::CompressionType>(header.compression_type);
+    layer.parts.truncation = source.policy.truncation;
+    const DevicePtr data = open_data_file(header, data_file);
+    layer.parts.data = data ? data : file.container;
+    if (source.scan == TableScan::complete) {
+        const qcow2::Survey survey =
+            qcow2::survey(*file.container, *layer.parts.data, header, *layer.parts.tables, source.policy);
+        info.allocated_size = survey.allocated_bytes;
+        info.data_clusters = survey.data_clusters;
+        info.compressed_clusters = survey.compressed_clusters;
+        info.zero_clusters = survey.zero_clusters;
+        info.unallocated_clusters = survey.unallocated_clusters;
+    }
+    return layer;
+}
+
+Layer load_raw(const LayerSource& file, const DiskSource& source, DiskInfo& info) {
+    Layer layer;
+    layer.name = file.name;
+    layer.raw = make_raw_disk(file.container);
+    info.format = DiskFormat::raw;
+    info.virtual_size = layer.raw->size();
+    if (info.virtual_size > source.policy.max_virtual_size)
+        fail(ErrorKind::limit,
+             fmt::format("the disk has {}, and the limit is {}; raise it with --max-virtual-size",
+                         format_size(info.virtual_size), format_size(source.policy.max_virtual_size)));
+    if (source.scan == TableScan::complete)
+        info.allocated_size = stored_bytes(*file.container);
+    return layer;
+}
+
+DiskFormat find_format(const LayerSource& file, DiskFindings& findings) {
+    if (file.format)
+        return *file.format;
+    if (file.container->size() == 0)
+        fail(ErrorKind::unsupported, "the file is empty; say raw:PATH if it really is a disk of no bytes");
+    const Detection detection = detect(*file.container);
+    if (detection.matches.size() == 1 && detection.matches.front() != to_string(DiskFormat::qcow2))
+        findings.foreign_format = detection.matches.front();
+    return require_format(detection);
+}
+
+Layer load_layer(const LayerSource& file, const DiskSource& source,
+                 const std::optional<std::filesystem::path>& data_file, DiskFindings& findings) {
+    return with_context(file.name, [&] {
+        findings.info.file_size = file.container->size();
+        if (find_format(file, findings) == DiskFormat::qcow2)
+            return load_qcow2(file, source, data_file, findings.info);
+        if (data_file)
+            fail(ErrorKind::usage, "--data-file is given, and a raw disk has no external data file");
+        return load_raw(file, source, findings.info);
+    });
+}
+
+// Opens the chain from the top down and puts it together from the bottom up: no recursion, whatever its depth.
+DevicePtr open_chain(const LayerSource& top, const DiskSource& source, DiskFindings& findings) {
+    if (source.backing.size() > kMaxBackingFiles)
+        fail(ErrorKind::limit,
+             fmt::format("{} backing files are given; the limit is {}", source.backing.size(), kMaxBackingFiles));
+    std::vector<Layer> layers;
+    layers.push_back(load_layer(top, source, source.data_file, findings));
+    std::optional<std::string> wanted = findings.info.backing_file_name;
+    for (std::size_t next = 0; layers.back().needs_backing; ++next) {
+        if (next == source.backing.size())
+            fail(ErrorKind::unsafe,
+                 fmt::format("{}: the image needs the backing file {}, which is not opened on an image's word; give it "
+                             "with --backing PATH[:FORMAT]",
+                             layers.back().name, quote_untrusted(wanted.value_or(""))));
+        const BackingFile& backing = source.backing[next];
+        DiskFindings below;
+        layers.push_back(load_layer({open_file(backing.path), escape_untrusted(backing.path.string()), backing.format},
+                                    source, std::nullopt, below));
+        wanted = below.info.backing_file_name;
+    }
+    if (layers.size() - 1 != source.backing.size())
+        fail(ErrorKind::usage, fmt::format("{} backing files are given, and the image needs {}", source.backing.size(),
+                                           layers.size() - 1));
+    DevicePtr device;
+    for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer) {
+        if (layer->raw) {
+            device = layer->raw;
+        } else {
+            layer->parts.backing = device;
+            device = std::make_shared<const qcow2::Qcow2Device>(std::move(layer->parts));
+        }
+    }
+    return device;
+}
+
+LayerSource top_layer(DevicePtr container, const DiskSource& source) {
+    return {std::move(container), escape_untrusted(source.path.string()), source.format};
+}
+
+} // namespace
+
+std::string_view to_string(DiskFormat format) {
+    return format == DiskFormat::raw ? "raw" : "qcow2";
+}
+
+OpenedDisk open_disk(const DiskSource& source) {
+    return open_disk(open_file(source.path), source);
+}
+
+OpenedDisk open_disk(std::shared_ptr<const BlockDevice> container, const DiskSource& source) {
+    DiskFindings findings;
+    DevicePtr device = open_chain(top_layer(std::move(container), source), source, findings);
+    return {std::move(device), std::move(findings.info)};
+}
+
+DiskFindings examine_disk(const DiskSource& source) {
+    return examine_disk(open_file(source.path), source);
+}
+
+DiskFindings examine_disk(std::shared_ptr<const BlockDevice> container, const DiskSource& source) {
+    DiskFindings findings;
+    try {
+        open_chain(top_layer(std::move(container), source), source, findings);
+    } catch (const Error& error) {
+        switch (error.kind()) {
+        case ErrorKind::corrupt:
+        case ErrorKind::unsupported:
+        case ErrorKind::unsafe:
+        case ErrorKind::limit:
+            findings.refusal = error.message();
+            break;
+        default:
+            throw;
+        }
+    }
+    return findings;
+}
+
+} // namespace vm2oci

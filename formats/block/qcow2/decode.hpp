@@ -1,0 +1,58 @@
+// Compressed clusters: raw deflate or zstd, decoded to exactly one cluster.
+#pragma once
+
+#include "formats/block/qcow2/format.hpp"
+
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+namespace vm2oci::qcow2 {
+
+// Decodes one cluster after another; not thread-safe.
+class ClusterDecoder {
+  public:
+    explicit ClusterDecoder(CompressionType type);
+    ClusterDecoder(ClusterDecoder&&) noexcept;
+    ClusterDecoder& operator=(ClusterDecoder&&) noexcept;
+    ~ClusterDecoder();
+
+    // Fills `cluster` from `compressed`, which may go on behind the end of the stream (it is bounded to sectors).
+    // False if the stream is broken or yields less than a cluster. Accepts what QEMU accepts: a deflate stream that
+    // would go on behind the cluster, and several zstd frames.
+    [[nodiscard]] bool decode(std::span<const std::byte> compressed, std::span<std::byte> cluster);
+
+  private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+// Lends decoders to threads; thread-safe.
+class DecoderPool {
+  public:
+    explicit DecoderPool(CompressionType type) : type_(type) {}
+
+    class Lease {
+      public:
+        Lease(DecoderPool& pool, ClusterDecoder decoder) : pool_(pool), decoder_(std::move(decoder)) {}
+        Lease(const Lease&) = delete;
+        Lease& operator=(const Lease&) = delete;
+        ~Lease();
+        ClusterDecoder& operator*() { return decoder_; }
+        ClusterDecoder* operator->() { return &decoder_; }
+
+      private:
+        DecoderPool& pool_;
+        ClusterDecoder decoder_;
+    };
+    Lease lease();
+
+  private:
+    CompressionType type_;
+    std::mutex mutex_; // guards idle_
+    std::vector<ClusterDecoder> idle_;
+};
+
+} // namespace vm2oci::qcow2
