@@ -150,11 +150,29 @@ TemporaryFile::~TemporaryFile() {
         ::unlink(name_.c_str());
 }
 
-void TemporaryFile::publish(const fs::path& path, unsigned mode) {
+void TemporaryFile::make_durable(const fs::path& path, unsigned mode) {
     if (::fchmod(fd_.get(), mode) != 0)
         fail_errno("cannot set the mode of " + path.string(), errno);
     if (::fsync(fd_.get()) != 0)
         fail_errno("cannot write " + path.string(), errno);
+}
+
+bool TemporaryFile::publish_new(const fs::path& path, unsigned mode) {
+    make_durable(path, mode);
+    const std::string self = name_.empty() ? "/proc/self/fd/" + std::to_string(fd_.get()) : name_.string();
+    const bool is_new = ::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) == 0;
+    if (!is_new && errno != EEXIST)
+        fail_errno("cannot write " + path.string(), errno);
+    if (!name_.empty())
+        ::unlink(name_.c_str());
+    name_.clear();
+    fd_.reset();
+    sync_folder(folder_);
+    return is_new;
+}
+
+void TemporaryFile::publish(const fs::path& path, unsigned mode) {
+    make_durable(path, mode);
     if (name_.empty()) {
         // linkat() never replaces, so the file gets a hidden name first and rename() makes the switch.
         const fs::path hidden = hidden_name(folder_);

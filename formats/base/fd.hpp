@@ -63,8 +63,12 @@ class TemporaryFile {
     // fsync, then becomes `path` (same folder) atomically, replacing what is there; then fsync of the folder.
     // `mode` is set exactly, whatever the umask.
     void publish(const std::filesystem::path& path, unsigned mode = 0644);
+    // The same, but a file that is there stays: then false, and this file is dropped.
+    bool publish_new(const std::filesystem::path& path, unsigned mode = 0644);
 
   private:
+    void make_durable(const std::filesystem::path& path, unsigned mode);
+
     std::filesystem::path folder_;
     std::filesystem::path name_; // empty with O_TMPFILE
     UniqueFd fd_;
