@@ -7,35 +7,22 @@
 #include "formats/base/sha256.hpp"
 #include "formats/base/sink.hpp"
 #include "formats/base/size.hpp"
+#include "formats/codec/compression.hpp"
+#include "formats/codec/seek_table.hpp"
 
 #include <cstdint>
 #include <memory>
-#include <string_view>
+#include <optional>
 #include <vector>
 
 namespace vm2oci {
 
-enum class Compression { none, gzip, zstd };
-std::string_view to_string(Compression compression);
-
-struct CompressionSpec {
-    Compression algorithm = Compression::zstd;
-    int level = 0; // 0: the algorithm's default
-};
-// "zstd", "zstd:1", "gzip:9", "none"; Error{usage} otherwise.
-CompressionSpec parse_compression(std::string_view text);
-
 inline constexpr std::uint64_t kFrameSize = 1 * MiB; // 3 % smaller than 256 KiB frames, 3 % larger than 4 MiB ones
 
-struct EncodedFrame {
-    std::uint64_t compressed_offset;
-    std::uint64_t compressed_size;
-    std::uint64_t content_offset;
-    std::uint64_t content_size;
-};
-
 struct EncodedLayer {
-    Sha256Sum diff_id{}; // of the content
+    // Of the content. Absent for Compression::none, where the content is what went to the sink, so that whoever hashes
+    // the blob has the diff_id already (LayerWriter in formats/oci/layer_writer.hpp does).
+    std::optional<Sha256Sum> diff_id;
     std::uint64_t content_size = 0;
     std::uint64_t compressed_size = 0; // all that was written to the sink
     std::vector<EncodedFrame> frames;  // empty for Compression::none
@@ -43,22 +30,29 @@ struct EncodedLayer {
 
 class LayerEncoder final : public ByteSink {
   public:
-    // `out` receives the layer, from a thread of the encoder; it must outlive this object.
+    // `out` receives the layer, from a thread of the encoder; it must outlive this object. Of `operation`, threads and
+    // cancellation are used; progress is the caller's, who knows the total.
+    // Threads: `operation.threads` compress (at most kMaxCompressors), one computes the diff_id, one writes.
+    // Memory: about 2 MiB for each compressing thread and 40 MiB besides, at the default levels.
     LayerEncoder(CompressionSpec spec, ByteSink& out, const OperationContext& operation);
     ~LayerEncoder() override; // joins the threads; what was not finished is incomplete
 
+    static constexpr unsigned kMaxCompressors = 16; // more than keep one SHA-256 stream busy would only cost memory
+
+    // Copies. Blocks while too many frames wait. Rethrows what a thread or the sink threw; Error{cancelled}.
     void write(std::span<const std::byte> bytes) override;
     // The next byte begins a new frame. No effect at a boundary.
     void end_frame();
-    // Writes what was given since the last boundary as a frame that is stored, not compressed (zstd: one raw block).
-    // Readers that sniff the first 512 bytes of a layer need that (layer head). No effect for Compression::none.
+    // As end_frame(), but what was given since the last boundary becomes a frame that is stored, not compressed (zstd:
+    // a raw block). Readers that sniff the first 512 bytes of a layer need that for its head.
+    // No effect for Compression::none.
     void end_frame_stored();
     // Flushes, appends the seek table (zstd), joins. Rethrows what a thread or the sink threw. Call once.
     EncodedLayer finish();
 
   private:
-    struct State;
-    std::unique_ptr<State> state_;
+    class Pipeline;
+    std::unique_ptr<Pipeline> pipeline_;
 };
 
 } // namespace vm2oci

@@ -27,7 +27,7 @@ inline constexpr const char* docker_layer_gzip = "application/vnd.docker.image.r
 using Annotations = std::map<std::string, std::string>;
 
 struct BlobIdentity {
-    Digest digest;
+    Digest digest{};
     std::uint64_t size = 0;
 };
 
@@ -39,12 +39,13 @@ struct Platform {
 };
 
 struct Descriptor {
-    std::string media_type;
-    Digest digest;
+    std::string media_type{};
+    Digest digest{};
     std::uint64_t size = 0;
-    Annotations annotations;
-    std::optional<Platform> platform;
-    std::string artifact_type;
+    Annotations annotations{};
+    std::optional<Platform> platform{};
+    std::string artifact_type{};
+    bool operator==(const Descriptor&) const = default;
 };
 
 } // namespace vm2oci

@@ -1,0 +1,29 @@
+// How a layer is compressed, as a value.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace vm2oci {
+
+enum class Compression { none, gzip, zstd };
+std::string_view to_string(Compression compression);
+
+// Levels: zstd 1..19, gzip 1..12 (libdeflate's), none has none. 0 is the algorithm's default.
+struct CompressionSpec {
+    Compression algorithm = Compression::zstd;
+    int level = 0;
+    bool operator==(const CompressionSpec&) const = default;
+};
+
+inline constexpr int kDefaultZstdLevel = 3;
+inline constexpr int kMaxZstdLevel = 19; // 20 to 22 differ by larger windows only, which 1 MiB frames cannot use
+inline constexpr int kDefaultGzipLevel = 6;
+inline constexpr int kMaxGzipLevel = 12;
+
+// "zstd", "zstd:1", "gzip:9", "none"; Error{usage} otherwise.
+CompressionSpec parse_compression(std::string_view text);
+// The level with 0 replaced by the default; Error{usage} if the algorithm has no such level.
+int resolve_level(const CompressionSpec& spec);
+
+} // namespace vm2oci

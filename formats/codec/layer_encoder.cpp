@@ -1,0 +1,320 @@
+#include "formats/codec/layer_encoder.hpp"
+
+#include "formats/base/error.hpp"
+#include "formats/block/block_device.hpp"
+#include "formats/codec/frame_compressor.hpp"
+
+#include <algorithm>
+#include <condition_variable>
+#include <cstring>
+#include <deque>
+#include <exception>
+#include <mutex>
+#include <thread>
+
+namespace vm2oci {
+namespace {
+
+constexpr std::size_t kQueuedFrames = 12; // beyond those in the compressors' hands; evens out slow and fast frames
+
+enum class FrameStyle { compressed, stored };
+
+using Buffer = std::unique_ptr<std::byte[]>;
+
+struct Frame {
+    Buffer content;
+    std::size_t content_size = 0;
+    Buffer packed; // null for Compression::none: the content goes out as it is
+    std::size_t packed_size = 0;
+    FrameStyle style = FrameStyle::compressed;
+    bool is_packed = false;
+    bool is_hashed = false;
+};
+
+// One thread's compressor, and the frame that it makes of zeros: raw disks have many of them.
+class Packer {
+  public:
+    explicit Packer(const CompressionSpec& spec) : compressor_(make_frame_compressor(spec)) {}
+
+    void pack(Frame& frame) {
+        const std::span<const std::byte> content(frame.content.get(), frame.content_size);
+        const std::span<std::byte> packed(frame.packed.get(), compressor_->bound(kFrameSize));
+        if (frame.style == FrameStyle::stored)
+            frame.packed_size = compressor_->store(content, packed);
+        else if (content.size() == kFrameSize && is_zero(content))
+            frame.packed_size = pack_zeros(content, packed);
+        else
+            frame.packed_size = compressor_->compress(content, packed);
+    }
+
+  private:
+    std::size_t pack_zeros(std::span<const std::byte> zeros, std::span<std::byte> packed) {
+        if (zero_frame_.empty()) {
+            const std::size_t size = compressor_->compress(zeros, packed);
+            zero_frame_.assign(packed.begin(), packed.begin() + static_cast<std::ptrdiff_t>(size));
+        }
+        std::ranges::copy(zero_frame_, packed.begin());
+        return zero_frame_.size();
+    }
+
+    std::unique_ptr<FrameCompressor> compressor_;
+    std::vector<std::byte> zero_frame_;
+};
+
+} // namespace
+
+// Frames move: free -> filled by the caller -> (packed by any compressor, hashed in order) -> written in order -> free.
+class LayerEncoder::Pipeline {
+  public:
+    Pipeline(const CompressionSpec& spec, ByteSink& out, const OperationContext& operation)
+        : spec_(spec), out_(out), operation_(operation) {
+        resolve_level(spec);
+        const unsigned compressors = compresses() ? std::min(operation.thread_count(), kMaxCompressors) : 0;
+        max_frames_ = compressors + kQueuedFrames;
+        if (compresses())
+            packed_capacity_ = make_frame_compressor(spec)->bound(kFrameSize);
+        try {
+            for (unsigned i = 0; i < compressors; ++i)
+                start([this] { compress_frames(); });
+            if (compresses())
+                start([this] { hash_frames(); });
+            start([this] { write_frames(); });
+        } catch (...) {
+            stop();
+            throw;
+        }
+    }
+
+    ~Pipeline() { stop(); }
+    Pipeline(const Pipeline&) = delete;
+    Pipeline& operator=(const Pipeline&) = delete;
+
+    bool compresses() const { return spec_.algorithm != Compression::none; }
+
+    void append(std::span<const std::byte> bytes) {
+        while (!bytes.empty()) {
+            if (filling_ == nullptr)
+                filling_ = take_free_frame();
+            const std::size_t room = kFrameSize - filling_->content_size;
+            const std::size_t length = std::min(room, bytes.size());
+            std::memcpy(filling_->content.get() + filling_->content_size, bytes.data(), length);
+            filling_->content_size += length;
+            layer_.content_size += length;
+            bytes = bytes.subspan(length);
+            if (filling_->content_size == kFrameSize)
+                submit(FrameStyle::compressed);
+        }
+    }
+
+    void end_frame(FrameStyle style) {
+        if (filling_ != nullptr && compresses())
+            submit(style);
+    }
+
+    EncodedLayer finish() {
+        // A layer of nothing is still one frame: no bytes at all would be neither gzip nor zstd.
+        if (filling_ == nullptr && layer_.content_size == 0 && compresses())
+            filling_ = take_free_frame();
+        if (filling_ != nullptr)
+            submit(FrameStyle::compressed);
+        {
+            const std::lock_guard lock(mutex_);
+            closing_ = true;
+        }
+        changed_.notify_all();
+        join();
+        if (failure_)
+            std::rethrow_exception(failure_);
+        operation_.check_cancelled();
+        if (spec_.algorithm == Compression::zstd) {
+            const std::vector<std::byte> table = make_seek_table(layer_.frames);
+            out_.write(table);
+            layer_.compressed_size += table.size();
+        }
+        if (compresses())
+            layer_.diff_id = content_hash_.finish();
+        return std::move(layer_);
+    }
+
+  private:
+    template <class Body>
+    void start(Body body) {
+        threads_.emplace_back([this, body] {
+            try {
+                body();
+            } catch (...) {
+                const std::lock_guard lock(mutex_);
+                if (!failure_)
+                    failure_ = std::current_exception();
+                stopping_ = true;
+            }
+            changed_.notify_all();
+        });
+    }
+
+    void stop() {
+        {
+            const std::lock_guard lock(mutex_);
+            stopping_ = true;
+        }
+        changed_.notify_all();
+        join();
+    }
+
+    void join() {
+        for (std::thread& thread : threads_)
+            if (thread.joinable())
+                thread.join();
+    }
+
+    std::unique_ptr<Frame> take_free_frame() {
+        operation_.check_cancelled();
+        std::unique_lock lock(mutex_);
+        changed_.wait(lock, [this] { return stopping_ || !free_.empty() || frame_count_ < max_frames_; });
+        if (failure_)
+            std::rethrow_exception(failure_);
+        if (!free_.empty()) {
+            std::unique_ptr<Frame> frame = std::move(free_.back());
+            free_.pop_back();
+            return frame;
+        }
+        ++frame_count_;
+        lock.unlock();
+        auto frame = std::make_unique<Frame>();
+        frame->content = std::make_unique_for_overwrite<std::byte[]>(kFrameSize);
+        if (compresses())
+            frame->packed = std::make_unique_for_overwrite<std::byte[]>(packed_capacity_);
+        return frame;
+    }
+
+    void submit(FrameStyle style) {
+        filling_->style = style;
+        filling_->is_packed = !compresses();
+        filling_->is_hashed = !compresses();
+        {
+            const std::lock_guard lock(mutex_);
+            if (failure_)
+                std::rethrow_exception(failure_);
+            if (compresses()) {
+                to_pack_.push_back(filling_.get());
+                to_hash_.push_back(filling_.get());
+            }
+            in_order_.push_back(std::move(filling_));
+        }
+        changed_.notify_all();
+    }
+
+    // The next frame for a thread to work on; null when there will be none.
+    Frame* next(std::deque<Frame*>& queue) {
+        std::unique_lock lock(mutex_);
+        changed_.wait(lock, [&] { return stopping_ || closing_ || !queue.empty(); });
+        if (stopping_ || queue.empty())
+            return nullptr;
+        Frame* frame = queue.front();
+        queue.pop_front();
+        return frame;
+    }
+
+    void mark(bool& done) {
+        {
+            const std::lock_guard lock(mutex_);
+            done = true;
+        }
+        changed_.notify_all();
+    }
+
+    void compress_frames() {
+        Packer packer(spec_);
+        while (Frame* frame = next(to_pack_)) {
+            packer.pack(*frame);
+            mark(frame->is_packed);
+        }
+    }
+
+    void hash_frames() {
+        while (Frame* frame = next(to_hash_)) {
+            content_hash_.update({frame->content.get(), frame->content_size});
+            mark(frame->is_hashed);
+        }
+    }
+
+    void write_frames() {
+        for (;;) {
+            std::unique_lock lock(mutex_);
+            changed_.wait(lock, [this] {
+                const bool front_done =
+                    !in_order_.empty() && in_order_.front()->is_packed && in_order_.front()->is_hashed;
+                return stopping_ || front_done || (closing_ && in_order_.empty());
+            });
+            if (stopping_ || in_order_.empty())
+                return;
+            std::unique_ptr<Frame> frame = std::move(in_order_.front());
+            in_order_.pop_front();
+            lock.unlock();
+            write_frame(*frame);
+            frame->content_size = 0;
+            lock.lock();
+            free_.push_back(std::move(frame));
+            lock.unlock();
+            changed_.notify_all();
+        }
+    }
+
+    void write_frame(const Frame& frame) {
+        if (!compresses()) {
+            out_.write({frame.content.get(), frame.content_size});
+            layer_.compressed_size += frame.content_size;
+            return;
+        }
+        out_.write({frame.packed.get(), frame.packed_size});
+        layer_.compressed_size += frame.packed_size;
+        layer_.frames.push_back(
+            {static_cast<std::uint32_t>(frame.packed_size), static_cast<std::uint32_t>(frame.content_size)});
+    }
+
+    const CompressionSpec spec_;
+    ByteSink& out_;
+    const OperationContext operation_;
+    std::size_t max_frames_ = 0;
+    std::size_t packed_capacity_ = 0;
+
+    std::unique_ptr<Frame> filling_; // the caller's thread only
+    Sha256 content_hash_;            // the hashing thread only, until joined
+    EncodedLayer layer_;             // content_size: the caller's thread; the rest: the writing thread, until joined
+
+    std::mutex mutex_; // guards what follows, and the flags of submitted frames
+    std::condition_variable changed_;
+    std::vector<std::unique_ptr<Frame>> free_;
+    std::deque<std::unique_ptr<Frame>> in_order_;
+    std::deque<Frame*> to_pack_;
+    std::deque<Frame*> to_hash_;
+    std::size_t frame_count_ = 0;
+    bool closing_ = false;
+    bool stopping_ = false;
+    std::exception_ptr failure_;
+
+    std::vector<std::thread> threads_;
+};
+
+LayerEncoder::LayerEncoder(CompressionSpec spec, ByteSink& out, const OperationContext& operation)
+    : pipeline_(std::make_unique<Pipeline>(spec, out, operation)) {}
+
+LayerEncoder::~LayerEncoder() = default;
+
+void LayerEncoder::write(std::span<const std::byte> bytes) {
+    pipeline_->append(bytes);
+}
+
+void LayerEncoder::end_frame() {
+    pipeline_->end_frame(FrameStyle::compressed);
+}
+
+void LayerEncoder::end_frame_stored() {
+    pipeline_->end_frame(FrameStyle::stored);
+}
+
+EncodedLayer LayerEncoder::finish() {
+    return pipeline_->finish();
+}
+
+} // namespace vm2oci

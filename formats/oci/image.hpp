@@ -1,0 +1,68 @@
+// The documents of an image (image-spec: manifest.md, image-index.md, config.md) as values.
+//
+// Parsing refuses what is ambiguous or incomplete (Error{corrupt}: missing or mistyped fields, repeated keys, deep
+// nesting; Error{limit} above 4 MiB) and ignores fields that it does not know: an image is copied as bytes, never by
+// printing a parsed value. Printing is canonical: one text for one value.
+#pragma once
+
+#include "formats/oci/descriptor.hpp"
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace vm2oci {
+
+struct ImageManifest {
+    std::string media_type = media_type::oci_manifest;
+    std::string artifact_type;
+    Descriptor config;
+    std::vector<Descriptor> layers;
+    std::optional<Descriptor> subject;
+    Annotations annotations;
+};
+
+struct ImageIndex {
+    std::string media_type = media_type::oci_index;
+    std::string artifact_type;
+    std::vector<Descriptor> manifests;
+    std::optional<Descriptor> subject;
+    Annotations annotations;
+};
+
+struct HistoryEntry {
+    std::string created; // RFC 3339; "": not said
+    std::string created_by;
+    std::string author;
+    std::string comment;
+    bool empty_layer = false; // the step made no layer
+};
+
+struct ImageConfig {
+    Platform platform;
+    std::string created; // RFC 3339; "": not said
+    std::string author;
+    std::string user;
+    std::vector<std::string> environment; // "NAME=value", order kept
+    std::vector<std::string> entrypoint;
+    std::vector<std::string> command;
+    std::string working_directory;
+    std::map<std::string, std::string> labels;
+    std::vector<Digest> diff_ids; // lowest layer first
+    std::vector<HistoryEntry> history;
+};
+
+ImageManifest parse_manifest(std::string_view text);
+ImageIndex parse_index(std::string_view text);
+ImageConfig parse_config(std::string_view text);
+
+std::string to_json(const ImageManifest& manifest);
+std::string to_json(const ImageIndex& index);
+std::string to_json(const ImageConfig& config);
+
+// By media type; both the OCI and the Docker names.
+bool is_index(std::string_view media_type);
+bool is_manifest(std::string_view media_type);
+
+} // namespace vm2oci

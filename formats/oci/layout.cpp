@@ -1,0 +1,308 @@
+#include "formats/oci/layout.hpp"
+
+#include "formats/base/error.hpp"
+#include "formats/base/fd.hpp"
+#include "formats/oci/json.hpp"
+#include "formats/oci/layout_index.hpp"
+#include "formats/oci/stored_blob.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <map>
+#include <mutex>
+#include <string_view>
+#include <vector>
+
+namespace vm2oci {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr std::size_t kMaxLayoutFile = 64 * 1024; // oci-layout holds one version number
+
+fs::path blob_folder(const fs::path& folder) {
+    return folder / "blobs" / "sha256";
+}
+
+// Opens a file of a layout that somebody else may have made: no component below `folder` may be a link.
+// An empty UniqueFd: it does not exist.
+UniqueFd open_inside(const fs::path& folder, const fs::path& relative) {
+    UniqueFd at(::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    for (auto part = relative.begin(); at && part != relative.end(); ++part) {
+        const bool last = std::next(part) == relative.end();
+        const int flags = last ? O_RDONLY | O_NONBLOCK | O_NOCTTY : O_PATH | O_DIRECTORY;
+        at = UniqueFd(::openat(at.get(), part->c_str(), flags | O_NOFOLLOW | O_CLOEXEC));
+    }
+    if (!at && errno != ENOENT) {
+        if (errno == ELOOP || errno == ENOTDIR)
+            fail(ErrorKind::unsafe, (folder / relative).string() + " is a link, which a layout may not have");
+        fail_errno("cannot open " + (folder / relative).string(), errno);
+    }
+    struct stat status {};
+    if (at && (::fstat(at.get(), &status) != 0 || !S_ISREG(status.st_mode)))
+        fail(ErrorKind::unsafe, (folder / relative).string() + " is not a regular file");
+    return at;
+}
+
+std::optional<std::string> read_inside(const fs::path& folder, const fs::path& relative, std::size_t limit) {
+    const UniqueFd fd = open_inside(folder, relative);
+    if (!fd)
+        return std::nullopt;
+    const std::uint64_t size = file_size(fd.get());
+    if (size > limit)
+        fail(ErrorKind::limit, (folder / relative).string() + " is larger than " + std::to_string(limit) + " bytes");
+    std::string text(size, '\0');
+    read_exactly_at(fd.get(), 0, std::as_writable_bytes(std::span(text)));
+    return text;
+}
+
+fs::path blob_path(const Digest& digest) {
+    return fs::path("blobs") / "sha256" / digest.hex();
+}
+
+void check_layout(const fs::path& folder) {
+    with_context(folder.string(), [&] {
+        const std::optional<std::string> layout = read_inside(folder, "oci-layout", kMaxLayoutFile);
+        if (!layout)
+            fail(ErrorKind::not_found, "no OCI layout: there is no oci-layout file");
+        check_layout_file(*layout);
+    });
+}
+
+// True if nothing is there that a layout does not have. What a killed run leaves counts as a layout.
+bool looks_like_layout(const fs::path& folder) {
+    for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+        const std::string name = entry.path().filename().string();
+        if (name != "oci-layout" && name != "index.json" && name != "blobs" && !name.starts_with(".vm2oci-"))
+            return false;
+    }
+    return true;
+}
+
+// Held while index.json is read, changed and replaced. The file oci-layout is what is locked: it is never replaced, and
+// unlike a folder it can be locked over NFS.
+class LayoutLock {
+  public:
+    explicit LayoutLock(const fs::path& folder) {
+        const fs::path path = folder / "oci-layout";
+        fd_ = UniqueFd(::open(path.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC));
+        if (!fd_)
+            fd_ = UniqueFd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+        if (!fd_)
+            fail_errno("cannot open " + path.string(), errno);
+        while (::flock(fd_.get(), LOCK_EX) != 0)
+            if (errno != EINTR)
+                fail_errno("cannot lock " + path.string(), errno);
+    }
+
+  private:
+    UniqueFd fd_;
+};
+
+void write_file(const fs::path& folder, const fs::path& name, std::string_view text) {
+    TemporaryFile file(folder);
+    write_exactly(file.fd(), as_bytes(text));
+    file.publish(folder / name);
+}
+
+void write_file_unless_there(const fs::path& folder, const fs::path& name, std::string_view text) {
+    if (fs::exists(fs::symlink_status(folder / name)))
+        return;
+    TemporaryFile file(folder);
+    write_exactly(file.fd(), as_bytes(text));
+    file.publish_new(folder / name);
+}
+
+} // namespace
+
+class OciLayoutDestination::State {
+  public:
+    State(fs::path folder, std::optional<std::string> tag) : folder_(std::move(folder)), tag_(std::move(tag)) {
+        if (folder_.empty())
+            fail(ErrorKind::usage, "an OCI layout needs a folder: oci:FOLDER[:TAG]");
+        const fs::file_status status = fs::status(folder_);
+        if (!fs::exists(status))
+            return;
+        if (!fs::is_directory(status))
+            fail(ErrorKind::conflict, folder_.string() + " is not a folder; name another one for the OCI layout");
+        if (!looks_like_layout(folder_))
+            fail(ErrorKind::conflict,
+                 folder_.string() + " holds something else than an OCI layout; name an empty or a new folder");
+        if (fs::exists(fs::symlink_status(folder_ / "oci-layout")))
+            check_layout(folder_);
+        // Refused now, before hours of work.
+        layout_index_with(current_index(), Descriptor{}, tag_);
+    }
+
+    ~State() {
+        // Only folders that this object made and that are empty: nothing of anybody else can be lost.
+        for (auto made = made_folders_.rbegin(); made != made_folders_.rend(); ++made)
+            ::rmdir(made->c_str());
+    }
+
+    State(const State&) = delete;
+    State& operator=(const State&) = delete;
+
+    TemporaryFile new_file() {
+        const std::lock_guard lock(mutex_);
+        make_folders(blob_folder(folder_));
+        return TemporaryFile(blob_folder(folder_));
+    }
+
+    bool has(const Digest& digest, std::uint64_t size) {
+        {
+            const std::lock_guard lock(mutex_);
+            if (staged_.contains(digest))
+                return true;
+        }
+        struct stat status {};
+        return ::lstat((folder_ / blob_path(digest)).c_str(), &status) == 0 && S_ISREG(status.st_mode) &&
+               static_cast<std::uint64_t>(status.st_size) == size;
+    }
+
+    void stage(const BlobIdentity& blob, TemporaryFile file) {
+        if (has(blob.digest, blob.size))
+            return;
+        const std::lock_guard lock(mutex_);
+        staged_.try_emplace(blob.digest, std::move(file));
+    }
+
+    void publish(const Descriptor& top) {
+        const std::lock_guard lock(mutex_);
+        make_folders(blob_folder(folder_));
+        // A full disk shows here, before anything has become visible.
+        for (auto& [digest, file] : staged_)
+            if (::fsync(file.fd()) != 0)
+                fail_errno("cannot write " + (folder_ / blob_path(digest)).string(), errno);
+        while (!staged_.empty()) {
+            const auto first = staged_.begin();
+            first->second.publish(folder_ / blob_path(first->first));
+            staged_.erase(first);
+        }
+        // index.json first: a folder with oci-layout and without index.json would be a broken layout.
+        write_file_unless_there(folder_, "index.json", empty_layout_index());
+        write_file_unless_there(folder_, "oci-layout", kLayoutFileText);
+        const LayoutLock layout_lock(folder_);
+        const std::string old_index = current_index();
+        const std::string new_index = layout_index_with(old_index, top, tag_);
+        if (new_index != old_index)
+            write_file(folder_, "index.json", new_index);
+        made_folders_.clear();
+    }
+
+  private:
+    std::string current_index() const {
+        return read_inside(folder_, "index.json", kMaxManifestBytes).value_or(empty_layout_index());
+    }
+
+    void make_folders(const fs::path& path) {
+        if (fs::is_directory(fs::symlink_status(path)))
+            return;
+        if (path.has_parent_path() && path.parent_path() != path)
+            if (const fs::path parent = path.parent_path(); !fs::is_directory(fs::status(parent)))
+                make_folders(parent);
+        if (::mkdir(path.c_str(), 0755) != 0) {
+            if (errno == EEXIST && fs::is_directory(fs::symlink_status(path)))
+                return; // somebody else was faster
+            fail_errno("cannot make the folder " + path.string(), errno);
+        }
+        made_folders_.push_back(path);
+        if (::chmod(path.c_str(), 0755) != 0)
+            fail_errno("cannot set the mode of " + path.string(), errno);
+    }
+
+    const fs::path folder_;
+    const std::optional<std::string> tag_;
+    std::mutex mutex_; // guards what follows
+    std::map<Digest, TemporaryFile> staged_;
+    std::vector<fs::path> made_folders_; // parents before children
+};
+
+namespace {
+
+// Hashes on the way into a file that has no name yet.
+template <class State>
+class FileBlobWriter final : public BlobWriter {
+  public:
+    explicit FileBlobWriter(std::shared_ptr<State> state) : state_(std::move(state)), file_(state_->new_file()) {}
+
+    void write(std::span<const std::byte> bytes) override {
+        write_exactly(file_.fd(), bytes);
+        hash_.update(bytes);
+        size_ += bytes.size();
+    }
+
+    BlobIdentity commit() override {
+        const BlobIdentity blob{Digest(hash_.finish()), size_};
+        state_->stage(blob, std::move(file_));
+        return blob;
+    }
+
+  private:
+    std::shared_ptr<State> state_;
+    TemporaryFile file_;
+    Sha256 hash_;
+    std::uint64_t size_ = 0;
+};
+
+} // namespace
+
+OciLayoutDestination::OciLayoutDestination(fs::path folder, std::optional<std::string> tag)
+    : state_(std::make_shared<State>(std::move(folder), std::move(tag))) {}
+
+OciLayoutDestination::~OciLayoutDestination() = default;
+
+DestinationTraits OciLayoutDestination::traits() const {
+    return {};
+}
+
+bool OciLayoutDestination::has_blob(const Descriptor& blob) {
+    return state_->has(blob.digest, blob.size);
+}
+
+std::unique_ptr<BlobWriter> OciLayoutDestination::begin_blob(const std::optional<Descriptor>& /*expected*/) {
+    return std::make_unique<FileBlobWriter<State>>(state_);
+}
+
+Descriptor OciLayoutDestination::put_manifest(const std::string& bytes, const std::string& media_type) {
+    const std::unique_ptr<BlobWriter> writer = begin_blob(std::nullopt);
+    writer->write(as_bytes(bytes));
+    const BlobIdentity blob = writer->commit();
+    return {.media_type = media_type, .digest = blob.digest, .size = blob.size};
+}
+
+void OciLayoutDestination::publish(const Descriptor& top) {
+    state_->publish(top);
+}
+
+OciLayoutSource::OciLayoutSource(fs::path folder, std::optional<std::string> tag)
+    : folder_(std::move(folder)), tag_(std::move(tag)) {
+    check_layout(folder_);
+}
+
+Descriptor OciLayoutSource::resolve() {
+    return with_context(folder_.string(), [&] {
+        const std::optional<std::string> index = read_inside(folder_, "index.json", kMaxManifestBytes);
+        if (!index)
+            fail(ErrorKind::corrupt, "the layout has no index.json");
+        return find_in_layout_index(*index, tag_, "the layout");
+    });
+}
+
+std::string OciLayoutSource::read_manifest(const Descriptor& manifest) {
+    return with_context(folder_.string(), [&] { return read_manifest_blob(*open_blob(manifest), manifest); });
+}
+
+std::shared_ptr<const BlockDevice> OciLayoutSource::open_blob(const Descriptor& blob) {
+    auto file = std::make_shared<UniqueFd>(open_inside(folder_, blob_path(blob.digest)));
+    if (!*file)
+        fail(ErrorKind::not_found, "the layout " + folder_.string() + " has no blob " + blob.digest.text());
+    const std::uint64_t size = file_size(file->get());
+    return std::make_shared<FileStretch>(std::move(file), 0, size);
+}
+
+} // namespace vm2oci

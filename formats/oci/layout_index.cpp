@@ -1,0 +1,119 @@
+#include "formats/oci/layout_index.hpp"
+
+#include "formats/base/error.hpp"
+#include "formats/base/escape.hpp"
+#include "formats/oci/image.hpp"
+#include "formats/oci/json.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace vm2oci {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t kListedTags = 20; // enough to recognise a typing error, short enough for a line
+
+std::optional<std::string> tag_of(const Descriptor& entry) {
+    const auto found = entry.annotations.find(kRefNameAnnotation);
+    if (found == entry.annotations.end() || found->second.empty())
+        return std::nullopt;
+    return found->second;
+}
+
+std::string list_tags(const std::vector<std::string>& tags) {
+    std::string list;
+    for (std::size_t i = 0; i < std::min(tags.size(), kListedTags); ++i)
+        list += (i == 0 ? "" : ", ") + quote_untrusted(tags[i]);
+    return tags.size() > kListedTags ? list + ", …" : list;
+}
+
+} // namespace
+
+std::string empty_layout_index() {
+    return to_json(ImageIndex{});
+}
+
+std::string layout_index_with(std::string_view index_text, const Descriptor& top,
+                              const std::optional<std::string>& tag) {
+    const ImageIndex index = parse_index(index_text);
+    json document = parse_untrusted_json(index_text, "index.json");
+    json& entries = document["manifests"];
+
+    Descriptor entry = top;
+    entry.annotations.erase(kRefNameAnnotation);
+    if (tag)
+        entry.annotations[kRefNameAnnotation] = *tag;
+
+    // The same tag may stand twice in a layout that others wrote: the first place is kept, the rest goes.
+    json kept = json::array();
+    bool placed = false;
+    std::size_t same_name = 0;
+    for (std::size_t i = 0; i < index.manifests.size(); ++i) {
+        if (tag_of(index.manifests[i]) != tag) {
+            kept.push_back(entries[i]);
+            continue;
+        }
+        ++same_name;
+        if (!placed)
+            kept.push_back(to_json_value(entry));
+        placed = true;
+    }
+    if (!tag && same_name > 1)
+        fail(ErrorKind::conflict, fmt::format("index.json has {} images without a tag; name a tag", same_name));
+    if (!placed)
+        kept.push_back(to_json_value(entry));
+    entries = std::move(kept);
+    return canonical_json(document);
+}
+
+Descriptor find_in_layout_index(std::string_view index_text, const std::optional<std::string>& tag,
+                                std::string_view where) {
+    const ImageIndex index = parse_index(index_text);
+    const std::vector<std::string> tags = layout_index_tags(index_text);
+    if (!tag) {
+        if (index.manifests.size() == 1)
+            return index.manifests.front();
+        if (index.manifests.empty())
+            fail(ErrorKind::not_found, fmt::format("{} holds no image", where));
+        if (tags.empty())
+            fail(ErrorKind::unsupported,
+                 fmt::format("{} holds {} images, and none has a tag", where, index.manifests.size()));
+        fail(ErrorKind::usage, fmt::format("{} holds {} images; name one of the tags {}", where, index.manifests.size(),
+                                           list_tags(tags)));
+    }
+    const Descriptor* found = nullptr;
+    for (const Descriptor& entry : index.manifests) {
+        if (tag_of(entry) != tag)
+            continue;
+        if (found != nullptr && found->digest != entry.digest)
+            fail(ErrorKind::corrupt,
+                 fmt::format("{} has the tag {} at two different images", where, quote_untrusted(*tag)));
+        found = &entry;
+    }
+    if (found == nullptr)
+        fail(ErrorKind::not_found, fmt::format("{} has no tag {}; {}", where, quote_untrusted(*tag),
+                                               tags.empty() ? "it has none" : "it has " + list_tags(tags)));
+    return *found;
+}
+
+std::vector<std::string> layout_index_tags(std::string_view index_text) {
+    std::vector<std::string> tags;
+    for (const Descriptor& entry : parse_index(index_text).manifests)
+        if (const std::optional<std::string> tag = tag_of(entry))
+            tags.push_back(*tag);
+    return tags;
+}
+
+void check_layout_file(std::string_view text) {
+    const json document = parse_untrusted_json(text, "oci-layout");
+    if (!document.is_object())
+        fail(ErrorKind::corrupt, "oci-layout is not a JSON object");
+    const std::string version = required_string(document, "imageLayoutVersion", "oci-layout");
+    if (version != "1.0.0")
+        fail(ErrorKind::unsupported, "the layout has version " + quote_untrusted(version) + "; 1.0.0 is known");
+}
+
+} // namespace vm2oci

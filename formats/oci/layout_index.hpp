@@ -1,0 +1,39 @@
+// index.json of an OCI layout (image-layout.md): which manifest each tag names. Pure text to text.
+//
+// A tag names what was published directly: for one platform the manifest itself, without an index around it, since
+// many readers of layouts take index.json for the only index. The tag is the annotation
+// org.opencontainers.image.ref.name of the entry.
+#pragma once
+
+#include "formats/oci/descriptor.hpp"
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace vm2oci {
+
+inline constexpr const char* kRefNameAnnotation = "org.opencontainers.image.ref.name";
+inline constexpr std::string_view kLayoutFileText = R"({"imageLayoutVersion":"1.0.0"})";
+
+std::string empty_layout_index();
+
+// `index_text` with `top` under `tag`. The entry that had the tag is replaced where it stands; everything else stays,
+// fields that we do not know included. Without a tag, the one entry that has none is replaced; Error{conflict} if
+// several have none.
+std::string layout_index_with(std::string_view index_text, const Descriptor& top,
+                              const std::optional<std::string>& tag);
+
+// What `tag` names. Without a tag: the only entry there is. Error{not_found} lists the tags, Error{usage} asks for one,
+// Error{corrupt} if the tag stands at two different manifests. `where` names the layout in messages.
+Descriptor find_in_layout_index(std::string_view index_text, const std::optional<std::string>& tag,
+                                std::string_view where);
+
+// In the order of index.json; untrusted.
+std::vector<std::string> layout_index_tags(std::string_view index_text);
+
+// Error{corrupt} or Error{unsupported} unless `text` is an oci-layout file of version 1.0.0.
+void check_layout_file(std::string_view text);
+
+} // namespace vm2oci

@@ -1,0 +1,43 @@
+#include "formats/oci/stored_blob.hpp"
+
+#include "formats/base/error.hpp"
+#include "formats/base/size.hpp"
+#include "formats/oci/json.hpp"
+
+#include <fmt/format.h>
+
+namespace vm2oci {
+
+FileStretch::FileStretch(std::shared_ptr<const UniqueFd> file, std::uint64_t offset, std::uint64_t length)
+    : file_(std::move(file)), offset_(offset), length_(length) {}
+
+void FileStretch::read_at(std::uint64_t offset, std::span<std::byte> buffer) const {
+    check_range(*this, offset, buffer.size());
+    read_exactly_at(file_->get(), offset_ + offset, buffer);
+}
+
+Extent FileStretch::extent_at(std::uint64_t offset) const {
+    check_range(*this, offset, 1);
+    return {length_ - offset, ExtentKind::data};
+}
+
+void check_blob_size(const BlockDevice& content, const Descriptor& blob) {
+    if (content.size() != blob.size)
+        fail(ErrorKind::corrupt, fmt::format("blob {} has {} bytes, and its descriptor says {}", blob.digest.text(),
+                                             content.size(), blob.size));
+}
+
+std::string read_manifest_blob(const BlockDevice& content, const Descriptor& manifest) {
+    if (manifest.size > kMaxManifestBytes)
+        fail(ErrorKind::limit, fmt::format("{} says that it has {}; manifests have at most {}", manifest.digest.text(),
+                                           format_size(manifest.size), format_size(kMaxManifestBytes)));
+    check_blob_size(content, manifest);
+    std::string text(content.size(), '\0');
+    content.read_at(0, std::as_writable_bytes(std::span(text)));
+    if (Digest::of(text) != manifest.digest)
+        fail(ErrorKind::corrupt,
+             fmt::format("the content of {} has another digest, {}", manifest.digest.text(), Digest::of(text).text()));
+    return text;
+}
+
+} // namespace vm2oci

@@ -1,0 +1,35 @@
+// What the stores in files share: a stretch of a file as a blob, and the checks on what was read.
+#pragma once
+
+#include "formats/base/fd.hpp"
+#include "formats/block/block_device.hpp"
+#include "formats/oci/descriptor.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace vm2oci {
+
+// Bytes `offset` to `offset + length` of a file; all of it is data.
+class FileStretch final : public BlockDevice {
+  public:
+    FileStretch(std::shared_ptr<const UniqueFd> file, std::uint64_t offset, std::uint64_t length);
+
+    std::uint64_t size() const override { return length_; }
+    void read_at(std::uint64_t offset, std::span<std::byte> buffer) const override;
+    Extent extent_at(std::uint64_t offset) const override;
+
+  private:
+    std::shared_ptr<const UniqueFd> file_;
+    std::uint64_t offset_;
+    std::uint64_t length_;
+};
+
+// The whole blob as text. Error{limit} above kMaxManifestBytes, Error{corrupt} if size or digest differ.
+std::string read_manifest_blob(const BlockDevice& content, const Descriptor& manifest);
+
+// Error{corrupt} unless the blob has the size that its descriptor says.
+void check_blob_size(const BlockDevice& content, const Descriptor& blob);
+
+} // namespace vm2oci

@@ -1,0 +1,250 @@
+#include "formats/base/error.hpp"
+#include "formats/base/fd.hpp"
+#include "formats/codec/layer_encoder.hpp"
+
+#include <catch2/catch.hpp>
+#include <libdeflate.h>
+#include <zstd.h>
+
+#include <random>
+#include <string>
+
+using namespace vm2oci;
+
+namespace {
+
+class StringSink final : public ByteSink {
+  public:
+    void write(std::span<const std::byte> bytes) override { text += as_text(bytes); }
+    std::string text;
+};
+
+class FailingSink final : public ByteSink {
+  public:
+    explicit FailingSink(std::size_t after) : left_(after) {}
+    void write(std::span<const std::byte> bytes) override {
+        if (bytes.size() > left_)
+            fail(ErrorKind::io, "the disk is full");
+        left_ -= bytes.size();
+    }
+
+  private:
+    std::size_t left_;
+};
+
+// Compressible and incompressible stretches, zeros, an odd end.
+std::string sample(std::size_t size) {
+    std::mt19937_64 random(7);
+    std::string text;
+    while (text.size() < size) {
+        switch (random() % 4) {
+        case 0:
+            text.append(random() % (3 * kFrameSize), '\0');
+            break;
+        case 1:
+            for (unsigned i = 0; i < 50000; ++i)
+                text += static_cast<char>(random());
+            break;
+        default:
+            for (unsigned i = 0; i < 20000; ++i)
+                text += "line " + std::to_string(random() % 1000) + " of a log\n";
+        }
+    }
+    text.resize(size);
+    return text;
+}
+
+struct Encoded {
+    std::string bytes;
+    EncodedLayer layer;
+};
+
+Encoded encode(const std::string& text, CompressionSpec spec, unsigned threads, std::size_t step = 77777) {
+    StringSink sink;
+    OperationContext operation;
+    operation.threads = threads;
+    LayerEncoder encoder(spec, sink, operation);
+    for (std::size_t at = 0; at < text.size(); at += step)
+        encoder.write(as_bytes(std::string_view(text).substr(at, step)));
+    EncodedLayer layer = encoder.finish();
+    return {std::move(sink.text), std::move(layer)};
+}
+
+std::string decode_zstd(const std::string& bytes, std::size_t size) {
+    std::string text(size, '\1');
+    const std::size_t got = ZSTD_decompress(text.data(), text.size(), bytes.data(), bytes.size());
+    REQUIRE(ZSTD_isError(got) == 0);
+    text.resize(got);
+    return text;
+}
+
+std::string decode_gzip(const std::string& bytes, std::size_t size) {
+    std::string text(size, '\1');
+    libdeflate_decompressor* decompressor = libdeflate_alloc_decompressor();
+    std::size_t in = 0;
+    std::size_t out = 0;
+    while (in < bytes.size()) {
+        std::size_t used = 0;
+        std::size_t made = 0;
+        REQUIRE(libdeflate_gzip_decompress_ex(decompressor, bytes.data() + in, bytes.size() - in, text.data() + out,
+                                              text.size() - out, &used, &made) == LIBDEFLATE_SUCCESS);
+        in += used;
+        out += made;
+    }
+    libdeflate_free_decompressor(decompressor);
+    text.resize(out);
+    return text;
+}
+
+} // namespace
+
+TEST_CASE("a zstd layer decodes to its content, and says what it holds") {
+    const std::string text = sample(5 * kFrameSize + 4711);
+    const Encoded encoded = encode(text, {Compression::zstd, 1}, 3);
+    CHECK(decode_zstd(encoded.bytes, text.size()) == text);
+    CHECK(encoded.layer.diff_id == sha256(as_bytes(text)));
+    CHECK(encoded.layer.content_size == text.size());
+    CHECK(encoded.layer.compressed_size == encoded.bytes.size());
+    REQUIRE(encoded.layer.frames.size() == 6);
+
+    // Every frame stands alone, and its header says its size.
+    std::size_t at = 0;
+    std::size_t content_at = 0;
+    for (const EncodedFrame& frame : encoded.layer.frames) {
+        CHECK(ZSTD_getFrameContentSize(encoded.bytes.data() + at, frame.compressed_size) == frame.content_size);
+        CHECK(decode_zstd(encoded.bytes.substr(at, frame.compressed_size), frame.content_size) ==
+              text.substr(content_at, frame.content_size));
+        at += frame.compressed_size;
+        content_at += frame.content_size;
+    }
+    // Behind them the seek table: a skippable frame of 8 bytes an entry and a footer of 9.
+    REQUIRE(encoded.bytes.size() == at + 8 + 6 * 8 + 9);
+    CHECK(encoded.bytes.substr(at, 4) == "\x5e\x2a\x4d\x18");
+    CHECK(encoded.bytes.substr(encoded.bytes.size() - 9) == std::string("\6\0\0\0\0\xb1\xea\x92\x8f", 9));
+}
+
+TEST_CASE("a gzip layer is members that decode to the content") {
+    const std::string text = sample(3 * kFrameSize + 1);
+    const Encoded encoded = encode(text, {Compression::gzip, 1}, 2);
+    CHECK(decode_gzip(encoded.bytes, text.size()) == text);
+    CHECK(encoded.layer.diff_id == sha256(as_bytes(text)));
+    CHECK(encoded.layer.frames.size() == 4);
+    // No time, no operating system: nothing in the header depends on where it was made.
+    CHECK(encoded.bytes.substr(0, 8) == std::string("\x1f\x8b\x08\0\0\0\0\0", 8));
+    CHECK(encoded.bytes[9] == '\xff');
+}
+
+TEST_CASE("an uncompressed layer is its content, and is not hashed twice") {
+    const std::string text = sample(2 * kFrameSize + 9);
+    const Encoded encoded = encode(text, {Compression::none, 0}, 2);
+    CHECK(encoded.bytes == text);
+    CHECK_FALSE(encoded.layer.diff_id.has_value());
+    CHECK(encoded.layer.compressed_size == text.size());
+    CHECK(encoded.layer.frames.empty());
+}
+
+TEST_CASE("threads and the sizes of writes do not change a layer") {
+    const std::string text = sample(9 * kFrameSize + 123);
+    for (const CompressionSpec spec : {CompressionSpec{Compression::zstd, 3}, CompressionSpec{Compression::zstd, 1},
+                                       CompressionSpec{Compression::gzip, 3}}) {
+        const std::string one = encode(text, spec, 1).bytes;
+        CHECK(encode(text, spec, 8).bytes == one);
+        CHECK(encode(text, spec, 2, 4 * kFrameSize + 1).bytes == one);
+    }
+}
+
+TEST_CASE("a frame can end early, and can be stored") {
+    const std::string head(1536, 'h');
+    for (const Compression algorithm : {Compression::zstd, Compression::gzip}) {
+        StringSink sink;
+        LayerEncoder encoder({algorithm, 0}, sink, {});
+        encoder.end_frame(); // at the beginning: nothing
+        encoder.write(as_bytes(head));
+        encoder.end_frame_stored();
+        encoder.end_frame();
+        encoder.write(as_bytes("content"));
+        encoder.end_frame();
+        encoder.write(as_bytes("more"));
+        const EncodedLayer layer = encoder.finish();
+        REQUIRE(layer.frames.size() == 3);
+        CHECK(layer.frames[0].content_size == 1536);
+        CHECK(layer.frames[0].compressed_size >= 1536);
+        // The bytes stand in the layer as they are.
+        CHECK(sink.text.find(head) < 32);
+        const std::string all =
+            algorithm == Compression::zstd ? decode_zstd(sink.text, 2000) : decode_gzip(sink.text, 2000);
+        CHECK(all == head + "contentmore");
+    }
+}
+
+TEST_CASE("a stored frame larger than a zstd block is several blocks") {
+    const std::string head = sample(300000);
+    StringSink sink;
+    LayerEncoder encoder({Compression::zstd, 0}, sink, {});
+    encoder.write(as_bytes(head));
+    encoder.end_frame_stored();
+    encoder.finish();
+    CHECK(decode_zstd(sink.text, head.size()) == head);
+}
+
+TEST_CASE("a layer of nothing begins as a layer of its kind") {
+    const Encoded zstd = encode("", {Compression::zstd, 0}, 2);
+    CHECK(zstd.bytes.substr(0, 4) == "\x28\xb5\x2f\xfd");
+    CHECK(decode_zstd(zstd.bytes, 1).empty());
+    const Encoded gzip = encode("", {Compression::gzip, 0}, 2);
+    CHECK(decode_gzip(gzip.bytes, 1).empty());
+    CHECK(encode("", {Compression::none, 0}, 2).bytes.empty());
+}
+
+TEST_CASE("what the sink throws reaches the writer") {
+    for (const Compression algorithm : {Compression::zstd, Compression::none}) {
+        FailingSink sink(100);
+        LayerEncoder encoder({algorithm, 0}, sink, {});
+        const std::string noise = sample(kFrameSize);
+        const auto write_much = [&] {
+            for (unsigned i = 0; i < 100; ++i)
+                encoder.write(as_bytes(noise));
+            encoder.finish();
+        };
+        CHECK_THROWS_WITH(write_much(), "the disk is full");
+    }
+    FailingSink late(0); // fails for the only frame, which is written during finish()
+    LayerEncoder encoder({Compression::zstd, 0}, late, {});
+    encoder.write(as_bytes("x"));
+    CHECK_THROWS_WITH(encoder.finish(), "the disk is full");
+}
+
+TEST_CASE("an encoder that is dropped stops, whatever was in its queue") {
+    StringSink sink;
+    LayerEncoder encoder({Compression::zstd, 0}, sink, {});
+    encoder.write(as_bytes(sample(7 * kFrameSize)));
+}
+
+TEST_CASE("the user can stop an encoder") {
+    Cancellation cancellation;
+    OperationContext operation;
+    operation.cancellation = &cancellation;
+    StringSink sink;
+    LayerEncoder encoder({Compression::zstd, 0}, sink, operation);
+    encoder.write(as_bytes("x"));
+    cancellation.cancel();
+    try {
+        encoder.finish();
+        FAIL("not stopped");
+    } catch (const Error& error) {
+        CHECK(error.kind() == ErrorKind::cancelled);
+    }
+}
+
+TEST_CASE("compressions are parsed, and their levels checked") {
+    CHECK(parse_compression("zstd") == CompressionSpec{Compression::zstd, 0});
+    CHECK(parse_compression("zstd:19") == CompressionSpec{Compression::zstd, 19});
+    CHECK(parse_compression("gzip:12") == CompressionSpec{Compression::gzip, 12});
+    CHECK(parse_compression("none") == CompressionSpec{Compression::none, 0});
+    for (const char* wrong :
+         {"", "lz4", "zstd:", "zstd:0", "zstd:20", "zstd:-1", "gzip:13", "none:1", "zstd:1x", "ZSTD"})
+        CHECK_THROWS_AS(parse_compression(wrong), Error);
+    CHECK(resolve_level({Compression::gzip, 0}) == kDefaultGzipLevel);
+    StringSink sink;
+    CHECK_THROWS_AS(LayerEncoder({Compression::zstd, 50}, sink, {}), Error);
+}

@@ -1,0 +1,167 @@
+#include "formats/base/error.hpp"
+#include "formats/oci/layout.hpp"
+#include "formats/oci/layout_index.hpp"
+#include "tests/unit/oci/oci_fixture.hpp"
+
+#include <catch2/catch.hpp>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <thread>
+
+using namespace vm2oci;
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string slurp(const fs::path& path) {
+    return read_file(path, 1 << 20).value();
+}
+
+struct stat status_of(const fs::path& path) {
+    struct stat status {};
+    REQUIRE(::stat(path.c_str(), &status) == 0);
+    return status;
+}
+
+unsigned mode_of(const fs::path& path) {
+    return status_of(path).st_mode & 07777;
+}
+
+} // namespace
+
+TEST_CASE("an image that is published can be read back") {
+    const TestFolder folder;
+    const fs::path layout = folder.path / "a" / "layout";
+    const mode_t old_mask = ::umask(0077);
+    OciLayoutDestination destination(layout, "v1");
+    const Descriptor top = put_image(destination, "the disk");
+    CHECK_FALSE(fs::exists(layout / "index.json"));
+    CHECK(fs::is_empty(layout / "blobs" / "sha256")); // not before publish()
+    CHECK(destination.has_blob(top));
+    destination.publish(top);
+    ::umask(old_mask);
+
+    CHECK(slurp(layout / "oci-layout") == kLayoutFileText);
+    CHECK(mode_of(layout) == 0755);
+    CHECK(mode_of(layout / "blobs" / "sha256") == 0755);
+    CHECK(mode_of(layout / "index.json") == 0644);
+    CHECK(mode_of(layout / "blobs" / "sha256" / top.digest.hex()) == 0644);
+
+    OciLayoutSource source(layout, "v1");
+    const Descriptor found = source.resolve();
+    CHECK(found.digest == top.digest);
+    CHECK(found.size == top.size);
+    const ImageManifest manifest = parse_manifest(source.read_manifest(found));
+    CHECK(read_all(*source.open_blob(manifest.layers.at(0))) == "the disk");
+    CHECK(OciLayoutSource(layout, std::nullopt).resolve().digest == top.digest);
+}
+
+TEST_CASE("what is not published leaves nothing") {
+    const TestFolder folder;
+    {
+        OciLayoutDestination destination(folder.path / "a" / "layout", "v1");
+        put_image(destination, "the disk");
+        const std::unique_ptr<BlobWriter> unfinished = destination.begin_blob(std::nullopt);
+        unfinished->write(as_bytes("x"));
+    }
+    CHECK(fs::is_empty(folder.path));
+}
+
+TEST_CASE("tags are added and moved, and the others stay") {
+    const TestFolder folder;
+    const auto publish = [&](std::optional<std::string> tag, std::string_view content) {
+        OciLayoutDestination destination(folder.path, std::move(tag));
+        const Descriptor top = put_image(destination, content);
+        destination.publish(top);
+        return top.digest;
+    };
+    const Digest one = publish("v1", "one");
+    const Digest two = publish("v2", "two");
+    CHECK(OciLayoutSource(folder.path, "v1").resolve().digest == one);
+    CHECK(OciLayoutSource(folder.path, "v2").resolve().digest == two);
+    CHECK_THROWS_WITH(OciLayoutSource(folder.path, "v3").resolve(), Catch::Contains("'v1', 'v2'"));
+    CHECK_THROWS_WITH(OciLayoutSource(folder.path, std::nullopt).resolve(), Catch::Contains("'v1', 'v2'"));
+
+    const Digest moved = publish("v1", "three");
+    CHECK(OciLayoutSource(folder.path, "v1").resolve().digest == moved);
+    CHECK(OciLayoutSource(folder.path, "v2").resolve().digest == two);
+    CHECK(layout_index_tags(slurp(folder.path / "index.json")) == std::vector<std::string>{"v1", "v2"});
+
+    // The same again changes nothing, not even the file.
+    const auto before = status_of(folder.path / "index.json").st_ino;
+    publish("v1", "three");
+    CHECK(status_of(folder.path / "index.json").st_ino == before);
+}
+
+TEST_CASE("a blob that exists is reused") {
+    const TestFolder folder;
+    Digest layer;
+    for (const char* tag : {"v1", "v2"}) {
+        OciLayoutDestination destination(folder.path, tag);
+        layer = put_blob(destination, "shared").digest;
+        destination.publish(put_image(destination, tag));
+        const fs::path path = folder.path / "blobs" / "sha256" / layer.hex();
+        if (std::string_view(tag) == "v1")
+            fs::permissions(path, fs::perms::owner_read); // shows below that the file is the same
+        else
+            CHECK(mode_of(path) == 0400);
+    }
+    // A file of that name and another size is no blob: it is replaced.
+    const fs::path path = folder.path / "blobs" / "sha256" / layer.hex();
+    fs::resize_file(path, 2);
+    OciLayoutDestination destination(folder.path, "v3");
+    put_blob(destination, "shared");
+    destination.publish(put_image(destination, "v3"));
+    CHECK(slurp(path) == "shared");
+}
+
+TEST_CASE("a folder with other things in it is no destination") {
+    const TestFolder folder;
+    std::ofstream(folder.path / "letter.txt") << "dear";
+    CHECK_THROWS_AS(OciLayoutDestination(folder.path, "v1"), Error);
+    CHECK_THROWS_AS(OciLayoutDestination(folder.path / "letter.txt", "v1"), Error);
+}
+
+TEST_CASE("a broken layout is refused before the work, and left alone") {
+    const TestFolder folder;
+    fs::create_directories(folder.path / "blobs" / "sha256");
+    std::ofstream(folder.path / "oci-layout") << kLayoutFileText;
+    std::ofstream(folder.path / "index.json") << "{\"schemaVersion\":2,\"manif";
+    CHECK_THROWS_AS(OciLayoutDestination(folder.path, "v1"), Error);
+    CHECK(slurp(folder.path / "index.json") == "{\"schemaVersion\":2,\"manif");
+    std::ofstream(folder.path / "oci-layout") << R"({"imageLayoutVersion":"2.0.0"})";
+    CHECK_THROWS_WITH(OciLayoutSource(folder.path, "v1"), Catch::Contains("2.0.0"));
+}
+
+TEST_CASE("concurrent writers lose no tag") {
+    const TestFolder folder;
+    std::vector<std::thread> threads;
+    for (unsigned i = 0; i < 8; ++i)
+        threads.emplace_back([&, i] {
+            OciLayoutDestination destination(folder.path / "layout", "tag" + std::to_string(i));
+            destination.publish(put_image(destination, "content " + std::to_string(i)));
+        });
+    for (std::thread& thread : threads)
+        thread.join();
+    CHECK(layout_index_tags(slurp(folder.path / "layout" / "index.json")).size() == 8);
+}
+
+TEST_CASE("blobs of a foreign layout cannot lead out of it") {
+    const TestFolder folder;
+    const fs::path layout = folder.path / "layout";
+    OciLayoutDestination destination(layout, "v1");
+    const Descriptor top = put_image(destination, "content");
+    destination.publish(top);
+    std::ofstream(folder.path / "secret") << "secret";
+    const fs::path blob = layout / "blobs" / "sha256" / top.digest.hex();
+    fs::remove(blob);
+    OciLayoutSource source(layout, "v1");
+    CHECK_THROWS_WITH(source.open_blob(top), Catch::Contains("has no blob"));
+    fs::create_symlink(folder.path / "secret", blob);
+    CHECK_THROWS_WITH(source.open_blob(top), Catch::Contains("is a link"));
+    fs::remove(blob);
+    REQUIRE(::mkfifo(blob.c_str(), 0600) == 0);
+    CHECK_THROWS_WITH(source.open_blob(top), Catch::Contains("not a regular file"));
+}
