@@ -5,12 +5,12 @@
 #include "formats/base/fd.hpp"
 #include "formats/block/detect.hpp"
 #include "formats/block/file_device.hpp"
+#include "formats/block/padded.hpp"
 #include "formats/block/qcow2/device.hpp"
 #include "formats/block/qcow2/header.hpp"
 #include "formats/block/qcow2/snapshots.hpp"
 #include "formats/block/qcow2/survey.hpp"
 #include "formats/block/qcow2/tables.hpp"
-#include "formats/block/raw_disk.hpp"
 
 #include <fmt/format.h>
 
@@ -116,7 +116,7 @@ Layer load_qcow2(const LayerSource& file, const DiskSource& source,
 Layer load_raw(const LayerSource& file, const DiskSource& source, DiskInfo& info) {
     Layer layer;
     layer.name = file.name;
-    layer.raw = make_raw_disk(file.container);
+    layer.raw = raw_image(file.container);
     info.format = DiskFormat::raw;
     info.virtual_size = layer.raw->size();
     if (info.virtual_size > source.policy.max_virtual_size)
@@ -202,8 +202,8 @@ OpenedDisk open_disk(const DiskSource& source) {
 
 OpenedDisk open_disk(std::shared_ptr<const BlockDevice> container, const DiskSource& source) {
     DiskFindings findings;
-    DevicePtr device = open_chain(top_layer(std::move(container), source), source, findings);
-    return {std::move(device), std::move(findings.info)};
+    DevicePtr device = open_chain(top_layer(container, source), source, findings);
+    return {std::move(device), std::move(container), std::move(findings.info)};
 }
 
 DiskFindings examine_disk(const DiskSource& source) {
