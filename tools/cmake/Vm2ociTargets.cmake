@@ -8,11 +8,13 @@ function(vm2oci_room name)
 endfunction()
 
 # vm2oci_unit_test(NAME SOURCES ... LINK ...)
-# One Catch2 executable; CTest runs it as unit/NAME.
+# One Catch2 executable; CTest runs it as unit/NAME. The target unit_tests builds them all.
+add_custom_target(unit_tests)
 function(vm2oci_unit_test name)
     cmake_parse_arguments(UNIT "" "" "SOURCES;LINK" ${ARGN})
     add_executable(unit_${name} ${UNIT_SOURCES})
     target_link_libraries(unit_${name} PRIVATE vm2oci_test_main ${UNIT_LINK})
+    add_dependencies(unit_tests unit_${name})
     add_test(NAME unit/${name} COMMAND unit_${name} --order rand --rng-seed 1)
     set_tests_properties(unit/${name} PROPERTIES LABELS unit TIMEOUT 300)
 endfunction()

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Everything that must hold: installs what is missing, builds with warnings as errors, runs the unit tests under ASan
+# and UBSan, then every test (unit, style, command line, integration, boot).
+#
+#   tools/test.sh                 all of it
+#   tools/test.sh CTEST-OPTION…   the same build, then only these tests, such as -L unit or -R integration/skopeo
+#
+# Long jobs have commands of their own: tools/fuzz.sh, tools/lint.sh, tests/bench/convert.sh.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+jobs=$(nproc)
+step() { printf '\n== %s (after %d s)\n' "$*" "$SECONDS"; }
+
+step 'Packages'
+tools/setup.sh --tests
+
+step 'Build, warnings as errors'
+cmake --preset ci
+cmake --build --preset ci --parallel "$jobs"
+
+status=0
+if [[ $# -eq 0 ]]; then
+    step 'Unit tests under AddressSanitizer and UndefinedBehaviorSanitizer'
+    cmake --preset dev
+    cmake --build --preset dev --parallel "$jobs" --target unit_tests
+    ctest --preset dev --parallel "$jobs" --label-regex '^unit$' || status=$?
+fi
+
+step 'Every test'
+ctest --preset ci --parallel "$jobs" --no-tests=error "$@" || status=$?
+exit "$status"
