@@ -21,7 +21,7 @@ add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conver
                     -Woverloaded-virtual -Wnull-dereference -Wformat=2 -ffile-prefix-map=${CMAKE_SOURCE_DIR}=.)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     # GCC 12 reports these inside the standard library itself when optimising; clang-tidy covers our own code.
-    add_compile_options(-Wno-null-dereference -Wno-stringop-overflow -Wno-array-bounds -Wno-restrict)
+    add_compile_options(-Wno-null-dereference -Wno-stringop-overflow -Wno-array-bounds -Wno-restrict -Wno-maybe-uninitialized)
 endif()
 if(VM2OCI_WARNINGS_AS_ERRORS)
     add_compile_options(-Werror)
