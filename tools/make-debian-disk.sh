@@ -173,7 +173,6 @@ make_esp() {
     local tree=$1 image=$2 signed=$1/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed directory
     truncate --size $((esp_sectors * 512)) "$image"
     mkfs.vfat -F 32 -s 1 -n ESP -i "$esp_volume_id" "$image" > /dev/null
-    # shellcheck disable=SC2016 # GRUB's variables
     printf 'search.fs_uuid %s root\nset prefix=($root)/boot/grub\nconfigfile $prefix/grub.cfg\n' \
         "$root_filesystem_uuid" > "$work/grub.cfg"
     mmd -i "$image" ::EFI ::EFI/BOOT ::EFI/debian

@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+"""Reads every #include and fails on one that points the wrong way.
+
+formats/base <- formats/block <- other rooms of formats <- libconvert, and formats <- runner; libconvert and runner
+never include each other; guest-kernel includes nothing of ours; tools and tests include all. Within formats and
+libconvert a room may include only rooms that its parent's CMakeLists.txt names above it. The whole of nlohmann/json
+stays out of headers that headers include.
+"""
+
+import functools
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path(__file__).resolve().parents[2]
+HOUSES = ("formats", "libconvert", "runner", "guest-kernel", "tools", "tests")
+MAY_INCLUDE = {
+    "formats": {"formats"},
+    "libconvert": {"formats", "libconvert"},
+    "runner": {"formats", "runner"},
+    "guest-kernel": {"guest-kernel"},
+    "tools": set(HOUSES) - {"tests"},
+    "tests": set(HOUSES),
+}
+# formats turns bytes into values: no child process, no network, no libguestfs, no command line.
+FORBIDDEN_IN_FORMATS = re.compile(r"^(curl/|guestfs\.h|hivex\.h|netinet/|arpa/|netdb\.h|spawn\.h|sys/wait\.h|CLI/)")
+JSON = "nlohmann/json.hpp"
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
+
+
+def rooms_in_order(house):
+    """The sub-folders that a CMakeLists.txt adds, in its order."""
+    lists = ROOT / house / "CMakeLists.txt"
+    if not lists.exists():
+        return []
+    return re.findall(r"^\s*add_subdirectory\(([\w-]+)", lists.read_text(), re.MULTILINE)
+
+
+def room_of(path):
+    """("formats", "block") of formats/block/slice.hpp; the room of a file directly in its house is ''."""
+    parts = pathlib.PurePosixPath(path).parts
+    return parts[0], parts[1] if len(parts) > 2 else ""
+
+
+@functools.cache
+def includes(name):
+    """What one of our files includes."""
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    return [match.group(2) for match in map(INCLUDE.match, lines) if match]
+
+
+def main():
+    order = {house: rooms_in_order(house) for house in ("formats", "libconvert")}
+    complaints = []
+    sources = 0
+    for house in HOUSES:
+        for source in sorted((ROOT / house).rglob("*")):
+            if source.suffix not in {".cpp", ".hpp", ".h", ".c", ".S"} or not source.is_file():
+                continue
+            sources += 1
+            name = source.relative_to(ROOT).as_posix()
+            own_house, own_room = room_of(name)
+            if own_house in order and own_room and own_room not in order[own_house]:
+                complaints.append(f"{name}: {own_house}/CMakeLists.txt does not name the room {own_room}")
+                continue
+            for number, line in enumerate(source.read_text(encoding="utf-8").splitlines(), 1):
+                match = INCLUDE.match(line)
+                if not match:
+                    continue
+                where, target = f"{name}:{number}", match.group(2)
+                if own_house == "formats" and FORBIDDEN_IN_FORMATS.match(target):
+                    complaints.append(f"{where}: formats may not use {target}")
+                if match.group(1) != '"':
+                    if target.split("/")[0] in HOUSES:
+                        complaints.append(f"{where}: our own headers are included with quotes")
+                    continue
+                if ".." in pathlib.PurePosixPath(target).parts or not (ROOT / target).is_file():
+                    # A header beside a file of the guest's own code is found from its folder.
+                    if own_house == "guest-kernel" and (source.parent / target).is_file():
+                        continue
+                    complaints.append(f"{where}: write {target} from the top of the tree")
+                    continue
+                if own_house != "tests" and source.suffix == ".hpp" and JSON in includes(target):
+                    complaints.append(f"{where}: {target} brings {JSON} into a header; include json_fwd.hpp there")
+                house_used, room_used = room_of(target)
+                if house_used not in MAY_INCLUDE[own_house]:
+                    complaints.append(f"{where}: {own_house} may not include {target}")
+                elif house_used == own_house and own_house in order and own_room and room_used != own_room:
+                    rooms = order[own_house]
+                    # What lies directly in the house is its roof, unless it stands on no room.
+                    if not room_used and not any(used.startswith(own_house + "/") for used in includes(target)):
+                        continue
+                    if room_used not in rooms or rooms.index(room_used) > rooms.index(own_room):
+                        complaints.append(f"{where}: {own_house}/{own_room} stands before {target} in {own_house}/CMakeLists.txt")
+    for complaint in complaints:
+        print(complaint)
+    print(f"{sources} sources, {len(complaints)} arrows that point the wrong way")
+    return 1 if complaints or sources == 0 else 0
+
+
+sys.exit(main())

@@ -1,0 +1,53 @@
+#!/usr/bin/env python3
+"""layering.py must find each kind of arrow that points the wrong way, and nothing in a tree that is right."""
+
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+LAYERING = pathlib.Path(__file__).with_name("layering.py")
+HOUSE = {
+    "formats/CMakeLists.txt": "add_subdirectory(base)\nadd_subdirectory(block)\nadd_subdirectory(codec)\n",
+    "formats/base/error.hpp": "// Errors.\n",
+    "formats/block/device.hpp": '// Devices.\n#include "formats/base/error.hpp"\n',
+    "formats/codec/frame.hpp": '// Frames.\n#include "formats/block/device.hpp"\n',
+    "libconvert/convert.cpp": '#include "formats/codec/frame.hpp"\n',
+    "runner/boot.hpp": '// Boots.\n#include "formats/block/device.hpp"\n',
+    "tools/main.cpp": '#include "runner/boot.hpp"\n',
+}
+WRONG = {
+    "base uses block": ("formats/base/fd.cpp", '#include "formats/block/device.hpp"'),
+    "block uses codec": ("formats/block/copy.cpp", '#include "formats/codec/frame.hpp"'),
+    "formats uses libconvert": ("formats/codec/x.cpp", '#include "libconvert/convert.hpp"'),
+    "formats uses the network": ("formats/codec/x.cpp", "#include <curl/curl.h>"),
+    "formats starts a process": ("formats/codec/x.cpp", "#include <spawn.h>"),
+    "libconvert uses runner": ("libconvert/x.cpp", '#include "runner/boot.hpp"'),
+    "runner uses libconvert": ("runner/x.cpp", '#include "libconvert/convert.hpp"'),
+    "the guest's kernel uses formats": ("guest-kernel/init.c", '#include "formats/base/error.hpp"'),
+    "a product uses a test": ("tools/x.cpp", '#include "tests/support/fake.hpp"'),
+    "a path from the own folder": ("formats/block/x.cpp", '#include "device.hpp"'),
+    "a room that nobody named": ("formats/ghost/x.cpp", '#include "formats/base/error.hpp"'),
+}
+
+
+def verdict(extra):
+    with tempfile.TemporaryDirectory() as folder:
+        root = pathlib.Path(folder)
+        present = {"libconvert/convert.hpp": "// Converts.\n", "tests/support/fake.hpp": "// A fake.\n"}
+        for name, text in {**HOUSE, **present, **extra}.items():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_text(text)
+        return subprocess.run([sys.executable, str(LAYERING), folder], capture_output=True, text=True)
+
+
+failures = []
+clean = verdict({})
+if clean.returncode != 0:
+    failures.append(f"a house in order is refused: {clean.stdout}")
+for title, (name, line) in WRONG.items():
+    result = verdict({name: line + "\n"})
+    if result.returncode == 0 or name not in result.stdout:
+        failures.append(f"not found: {title}")
+print("\n".join(failures) or f"{len(WRONG)} kinds of wrong arrows are found")
+sys.exit(bool(failures))
