@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# From a fresh clone to a converted virtual machine: installs what is missing, builds, makes a real Debian 12 disk (or
+# takes yours, which is only read), turns it into an OCI image and recomputes every digest of the result.
+#
+#   tools/quickstart.sh [DISK]            DISK is a qcow2 or raw file, or a reference such as raw:PATH
+set -euo pipefail
+started_in=$PWD
+cd "$(dirname "$0")/.."
+
+case "${1-}" in
+    -h | --help)
+        sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' tools/quickstart.sh
+        exit 0
+        ;;
+    -*)
+        printf 'quickstart.sh: unknown option %s; see --help\n' "$1" >&2
+        exit 2
+        ;;
+esac
+disk=${1-}
+# A relative path means what it meant where the command was given.
+if [[ -n $disk ]]; then
+    prefix=''
+    if [[ $disk =~ ^(qcow2|raw):(.*)$ ]]; then
+        prefix=${BASH_REMATCH[1]}:
+        disk=${BASH_REMATCH[2]}
+    fi
+    [[ $disk == /* ]] || disk=$started_in/$disk
+    [[ -e $disk ]] || {
+        printf 'quickstart.sh: there is no disk %s\n' "$disk" >&2
+        exit 1
+    }
+    disk=$prefix$disk
+fi
+
+bold='' plain=''
+if [[ -t 1 ]]; then
+    bold=$'\e[1m' plain=$'\e[0m'
+fi
+steps=4
+step=0
+narrate() {
+    step=$((step + 1))
+    printf '\n%s[%d/%d] %s%s\n' "$bold" "$step" "$steps" "$1" "$plain"
+}
+# Runs a command after showing it as one would type it.
+run() {
+    printf '      $ %s\n' "$*"
+    "$@"
+}
+# For the long and talkative ones: shows the log only when they fail.
+quietly() {
+    local log
+    log=$(mktemp)
+    printf '      $ %s\n' "$*"
+    if ! "$@" > "$log" 2>&1; then
+        tail -n 60 "$log" >&2
+        printf 'quickstart.sh: failed: %s\n' "$*" >&2
+        rm -f "$log"
+        exit 1
+    fi
+    rm -f "$log"
+}
+took() { printf '      (%d s)\n' $((SECONDS - since)); }
+
+narrate 'What the build needs'
+since=$SECONDS
+quietly tools/setup.sh --quickstart
+took
+
+narrate 'Build'
+since=$SECONDS
+quietly cmake --preset release
+quietly cmake --build --preset release --parallel "$(nproc)" --target vm2oci
+vm2oci=build/release/tools/vm2oci/vm2oci
+took
+
+if [[ -z $disk ]]; then
+    narrate 'A virtual machine: Debian 12 with systemd, cloud-init, openssh and GRUB for BIOS and UEFI'
+    since=$SECONDS
+    run tools/make-debian-disk.sh | tee build/quickstart-disk
+    disk=$(tail -n 1 build/quickstart-disk)
+    rm build/quickstart-disk
+    took
+else
+    narrate "Your virtual machine: $disk"
+fi
+
+image=oci:build/quickstart:quickstart
+narrate "Convert: one pass over the disk, into an OCI layout"
+since=$SECONDS
+run $vm2oci convert "$disk" $image
+run $vm2oci verify $image
+took
+
+cat << END
+
+${bold}Done after $SECONDS s.${plain} The image is in $PWD/build/quickstart, tag quickstart.
+What to do with it:
+      $vm2oci inspect $image
+      skopeo copy $image docker://HOST/REPOSITORY:TAG
+      $vm2oci convert $image raw:disk.img        (the way back)
+In KubeVirt the pushed image is a containerDisk:
+      volumes: [{name: root, containerDisk: {image: HOST/REPOSITORY:TAG}}]
+END
