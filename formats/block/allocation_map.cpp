@@ -129,12 +129,10 @@ std::uint64_t AllocationMap::select(std::uint64_t from, std::uint64_t rank) cons
 AllocationMap map_allocation(const BlockDevice& device, const OperationContext& context) {
     const std::uint64_t size = device.size();
     AllocationMap map(size);
-    context.progress->begin("map", size);
     parallel_for(divide_up(size, kShareSize), context, [&](std::uint64_t share) {
         const std::uint64_t begin = share * kShareSize;
         scan_share(device, begin, std::min(begin + kShareSize, size), context, map);
     });
-    context.progress->end();
     return map;
 }
 

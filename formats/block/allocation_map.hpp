@@ -53,7 +53,7 @@ class AllocationMap {
 
 // Reads what must be read of the device: nothing of its holes, the head of every cluster with data, and the rest of a
 // cluster only while it is zeros. The result depends on the disk's content alone, whatever holds it. Uses
-// context.threads; progress counts bytes of the disk.
+// context.threads; progress counts bytes of the disk (the caller names the phase).
 AllocationMap map_allocation(const BlockDevice& device, const OperationContext& context);
 
 } // namespace vm2oci

@@ -2,6 +2,7 @@
 
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
+#include "libconvert/version.hpp"
 #include "tools/vm2oci/command_table.hpp"
 #include "tools/vm2oci/progress_display.hpp"
 
@@ -16,6 +17,7 @@ namespace vm2oci::cli {
 namespace {
 
 void add_commands(CommandTable& table) {
+    add_convert_command(table);
     add_completion_command(table);
 }
 
@@ -44,7 +46,7 @@ ExitCode run_command(CommandTable& table, const std::vector<std::string>& argume
     }
     const GlobalOptions& global = table.global();
     if (table.version_wanted()) {
-        out << "vm2oci " VM2OCI_VERSION << std::endl;
+        out << "vm2oci " << kVersion << std::endl;
         return ExitCode::done;
     }
     ProgressDisplay display(err, global.progress, global.verbosity);

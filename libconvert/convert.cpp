@@ -1,0 +1,99 @@
+#include "libconvert/convert.hpp"
+
+#include "formats/base/error.hpp"
+#include "formats/base/fd.hpp"
+#include "formats/block/copy.hpp"
+#include "formats/block/raw_writer.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+
+namespace vm2oci {
+namespace {
+
+namespace fs = std::filesystem;
+
+class FileSink final : public ByteSink {
+  public:
+    explicit FileSink(int fd) : fd_(fd) {}
+    void write(std::span<const std::byte> bytes) override { write_exactly(fd_, bytes); }
+
+  private:
+    int fd_;
+};
+
+void write_image(const DiskImage& image, int fd, const OperationContext& operation) {
+    operation.progress->begin("write", image.bytes->size());
+    if (image.format == DiskFormat::raw) {
+        write_raw_file(*image.bytes, fd, operation);
+    } else {
+        FileSink sink(fd);
+        copy_bytes(*image.bytes, sink, operation);
+    }
+    operation.progress->end();
+}
+
+enum class Place { absent, regular_file, block_device };
+
+Place look_at(const fs::path& destination) {
+    struct stat status {};
+    if (::stat(destination.c_str(), &status) != 0) {
+        if (errno == ENOENT)
+            return Place::absent;
+        fail_errno("cannot write " + destination.string(), errno);
+    }
+    if (S_ISREG(status.st_mode))
+        return Place::regular_file;
+    if (S_ISBLK(status.st_mode))
+        return Place::block_device;
+    fail(ErrorKind::conflict, destination.string() + " is neither a file nor a block device; name another destination");
+}
+
+void write_to_block_device(const DiskImage& image, const fs::path& destination, const OperationContext& operation) {
+    const UniqueFd fd(::open(destination.c_str(), O_RDWR | O_CLOEXEC | O_EXCL));
+    if (!fd)
+        fail_errno("cannot write " + destination.string(), errno);
+    if (const std::uint64_t room = file_size(fd.get()); room < image.bytes->size())
+        fail(ErrorKind::conflict, fmt::format("{} holds {} bytes, and the disk needs {}; use a larger device",
+                                              destination.string(), room, image.bytes->size()));
+    // Holes must be written too: what the device held before is no zeros.
+    operation.progress->begin("write", image.bytes->size());
+    FileSink sink(fd.get());
+    copy_bytes(*image.bytes, sink, operation);
+    operation.progress->end();
+}
+
+} // namespace
+
+ImageReport convert_to_container_disk(const OpenedDisk& disk, const DiskOutput& output,
+                                      const ContainerDiskOptions& options, ImageDestination& destination,
+                                      const OperationContext& operation) {
+    const DiskImage image = make_disk_image(disk, output, operation);
+    const ContainerDisk packaged = write_container_disk(image, options, destination, operation);
+    operation.check_cancelled();
+    destination.publish(packaged.manifest);
+    return {packaged.manifest, packaged.layer,     packaged.file_name,
+            image.format,      image.virtual_size, image.allocated_size};
+}
+
+DiskReport convert_to_disk(const OpenedDisk& disk, const DiskOutput& output, const fs::path& destination,
+                           const OperationContext& operation) {
+    const Place place = look_at(destination);
+    const DiskImage image = make_disk_image(disk, output, operation);
+    if (place == Place::block_device) {
+        write_to_block_device(image, destination, operation);
+    } else {
+        // A link given as destination is written through, as every tool does.
+        const fs::path target = place == Place::regular_file ? fs::canonical(destination) : destination;
+        TemporaryFile file(target.parent_path());
+        write_image(image, file.fd(), operation);
+        operation.check_cancelled();
+        file.publish(target);
+    }
+    return {image.format, image.bytes->size(), image.virtual_size, image.allocated_size};
+}
+
+} // namespace vm2oci

@@ -1,0 +1,38 @@
+// The conversions, each a function that reads from top to bottom.
+#pragma once
+
+#include "formats/oci/store.hpp"
+#include "libconvert/package/container_disk.hpp"
+#include "libconvert/package/disk_image.hpp"
+
+#include <filesystem>
+
+namespace vm2oci {
+
+struct ImageReport {
+    Descriptor manifest; // what the destination's reference names now
+    StoredLayer layer;
+    std::string disk_file_name;
+    DiskFormat disk_format = DiskFormat::qcow2;
+    std::uint64_t virtual_size = 0;
+    std::uint64_t allocated_size = 0;
+};
+
+// Disk to containerDisk. Publishes as the last step; until then the destination shows what it showed before.
+ImageReport convert_to_container_disk(const OpenedDisk& disk, const DiskOutput& output,
+                                      const ContainerDiskOptions& options, ImageDestination& destination,
+                                      const OperationContext& operation);
+
+struct DiskReport {
+    DiskFormat format = DiskFormat::qcow2;
+    std::uint64_t file_size = 0;
+    std::uint64_t virtual_size = 0;
+    std::uint64_t allocated_size = 0;
+};
+
+// Disk to disk. `destination` appears, or is replaced, when everything is written, and not at all on failure. It may be
+// the source's own path. A block device is written in place (Error{conflict} when it is too small).
+DiskReport convert_to_disk(const OpenedDisk& disk, const DiskOutput& output, const std::filesystem::path& destination,
+                           const OperationContext& operation);
+
+} // namespace vm2oci

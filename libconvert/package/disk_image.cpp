@@ -1,0 +1,78 @@
+#include "libconvert/package/disk_image.hpp"
+
+#include "formats/base/error.hpp"
+#include "formats/base/fd.hpp"
+#include "formats/block/allocation_map.hpp"
+#include "formats/block/file_device.hpp"
+#include "formats/block/padded.hpp"
+#include "formats/block/qcow2/compressed_writer.hpp"
+#include "formats/block/qcow2/writer.hpp"
+
+#include <fmt/format.h>
+
+namespace vm2oci {
+namespace {
+
+void refuse_dirty_container(const DiskInfo& info) {
+    const auto refuse = [](std::string_view what) {
+        fail(ErrorKind::unsafe, fmt::format("the disk cannot be kept as it is, because {}; leave --disk-format keep "
+                                            "away to have it written anew",
+                                            what));
+    };
+    if (info.backing_file_name)
+        refuse("it has a backing file");
+    if (info.data_file_name)
+        refuse("it has an external data file");
+    if (!info.snapshots.empty())
+        refuse("it holds internal snapshots");
+    for (const std::string& feature : info.features)
+        if (feature == "dirty" || feature == "corrupt")
+            refuse("it is marked " + feature);
+}
+
+DiskImage keep_container(const OpenedDisk& disk, const DiskOutput& output) {
+    if (output.virtual_size || output.cluster_compression != ClusterCompression::none)
+        fail(ErrorKind::usage, "--disk-format keep leaves the file untouched, so it goes with neither --size nor "
+                               "--cluster-compression");
+    refuse_dirty_container(disk.info);
+    return {disk.container, disk.info.format, disk.info.virtual_size, disk.info.allocated_size, 0};
+}
+
+DiskImage raw_disk(const OpenedDisk& disk, const DiskOutput& output) {
+    const auto image = raw_image(disk.device, output.virtual_size);
+    return {image, DiskFormat::raw, image->size(), disk.info.allocated_size, 0};
+}
+
+DiskImage canonical_qcow2(const OpenedDisk& disk, const DiskOutput& output, const OperationContext& operation) {
+    operation.progress->begin("map", disk.device->size());
+    AllocationMap map = map_allocation(*disk.device, operation);
+    operation.progress->end();
+    const auto image = std::make_shared<const CanonicalQcow2>(disk.device, std::move(map), output.virtual_size);
+    if (output.cluster_compression == ClusterCompression::none)
+        return {image, DiskFormat::qcow2, image->virtual_size(), image->allocated_size(), image->data_offset()};
+
+    const auto type = output.cluster_compression == ClusterCompression::zstd ? qcow2::CompressionType::zstd
+                                                                             : qcow2::CompressionType::zlib;
+    UniqueFd scratch = scratch_file(std::string(operation.scratch_folder));
+    operation.progress->begin("compress clusters", image->allocated_size());
+    write_compressed_qcow2(*image, type, scratch.get(), operation);
+    operation.progress->end();
+    const auto file = std::make_shared<const FileDevice>(std::move(scratch), "the scratch file");
+    return {file, DiskFormat::qcow2, image->virtual_size(), image->allocated_size(), 0};
+}
+
+} // namespace
+
+DiskImage make_disk_image(const OpenedDisk& disk, const DiskOutput& output, const OperationContext& operation) {
+    switch (output.format) {
+    case DiskOutputFormat::keep:
+        return keep_container(disk, output);
+    case DiskOutputFormat::raw:
+        return raw_disk(disk, output);
+    case DiskOutputFormat::qcow2:
+        return canonical_qcow2(disk, output, operation);
+    }
+    fail(ErrorKind::usage, "no such disk format");
+}
+
+} // namespace vm2oci

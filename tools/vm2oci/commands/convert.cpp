@@ -1,0 +1,236 @@
+// `vm2oci convert SOURCE DEST`.
+#include "libconvert/convert.hpp"
+
+#include "formats/base/error.hpp"
+#include "libconvert/package/architecture.hpp"
+#include "libconvert/package/timestamp.hpp"
+#include "tools/vm2oci/command_table.hpp"
+#include "tools/vm2oci/help.hpp"
+#include "tools/vm2oci/references.hpp"
+#include "tools/vm2oci/source_options.hpp"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <map>
+#include <ostream>
+
+namespace vm2oci::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct ConvertArguments {
+    std::string source;
+    std::string destination;
+    std::shared_ptr<SourceOptions> source_options;
+    std::string disk_format = "qcow2";
+    std::string cluster_compression = "none";
+    std::string size;
+    std::string compression = "zstd";
+    std::string architecture;
+    std::vector<std::string> labels;
+    std::vector<std::string> annotations;
+    std::vector<std::string> environment;
+    std::string instancetype;
+    std::string preference;
+    std::string created;
+    std::string name;
+};
+
+const std::map<std::string, DiskOutputFormat> kDiskFormats = {
+    {"qcow2", DiskOutputFormat::qcow2}, {"raw", DiskOutputFormat::raw}, {"keep", DiskOutputFormat::keep}};
+
+const std::map<std::string, ClusterCompression> kClusterCompressions = {
+    {"none", ClusterCompression::none}, {"zlib", ClusterCompression::zlib}, {"zstd", ClusterCompression::zstd}};
+
+template <class Value>
+CLI::Validator one_of(const std::map<std::string, Value>& values) {
+    std::vector<std::string> names;
+    for (const auto& [name, value] : values)
+        names.push_back(name);
+    return CLI::IsMember(names);
+}
+
+std::map<std::string, std::string> parse_pairs(const std::vector<std::string>& texts, std::string_view option) {
+    std::map<std::string, std::string> pairs;
+    for (const std::string& text : texts) {
+        const std::size_t equals = text.find('=');
+        if (equals == 0 || equals == std::string::npos)
+            fail(ErrorKind::usage, fmt::format("{} takes KEY=VALUE, not '{}'", option, text));
+        pairs[text.substr(0, equals)] = text.substr(equals + 1);
+    }
+    return pairs;
+}
+
+DiskOutput disk_output(const ConvertArguments& arguments) {
+    DiskOutput output;
+    output.format = kDiskFormats.at(arguments.disk_format);
+    output.cluster_compression = kClusterCompressions.at(arguments.cluster_compression);
+    if (!arguments.size.empty())
+        output.virtual_size = parse_size(arguments.size);
+    if (output.cluster_compression != ClusterCompression::none && output.format != DiskOutputFormat::qcow2)
+        fail(ErrorKind::usage, "--cluster-compression is for --disk-format qcow2");
+    return output;
+}
+
+ContainerDiskOptions container_disk_options(const ConvertArguments& arguments) {
+    ContainerDiskOptions options;
+    options.file_name = arguments.name;
+    options.compression = parse_compression(arguments.compression);
+    options.instancetype = arguments.instancetype;
+    options.preference = arguments.preference;
+    options.image.architecture =
+        arguments.architecture.empty() ? host_architecture() : parse_architecture(arguments.architecture);
+    options.image.created = arguments.created.empty() ? default_timestamp() : parse_timestamp(arguments.created);
+    options.image.labels = parse_pairs(arguments.labels, "--label");
+    options.image.annotations = parse_pairs(arguments.annotations, "--annotation");
+    parse_pairs(arguments.environment, "--env");
+    options.image.environment = arguments.environment;
+    return options;
+}
+
+Json to_json(const ImageReport& report, const std::string& destination) {
+    return {{"destination", destination},
+            {"digest", report.manifest.digest.text()},
+            {"media_type", report.manifest.media_type},
+            {"size", report.manifest.size},
+            {"layer",
+             {{"digest", report.layer.descriptor.digest.text()},
+              {"diff_id", report.layer.diff_id.text()},
+              {"media_type", report.layer.descriptor.media_type},
+              {"size", report.layer.descriptor.size},
+              {"content_size", report.layer.content_size}}},
+            {"disk",
+             {{"path", "disk/" + report.disk_file_name},
+              {"format", to_string(report.disk_format)},
+              {"virtual_size", report.virtual_size},
+              {"allocated_size", report.allocated_size}}}};
+}
+
+Json to_json(const DiskReport& report, const std::string& destination) {
+    return {{"destination", destination},
+            {"disk",
+             {{"format", to_string(report.format)},
+              {"file_size", report.file_size},
+              {"virtual_size", report.virtual_size},
+              {"allocated_size", report.allocated_size}}}};
+}
+
+ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& source,
+                            const ImageReference& destination, Invocation& call) {
+    const DiskOutput output = disk_output(arguments);
+    const ContainerDiskOptions options = container_disk_options(arguments);
+    const OpenedDisk disk =
+        open_source_disk(source, *arguments.source_options, options.image.architecture, call.operation);
+    const auto store = open_image_destination(destination, call.operation);
+    const ImageReport report = convert_to_container_disk(disk, output, options, *store, call.operation);
+    if (call.json()) {
+        call.out << to_json(report, arguments.destination).dump(2) << '\n';
+        return ExitCode::done;
+    }
+    call.out << fmt::format("{}\n  image   {}\n  layer   {} ({})\n  disk    disk/{}, {}, {} of data in {}\n",
+                            arguments.destination, report.manifest.digest.text(), report.layer.descriptor.digest.text(),
+                            format_size(report.layer.descriptor.size), report.disk_file_name,
+                            to_string(report.disk_format), format_size(report.allocated_size),
+                            format_size(report.virtual_size));
+    return ExitCode::done;
+}
+
+// Options that only an image has, given for a plain disk, are a mistake that must not pass in silence.
+void refuse_image_options(const CLI::App& command) {
+    for (const CLI::Option* option : command.get_options())
+        if (option->get_group() == group::image && option->count() != 0)
+            fail(ErrorKind::usage,
+                 option->get_name() + " is for images; the destination is a disk (see 'vm2oci convert --help')");
+}
+
+ExitCode convert_into_disk(const ConvertArguments& arguments, const Reference& source, const DiskReference& destination,
+                           const CLI::App& command, Invocation& call) {
+    refuse_image_options(command);
+    ConvertArguments effective = arguments;
+    if (destination.format) {
+        if (command.get_option("--disk-format")->count() != 0)
+            fail(ErrorKind::usage, "the destination says its format already; leave --disk-format away");
+        effective.disk_format = to_string(*destination.format);
+    }
+    const OpenedDisk disk = open_source_disk(source, *arguments.source_options, host_architecture(), call.operation);
+    const DiskReport report = convert_to_disk(disk, disk_output(effective), destination.path, call.operation);
+    if (call.json()) {
+        call.out << to_json(report, arguments.destination).dump(2) << '\n';
+        return ExitCode::done;
+    }
+    call.out << fmt::format("{}\n  disk    {}, {} of data in {}\n", arguments.destination, to_string(report.format),
+                            format_size(report.allocated_size), format_size(report.virtual_size));
+    return ExitCode::done;
+}
+
+void add_options(CLI::App& command, ConvertArguments& arguments) {
+    const auto text = [&](const char* name, std::string& value, const char* value_name, const char* description) {
+        return command.add_option(name, value, description)->option_text(value_name);
+    };
+    const auto list = [&](const char* name, std::vector<std::string>& values, const char* value_name,
+                          const char* description) {
+        command.add_option(name, values, description)
+            ->option_text(value_name)
+            ->allow_extra_args(false)
+            ->group(group::image);
+    };
+    command.add_option("SOURCE", arguments.source, "A disk, or an image with a disk in it")->required();
+    command.add_option("DEST", arguments.destination, "An image, or qcow2:PATH or raw:PATH for a plain disk")
+        ->required();
+    arguments.source_options = add_source_options(command);
+
+    text("--disk-format", arguments.disk_format, "FORMAT",
+         "qcow2 (default: a canonical one), raw, or keep (the source's own file, untouched)")
+        ->check(one_of(kDiskFormats))
+        ->group(group::output);
+    text("--cluster-compression", arguments.cluster_compression, "ALGORITHM",
+         "Compress inside the qcow2: none (default), zlib or zstd")
+        ->check(one_of(kClusterCompressions))
+        ->group(group::output);
+    text("--size", arguments.size, "SIZE", "Grow the disk to this virtual size")->group(group::output);
+
+    text("--compression", arguments.compression, "ALGORITHM[:LEVEL]", "Of the layer: zstd (default), gzip or none")
+        ->group(group::image);
+    text("--name", arguments.name, "FILE", "The disk's name in /disk (default: disk.qcow2 or disk.img)")
+        ->group(group::image);
+    text("--arch", arguments.architecture, "ARCH", "The image's architecture (default: this machine's)")
+        ->group(group::image);
+    list("--label", arguments.labels, "KEY=VALUE", "Add a label to the image's configuration; repeatable");
+    list("--annotation", arguments.annotations, "KEY=VALUE", "Add an annotation to the manifest; repeatable");
+    list("--env", arguments.environment, "NAME=VALUE", "Add an environment variable; repeatable");
+    text("--instancetype", arguments.instancetype, "NAME", "KubeVirt's default instance type for this image")
+        ->group(group::image);
+    text("--preference", arguments.preference, "NAME", "KubeVirt's default preference for this image")
+        ->group(group::image);
+    text("--created", arguments.created, "TIME",
+         "Time of creation, RFC 3339 or seconds since 1970 (default: $SOURCE_DATE_EPOCH, else 1970-01-01)")
+        ->group(group::image);
+}
+
+} // namespace
+
+void add_convert_command(CommandTable& table) {
+    const auto arguments = std::make_shared<ConvertArguments>();
+    const auto command_slot = std::make_shared<const CLI::App*>(nullptr);
+    CLI::App& command = table.add(
+        "convert", "Turn a disk into an OCI image, a disk into another disk, or an image into a disk",
+        {{"vm2oci convert web01.qcow2 oci:images:web01", "a containerDisk in an OCI layout, tagged web01"},
+         {"vm2oci convert --compression gzip raw:sda.img oci-archive:web01.tar",
+          "the same in one tar file, for old readers"},
+         {"vm2oci convert oci:images:web01 raw:sda.img", "the disk of an image as a sparse raw file"},
+         {"vm2oci convert --size 40G web01.qcow2 qcow2:large.qcow2", "a canonical qcow2 with room to grow"}},
+        [arguments, command_slot](Invocation& call) {
+            const Reference source = parse_reference(arguments->source);
+            const Reference destination = parse_reference(arguments->destination);
+            if (const auto* image = std::get_if<ImageReference>(&destination))
+                return convert_into_image(*arguments, source, *image, call);
+            return convert_into_disk(*arguments, source, std::get<DiskReference>(destination), **command_slot, call);
+        });
+    *command_slot = &command;
+    add_options(command, *arguments);
+}
+
+} // namespace vm2oci::cli

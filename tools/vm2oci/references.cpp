@@ -1,0 +1,85 @@
+#include "tools/vm2oci/references.hpp"
+
+#include "formats/base/error.hpp"
+#include "formats/oci/layout.hpp"
+#include "formats/oci/null_store.hpp"
+
+#include <fmt/format.h>
+
+namespace vm2oci::cli {
+namespace {
+
+struct OpenDestination {
+    const OperationContext& operation;
+
+    std::unique_ptr<ImageDestination> operator()(const LayoutReference& layout) const {
+        return std::make_unique<OciLayoutDestination>(layout.folder, layout.tag);
+    }
+    std::unique_ptr<ImageDestination> operator()(const NullReference&) const {
+        return std::make_unique<NullDestination>();
+    }
+    std::unique_ptr<ImageDestination> operator()(const ArchiveReference&) const {
+        fail(ErrorKind::unsupported, "oci-archive");
+    }
+    std::unique_ptr<ImageDestination> operator()(const RegistryReference&) const {
+        fail(ErrorKind::unsupported, "docker");
+    }
+};
+
+struct OpenSource {
+    const OperationContext& operation;
+
+    std::unique_ptr<ImageSource> operator()(const LayoutReference& layout) const {
+        return std::make_unique<OciLayoutSource>(layout.folder, layout.tag);
+    }
+    std::unique_ptr<ImageSource> operator()(const NullReference&) const {
+        fail(ErrorKind::usage, "null: is a destination; nothing can be read from it");
+    }
+    std::unique_ptr<ImageSource> operator()(const ArchiveReference&) const {
+        fail(ErrorKind::unsupported, "oci-archive");
+    }
+    std::unique_ptr<ImageSource> operator()(const RegistryReference&) const { fail(ErrorKind::unsupported, "docker"); }
+};
+
+} // namespace
+
+Reference parse_reference(const std::string& text) {
+    if (auto image = parse_image_reference(text))
+        return *std::move(image);
+    for (const DiskFormat format : {DiskFormat::qcow2, DiskFormat::raw}) {
+        const std::string prefix = std::string(vm2oci::to_string(format)) + ":";
+        if (text.starts_with(prefix) && text.size() > prefix.size())
+            return DiskReference{text.substr(prefix.size()), format};
+    }
+    if (text.empty() || text == "qcow2:" || text == "raw:")
+        fail(ErrorKind::usage, "'" + text + "' names no disk");
+    return DiskReference{text, std::nullopt};
+}
+
+ImageReference parse_image_only(const std::string& text, std::string_view command) {
+    const Reference reference = parse_reference(text);
+    if (const auto* image = std::get_if<ImageReference>(&reference))
+        return *image;
+    fail(ErrorKind::usage,
+         fmt::format("{} takes an image, and '{}' is a disk; write it like oci:images:web01", command, text));
+}
+
+std::unique_ptr<ImageSource> open_image_source(const ImageReference& reference, const OperationContext& operation) {
+    return std::visit(OpenSource{operation}, reference);
+}
+
+std::unique_ptr<ImageDestination> open_image_destination(const ImageReference& reference,
+                                                         const OperationContext& operation) {
+    return std::visit(OpenDestination{operation}, reference);
+}
+
+OpenedDisk open_source_disk(const Reference& reference, const SourceOptions& options, const std::string& architecture,
+                            const OperationContext& operation) {
+    if (const auto* disk = std::get_if<DiskReference>(&reference))
+        return open_disk(options.disk_source(disk->path, disk->format));
+    (void)architecture;
+    (void)operation;
+    fail(ErrorKind::unsupported, "images as source");
+}
+
+} // namespace vm2oci::cli

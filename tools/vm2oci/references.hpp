@@ -1,0 +1,38 @@
+// References on the command line, and the only place that turns them into backends.
+#pragma once
+
+#include "formats/block/open_disk.hpp"
+#include "formats/oci/reference.hpp"
+#include "formats/oci/store.hpp"
+#include "tools/vm2oci/source_options.hpp"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+
+namespace vm2oci::cli {
+
+// "qcow2:PATH", "raw:PATH" or a bare path.
+struct DiskReference {
+    std::string path;
+    std::optional<DiskFormat> format;
+};
+
+using Reference = std::variant<DiskReference, ImageReference>;
+
+// Error{usage}. A path that looks like a reference is written with a folder: "./oci:x".
+Reference parse_reference(const std::string& text);
+
+// The image that a reference must name (Error{usage} for a disk, naming `command`).
+ImageReference parse_image_only(const std::string& text, std::string_view command);
+
+std::unique_ptr<ImageSource> open_image_source(const ImageReference& reference, const OperationContext& operation);
+std::unique_ptr<ImageDestination> open_image_destination(const ImageReference& reference,
+                                                         const OperationContext& operation);
+
+// The disk itself, or the one inside an image (`architecture` chooses in an index).
+OpenedDisk open_source_disk(const Reference& reference, const SourceOptions& options, const std::string& architecture,
+                            const OperationContext& operation);
+
+} // namespace vm2oci::cli

@@ -1,0 +1,61 @@
+#include "tools/vm2oci/source_options.hpp"
+
+#include "tools/vm2oci/help.hpp"
+
+#include <CLI/CLI.hpp>
+
+namespace vm2oci::cli {
+namespace {
+
+// "PATH:qcow2" and "PATH:raw" state a format; any other colon belongs to the path.
+BackingFile parse_backing(const std::string& text) {
+    for (const DiskFormat format : {DiskFormat::qcow2, DiskFormat::raw}) {
+        const std::string suffix = ":" + std::string(to_string(format));
+        if (text.ends_with(suffix))
+            return {text.substr(0, text.size() - suffix.size()), format};
+    }
+    return {text, std::nullopt};
+}
+
+} // namespace
+
+DiskSource SourceOptions::disk_source(std::string path, std::optional<DiskFormat> format) const {
+    DiskSource source;
+    source.path = std::move(path);
+    source.format = format;
+    for (const std::string& text : backing)
+        source.backing.push_back(parse_backing(text));
+    if (!data_file.empty())
+        source.data_file = data_file;
+    if (!max_virtual_size.empty())
+        source.policy.max_virtual_size = parse_size(max_virtual_size);
+    source.policy.corrupt_bit = allow_corrupt ? Tolerance::allow : Tolerance::refuse;
+    source.policy.truncation = allow_truncated ? Tolerance::allow : Tolerance::refuse;
+    return source;
+}
+
+std::shared_ptr<SourceOptions> add_source_options(CLI::App& command) {
+    auto options = std::make_shared<SourceOptions>();
+    command
+        .add_option("--backing", options->backing,
+                    "The backing file of a qcow2, which is never opened by the name in the image; repeat for a chain, "
+                    "nearest first")
+        ->option_text("PATH[:FORMAT]")
+        ->allow_extra_args(false)
+        ->group(group::source);
+    command.add_option("--data-file", options->data_file, "The external data file of a qcow2")
+        ->option_text("PATH")
+        ->group(group::source);
+    command.add_option("--max-virtual-size", options->max_virtual_size, "Refuse larger disks (default: 2T)")
+        ->option_text("SIZE")
+        ->group(group::source);
+    command.add_flag("--allow-corrupt", options->allow_corrupt, "Read a qcow2 that is marked corrupt")
+        ->group(group::source);
+    command
+        .add_flag("--allow-truncated", options->allow_truncated,
+                  "Read what lies beyond the end of a cut-off file as zeros")
+        ->group(group::source);
+    return options;
+}
+
+} // namespace vm2oci::cli

@@ -1,0 +1,28 @@
+// The options of every command that reads a disk, and what they make of a reference.
+#pragma once
+
+#include "formats/block/open_disk.hpp"
+
+#include <CLI/App.hpp>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace vm2oci::cli {
+
+struct SourceOptions {
+    std::vector<std::string> backing;
+    std::string data_file;
+    std::string max_virtual_size;
+    bool allow_corrupt = false;
+    bool allow_truncated = false;
+
+    // `path` and `format` come from the reference. Error{usage} when a value makes no sense.
+    DiskSource disk_source(std::string path, std::optional<DiskFormat> format) const;
+};
+
+// Adds --backing, --data-file, --max-virtual-size, --allow-corrupt and --allow-truncated.
+std::shared_ptr<SourceOptions> add_source_options(CLI::App& command);
+
+} // namespace vm2oci::cli
