@@ -1,0 +1,388 @@
+#include "runner/judge/judge.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace vm2oci {
+namespace {
+
+// Distinct findings that are kept; a guest may fail in more ways than anybody reads.
+constexpr std::size_t kMaxFindings = 200;
+// An idle machine still gets timer interrupts.
+constexpr int kIdleCpuPercent = 10;
+
+const Rule& own_rule(std::string_view id) {
+    return *find_rule(id);
+}
+
+std::string_view missing_text(ReadySignal signal) {
+    switch (signal) {
+    case ReadySignal::login:
+        return "a login prompt";
+    case ReadySignal::agent:
+        return "an answer of the guest agent";
+    case ReadySignal::cloud_init:
+        return "the end of cloud-init";
+    case ReadySignal::system:
+        return "the default target";
+    case ReadySignal::port:
+        return "the forwarded ports";
+    case ReadySignal::pattern:
+        return "a line that matches";
+    }
+    return "";
+}
+
+} // namespace
+
+std::string_view to_string(ReadySignal signal) {
+    switch (signal) {
+    case ReadySignal::login:
+        return "login";
+    case ReadySignal::agent:
+        return "agent";
+    case ReadySignal::cloud_init:
+        return "cloud-init";
+    case ReadySignal::system:
+        return "systemd";
+    case ReadySignal::pattern:
+        return "pattern";
+    case ReadySignal::port:
+        return "port";
+    }
+    return "login";
+}
+
+std::string_view to_string(Outcome outcome) {
+    switch (outcome) {
+    case Outcome::ready:
+        return "ready";
+    case Outcome::failed:
+        return "failed";
+    case Outcome::timed_out:
+        return "timed_out";
+    case Outcome::stopped:
+        return "stopped";
+    }
+    return "failed";
+}
+
+Judge::Judge(JudgePolicy policy) : policy_(std::move(policy)), pattern_seen_(policy_.ready.size(), false) {}
+
+void Judge::console(std::string_view bytes, BootInstant at) {
+    if (verdict_ || bytes.empty())
+        return;
+    console_bytes_ += bytes.size();
+    last_output_ = at;
+    lines_.feed(bytes, [&](const ConsoleLine& line) {
+        // Milestones only by whole lines: "Welcome to Rocky Linux" may go on with "(Initramfs)!".
+        if (const auto milestone = milestone_of_line(line.text))
+            reach(*milestone, at);
+        take_line(line, at);
+    });
+    const ConsoleLine& prompt = lines_.current();
+    if (!prompt.text.empty()) {
+        take_line(prompt, at);
+        if (is_login_prompt(prompt.text))
+            reach(Milestone::login, at);
+    }
+    tick(at);
+}
+
+void Judge::take_line(const ConsoleLine& line, BootInstant at) {
+    last_line_ = line.text;
+    // Something on a later line: the prompt was not the end.
+    if (pending_ && line.number > pending_->line_number && findings_[pending_->finding].line != line.text)
+        pending_.reset();
+    for (std::size_t i = 0; i < policy_.ready.size(); ++i)
+        if (policy_.ready[i].pattern && policy_.ready[i].pattern->matches(line.text))
+            pattern_seen_[i] = true;
+    for (const ConsolePattern& pattern : policy_.fail)
+        if (!fatal_ && pattern.matches(line.text)) {
+            fatal_ = record(own_rule("user-fail"), line.text, line.number, at);
+            fatal_at_ = at.wall;
+        }
+    const Rule* rule = match_rule(line.text);
+    if (rule == nullptr)
+        return;
+    const std::size_t finding = record(*rule, line.text, line.number, at);
+    switch (severity_of(*rule)) {
+    case Severity::fatal:
+        if (!fatal_) {
+            fatal_ = finding;
+            fatal_at_ = at.wall;
+        }
+        break;
+    case Severity::fatal_if_last:
+        if (!pending_ || pending_->line_number != line.number)
+            pending_ = Pending{finding, at.wall, line.number};
+        break;
+    case Severity::failure:
+    case Severity::warning:
+        break;
+    }
+}
+
+void Judge::reach(Milestone milestone, BootInstant at) {
+    if (!has_reached(milestone))
+        milestones_.push_back({milestone, at});
+}
+
+bool Judge::has_reached(Milestone milestone) const {
+    return std::any_of(milestones_.begin(), milestones_.end(),
+                       [&](const MilestoneTime& time) { return time.milestone == milestone; });
+}
+
+std::optional<Milestone> Judge::furthest() const {
+    std::optional<Milestone> result;
+    for (const MilestoneTime& time : milestones_)
+        result = result ? std::max(*result, time.milestone) : time.milestone;
+    return result;
+}
+
+Severity Judge::severity_of(const Rule& rule) const {
+    const bool ignored = std::find(policy_.ignored.begin(), policy_.ignored.end(), rule.id) != policy_.ignored.end();
+    return ignored ? Severity::warning : rule.severity;
+}
+
+std::size_t Judge::record(const Rule& rule, std::string_view line, std::uint64_t line_number, BootInstant at) {
+    // A line is judged again when more of it has come: that stays one finding, now of the better rule.
+    if (!findings_.empty() && line_number != 0 && findings_.back().line_number == line_number) {
+        findings_.back().rule = &rule;
+        findings_.back().line = line;
+        return findings_.size() - 1;
+    }
+    for (std::size_t i = 0; i < findings_.size(); ++i) {
+        if (findings_[i].rule == &rule && findings_[i].line == line) {
+            ++findings_[i].count;
+            return i;
+        }
+    }
+    if (findings_.size() == kMaxFindings) {
+        ++findings_.back().count;
+        return findings_.size() - 1;
+    }
+    findings_.push_back({&rule, std::string(line), line_number, at, 1});
+    return findings_.size() - 1;
+}
+
+void Judge::event(GuestEvent what, BootInstant at) {
+    if (verdict_)
+        return;
+    last_output_ = at;
+    switch (what) {
+    case GuestEvent::reset:
+        last_reset_ = at;
+        pending_.reset();
+        if (++resets_ >= policy_.max_resets)
+            end_with(own_rule("reboot-loop"), fmt::format("{} resets", resets_), std::nullopt, at);
+        break;
+    case GuestEvent::shutdown:
+        if (fatal_)
+            end_by_finding(*fatal_, at);
+        else
+            end_with(own_rule("powered-off"), "", std::nullopt, at);
+        break;
+    case GuestEvent::panicked:
+        if (!fatal_) {
+            fatal_ = record(own_rule("guest-panicked"), "", 0, at);
+            fatal_at_ = at.wall;
+        }
+        break;
+    case GuestEvent::agent_port_opened:
+        reach(Milestone::agent_port, at);
+        break;
+    case GuestEvent::agent_answered:
+        reach(Milestone::agent, at);
+        agent_at_ = agent_at_.value_or(at);
+        break;
+    case GuestEvent::system_running:
+        reach(Milestone::system, at);
+        system_running_ = true;
+        break;
+    case GuestEvent::cloud_init_done:
+        reach(Milestone::cloud_init, at);
+        break;
+    case GuestEvent::ports_open:
+        ports_open_ = true;
+        break;
+    case GuestEvent::stopped_by_user:
+        verdict_ = Verdict{Outcome::stopped, nullptr, std::nullopt, "stopped by the user", at};
+        break;
+    }
+    tick(at);
+}
+
+void Judge::failure(std::string_view rule_id, std::string detail, BootInstant at) {
+    const Rule* rule = find_rule(rule_id);
+    if (verdict_ || rule == nullptr)
+        return;
+    const std::size_t index = record(*rule, detail, 0, at);
+    if (severity_of(*rule) == Severity::fatal)
+        end_by_finding(index, at);
+}
+
+bool Judge::is_met(std::size_t condition) const {
+    switch (policy_.ready[condition].signal) {
+    case ReadySignal::login:
+        return has_reached(Milestone::login);
+    case ReadySignal::agent:
+        return has_reached(Milestone::agent);
+    case ReadySignal::cloud_init:
+        return has_reached(Milestone::cloud_init);
+    case ReadySignal::system:
+        return has_reached(Milestone::system);
+    case ReadySignal::port:
+        return ports_open_;
+    case ReadySignal::pattern:
+        return pattern_seen_[condition];
+    }
+    return false;
+}
+
+bool Judge::is_ready(BootInstant at) const {
+    if (!policy_.ready.empty()) {
+        for (std::size_t i = 0; i < policy_.ready.size(); ++i)
+            if (!is_met(i))
+                return false;
+        return true;
+    }
+    return has_reached(Milestone::login) || system_running_ ||
+           (agent_at_ && at.wall - agent_at_->wall >= policy_.agent_patience);
+}
+
+std::vector<std::string> Judge::missing() const {
+    if (policy_.ready.empty())
+        return {"a login prompt or a guest agent that says that the system is up"};
+    std::vector<std::string> result;
+    for (std::size_t i = 0; i < policy_.ready.size(); ++i) {
+        if (is_met(i))
+            continue;
+        const ReadyCondition& condition = policy_.ready[i];
+        std::string text(missing_text(condition.signal));
+        if (condition.pattern)
+            text += " '" + condition.pattern->text() + "'";
+        result.push_back(std::move(text));
+    }
+    return result;
+}
+
+void Judge::tick(BootInstant at) {
+    if (verdict_)
+        return;
+    if (fatal_) {
+        if (at.wall - fatal_at_ >= policy_.linger)
+            end_by_finding(*fatal_, at);
+        return;
+    }
+    if (pending_ && at.wall - pending_->since >= kLastLineStays) {
+        end_by_finding(pending_->finding, at);
+        return;
+    }
+    check_ready(at);
+    if (!verdict_ && !ready_at_)
+        check_silence(at);
+    if (!verdict_)
+        check_deadline(at);
+}
+
+void Judge::check_ready(BootInstant at) {
+    if (!ready_at_ && is_ready(at))
+        ready_at_ = at;
+    if (ready_at_ && at.wall - ready_at_->wall >= policy_.settle)
+        finish_ready(at);
+}
+
+void Judge::finish_ready(BootInstant at) {
+    const Finding* worst = nullptr;
+    for (const Finding& finding : findings_) {
+        const Severity severity = severity_of(*finding.rule);
+        if (severity == Severity::warning || severity == Severity::fatal_if_last)
+            continue;
+        // The first cause: what failed after it may have failed because of it.
+        if (worst == nullptr || (worst->rule->role == RuleRole::symptom && finding.rule->role == RuleRole::cause))
+            worst = &finding;
+    }
+    if (worst != nullptr)
+        end_with(*worst->rule, "the machine is up, but not sound", *worst, at);
+    else
+        verdict_ = Verdict{Outcome::ready, nullptr, std::nullopt, "", *ready_at_};
+}
+
+void Judge::check_silence(BootInstant at) {
+    const Milliseconds quiet = at.wall - last_output_.wall;
+    if (quiet < policy_.idle_limit)
+        return;
+    const Milliseconds used = at.cpu - last_output_.cpu;
+    if (used * 100 >= quiet * kIdleCpuPercent)
+        return;
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(quiet).count();
+    const bool kernel_heard = has_reached(Milestone::kernel);
+    end_with(own_rule(kernel_heard ? "stalled" : "silent-console"),
+             fmt::format("nothing for {} s, while waiting for {}", seconds, fmt::join(missing(), ", ")), std::nullopt,
+             at);
+}
+
+void Judge::check_deadline(BootInstant at) {
+    std::string limit;
+    const auto seconds = [](Milliseconds time) {
+        return std::chrono::duration_cast<std::chrono::seconds>(time).count();
+    };
+    if (policy_.cpu_limit && at.cpu >= *policy_.cpu_limit)
+        limit = fmt::format("{} s of processor time", seconds(*policy_.cpu_limit));
+    else if (at.wall >= policy_.wall_limit)
+        limit = fmt::format("{} s", seconds(policy_.wall_limit));
+    else
+        return;
+    if (ready_at_) {
+        finish_ready(at);
+        return;
+    }
+    const auto reached = furthest();
+    end_with(own_rule("timeout"),
+             fmt::format("within {} there was not {}; the boot got as far as: {}", limit, fmt::join(missing(), ", "),
+                         reached ? display_name(*reached) : "power-on"),
+             std::nullopt, at, Outcome::timed_out);
+}
+
+const Finding* Judge::blame(const Rule& ending) const {
+    if (ending.role == RuleRole::cause)
+        return nullptr;
+    const Finding* firmware_cause = nullptr;
+    const Finding* cause = nullptr;
+    const bool any_boot = ending.id == "reboot-loop";
+    for (const Finding& finding : findings_) {
+        const bool this_boot = any_boot || resets_ == 0 || finding.at.wall >= last_reset_.wall;
+        if (!this_boot || finding.rule->role != RuleRole::cause || finding.rule == &ending)
+            continue;
+        if (severity_of(*finding.rule) != Severity::warning)
+            cause = &finding;
+        else if (finding.rule->severity == Severity::warning)
+            firmware_cause = &finding;
+    }
+    if (cause != nullptr)
+        return cause;
+    // Before the kernel even remarks explain; later there are too many that do not matter.
+    const bool early = !has_reached(Milestone::kernel);
+    return early ? firmware_cause : nullptr;
+}
+
+void Judge::end_by_finding(std::size_t index, BootInstant at) {
+    const Finding ending = findings_[index];
+    end_with(*ending.rule, "", ending, at);
+}
+
+void Judge::end_with(const Rule& rule, std::string detail, std::optional<Finding> evidence, BootInstant at,
+                     Outcome outcome) {
+    Verdict verdict{outcome, &rule, std::move(evidence), std::move(detail), at};
+    if (const Finding* cause = blame(rule)) {
+        const std::string ended = std::string(rule.title);
+        verdict.detail = verdict.detail.empty() ? ended : ended + ": " + verdict.detail;
+        verdict.rule = cause->rule;
+        verdict.evidence = *cause;
+    }
+    verdict_ = std::move(verdict);
+}
+
+} // namespace vm2oci

@@ -1,0 +1,155 @@
+// Watches a boot and says when it is over, and how: a pure state machine over console bytes, events and time.
+//
+// It does no I/O and reads no clock: what is fed to it again in the same order gives the same verdict, so that any
+// console log can be judged after the fact. Memory is bounded whatever the guest prints.
+#pragma once
+
+#include "runner/judge/console_lines.hpp"
+#include "runner/judge/milestones.hpp"
+#include "runner/judge/pattern.hpp"
+#include "runner/judge/rules.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace vm2oci {
+
+using Milliseconds = std::chrono::milliseconds;
+
+// A moment of the boot: since power-on, and how much processor time the machine has used until then. Emulated machines
+// are timed by the latter, because their host may be busy with something else.
+struct BootInstant {
+    Milliseconds wall{0};
+    Milliseconds cpu{0};
+};
+
+enum class ReadySignal { login, agent, cloud_init, system, pattern, port };
+std::string_view to_string(ReadySignal signal);
+
+struct ReadyCondition {
+    ReadySignal signal = ReadySignal::login;
+    std::optional<ConsolePattern> pattern; // for ReadySignal::pattern
+};
+
+// Ready when all conditions hold. None given: a login prompt, or a guest agent that says that the system is up; an
+// agent that answers and cannot say more counts after `agent_patience`.
+struct JudgePolicy {
+    std::vector<ReadyCondition> ready;
+    std::vector<ConsolePattern> fail;      // --fail
+    std::vector<std::string> ignored;      // ids of rules that become warnings (fatal ones too)
+    std::optional<Milliseconds> cpu_limit; // the deadline of an emulated machine
+    Milliseconds wall_limit{180000};
+    Milliseconds idle_limit{60000}; // without output and with idle processors: the machine has stopped
+    Milliseconds agent_patience{30000};
+    Milliseconds settle{1500}; // after "ready": failures that are printed a moment later count
+    Milliseconds linger{700};  // after a fatal line: those behind it belong to the report
+    unsigned max_resets = 3;   // a first boot may reset once or twice (relabel, repartition)
+};
+
+struct Finding {
+    const Rule* rule = nullptr;
+    std::string line; // raw text of the guest: escape before printing
+    std::uint64_t line_number = 0;
+    BootInstant at;
+    unsigned count = 1; // how often the rule matched with this text
+};
+
+struct MilestoneTime {
+    Milestone milestone = Milestone::firmware;
+    BootInstant at;
+};
+
+enum class Outcome { ready, failed, timed_out, stopped };
+std::string_view to_string(Outcome outcome); // "ready", "failed", "timed_out", "stopped"
+
+struct Verdict {
+    Outcome outcome = Outcome::failed;
+    const Rule* rule = nullptr;      // the reason; null when ready or stopped
+    std::optional<Finding> evidence; // the line that shows it, if there is one
+    std::string detail;              // what no rule can say ("the limit of 180 s of processor time")
+    BootInstant at;
+};
+
+enum class GuestEvent {
+    reset,
+    shutdown,
+    panicked,
+    agent_port_opened,
+    agent_answered,
+    system_running, // the agent asked systemd: running or degraded
+    cloud_init_done,
+    ports_open, // every port that was asked for answers
+    stopped_by_user,
+};
+
+class Judge {
+  public:
+    explicit Judge(JudgePolicy policy);
+
+    void console(std::string_view bytes, BootInstant at);
+    void event(GuestEvent what, BootInstant at);
+    // A failure that did not come by the console; `rule_id` is one of judge_rules() or of the table ("unit-failed").
+    void failure(std::string_view rule_id, std::string detail, BootInstant at);
+    // Call at least every second: deadlines and prompts are found by time alone.
+    void tick(BootInstant at);
+
+    const std::optional<Verdict>& verdict() const { return verdict_; }
+    const std::vector<MilestoneTime>& milestones() const { return milestones_; }
+    const std::vector<Finding>& findings() const { return findings_; }
+    std::optional<Milestone> furthest() const;
+    bool has_reached(Milestone milestone) const;
+    unsigned resets() const { return resets_; }
+    bool has_console_output() const { return console_bytes_ > 0; }
+    // The last line with text in it, for a status display; raw text of the guest.
+    const std::string& last_line() const { return last_line_; }
+    // What is still missing, for a status display and the timeout's text.
+    std::vector<std::string> missing() const;
+
+  private:
+    struct Pending {
+        std::size_t finding;
+        Milliseconds since;
+        std::uint64_t line_number; // output on a later line takes it back
+    };
+
+    void take_line(const ConsoleLine& line, BootInstant at);
+    void reach(Milestone milestone, BootInstant at);
+    std::size_t record(const Rule& rule, std::string_view line, std::uint64_t line_number, BootInstant at);
+    Severity severity_of(const Rule& rule) const;
+    // The finding that explains an end that is only a symptom.
+    const Finding* blame(const Rule& ending) const;
+    void end_with(const Rule& rule, std::string detail, std::optional<Finding> evidence, BootInstant at,
+                  Outcome outcome = Outcome::failed);
+    void end_by_finding(std::size_t index, BootInstant at);
+    bool is_met(std::size_t condition) const;
+    bool is_ready(BootInstant at) const;
+    void check_ready(BootInstant at);
+    void finish_ready(BootInstant at);
+    void check_silence(BootInstant at);
+    void check_deadline(BootInstant at);
+
+    JudgePolicy policy_;
+    ConsoleLines lines_;
+    std::vector<MilestoneTime> milestones_;
+    std::vector<Finding> findings_;
+    std::vector<bool> pattern_seen_; // one for each ready condition
+    std::optional<Verdict> verdict_;
+    std::optional<std::size_t> fatal_; // finding that ends the boot when the lingering is over
+    Milliseconds fatal_at_{0};
+    std::optional<Pending> pending_; // fatal unless something else is printed
+    BootInstant last_reset_;
+    std::optional<BootInstant> ready_at_;
+    std::optional<BootInstant> agent_at_;
+    BootInstant last_output_;
+    std::uint64_t console_bytes_ = 0;
+    std::string last_line_;
+    unsigned resets_ = 0;
+    bool system_running_ = false;
+    bool ports_open_ = false;
+};
+
+} // namespace vm2oci

@@ -1,0 +1,154 @@
+#include "runner/judge/rules.hpp"
+
+#include "runner/judge/console_lines.hpp"
+
+#include <array>
+
+namespace vm2oci {
+namespace {
+
+std::string_view without_trailing_blanks(std::string_view text) {
+    while (!text.empty() && text.back() == ' ')
+        text.remove_suffix(1);
+    return text;
+}
+
+std::array<std::span<const Rule>, 4> console_rules() {
+    return {boot_loader_rules(), kernel_rules(), initramfs_rules(), system_rules()};
+}
+
+constexpr std::array kJudgeRules = {
+    Rule{"timeout",
+         Severity::fatal,
+         RuleRole::symptom,
+         "the time was up before the machine was ready",
+         "look at the last lines of the console; give more time with --timeout if it was still making progress",
+         "",
+         {}},
+    Rule{"silent-console",
+         Severity::fatal,
+         RuleRole::symptom,
+         "the machine fell silent: nothing on the serial console, and its processors idle",
+         "look at the screenshot; the kernel may lack console=ttyS0, or no getty runs there",
+         "console",
+         {}},
+    Rule{"stalled",
+         Severity::fatal,
+         RuleRole::symptom,
+         "the boot stopped: no output any more, and its processors idle",
+         "look at the last lines of the console: what is the machine waiting for?",
+         "",
+         {}},
+    Rule{"reboot-loop",
+         Severity::fatal,
+         RuleRole::symptom,
+         "the machine resets again and again",
+         "look at the last lines before each reset",
+         "",
+         {}},
+    Rule{"powered-off",
+         Severity::fatal,
+         RuleRole::symptom,
+         "the machine switched itself off before it was ready",
+         "look at the last lines of the console",
+         "",
+         {}},
+    Rule{"guest-panicked",
+         Severity::fatal,
+         RuleRole::symptom,
+         "the guest's kernel reported a panic to the machine",
+         "look at the last lines of the console or at the screenshot",
+         "",
+         {}},
+    Rule{"hypervisor-died",
+         Severity::fatal,
+         RuleRole::cause,
+         "QEMU ended without being asked to",
+         "its last words are in the report; this is a failure of the host, not of the image",
+         "",
+         {}},
+    Rule{"disk-read-error",
+         Severity::fatal,
+         RuleRole::cause,
+         "the disk image could not be read",
+         "verify the image: what it stores is damaged",
+         "",
+         {}},
+    Rule{"user-fail", Severity::fatal, RuleRole::cause, "the console shows what --fail forbids", "", "", {}},
+};
+
+} // namespace
+
+std::string_view to_string(Severity severity) {
+    switch (severity) {
+    case Severity::fatal:
+        return "fatal";
+    case Severity::fatal_if_last:
+        return "fatal_if_last";
+    case Severity::failure:
+        return "failure";
+    case Severity::warning:
+        return "warning";
+    }
+    return "warning";
+}
+
+bool matches_pattern(std::string_view pattern, std::string_view line) {
+    bool anchored = false;
+    if (!pattern.empty() && pattern.front() == '^') {
+        pattern.remove_prefix(1);
+        anchored = true;
+    }
+    const bool at_end = !pattern.empty() && pattern.back() == '$';
+    if (at_end) {
+        pattern.remove_suffix(1);
+        line = without_trailing_blanks(line);
+    }
+    std::size_t position = 0;
+    // Each piece is taken where it comes first: that leaves most room for those behind it.
+    for (;;) {
+        const std::size_t star = pattern.find('*');
+        const std::string_view piece = pattern.substr(0, star);
+        const bool last = star == std::string_view::npos;
+        if (last && at_end) {
+            if (line.size() < position + piece.size() || !line.ends_with(piece))
+                return false;
+            return !anchored || line.size() == position + piece.size();
+        }
+        const std::size_t found = line.find(piece, position);
+        if (found == std::string_view::npos || (anchored && found != position))
+            return false;
+        if (last)
+            return true;
+        position = found + piece.size();
+        anchored = false;
+        pattern.remove_prefix(star + 1);
+    }
+}
+
+const Rule* match_rule(std::string_view line) {
+    const std::string_view text = without_kernel_prefix(line);
+    for (const std::span<const Rule> rules : console_rules())
+        for (const Rule& rule : rules)
+            for (const std::string_view pattern : rule.patterns)
+                if (matches_pattern(pattern, text))
+                    return &rule;
+    return nullptr;
+}
+
+std::span<const Rule> judge_rules() {
+    return kJudgeRules;
+}
+
+const Rule* find_rule(std::string_view id) {
+    for (const Rule& rule : judge_rules())
+        if (rule.id == id)
+            return &rule;
+    for (const std::span<const Rule> rules : console_rules())
+        for (const Rule& rule : rules)
+            if (rule.id == id)
+                return &rule;
+    return nullptr;
+}
+
+} // namespace vm2oci

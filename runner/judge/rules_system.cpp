@@ -1,0 +1,141 @@
+// User space: systemd, System V init, OpenRC, cloud-init, the network.
+#include "runner/judge/rules.hpp"
+
+#include <array>
+
+namespace vm2oci {
+namespace {
+
+using P = std::string_view;
+
+constexpr P kDeviceTimeout[] = {"[ TIME ] Timed out waiting for device", "Timed out waiting for device ",
+                                "Job dev-*.device/start timed out", "Job *.device/start timed out"};
+constexpr P kMountFailed[] = {"[FAILED] Failed to mount ",
+                              "^mount: can't find UUID=",
+                              "^mount: special device * does not exist",
+                              "Failed to mount API filesystems",
+                              "[FAILED] Failed to start Remount Root",
+                              "^mountall: Disconnected from Plymouth",
+                              "The disk drive for * is not ready yet or not present",
+                              "[FAILED] Failed to start *File System Check"};
+constexpr P kEmergency[] = {"You are in emergency mode",
+                            "Welcome to emergency mode",
+                            "Reached target Emergency Mode",
+                            "Reached target emergency.target",
+                            "root account is locked",
+                            "^Give root password for ",
+                            "Give root password for maintenance",
+                            "^Press Enter for maintenance",
+                            "^Press enter for maintenance",
+                            "(or type Control-D to continue):",
+                            "(or press Control-D to continue):",
+                            "Enter full pathname of shell or RETURN for /bin/sh",
+                            "^Press ENTER for maintenance"};
+constexpr P kRescue[] = {"You are in rescue mode", "Welcome to rescue mode", "Reached target Rescue Mode",
+                         "Reached target rescue.target"};
+constexpr P kFrozen[] = {"systemd[1]: Freezing execution", "Failed to allocate manager object, freezing",
+                         "Failed to allocate manager object: ", "Exiting PID 1..."};
+constexpr P kRootAccess[] = {"systemd[1]: Failed to initialize SELinux", "systemd[1]: Failed to initialize SMACK"};
+constexpr P kNetworkUnit[] = {"[FAILED] Failed to start *Raise network interfaces", "[FAILED] Failed to start *Network",
+                              "[FAILED] Failed to start *network", "[FAILED] Failed to start Wait for Network",
+                              "[FAILED] Failed to start LSB: Bring up/down networking"};
+constexpr P kCloudInitUnit[] = {"[FAILED] Failed to start *loud-init",
+                                "[FAILED] Failed to start *cloud-init",
+                                "[FAILED] Failed to start *Cloud-init",
+                                "[FAILED] Failed to start Cloud-init",
+                                "[FAILED] Failed to start *Execute cloud user/final scripts",
+                                "[FAILED] Failed to start Apply the settings specified in cloud-config"};
+constexpr P kUnit[] = {"[FAILED] Failed to start ",   "[FAILED] Failed to listen on ", "[FAILED] Failed to activate ",
+                       "[FAILED] Failed unmounting ", "systemd[1]: Failed to start ",  "[FAILED] Failed to "};
+constexpr P kDependency[] = {"[DEPEND] Dependency failed for "};
+constexpr P kOrdering[] = {"Found ordering cycle on ", "deleted to break ordering cycle"};
+constexpr P kGenerator[] = {"-generator failed with ", "-generator terminated by signal"};
+constexpr P kSysvInit[] = {"^INIT: No inittab file found",
+                           "^Enter runlevel:",
+                           "^INIT: cannot execute",
+                           "^init: can't open /etc/inittab",
+                           "^INIT: no more processes left in this runlevel",
+                           "^can't run '/etc/init.d/rcS'"};
+constexpr P kRespawn[] = {"respawning too fast: disabled for 5 minutes"};
+constexpr P kOpenRc[] = {"^* ERROR: * failed to start", "^* ERROR: cannot start ", "ERROR: * failed to start"};
+constexpr P kMountRoot[] = {"^mountroot>", "^Mounting from * failed with error"};
+constexpr P kCloudConfig[] = {"Failed loading yaml blob",  "Invalid cloud-config provided",
+                              "invalid format at line",    "Invalid user-data",
+                              "Failed to shellify",        "cloud-config failed schema validation",
+                              "Cloud config schema errors"};
+constexpr P kCloudError[] = {"cloud-init*[ERROR]", "cloud-init*[CRITICAL]", "failed running module",
+                             "Running module * failed", "Running module * (<module"};
+constexpr P kDatasource[] = {"Datasource DataSourceNone",
+                             "Used fallback datasource",
+                             "No instance datasource found",
+                             "Calling 'http://169.254.169.254",
+                             "failed [*] waiting for metadata",
+                             "Giving up on OpenStack md",
+                             "Giving up on md from"};
+constexpr P kDhcp[] = {"^No DHCPOFFERS received",
+                       "No working leases in persistent database",
+                       "dhcpcd*: timed out",
+                       "udhcpc: no lease, failing",
+                       "udhcpc: no lease, forking to background",
+                       "DHCP4 * timed out",
+                       "IP-Config: Auto-configuration of network failed"};
+constexpr P kInterface[] = {
+    "Cannot find device \"",        "Device \"*\" does not exist", "Device * does not seem to be present",
+    "SIOCGIFFLAGS: No such device", "ifup: unknown interface",     "ERROR while getting interface flags",
+    "ip: can't find device"};
+constexpr P kHostKeys[] = {"^sshd: no hostkeys available", "no hostkeys available -- exiting"};
+
+constexpr std::array kRules = {
+    Rule{"device-timeout", Severity::failure, RuleRole::cause, "a device that /etc/fstab names does not appear",
+         "it names a device of the old machine: name it by UUID, or add nofail", "fstab", kDeviceTimeout},
+    Rule{"mount-failed", Severity::failure, RuleRole::cause, "a file system could not be mounted",
+         "/etc/fstab names something that is not there or is damaged", "fstab", kMountFailed},
+    Rule{"emergency-shell", Severity::fatal, RuleRole::symptom, "the system is in emergency mode",
+         "the lines above say what failed: often a file system in /etc/fstab", "fstab", kEmergency},
+    Rule{"rescue-shell", Severity::fatal, RuleRole::symptom, "the system is in rescue mode",
+         "its default target or the kernel's command line asks for it", "", kRescue},
+    Rule{"init-frozen", Severity::fatal, RuleRole::symptom, "systemd gave up and froze", "the lines above say why", "",
+         kFrozen},
+    Rule{"security-module", Severity::failure, RuleRole::cause, "a security module could not be set up",
+         "its policy is missing or mislabelled", "selinux", kRootAccess},
+    Rule{"network-unit-failed", Severity::failure, RuleRole::cause, "the network could not be set up",
+         "its configuration names interfaces or hardware addresses of the old machine", "network", kNetworkUnit},
+    Rule{"cloud-init-unit-failed", Severity::failure, RuleRole::cause, "cloud-init failed",
+         "its data source or its configuration does not fit this machine", "cloud-init", kCloudInitUnit},
+    Rule{"unit-failed", Severity::failure, RuleRole::cause, "a service failed to start",
+         "look at its log in the guest; --ignore unit-failed makes it a remark", "", kUnit},
+    Rule{"dependency-failed", Severity::failure, RuleRole::symptom, "a unit did not start because another one failed",
+         "the lines above say which", "", kDependency},
+    Rule{"ordering-cycle", Severity::warning, RuleRole::cause, "systemd found units that wait for one another",
+         "it left one of them out", "", kOrdering},
+    Rule{"generator-failed", Severity::warning, RuleRole::cause, "a systemd generator failed", "", "", kGenerator},
+    Rule{"init-misconfigured", Severity::fatal_if_last, RuleRole::cause, "init has nothing to start",
+         "/etc/inittab is missing or names a program that is not there", "", kSysvInit},
+    Rule{"respawning", Severity::failure, RuleRole::cause, "init restarts a program again and again",
+         "often a getty on a console that this machine does not have", "console", kRespawn},
+    Rule{"openrc-service-failed", Severity::failure, RuleRole::cause, "an OpenRC service failed to start", "", "",
+         kOpenRc},
+    Rule{"mountroot-prompt", Severity::fatal_if_last, RuleRole::cause, "the kernel asks for its root file system",
+         "/etc/fstab names the old machine's disk", "fstab", kMountRoot},
+    Rule{"cloud-config-invalid", Severity::failure, RuleRole::cause, "cloud-init does not accept its user-data",
+         "check the YAML of the user-data", "cloud-init", kCloudConfig},
+    Rule{"cloud-init-error", Severity::failure, RuleRole::cause, "cloud-init reports an error",
+         "look at /var/log/cloud-init.log in the guest", "cloud-init", kCloudError},
+    Rule{"no-datasource", Severity::warning, RuleRole::cause, "cloud-init found no data source for this machine",
+         "the image is pinned to another cloud's data source, or no seed is attached (--user-data)", "cloud-init",
+         kDatasource},
+    Rule{"no-dhcp-lease", Severity::warning, RuleRole::cause, "no address by DHCP",
+         "without --network user there is no network; else the interface's configuration is wrong", "network", kDhcp},
+    Rule{"interface-missing", Severity::warning, RuleRole::cause, "a configured network interface does not exist",
+         "the configuration names the old machine's interface", "network", kInterface},
+    Rule{"no-ssh-host-keys", Severity::warning, RuleRole::cause, "sshd has no host keys",
+         "nothing makes new ones at first boot in this image", "", kHostKeys},
+};
+
+} // namespace
+
+std::span<const Rule> system_rules() {
+    return kRules;
+}
+
+} // namespace vm2oci

@@ -1,0 +1,308 @@
+#include "formats/base/error.hpp"
+#include "formats/base/fd.hpp"
+#include "runner/judge/judge.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+using namespace vm2oci;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr BootInstant at(Milliseconds wall) {
+    return {wall, wall};
+}
+
+// Nothing more comes, and the machine idles.
+void let_time_pass(Judge& judge, Milliseconds from, Milliseconds until) {
+    for (Milliseconds now = from; now <= until && !judge.verdict(); now += 250ms)
+        judge.tick({now, from});
+}
+
+Judge judged(std::string_view console, JudgePolicy policy = {}) {
+    Judge judge(std::move(policy));
+    Milliseconds now = 0ms;
+    for (std::size_t i = 0; i < console.size(); i += 61)
+        judge.console(console.substr(i, 61), at(now += 5ms));
+    let_time_pass(judge, now, now + 100s);
+    return judge;
+}
+
+std::string rule_of(const Judge& judge) {
+    REQUIRE(judge.verdict());
+    return judge.verdict()->rule == nullptr ? "-" : std::string(judge.verdict()->rule->id);
+}
+
+JudgePolicy policy_with(ReadySignal signal) {
+    JudgePolicy policy;
+    policy.ready.push_back({signal, std::nullopt});
+    return policy;
+}
+
+} // namespace
+
+TEST_CASE("recorded consoles of many systems are judged right") {
+    const std::string folder = CONSOLES;
+    std::ifstream manifest(folder + "/manifest.txt");
+    REQUIRE(manifest);
+    std::string line;
+    int count = 0;
+    while (std::getline(manifest, line)) {
+        if (line.empty() || line[0] == '#')
+            continue;
+        std::istringstream fields(line);
+        std::string name;
+        std::string outcome;
+        std::string rule;
+        std::string furthest;
+        fields >> name >> outcome >> rule >> furthest;
+        const auto console = read_file(folder + "/" + name + ".log", 1 << 20);
+        REQUIRE(console);
+        const Judge judge = judged(*console);
+        INFO(name << ": " << (judge.verdict()->evidence ? judge.verdict()->evidence->line : "") << " | "
+                  << judge.verdict()->detail);
+        CHECK(std::string(to_string(judge.verdict()->outcome)) == outcome);
+        CHECK(rule_of(judge) == rule);
+        if (furthest != "-")
+            CHECK(std::string(to_string(judge.furthest().value_or(Milestone::firmware))) == furthest);
+        ++count;
+    }
+    CHECK(count >= 50);
+}
+
+TEST_CASE("a plain failure ends the boot at once, not at the deadline") {
+    Judge judge{JudgePolicy{}};
+    judge.console("Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)\n", at(3s));
+    CHECK_FALSE(judge.verdict());
+    judge.console("Call Trace:\n", at(3500ms));
+    judge.tick(at(3700ms));
+    REQUIRE(judge.verdict());
+    CHECK(rule_of(judge) == "root-not-mounted");
+    CHECK(judge.verdict()->evidence->line_number == 1);
+}
+
+TEST_CASE("a rule that half a line seemed to match gives way to the one that matches all of it") {
+    Judge judge{JudgePolicy{}};
+    judge.console("Kernel panic - not syncing", at(3s));
+    judge.console(": VFS: Unable to mount root fs on unknown-block(0,0)\n", at(3100ms));
+    judge.tick(at(5s));
+    CHECK(rule_of(judge) == "root-not-mounted");
+    CHECK(judge.findings().size() == 1);
+}
+
+TEST_CASE("a prompt counts only while it is the last line") {
+    Judge passing{JudgePolicy{}};
+    passing.console("Press any key to continue...", at(1s));
+    passing.console("\r\n[    0.000000] Linux version 6.1\r\n", at(3s));
+    passing.tick(at(30s));
+    CHECK_FALSE(passing.verdict());
+    Judge staying{JudgePolicy{}};
+    staying.console("grub> ", at(1s));
+    staying.tick(at(4900ms));
+    CHECK_FALSE(staying.verdict());
+    staying.tick(at(5s));
+    CHECK(rule_of(staying) == "grub-prompt");
+}
+
+TEST_CASE("deadlines count processor time when there is such a limit") {
+    JudgePolicy policy;
+    policy.cpu_limit = 180s;
+    policy.wall_limit = 900s;
+    Judge judge(policy);
+    judge.console("[    0.000000] Linux version 6.1\n", {1s, 1s});
+    judge.tick({600s, 179s});
+    CHECK_FALSE(judge.verdict());
+    judge.tick({601s, 180s});
+    REQUIRE(judge.verdict());
+    CHECK(judge.verdict()->outcome == Outcome::timed_out);
+    CHECK(judge.verdict()->detail.find("180 s of processor time") != std::string::npos);
+    CHECK(judge.verdict()->detail.find("kernel") != std::string::npos);
+
+    Judge ceiling(policy);
+    ceiling.console("x\n", {899s, 100s});
+    ceiling.tick({900s, 100s});
+    CHECK(ceiling.verdict()->outcome == Outcome::timed_out);
+}
+
+TEST_CASE("a busy silent machine is not taken for a stopped one") {
+    Judge judge{JudgePolicy{}};
+    judge.console("[    0.000000] Linux version 6.1\n", {0s, 0s});
+    judge.tick({100s, 50s});
+    CHECK_FALSE(judge.verdict());
+    judge.tick({101s, 9s});
+    CHECK(rule_of(judge) == "stalled");
+}
+
+TEST_CASE("by default a login prompt is ready, and failures shortly after it still count") {
+    Judge judge{JudgePolicy{}};
+    judge.console("debian login: ", at(10s));
+    judge.tick(at(11s));
+    CHECK_FALSE(judge.verdict());
+    judge.console("\r\n[FAILED] Failed to start nginx.service.\r\n", at(11200ms));
+    judge.tick(at(11500ms));
+    REQUIRE(judge.verdict());
+    CHECK(rule_of(judge) == "unit-failed");
+
+    Judge clean{JudgePolicy{}};
+    clean.console("debian login: ", at(10s));
+    clean.tick(at(11500ms));
+    REQUIRE(clean.verdict());
+    CHECK(clean.verdict()->outcome == Outcome::ready);
+    CHECK(clean.verdict()->at.wall == 10s);
+}
+
+TEST_CASE("an ignored rule becomes a remark") {
+    JudgePolicy policy;
+    policy.ignored = {"unit-failed", "emergency-shell"};
+    Judge judge(policy);
+    judge.console("[FAILED] Failed to start nginx.service.\r\nYou are in emergency mode.\r\nx login: ", at(10s));
+    judge.tick(at(12s));
+    CHECK(judge.verdict()->outcome == Outcome::ready);
+    CHECK(judge.findings().size() == 2);
+}
+
+TEST_CASE("an agent that says that the system is up is enough; one that only answers needs patience") {
+    Judge told{JudgePolicy{}};
+    told.event(GuestEvent::agent_answered, at(10s));
+    told.event(GuestEvent::system_running, at(11s));
+    told.tick(at(13s));
+    CHECK(told.verdict()->outcome == Outcome::ready);
+    Judge silent{JudgePolicy{}};
+    silent.event(GuestEvent::agent_answered, at(10s));
+    silent.tick(at(39s));
+    CHECK_FALSE(silent.verdict());
+    silent.tick(at(40s));
+    silent.tick(at(42s));
+    CHECK(silent.verdict()->outcome == Outcome::ready);
+}
+
+TEST_CASE("every ready condition must hold") {
+    JudgePolicy policy = policy_with(ReadySignal::agent);
+    policy.ready.push_back({ReadySignal::pattern, ConsolePattern("nginx +ready")});
+    Judge judge(policy);
+    judge.console("x login: ", at(1s));
+    judge.event(GuestEvent::agent_answered, at(2s));
+    judge.tick(at(9s));
+    CHECK_FALSE(judge.verdict());
+    CHECK(judge.missing() == std::vector<std::string>{"a line that matches 'nginx +ready'"});
+    judge.console("\nnginx   ready\n", at(10s));
+    judge.tick(at(12s));
+    CHECK(judge.verdict()->outcome == Outcome::ready);
+}
+
+TEST_CASE("each signal has its own condition") {
+    const auto ready_by = [](ReadySignal signal, GuestEvent event) {
+        Judge judge(policy_with(signal));
+        judge.tick(at(1s));
+        judge.event(event, at(2s));
+        judge.tick(at(4s));
+        return judge.verdict().has_value();
+    };
+    CHECK(ready_by(ReadySignal::agent, GuestEvent::agent_answered));
+    CHECK(ready_by(ReadySignal::system, GuestEvent::system_running));
+    CHECK(ready_by(ReadySignal::cloud_init, GuestEvent::cloud_init_done));
+    CHECK(ready_by(ReadySignal::port, GuestEvent::ports_open));
+    CHECK_FALSE(ready_by(ReadySignal::login, GuestEvent::agent_answered));
+    CHECK_FALSE(ready_by(ReadySignal::agent, GuestEvent::agent_port_opened));
+}
+
+TEST_CASE("--fail ends the boot") {
+    JudgePolicy policy;
+    policy.fail.emplace_back("license .* expired");
+    const Judge judge = judged("[    0.000000] Linux version 6.1\nlicense 12 has expired\nx login: ", policy);
+    CHECK(rule_of(judge) == "user-fail");
+    CHECK(judge.verdict()->evidence->line == "license 12 has expired");
+    CHECK_THROWS_AS(ConsolePattern("(unclosed"), Error);
+}
+
+TEST_CASE("resets: one is allowed, a loop is not") {
+    Judge judge{JudgePolicy{}};
+    judge.event(GuestEvent::reset, at(5s));
+    judge.event(GuestEvent::reset, at(9s));
+    CHECK_FALSE(judge.verdict());
+    judge.event(GuestEvent::reset, at(12s));
+    CHECK(rule_of(judge) == "reboot-loop");
+}
+
+TEST_CASE("the machine's own signals end the boot, with the console's reason where there is one") {
+    Judge off{JudgePolicy{}};
+    off.event(GuestEvent::shutdown, at(5s));
+    CHECK(rule_of(off) == "powered-off");
+    Judge panicked{JudgePolicy{}};
+    panicked.event(GuestEvent::panicked, at(5s));
+    panicked.tick(at(6s));
+    CHECK(rule_of(panicked) == "guest-panicked");
+    Judge both{JudgePolicy{}};
+    both.console("BUG: unable to handle page fault for address: 0\n", at(5s));
+    both.event(GuestEvent::panicked, at(5s));
+    both.tick(at(6s));
+    CHECK(rule_of(both) == "kernel-oops");
+    Judge disk{JudgePolicy{}};
+    disk.failure("disk-read-error", "cluster 8 lies beyond the end", at(5s));
+    CHECK(rule_of(disk) == "disk-read-error");
+    Judge stopped{JudgePolicy{}};
+    stopped.event(GuestEvent::stopped_by_user, at(5s));
+    CHECK(stopped.verdict()->outcome == Outcome::stopped);
+}
+
+TEST_CASE("a guest that prints failures without end costs bounded memory") {
+    Judge judge{JudgePolicy{}};
+    for (int i = 0; i < 2000; ++i)
+        judge.console("[FAILED] Failed to start unit" + std::to_string(i) + ".service\n", at(1s));
+    CHECK(judge.findings().size() == 200);
+}
+
+TEST_CASE("every rule can be found by its id, and every id is used once") {
+    std::set<std::string_view> ids;
+    for (const auto& rules : {boot_loader_rules(), kernel_rules(), initramfs_rules(), system_rules(), judge_rules()})
+        for (const Rule& rule : rules) {
+            CHECK(ids.insert(rule.id).second);
+            CHECK(find_rule(rule.id) == &rule);
+            CHECK_FALSE(rule.title.empty());
+        }
+    CHECK(find_rule("nonsense") == nullptr);
+}
+
+TEST_CASE("every pattern of the table is reached by some line, not hidden by an earlier rule of another kind") {
+    for (const auto& rules : {boot_loader_rules(), kernel_rules(), initramfs_rules(), system_rules()})
+        for (const Rule& rule : rules)
+            for (std::string_view pattern : rule.patterns) {
+                std::string line(pattern);
+                std::erase_if(line, [](char c) { return c == '^' || c == '$'; });
+                std::replace(line.begin(), line.end(), '*', '~');
+                INFO(pattern);
+                const Rule* found = match_rule(line);
+                REQUIRE(found != nullptr);
+                CHECK(found->id == rule.id);
+            }
+}
+
+TEST_CASE("patterns: anchors and stars") {
+    CHECK(matches_pattern("b*d", "abcde"));
+    CHECK_FALSE(matches_pattern("b*b", "abc"));
+    CHECK(matches_pattern("^ab", "abc"));
+    CHECK_FALSE(matches_pattern("^b", "abc"));
+    CHECK(matches_pattern("bc$", "abc  "));
+    CHECK_FALSE(matches_pattern("ab$", "abc"));
+    CHECK(matches_pattern("^abc$", "abc"));
+    CHECK_FALSE(matches_pattern("^abc$", "aabc"));
+    CHECK(matches_pattern("^a*c$", "abcbc"));
+    CHECK_FALSE(matches_pattern("^ab*bc$", "abc"));
+    CHECK(matches_pattern("", "anything"));
+}
+
+TEST_CASE("login prompts are told from text that ends alike") {
+    CHECK(is_login_prompt("debian login: "));
+    CHECK(is_login_prompt("login: "));
+    CHECK(is_login_prompt("Ubuntu 22.04 web01 login:"));
+    CHECK_FALSE(is_login_prompt("Last login: "));
+    CHECK_FALSE(is_login_prompt("[    1.000000] driver login: "));
+    CHECK_FALSE(is_login_prompt("debian login: root"));
+    CHECK_FALSE(is_login_prompt("somebody tried to make a login:"));
+    CHECK_FALSE(is_login_prompt("nologin:"));
+}
