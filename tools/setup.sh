@@ -27,6 +27,7 @@ build_libraries=(
     libarchive-dev libext2fs-dev comerr-dev libblkid-dev
     libguestfs-dev libhivex-dev
     libcli11-dev libfmt-dev nlohmann-json3-dev
+    libre2-dev
     catch2          # unit tests are part of the default build
 )
 
@@ -48,6 +49,7 @@ tests=(
     libguestfs-tools libguestfs-xfs     # guestfish: a second opinion on file systems
     linux-image-amd64                   # libguestfs builds its appliance from it
     xfsprogs btrfs-progs lvm2 cryptsetup-bin    # file systems and containers for inspection
+    busybox-static kmod                 # small guests for tests/boot
     zstd xz-utils pigz cpio tar gzip bzip2 genisoimage
     gdisk parted                        # a second opinion on partition tables
     strace                              # which files were opened

@@ -62,7 +62,6 @@ constexpr Mark kMarks[] = {
     {Milestone::init, "Reached target Switch Root"},
     {Milestone::init, "systemd[1]: Switching root"},
     {Milestone::init, "^Welcome to "},
-    {Milestone::init, "systemd[1]: systemd "},
     {Milestone::init, "^INIT: version "},
     {Milestone::init, "^OpenRC "},
     {Milestone::init, "^Run /sbin/init as init process"},
