@@ -16,7 +16,8 @@ for applet in $("$busybox" --list); do
 done
 install -m 0755 "$init" "$root/init"
 
-version=$(basename "$(ls -v /boot/vmlinuz-* | tail -1)" | sed 's/^vmlinuz-//')
+kernels=(/boot/vmlinuz-*)
+version=${kernels[-1]#/boot/vmlinuz-}
 : > "$root/modules"
 
 copy_program() {
