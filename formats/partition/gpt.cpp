@@ -1,6 +1,7 @@
 #include "formats/base/checked.hpp"
 #include "formats/base/endian.hpp"
 #include "formats/base/error.hpp"
+#include "formats/base/utf16.hpp"
 #include "formats/partition/tables.hpp"
 
 #include <fmt/format.h>
@@ -51,46 +52,15 @@ std::string format_guid(const std::byte* at) {
     return text;
 }
 
-void append_utf8(std::string& text, std::uint32_t code) {
-    const auto put = [&](std::uint32_t byte) { text += static_cast<char>(byte); };
-    if (code < 0x80) {
-        put(code);
-    } else if (code < 0x800) {
-        put(0xc0 | (code >> 6));
-        put(0x80 | (code & 0x3f));
-    } else if (code < 0x10000) {
-        put(0xe0 | (code >> 12));
-        put(0x80 | ((code >> 6) & 0x3f));
-        put(0x80 | (code & 0x3f));
-    } else {
-        put(0xf0 | (code >> 18));
-        put(0x80 | ((code >> 12) & 0x3f));
-        put(0x80 | ((code >> 6) & 0x3f));
-        put(0x80 | (code & 0x3f));
-    }
-}
-
-// A surrogate without its other half becomes U+FFFD.
 std::string read_name(const std::byte* at) {
-    constexpr std::uint32_t kReplacement = 0xfffd;
-    std::string name;
+    std::vector<std::uint16_t> units;
     for (std::size_t i = 0; i < kNameUnits; ++i) {
-        const std::uint32_t unit = load_le<std::uint16_t>(at + 2 * i);
+        const std::uint16_t unit = load_le<std::uint16_t>(at + 2 * i);
         if (unit == 0)
             break;
-        if (unit < 0xd800 || unit > 0xdfff) {
-            append_utf8(name, unit);
-            continue;
-        }
-        const std::uint32_t next = i + 1 < kNameUnits ? load_le<std::uint16_t>(at + 2 * i + 2) : 0u;
-        if (unit < 0xdc00 && next >= 0xdc00 && next <= 0xdfff) {
-            append_utf8(name, 0x10000 + ((unit - 0xd800) << 10) + (next - 0xdc00));
-            ++i;
-        } else {
-            append_utf8(name, kReplacement);
-        }
+        units.push_back(unit);
     }
-    return name;
+    return utf16_to_utf8(units);
 }
 
 // The header at `sector` and its entries, or why they are not to be trusted.

@@ -1,0 +1,61 @@
+// libext2fs over our disks: an open file system handle whose blocks come from a BlockDevice.
+//
+// Nothing throws through libext2fs: what the disk throws is kept, the library gets an error code, and check() rethrows
+// the original once the library has returned.
+#pragma once
+
+#include "formats/block/block_device.hpp"
+
+#include <ext2fs/ext2fs.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+
+namespace vm2oci {
+
+// Where changes go when a file system is opened for writing.
+class BlockChanges {
+  public:
+    virtual ~BlockChanges() = default;
+    virtual void write_at(std::uint64_t offset, std::span<const std::byte> bytes) = 0;
+    virtual void discard(std::uint64_t offset, std::uint64_t length) = 0;
+};
+
+// Group descriptors are held in memory. Honest ones of 2 TiB in blocks of 1 KiB take 16 MiB.
+inline constexpr std::uint64_t kMaxGroupDescriptorBytes = 32 * 1024 * 1024;
+
+// Not thread-safe.
+class Ext4Library {
+  public:
+    // Opens for reading, or for writing if `changes` is given; then `device` must show what was written to `changes`.
+    // Both outlive this object's user: `device` is shared, `changes` is not owned. Error{corrupt}, Error{unsupported}
+    // (by the feature's name), Error{limit}. The journal is not looked at (see journal.hpp).
+    explicit Ext4Library(std::shared_ptr<const BlockDevice> device, BlockChanges* changes = nullptr);
+    ~Ext4Library(); // without writing: call close() to flush
+    Ext4Library(const Ext4Library&) = delete;
+    Ext4Library& operator=(const Ext4Library&) = delete;
+
+    ext2_filsys handle() const { return handle_; }
+    const BlockDevice& device() const { return *device_; }
+
+    // Throws what the disk threw during the call that returned `code`, else Error{corrupt} with the library's words;
+    // nothing when `code` is 0 and the disk was well.
+    void check(errcode_t code, std::string_view what) const;
+    // Until the next call, at most `count` blocks may be read through the library: what makes it read more is a
+    // structure that goes in circles. 0: no limit.
+    void limit_reads(std::uint64_t count) const;
+    // Writes everything out and closes. The object must not be used afterwards.
+    void close();
+
+  private:
+    struct Channel;
+    friend struct ChannelFunctions;
+
+    std::shared_ptr<const BlockDevice> device_;
+    std::unique_ptr<Channel> channel_;
+    ext2_filsys handle_ = nullptr;
+};
+
+} // namespace vm2oci

@@ -1,0 +1,265 @@
+#include "formats/lvm/volume_group.hpp"
+
+#include "formats/base/checked.hpp"
+#include "formats/base/error.hpp"
+#include "formats/base/escape.hpp"
+#include "formats/block/slice.hpp"
+#include "formats/lvm/metadata_area.hpp"
+#include "formats/lvm/text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <optional>
+
+namespace vm2oci {
+namespace {
+
+constexpr std::uint64_t kSector = 512;
+constexpr std::size_t kMaxSegments = 100'000;
+
+struct Piece {
+    std::uint64_t offset; // in the logical volume
+    std::shared_ptr<const BlockDevice> device;
+};
+
+// Disks one behind the other.
+class JoinedDevice final : public BlockDevice {
+  public:
+    JoinedDevice(std::vector<Piece> pieces, std::uint64_t size) : pieces_(std::move(pieces)), size_(size) {}
+
+    std::uint64_t size() const override { return size_; }
+
+    void read_at(std::uint64_t offset, std::span<std::byte> buffer) const override {
+        check_range(*this, offset, buffer.size());
+        while (!buffer.empty()) {
+            const Piece& piece = piece_at(offset);
+            const std::uint64_t within = offset - piece.offset;
+            const std::size_t step =
+                static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), piece.device->size() - within));
+            piece.device->read_at(within, buffer.first(step));
+            buffer = buffer.subspan(step);
+            offset += step;
+        }
+    }
+
+    Extent extent_at(std::uint64_t offset) const override {
+        check_range(*this, offset, 1);
+        const Piece& piece = piece_at(offset);
+        return piece.device->extent_at(offset - piece.offset);
+    }
+
+  private:
+    const Piece& piece_at(std::uint64_t offset) const {
+        return *std::prev(std::upper_bound(pieces_.begin(), pieces_.end(), offset,
+                                           [](std::uint64_t at, const Piece& piece) { return at < piece.offset; }));
+    }
+
+    std::vector<Piece> pieces_;
+    std::uint64_t size_;
+};
+
+std::string with_dashes(std::string uuid) {
+    std::erase(uuid, '-');
+    for (const std::size_t at : {26u, 22u, 18u, 14u, 10u, 6u})
+        if (uuid.size() > at)
+            uuid.insert(at, "-");
+    return uuid;
+}
+
+struct Member {
+    std::string uuid;
+    std::shared_ptr<const BlockDevice> device; // null: missing
+    std::uint64_t first_extent = 0;            // bytes
+    std::uint64_t extents = 0;
+    std::map<std::uint64_t, std::uint64_t> used; // extent → count
+};
+
+class Group {
+  public:
+    Group(std::string name, const lvm::Section& section, const std::vector<LvmPhysicalVolume>& members,
+          LvmFindings& findings)
+        : name_(std::move(name)), section_(section), findings_(findings) {
+        extent_size_ = checked_multiply(require(section, "extent_size"), kSector, "LVM extent size");
+        if (extent_size_ == 0)
+            fail(ErrorKind::corrupt, "the LVM extent size is zero");
+        read_members(members);
+    }
+
+    void read_volumes() {
+        const lvm::Section* volumes = section_.section("logical_volumes");
+        if (volumes == nullptr)
+            return;
+        for (const auto& [name, volume] : volumes->sections) {
+            const bool visible = has_flag(volume, "VISIBLE");
+            std::string problem;
+            std::vector<Piece> pieces = read_segments(volume, problem);
+            if (!visible)
+                continue;
+            if (!problem.empty()) {
+                findings_.remarks.push_back(
+                    fmt::format("logical volume {}/{}: {}", escape_untrusted(name_), escape_untrusted(name), problem));
+                continue;
+            }
+            const std::uint64_t size = pieces.back().offset + pieces.back().device->size();
+            findings_.volumes.push_back({name_, name, std::make_shared<JoinedDevice>(std::move(pieces), size)});
+        }
+    }
+
+    void report_free() const {
+        if (!understood_)
+            return;
+        for (const auto& [key, member] : members_) {
+            if (!member.device)
+                continue;
+            std::uint64_t next = 0;
+            for (const auto& [begin, count] : member.used) {
+                add_free(member, next, begin);
+                next = std::max(next, begin + count);
+            }
+            add_free(member, next, member.extents);
+        }
+    }
+
+  private:
+    static std::uint64_t require(const lvm::Section& section, const char* name) {
+        const std::optional<std::uint64_t> value = section.number(name);
+        if (!value)
+            fail(ErrorKind::corrupt, fmt::format("the LVM metadata does not say {}", name));
+        return *value;
+    }
+
+    static bool has_flag(const lvm::Section& section, const std::string& flag) {
+        const std::vector<lvm::Value>* flags = section.list("status");
+        return flags != nullptr && std::find(flags->begin(), flags->end(), lvm::Value(flag)) != flags->end();
+    }
+
+    void read_members(const std::vector<LvmPhysicalVolume>& available) {
+        const lvm::Section* volumes = section_.section("physical_volumes");
+        if (volumes == nullptr)
+            fail(ErrorKind::corrupt, "the LVM metadata names no physical volumes");
+        for (const auto& [key, volume] : volumes->sections) {
+            Member member;
+            member.uuid = with_dashes(volume.text("id").value_or(""));
+            member.first_extent = checked_multiply(require(volume, "pe_start"), kSector, "LVM data offset");
+            member.extents = require(volume, "pe_count");
+            const auto found = std::find_if(available.begin(), available.end(),
+                                            [&](const LvmPhysicalVolume& v) { return v.uuid == member.uuid; });
+            if (found != available.end()) {
+                member.device = found->device;
+                check_range(*member.device, member.first_extent,
+                            checked_multiply(member.extents, extent_size_, "LVM volume size"));
+            }
+            members_[key] = std::move(member);
+        }
+    }
+
+    std::vector<Piece> read_segments(const lvm::Section& volume, std::string& problem) {
+        std::vector<Piece> pieces;
+        std::uint64_t next_extent = 0;
+        for (const auto& [name, segment] : volume.sections) {
+            if (name.rfind("segment", 0) != 0)
+                continue;
+            if (++segments_ > kMaxSegments)
+                fail(ErrorKind::limit, "the LVM metadata has more segments than any real one");
+            const std::string type = segment.text("type").value_or("");
+            const std::vector<lvm::Value>* stripes = segment.list("stripes");
+            if (type != "striped" || stripes == nullptr || stripes->size() != 2 ||
+                segment.number("stripe_count").value_or(0) != 1) {
+                understood_ = false;
+                problem = "it is of a kind (" + escape_untrusted(type) + ") that the native backend does not read";
+                continue;
+            }
+            const auto* member_key = std::get_if<std::string>(&stripes->front());
+            const auto* stripe_extent = std::get_if<std::int64_t>(&stripes->back());
+            const auto member = member_key == nullptr ? members_.end() : members_.find(*member_key);
+            if (member == members_.end() || stripe_extent == nullptr || *stripe_extent < 0)
+                fail(ErrorKind::corrupt, "a segment of the LVM metadata lies nowhere");
+            const std::uint64_t begin = static_cast<std::uint64_t>(*stripe_extent);
+            const std::uint64_t count = require(segment, "extent_count");
+            if (count == 0 || begin > member->second.extents || count > member->second.extents - begin)
+                fail(ErrorKind::corrupt, "a segment of the LVM metadata lies outside its physical volume");
+            if (require(segment, "start_extent") != next_extent)
+                fail(ErrorKind::corrupt, "the segments of a logical volume do not follow each other");
+            std::uint64_t& used = member->second.used[begin];
+            used = std::max(used, count);
+            if (!member->second.device) {
+                problem = "one of its physical volumes is not on this disk";
+            } else {
+                pieces.push_back({next_extent * extent_size_,
+                                  std::make_shared<SliceDevice>(member->second.device,
+                                                                member->second.first_extent + begin * extent_size_,
+                                                                count * extent_size_)});
+            }
+            next_extent = checked_add(next_extent, count, "LVM volume size");
+            checked_multiply(next_extent, extent_size_, "LVM volume size");
+        }
+        if (pieces.empty() && problem.empty())
+            problem = "it has no segments";
+        return pieces;
+    }
+
+    void add_free(const Member& member, std::uint64_t begin, std::uint64_t end) const {
+        if (begin < end)
+            findings_.free.push_back(
+                {member.uuid, member.first_extent + begin * extent_size_, (end - begin) * extent_size_});
+    }
+
+    std::string name_;
+    const lvm::Section& section_;
+    LvmFindings& findings_;
+    std::uint64_t extent_size_ = 0;
+    std::map<std::string, Member> members_;
+    std::size_t segments_ = 0;
+    bool understood_ = true; // every segment was; else its extents are not known
+};
+
+} // namespace
+
+LvmFindings read_volume_groups(const std::vector<LvmPhysicalVolume>& members) {
+    LvmFindings findings;
+    // Every member carries the whole group's text; the one with the highest sequence number is the current one.
+    struct Described {
+        std::string name;
+        std::uint64_t sequence;
+        lvm::Section text;
+    };
+    std::map<std::string, Described> groups; // by identifier
+    for (const LvmPhysicalVolume& member : members) {
+        try {
+            const std::string text = lvm::read_metadata_text(*member.device);
+            if (text.empty())
+                continue;
+            lvm::Section top = lvm::parse_text(text);
+            if (top.sections.size() != 1)
+                fail(ErrorKind::corrupt, "the LVM metadata describes no group");
+            auto& [name, section] = top.sections.front();
+            const std::uint64_t sequence = section.number("seqno").value_or(0);
+            const std::string id = section.text("id").value_or("");
+            const auto found = groups.find(id);
+            if (found == groups.end() || found->second.sequence < sequence)
+                groups[id] = {name, sequence, std::move(section)};
+        } catch (const Error& error) {
+            if (error.kind() != ErrorKind::corrupt && error.kind() != ErrorKind::limit)
+                throw;
+            findings.remarks.push_back(
+                fmt::format("LVM physical volume {}: {}", escape_untrusted(member.uuid), error.what()));
+        }
+    }
+    for (const auto& [id, described] : groups) {
+        try {
+            Group group(described.name, described.text, members, findings);
+            group.read_volumes();
+            group.report_free();
+        } catch (const Error& error) {
+            if (error.kind() != ErrorKind::corrupt && error.kind() != ErrorKind::limit)
+                throw;
+            findings.remarks.push_back(
+                fmt::format("LVM volume group {}: {}", escape_untrusted(described.name), error.what()));
+        }
+    }
+    return findings;
+}
+
+} // namespace vm2oci
