@@ -1,0 +1,179 @@
+#include "libconvert/guest/open_guest.hpp"
+
+#include "formats/base/error.hpp"
+#include "formats/base/escape.hpp"
+#include "libconvert/guest/mounted_guest.hpp"
+#include "libconvert/guest/native_file_systems.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace vm2oci {
+namespace {
+
+constexpr std::size_t kFstabLimit = 256 * 1024;
+
+GuestMount describe_mount(const Volume& volume, std::string mount_point, const FileSystem& file_system) {
+    return {std::move(mount_point),  volume.name,        volume.signature->type, volume.signature->uuid,
+            volume.signature->label, file_system.usage()};
+}
+
+// How much a file system looks like the root of a Linux system; 0: not at all.
+unsigned root_likeness(const Guest& candidate) {
+    unsigned points = 0;
+    for (const char* path : {"/etc/os-release", "/usr/lib/os-release", "/etc/fstab", "/etc/passwd", "/sbin/init",
+                             "/usr/lib/systemd/systemd", "/usr/bin", "/etc"})
+        if (exists(candidate, path))
+            ++points;
+    // A /usr or /boot of its own has some of these names, and no /etc.
+    return exists(candidate, "/etc") ? points : 0;
+}
+
+struct Candidate {
+    std::size_t volume;
+    std::shared_ptr<const FileSystem> file_system;
+    unsigned likeness;
+};
+
+class NativeOpener {
+  public:
+    NativeOpener(OpenedGuest& result, const OperationContext& operation) : result_(result), operation_(operation) {}
+
+    // False: the root is not readable natively; `reason` says why.
+    bool open() {
+        std::optional<Candidate> root = find_root();
+        if (!root)
+            return false;
+        const Volume& volume = result_.layout.volumes[root->volume];
+        mounted_.push_back({describe_mount(volume, "/", *root->file_system), root->file_system});
+        read_fstab();
+        mount_fstab(root->volume);
+        result_.guest = std::make_unique<MountedGuest>(std::move(mounted_));
+        result_.backend = "native";
+        return true;
+    }
+
+  private:
+    std::optional<Candidate> find_root() {
+        std::optional<Candidate> best;
+        std::size_t roots = 0;
+        for (std::size_t i = 0; i < result_.layout.volumes.size(); ++i) {
+            operation_.check_cancelled();
+            const Volume& volume = result_.layout.volumes[i];
+            if (!volume.signature || !is_native(*volume.signature) || volume.signature->type == "vfat")
+                continue;
+            try {
+                std::shared_ptr<const FileSystem> opened = open_native(volume.device, *volume.signature);
+                const MountedGuest alone({{describe_mount(volume, "/", *opened), opened}});
+                const unsigned likeness = root_likeness(alone);
+                roots += likeness >= 2 ? 1 : 0;
+                if (likeness > 0 && (!best || likeness > best->likeness))
+                    best = Candidate{i, std::move(opened), likeness};
+            } catch (const Error& error) {
+                if (error.kind() == ErrorKind::cancelled || error.kind() == ErrorKind::io)
+                    throw;
+                result_.remarks.push_back(fmt::format("{}: {}", escape_untrusted(volume.name), error.what()));
+            }
+        }
+        if (!best)
+            result_.reason = "no file system that could be read looks like the root of a guest";
+        else if (roots > 1)
+            result_.remarks.push_back(fmt::format("{} file systems look like roots; {} was taken", roots,
+                                                  escape_untrusted(result_.layout.volumes[best->volume].name)));
+        return best;
+    }
+
+    void read_fstab() {
+        const MountedGuest alone(mounted_);
+        if (const std::optional<std::string> text = try_read_text(alone, "/etc/fstab", kFstabLimit))
+            result_.fstab = parse_fstab(*text);
+        for (const FstabEntry& entry : result_.fstab)
+            result_.fstab_volumes.push_back(find_volume(result_.layout, entry.device));
+    }
+
+    void miss(const FstabEntry& entry, std::string reason) {
+        if (!has_option(entry, "noauto"))
+            result_.missing.push_back({entry.mount_point, entry.device, std::move(reason)});
+    }
+
+    void mount_fstab(std::size_t root) {
+        std::vector<std::size_t> order;
+        for (std::size_t i = 0; i < result_.fstab.size(); ++i)
+            if (result_.fstab[i].mount_point.substr(0, 1) == "/" && normalise_path(result_.fstab[i].mount_point) != "/")
+                order.push_back(i);
+        std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+            return normalise_path(result_.fstab[a].mount_point) < normalise_path(result_.fstab[b].mount_point);
+        });
+        for (const std::size_t i : order)
+            mount_entry(result_.fstab[i], result_.fstab_volumes[i], root);
+    }
+
+    void mount_entry(const FstabEntry& entry, std::optional<std::size_t> index, std::size_t root) {
+        constexpr std::string_view kNoDisk[] = {
+            "tmpfs",  "proc",       "sysfs",    "devpts",   "cgroup", "cgroup2",   "debugfs",
+            "nfs",    "nfs4",       "cifs",     "none",     "fuse",   "hugetlbfs", "efivarfs",
+            "mqueue", "securityfs", "configfs", "devtmpfs", "usbfs",  "9p",        "virtiofs"};
+        if (std::find(std::begin(kNoDisk), std::end(kNoDisk), entry.type) != std::end(kNoDisk))
+            return;
+        if (entry.type == "swap" || has_option(entry, "bind"))
+            return;
+        if (!index) {
+            // Removable media are in many an fstab, and in no machine.
+            if (entry.device.find("/dev/cdrom") == std::string::npos &&
+                entry.device.find("/dev/fd") == std::string::npos && entry.device.find("/dev/sr") == std::string::npos)
+                miss(entry, "this disk has no such volume");
+            return;
+        }
+        const Volume& volume = result_.layout.volumes[*index];
+        if (*index == root)
+            return;
+        if (!volume.signature || !is_native(*volume.signature)) {
+            miss(entry, volume.signature ? "the native backend does not read " + volume.signature->type
+                                         : std::string("there is no file system in it"));
+            return;
+        }
+        try {
+            // Mount points may lie behind links; the kernel mounts on what they lead to.
+            const MountedGuest so_far(mounted_);
+            const std::optional<ResolvedPath> point = so_far.resolve(entry.mount_point, FinalLink::follow);
+            if (!point) {
+                miss(entry, "its mount point does not exist");
+                return;
+            }
+            std::shared_ptr<const FileSystem> opened = open_native(volume.device, *volume.signature);
+            mounted_.push_back({describe_mount(volume, point->canonical, *opened), std::move(opened)});
+        } catch (const Error& error) {
+            if (error.kind() == ErrorKind::cancelled || error.kind() == ErrorKind::io)
+                throw;
+            miss(entry, error.what());
+        }
+    }
+
+    OpenedGuest& result_;
+    const OperationContext& operation_;
+    std::vector<MountedFileSystem> mounted_;
+};
+
+} // namespace
+
+GuestBackend parse_guest_backend(std::string_view text) {
+    if (text == "auto")
+        return GuestBackend::automatic;
+    if (text == "native")
+        return GuestBackend::native;
+    if (text == "libguestfs")
+        return GuestBackend::libguestfs;
+    fail(ErrorKind::usage, "'" + std::string(text) + "' is no guest backend: auto, native or libguestfs");
+}
+
+OpenedGuest open_guest(const std::shared_ptr<const BlockDevice>& disk, GuestBackend backend,
+                       const OperationContext& operation) {
+    OpenedGuest result;
+    result.layout = examine_layout(disk);
+    if (backend != GuestBackend::libguestfs)
+        NativeOpener(result, operation).open();
+    return result;
+}
+
+} // namespace vm2oci

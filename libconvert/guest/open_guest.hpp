@@ -1,0 +1,43 @@
+// From a disk to its guest: find the root file system, read its fstab, join what it names.
+#pragma once
+
+#include "libconvert/guest/fstab.hpp"
+#include "libconvert/guest/guest.hpp"
+#include "libconvert/guest/volumes.hpp"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace vm2oci {
+
+enum class GuestBackend { automatic, native, libguestfs };
+// "auto", "native", "libguestfs"; Error{usage} otherwise.
+GuestBackend parse_guest_backend(std::string_view text);
+
+// Something of the guest's that is not part of the tree, and why.
+struct MissingMount {
+    std::string mount_point;
+    std::string device; // as fstab has it
+    std::string reason;
+};
+
+struct OpenedGuest {
+    DiskLayout layout;
+    std::vector<FstabEntry> fstab;
+    std::vector<std::optional<std::size_t>> fstab_volumes; // for each entry the volume that it means
+    std::unique_ptr<Guest> guest;                          // null: no root file system was found or could be read
+    std::string backend;                                   // "native", "libguestfs"; empty without a guest
+    std::string reason;                                    // why there is no guest
+    std::vector<MissingMount> missing;
+    std::vector<std::string> remarks;
+};
+
+// Native backends first; libguestfs when the root, or what fstab mounts at boot, is nothing that we read ourselves.
+// Throws what the disk throws; that there is no guest is told in the result.
+OpenedGuest open_guest(const std::shared_ptr<const BlockDevice>& disk, GuestBackend backend,
+                       const OperationContext& operation);
+
+} // namespace vm2oci
