@@ -11,6 +11,9 @@ constexpr std::uint32_t kSeekableMagic = 0x8f92eab1;
 constexpr std::size_t kSkippableHeader = 8; // magic, size of what follows
 constexpr std::size_t kFooter = 9;          // number of frames, descriptor, magic
 constexpr std::size_t kEntry = 8;           // without the optional checksum
+constexpr std::uint8_t kChecksumFlag = 0x80;
+constexpr std::uint8_t kReservedBits = 0x7c;
+constexpr std::size_t kMaxReadableFrames = 8 * 1024 * 1024; // 8 TiB of 1 MiB frames; 64 MiB of memory
 
 } // namespace
 
@@ -32,6 +35,39 @@ std::vector<std::byte> make_seek_table(std::span<const EncodedFrame> frames) {
     at[4] = std::byte{0}; // no checksums: the blob's digest covers them
     store_le(at + 5, kSeekableMagic);
     return table;
+}
+
+std::optional<std::vector<EncodedFrame>> read_seek_table(const BlockDevice& layer) {
+    const std::uint64_t size = layer.size();
+    if (size < kSkippableHeader + kFooter)
+        return std::nullopt;
+    std::byte footer[kFooter];
+    layer.read_at(size - kFooter, footer);
+    const auto count = load_le<std::uint32_t>(footer);
+    const auto descriptor = std::to_integer<std::uint8_t>(footer[4]);
+    if (load_le<std::uint32_t>(footer + 5) != kSeekableMagic || (descriptor & kReservedBits) != 0 ||
+        count > kMaxReadableFrames)
+        return std::nullopt;
+    const std::size_t entry_size = kEntry + ((descriptor & kChecksumFlag) != 0 ? 4 : 0);
+    const std::size_t payload = count * entry_size + kFooter;
+    if (size < kSkippableHeader + payload)
+        return std::nullopt;
+    const std::uint64_t table_at = size - payload - kSkippableHeader;
+    std::vector<std::byte> table(kSkippableHeader + payload);
+    layer.read_at(table_at, table);
+    if (load_le<std::uint32_t>(table.data()) != kSkippableMagic || load_le<std::uint32_t>(table.data() + 4) != payload)
+        return std::nullopt;
+    std::vector<EncodedFrame> frames(count);
+    std::uint64_t compressed_end = 0; // at most 2^23 * 2^32
+    const std::byte* at = table.data() + kSkippableHeader;
+    for (EncodedFrame& frame : frames) {
+        frame = {load_le<std::uint32_t>(at), load_le<std::uint32_t>(at + 4)};
+        compressed_end += frame.compressed_size;
+        at += entry_size;
+    }
+    if (compressed_end != table_at)
+        return std::nullopt;
+    return frames;
 }
 
 } // namespace vm2oci

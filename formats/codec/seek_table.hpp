@@ -2,6 +2,8 @@
 // frame, so every zstd reader passes over it.
 #pragma once
 
+#include "formats/block/block_device.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -21,5 +23,9 @@ inline constexpr std::size_t kMaxSeekTableFrames = 0x8000000; // the format's ow
 
 // The whole skippable frame. Error{limit} above kMaxSeekTableFrames.
 std::vector<std::byte> make_seek_table(std::span<const EncodedFrame> frames);
+
+// The frames in front of the table, which add up to all that stands there. nullopt: there is no table that can be
+// trusted so far; a reader then decodes from the beginning. That the frames are what the table says, its reader checks.
+std::optional<std::vector<EncodedFrame>> read_seek_table(const BlockDevice& layer);
 
 } // namespace vm2oci

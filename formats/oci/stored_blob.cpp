@@ -27,13 +27,18 @@ void check_blob_size(const BlockDevice& content, const Descriptor& blob) {
                                              content.size(), blob.size));
 }
 
-std::string read_manifest_blob(const BlockDevice& content, const Descriptor& manifest) {
-    if (manifest.size > kMaxManifestBytes)
-        fail(ErrorKind::limit, fmt::format("{} says that it has {}; manifests have at most {}", manifest.digest.text(),
-                                           format_size(manifest.size), format_size(kMaxManifestBytes)));
-    check_blob_size(content, manifest);
+std::string read_small_file(const BlockDevice& content, std::string_view what) {
+    if (content.size() > kMaxManifestBytes)
+        fail(ErrorKind::limit, fmt::format("{} has {}; at most {} are read", what, format_size(content.size()),
+                                           format_size(kMaxManifestBytes)));
     std::string text(content.size(), '\0');
     content.read_at(0, std::as_writable_bytes(std::span(text)));
+    return text;
+}
+
+std::string read_manifest_blob(const BlockDevice& content, const Descriptor& manifest) {
+    check_blob_size(content, manifest);
+    std::string text = read_small_file(content, manifest.digest.text());
     if (Digest::of(text) != manifest.digest)
         fail(ErrorKind::corrupt,
              fmt::format("the content of {} has another digest, {}", manifest.digest.text(), Digest::of(text).text()));

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 namespace vm2oci {
 
@@ -25,6 +26,9 @@ class FileStretch final : public BlockDevice {
     std::uint64_t offset_;
     std::uint64_t length_;
 };
+
+// The whole of a file that must be small. Error{limit} above kMaxManifestBytes; `what` names it.
+std::string read_small_file(const BlockDevice& content, std::string_view what);
 
 // The whole blob as text. Error{limit} above kMaxManifestBytes, Error{corrupt} if size or digest differ.
 std::string read_manifest_blob(const BlockDevice& content, const Descriptor& manifest);

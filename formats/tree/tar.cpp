@@ -47,6 +47,15 @@ class UstarBlock {
         return fits;
     }
 
+    // Big-endian behind a first byte of 0x80.
+    void put_base256(Field field, std::uint64_t value) {
+        bytes_[field.offset] = static_cast<char>(0x80);
+        for (std::size_t i = 1; i < field.size; ++i) {
+            const std::size_t shift = 8 * (field.size - 1 - i);
+            bytes_[field.offset + i] = static_cast<char>(shift < 64 ? value >> shift & 0xff : 0);
+        }
+    }
+
     std::string finish() {
         put_text(kChecksum, "        ");
         std::uint64_t sum = 0;
@@ -220,7 +229,7 @@ std::string pax_block(const PaxRecords& records, const std::string& path) {
 
 } // namespace
 
-std::string tar_header(const Entry& entry, const TarOwnerNames& owners) {
+std::string tar_header(const Entry& entry, const TarOwnerNames& owners, TarSizes sizes) {
     const FileStatus& status = entry.status;
     const char type = type_flag(entry);
     // The root folder of a tree has the empty path; "./" is how archives name it.
@@ -240,7 +249,11 @@ std::string tar_header(const Entry& entry, const TarOwnerNames& owners) {
     block.put_octal(kMode, status.permissions & 07777);
     put_number(block, records, kUid, "uid", status.uid);
     put_number(block, records, kGid, "gid", status.gid);
-    put_number(block, records, kSize, "size", type == '0' ? status.size : 0);
+    const std::uint64_t size = type == '0' ? status.size : 0;
+    if (sizes == TarSizes::pax)
+        put_number(block, records, kSize, "size", size);
+    else if (!block.put_octal(kSize, size))
+        block.put_base256(kSize, size);
     put_time(block, records, status.modified);
     block.put_text(kType, std::string_view(&type, 1));
     put_owner_name(block, records, kUserName, "uname", owners.user);

@@ -19,11 +19,17 @@ struct TarOwnerNames {
     std::string group;
 };
 
+// How a size of 8 GiB or more is written.
+enum class TarSizes {
+    pax,     // as the standard has it
+    base256, // GNU's way, which all readers know too, and which needs no second header: for headers written afterwards
+};
+
 // Everything that stands in front of an entry's content: the pax header, if one is needed, and the ustar header.
 // A multiple of kTarBlock. Names are kept byte for byte: those that are not UTF-8 by hdrcharset=BINARY. Extended
 // attributes become SCHILY.xattr.* records. Error{unsupported} for a socket, which tar cannot hold, and for names with
 // NUL.
-std::string tar_header(const Entry& entry, const TarOwnerNames& owners = {});
+std::string tar_header(const Entry& entry, const TarOwnerNames& owners = {}, TarSizes sizes = TarSizes::pax);
 
 // Zeros behind a content of `size` bytes, up to the next block.
 constexpr std::size_t tar_padding(std::uint64_t size) {

@@ -1,23 +1,17 @@
 #include "formats/base/error.hpp"
 #include "formats/base/fd.hpp"
 #include "formats/codec/layer_encoder.hpp"
+#include "tests/unit/codec/codec_fixture.hpp"
 
 #include <catch2/catch.hpp>
 #include <libdeflate.h>
 #include <zstd.h>
 
-#include <random>
 #include <string>
 
 using namespace vm2oci;
 
 namespace {
-
-class StringSink final : public ByteSink {
-  public:
-    void write(std::span<const std::byte> bytes) override { text += as_text(bytes); }
-    std::string text;
-};
 
 class FailingSink final : public ByteSink {
   public:
@@ -31,44 +25,6 @@ class FailingSink final : public ByteSink {
   private:
     std::size_t left_;
 };
-
-// Compressible and incompressible stretches, zeros, an odd end.
-std::string sample(std::size_t size) {
-    std::mt19937_64 random(7);
-    std::string text;
-    while (text.size() < size) {
-        switch (random() % 4) {
-        case 0:
-            text.append(random() % (3 * kFrameSize), '\0');
-            break;
-        case 1:
-            for (unsigned i = 0; i < 50000; ++i)
-                text += static_cast<char>(random());
-            break;
-        default:
-            for (unsigned i = 0; i < 20000; ++i)
-                text += "line " + std::to_string(random() % 1000) + " of a log\n";
-        }
-    }
-    text.resize(size);
-    return text;
-}
-
-struct Encoded {
-    std::string bytes;
-    EncodedLayer layer;
-};
-
-Encoded encode(const std::string& text, CompressionSpec spec, unsigned threads, std::size_t step = 77777) {
-    StringSink sink;
-    OperationContext operation;
-    operation.threads = threads;
-    LayerEncoder encoder(spec, sink, operation);
-    for (std::size_t at = 0; at < text.size(); at += step)
-        encoder.write(as_bytes(std::string_view(text).substr(at, step)));
-    EncodedLayer layer = encoder.finish();
-    return {std::move(sink.text), std::move(layer)};
-}
 
 std::string decode_zstd(const std::string& bytes, std::size_t size) {
     std::string text(size, '\1');

@@ -1,0 +1,36 @@
+// Random access to the content of a stored layer, without unpacking it.
+#pragma once
+
+#include "formats/base/progress.hpp"
+#include "formats/base/source.hpp"
+#include "formats/block/block_device.hpp"
+#include "formats/codec/layer_decoder.hpp"
+
+#include <cstdint>
+#include <memory>
+
+namespace vm2oci {
+
+// Thread-safe.
+class LayerContent : public ByteSource {
+  public:
+    // Of all content. May have to decode everything.
+    virtual std::uint64_t size() const = 0;
+};
+
+// Chooses by the stored bytes:
+// - not compressed: reads in place;
+// - zstd with a seek table, independent frames: decodes the frames that are asked for, of which a few stay in memory;
+//   a frame that is not what the table says is Error{corrupt};
+// - other zstd, and gzip: decodes from the beginning as far as is asked for, into a sparse scratch file.
+// Layers whose content outgrows `limits`, or whose scratch file would be out of proportion to the layer, are
+// Error{limit}. Of `operation`, cancellation and the scratch folder are used, during the object's whole life.
+std::shared_ptr<const LayerContent> open_layer_content(std::shared_ptr<const BlockDevice> layer,
+                                                       const OperationContext& operation, DecodeLimits limits = {});
+
+// A stretch of the content as a disk, such as a member of the layer's tar. Reading beyond the content's end is
+// Error{corrupt}; that is not checked beforehand.
+std::shared_ptr<const BlockDevice> content_stretch(std::shared_ptr<const LayerContent> content, std::uint64_t offset,
+                                                   std::uint64_t length);
+
+} // namespace vm2oci

@@ -1,0 +1,53 @@
+// An OCI layout in one tar file (skopeo's oci-archive).
+#pragma once
+
+#include "formats/oci/store.hpp"
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace vm2oci {
+
+// The archive is written beside FILE and renamed over it by publish(): until then nothing of it has a name. It holds
+// the published image alone: an archive that was there is replaced, as skopeo replaces it, not added to. Its bytes
+// depend on the blobs and the order in which they were begun: fixed modes, owner 0:0, time 0. A blob that is begun
+// alone is written once; those begun meanwhile pass through scratch files beside FILE.
+class OciArchiveDestination final : public ImageDestination {
+  public:
+    // Error{conflict} if FILE exists and is neither empty nor an OCI archive: a wrong name must not cost a disk.
+    OciArchiveDestination(std::filesystem::path file, std::optional<std::string> tag);
+    ~OciArchiveDestination() override;
+
+    DestinationTraits traits() const override;
+    bool has_blob(const Descriptor& blob) override;
+    std::unique_ptr<BlobWriter> begin_blob(const std::optional<Descriptor>& expected) override;
+    Descriptor put_manifest(const std::string& bytes, const std::string& media_type) override;
+    // Once.
+    void publish(const Descriptor& top) override;
+
+  private:
+    class State; // shared with the writers, which may outlive this object
+    std::shared_ptr<State> state_;
+};
+
+// Reads blobs where they lie in the archive. An archive that is compressed as a whole is decoded into a scratch file.
+class OciArchiveSource final : public ImageSource {
+  public:
+    // Reads the headers of all members. `operation` is used during the object's whole life (open_layer_content()).
+    OciArchiveSource(const std::filesystem::path& file, std::optional<std::string> tag,
+                     const OperationContext& operation);
+
+    Descriptor resolve() override;
+    std::string read_manifest(const Descriptor& manifest) override;
+    std::shared_ptr<const BlockDevice> open_blob(const Descriptor& blob) override;
+
+  private:
+    std::string name_;
+    std::optional<std::string> tag_;
+    std::map<std::string, std::shared_ptr<const BlockDevice>> members_; // regular files
+};
+
+} // namespace vm2oci

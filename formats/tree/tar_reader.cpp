@@ -1,0 +1,267 @@
+#include "formats/tree/tar_reader.hpp"
+
+#include "formats/base/checked.hpp"
+#include "formats/base/error.hpp"
+#include "formats/base/escape.hpp"
+#include "formats/base/fd.hpp"
+#include "formats/base/size.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <limits>
+
+namespace vm2oci {
+namespace {
+
+constexpr std::uint64_t kMaxHeaders = 4'000'000;      // more than any distribution installs files; bounds the time
+constexpr std::uint64_t kMaxExtendedHeader = 1 * MiB; // Go, which reads the layers in most clusters, takes as much
+constexpr std::uint64_t kMaxContent = std::uint64_t{1} << 62; // sums of a few stay below 2^64
+
+using Block = std::array<std::byte, kTarBlock>;
+
+[[noreturn]] void fail_at(std::uint64_t position, const std::string& why) {
+    fail(ErrorKind::corrupt, fmt::format("tar, header at {}: {}", position, why));
+}
+
+std::string_view field(const Block& block, std::size_t offset, std::size_t size) {
+    return as_text(block).substr(offset, size);
+}
+
+std::string text_field(const Block& block, std::size_t offset, std::size_t size) {
+    const std::string_view bytes = field(block, offset, size);
+    return std::string(bytes.substr(0, bytes.find('\0')));
+}
+
+// Octal with blanks or NULs around it, or base-256 (first bit set), as GNU writes what octal cannot hold.
+std::optional<std::uint64_t> parse_number(std::string_view bytes) {
+    if ((static_cast<unsigned char>(bytes[0]) & 0x80) != 0) {
+        std::uint64_t value = static_cast<unsigned char>(bytes[0]) & 0x7f;
+        if ((value & 0x40) != 0)
+            return std::nullopt; // negative
+        for (const char c : bytes.substr(1)) {
+            if (value >> 55 != 0)
+                return std::nullopt;
+            value = value << 8 | static_cast<unsigned char>(c);
+        }
+        return value;
+    }
+    const std::size_t first = bytes.find_first_not_of(std::string_view(" \0", 2));
+    if (first == std::string_view::npos)
+        return 0; // empty fields are usual where a number makes no sense
+    bytes.remove_prefix(first);
+    bytes = bytes.substr(0, bytes.find_first_of(std::string_view(" \0", 2)));
+    std::uint64_t value = 0;
+    const auto [end, error] = std::from_chars(bytes.data(), bytes.data() + bytes.size(), value, 8);
+    if (error != std::errc() || end != bytes.data() + bytes.size())
+        return std::nullopt;
+    return value;
+}
+
+std::uint64_t number_field(const Block& block, std::size_t offset, std::size_t size, std::uint64_t position,
+                           const char* what) {
+    const std::optional<std::uint64_t> value = parse_number(field(block, offset, size));
+    if (!value)
+        fail_at(position, fmt::format("the {} is no number", what));
+    return *value;
+}
+
+std::uint64_t decimal(const std::string& text, std::uint64_t position, const char* what) {
+    std::uint64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size() || text.empty())
+        fail_at(position, fmt::format("the {} {} is no number", what, quote_untrusted(text)));
+    return value;
+}
+
+bool checksum_matches(const Block& block, std::uint64_t position) {
+    constexpr std::size_t offset = 148;
+    constexpr std::size_t size = 8;
+    std::uint64_t sum = size * ' ';
+    std::int64_t signed_sum = static_cast<std::int64_t>(sum); // what some old writers computed
+    for (std::size_t i = 0; i < block.size(); ++i) {
+        if (i >= offset && i < offset + size)
+            continue;
+        sum += std::to_integer<std::uint64_t>(block[i]);
+        signed_sum += static_cast<signed char>(block[i]);
+    }
+    const std::uint64_t stored = number_field(block, offset, size, position, "checksum");
+    return stored == sum || std::cmp_equal(stored, signed_sum);
+}
+
+TarType type_of(char flag) {
+    switch (flag) {
+    case '0':
+    case '\0':
+    case '7': // "contiguous"
+        return TarType::regular;
+    case '1':
+        return TarType::hard_link;
+    case '2':
+        return TarType::symlink;
+    case '3':
+        return TarType::character_device;
+    case '4':
+        return TarType::block_device;
+    case '5':
+        return TarType::directory;
+    case '6':
+        return TarType::fifo;
+    default:
+        return TarType::other;
+    }
+}
+
+std::string plain_path(std::string path) {
+    for (;;) {
+        if (path.starts_with('/'))
+            path.erase(0, 1);
+        else if (path.starts_with("./"))
+            path.erase(0, 2);
+        else
+            break;
+    }
+    while (path.ends_with('/'))
+        path.pop_back();
+    return path == "." ? std::string() : path;
+}
+
+} // namespace
+
+TarReader::TarReader(const ByteSource& archive) : archive_(archive) {}
+
+std::string TarReader::read_text(std::uint64_t size, std::string_view what) {
+    if (size > kMaxExtendedHeader)
+        fail(ErrorKind::limit, fmt::format("tar, header at {}: {} of {} bytes; at most {} are read",
+                                           position_ - kTarBlock, what, size, kMaxExtendedHeader));
+    std::string text(size, '\0');
+    if (archive_.read_some_at(position_, std::as_writable_bytes(std::span(text))) != size)
+        fail_at(position_ - kTarBlock, "the archive ends in it");
+    position_ += size + tar_padding(size);
+    return text;
+}
+
+void TarReader::read_pax_records(std::uint64_t size, Records& records) {
+    const std::uint64_t header = position_ - kTarBlock;
+    const std::string text = read_text(size, "a pax header");
+    std::string_view rest = text;
+    // Some writers fill the header up with NULs.
+    while (!rest.empty() && rest[0] != '\0') {
+        std::size_t length = 0;
+        const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), length);
+        const auto digits = static_cast<std::size_t>(end - rest.data());
+        if (error != std::errc() || length > rest.size() || length < digits + 3 || rest[digits] != ' ' ||
+            rest[length - 1] != '\n')
+            fail_at(header, "a pax record is broken");
+        const std::string_view record = rest.substr(digits + 1, length - digits - 2);
+        const std::size_t equals = record.find('=');
+        if (equals == std::string_view::npos || equals == 0)
+            fail_at(header, "a pax record is broken");
+        records[std::string(record.substr(0, equals))] = record.substr(equals + 1);
+        rest.remove_prefix(length);
+    }
+}
+
+std::optional<TarMember> TarReader::next() {
+    Records records;
+    std::optional<std::string> long_name;
+    std::optional<std::string> long_link;
+    for (;;) {
+        if (++headers_ > kMaxHeaders)
+            fail(ErrorKind::limit, fmt::format("the tar has more than {} members", kMaxHeaders));
+        const std::uint64_t header = position_;
+        Block block;
+        const std::size_t got = archive_.read_some_at(position_, block);
+        const bool is_end =
+            got == 0 || (got == kTarBlock && std::ranges::all_of(block, [](std::byte b) { return b == std::byte{0}; }));
+        if (is_end && (long_name || long_link || !records.empty()))
+            fail_at(header, "the archive ends behind an extended header");
+        if (is_end)
+            return std::nullopt;
+        if (got != kTarBlock)
+            fail_at(header, "the archive ends in it");
+        if (!checksum_matches(block, header))
+            fail_at(header, "the checksum does not match");
+        position_ += kTarBlock;
+
+        const char flag = field(block, 156, 1)[0];
+        std::uint64_t size = number_field(block, 124, 12, header, "size");
+        if (size > kMaxContent)
+            fail_at(header, "the size is out of range");
+        switch (flag) {
+        case 'x':
+            read_pax_records(size, records);
+            continue;
+        case 'g': {
+            // Defaults for all that follows, which readers apply or ignore as they like: only comments do no harm.
+            Records global;
+            read_pax_records(size, global);
+            for (const char* key : {"path", "linkpath", "size", "GNU.sparse.major"})
+                if (global.contains(key))
+                    fail(ErrorKind::unsupported, fmt::format("tar, header at {}: a global {}", header, key));
+            continue;
+        }
+        case 'L':
+            long_name = read_text(size, "a long name");
+            long_name->resize(std::min(long_name->find('\0'), long_name->size()));
+            continue;
+        case 'K':
+            long_link = read_text(size, "a long link");
+            long_link->resize(std::min(long_link->find('\0'), long_link->size()));
+            continue;
+        default:
+            break;
+        }
+        const bool sparse = flag == 'S' || std::ranges::any_of(records, [](const auto& record) {
+                                return record.first.starts_with("GNU.sparse.");
+                            });
+        if (sparse)
+            fail(ErrorKind::unsupported,
+                 fmt::format("tar, header at {}: a sparse member, which image layers may not have", header));
+
+        TarMember member;
+        member.type = type_of(flag);
+        member.path = text_field(block, 0, 100);
+        // The prefix is POSIX's; GNU's own magic, "ustar  ", has other fields there.
+        if (field(block, 257, 6) == std::string_view("ustar\0", 6))
+            if (const std::string prefix = text_field(block, 345, 155); !prefix.empty())
+                member.path = prefix + "/" + member.path;
+        // Version 7 tar had no type for folders.
+        if (member.type == TarType::regular && member.path.ends_with('/'))
+            member.type = TarType::directory;
+        member.link_target = text_field(block, 157, 100);
+        member.permissions = static_cast<std::uint32_t>(number_field(block, 100, 8, header, "mode") & 07777);
+        member.uid = number_field(block, 108, 8, header, "owner");
+        member.gid = number_field(block, 116, 8, header, "group");
+        if (long_name)
+            member.path = *long_name;
+        if (long_link)
+            member.link_target = *long_link;
+        for (const auto& [key, value] : records) {
+            if (key == "path")
+                member.path = value;
+            else if (key == "linkpath")
+                member.link_target = value;
+            else if (key == "size")
+                size = decimal(value, header, "size");
+            else if (key == "uid")
+                member.uid = decimal(value, header, "owner");
+            else if (key == "gid")
+                member.gid = decimal(value, header, "group");
+        }
+        if (size > kMaxContent)
+            fail_at(header, "the size is out of range");
+        if (member.path.find('\0') != std::string::npos)
+            fail_at(header, "the name holds NUL");
+        member.path = plain_path(std::move(member.path));
+        member.content_offset = position_;
+        const bool has_content = member.type == TarType::regular || member.type == TarType::other;
+        member.content_size = has_content ? size : 0;
+        position_ = checked_add(position_, align_up(member.content_size, kTarBlock), "the tar member's end");
+        return member;
+    }
+}
+
+} // namespace vm2oci

@@ -1,0 +1,166 @@
+#include "formats/base/error.hpp"
+#include "formats/codec/layer_encoder.hpp"
+#include "formats/oci/archive.hpp"
+#include "formats/oci/layout_index.hpp"
+#include "tests/unit/oci/oci_fixture.hpp"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <catch2/catch.hpp>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <thread>
+
+using namespace vm2oci;
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string slurp(const fs::path& path) {
+    return read_file(path, 64 << 20).value();
+}
+
+// Names and contents as another reader sees them; checks that nothing depends on who wrote it.
+std::vector<std::pair<std::string, std::string>> unpack(const std::string& text) {
+    const std::unique_ptr<archive, int (*)(archive*)> reader(archive_read_new(), archive_read_free);
+    archive_read_support_format_tar(reader.get());
+    REQUIRE(archive_read_open_memory(reader.get(), text.data(), text.size()) == ARCHIVE_OK);
+    std::vector<std::pair<std::string, std::string>> files;
+    archive_entry* entry = nullptr;
+    int result = ARCHIVE_OK;
+    while ((result = archive_read_next_header(reader.get(), &entry)) == ARCHIVE_OK) {
+        CHECK(archive_entry_mtime(entry) == 0);
+        CHECK(archive_entry_uid(entry) == 0);
+        std::string content(static_cast<std::size_t>(archive_entry_size(entry)), '\0');
+        if (!content.empty())
+            CHECK(archive_read_data(reader.get(), content.data(), content.size()) ==
+                  static_cast<la_ssize_t>(content.size()));
+        files.emplace_back(archive_entry_pathname(entry), std::move(content));
+    }
+    CHECK(result == ARCHIVE_EOF);
+    return files;
+}
+
+} // namespace
+
+TEST_CASE("an archive that is published can be read back") {
+    const TestFolder folder;
+    const fs::path file = folder.path / "image.tar";
+    OciArchiveDestination destination(file, "v1");
+    const Descriptor top = put_image(destination, "the disk");
+    CHECK(fs::is_empty(folder.path)); // no name before publish()
+    destination.publish(top);
+    CHECK(std::distance(fs::directory_iterator(folder.path), fs::directory_iterator()) == 1);
+    struct stat status {};
+    REQUIRE(::stat(file.c_str(), &status) == 0);
+    CHECK((status.st_mode & 07777) == 0644);
+
+    OciArchiveSource source(file, "v1", {});
+    const ImageManifest manifest = parse_manifest(source.read_manifest(source.resolve()));
+    CHECK(read_all(*source.open_blob(manifest.layers.at(0))) == "the disk");
+    CHECK_THROWS_WITH(OciArchiveSource(file, "v2", {}).resolve(), Catch::Contains("'v1'"));
+
+    const auto files = unpack(slurp(file));
+    REQUIRE(files.size() == 7);
+    CHECK(files[0].first == "oci-layout");
+    CHECK(files[0].second == kLayoutFileText);
+    CHECK(files[1].first == "blobs/");
+    CHECK(files[2].first == "blobs/sha256/");
+    for (std::size_t i = 3; i < 6; ++i)
+        CHECK(files[i].first == "blobs/sha256/" + Digest::of(files[i].second).hex());
+    CHECK(files[6].first == "index.json");
+}
+
+TEST_CASE("blobs that are written at once lie in the order in which they were begun") {
+    const TestFolder folder;
+    const auto write = [&](const fs::path& file, bool other_order) {
+        OciArchiveDestination destination(file, "v1");
+        std::unique_ptr<BlobWriter> first = destination.begin_blob(std::nullopt);
+        std::unique_ptr<BlobWriter> dropped = destination.begin_blob(std::nullopt);
+        std::unique_ptr<BlobWriter> second = destination.begin_blob(std::nullopt);
+        std::unique_ptr<BlobWriter> again = destination.begin_blob(std::nullopt);
+        dropped->write(as_bytes("rubbish"));
+        const std::string long_text(3'000'000, 'x');
+        if (other_order) {
+            second->write(as_bytes(long_text));
+            second->commit();
+            again->write(as_bytes("first"));
+            again->commit();
+            dropped.reset();
+            first->write(as_bytes("first"));
+            first->commit();
+        } else {
+            first->write(as_bytes("first"));
+            first->commit();
+            second->write(as_bytes(long_text));
+            dropped.reset();
+            again->write(as_bytes("first"));
+            again->commit();
+            second->commit();
+        }
+        destination.publish(put_image(destination, "disk"));
+    };
+    write(folder.path / "a.tar", false);
+    write(folder.path / "b.tar", true);
+    const auto files = unpack(slurp(folder.path / "a.tar"));
+    REQUIRE(files.size() == 9);
+    CHECK(files[3].second == "first");
+    CHECK(files[4].second.size() == 3'000'000);
+    CHECK(slurp(folder.path / "a.tar") == slurp(folder.path / "b.tar"));
+}
+
+TEST_CASE("an archive that is dropped leaves what was there") {
+    const TestFolder folder;
+    const fs::path file = folder.path / "image.tar";
+    {
+        OciArchiveDestination destination(file, "v1");
+        destination.publish(put_image(destination, "old"));
+    }
+    const std::string before = slurp(file);
+    {
+        OciArchiveDestination destination(file, "v2");
+        put_image(destination, "new");
+        const std::unique_ptr<BlobWriter> open = destination.begin_blob(std::nullopt);
+        open->write(as_bytes("x"));
+    }
+    CHECK(slurp(file) == before);
+    OciArchiveDestination destination(file, "v2");
+    destination.publish(put_image(destination, "new"));
+    CHECK_NOTHROW(OciArchiveSource(file, "v2", {}).resolve());
+    CHECK_THROWS_AS(OciArchiveSource(file, "v1", {}).resolve(), Error); // replaced, not added to
+}
+
+TEST_CASE("a file that is no archive is not overwritten") {
+    const TestFolder folder;
+    std::ofstream(folder.path / "disk.raw") << std::string(5000, 'd');
+    CHECK_THROWS_AS(OciArchiveDestination(folder.path / "disk.raw", "v1"), Error);
+    CHECK_THROWS_AS(OciArchiveDestination(folder.path, "v1"), Error);
+    CHECK_THROWS_AS(OciArchiveDestination(folder.path / "absent" / "x.tar", "v1").begin_blob(std::nullopt), Error);
+    CHECK_THROWS_AS(OciArchiveSource(folder.path / "disk.raw", "v1", {}), Error);
+    std::ofstream(folder.path / "empty") << "";
+    CHECK_NOTHROW(OciArchiveDestination(folder.path / "empty", "v1"));
+}
+
+TEST_CASE("a compressed archive is read as well") {
+    const TestFolder folder;
+    const fs::path file = folder.path / "image.tar";
+    OciArchiveDestination destination(file, "v1");
+    destination.publish(put_image(destination, "the disk"));
+    class FileSink final : public ByteSink {
+      public:
+        explicit FileSink(const fs::path& path) : fd_(open_write(path)) {}
+        void write(std::span<const std::byte> bytes) override { write_exactly(fd_.get(), bytes); }
+
+      private:
+        UniqueFd fd_;
+    };
+    FileSink sink(folder.path / "image.tar.gz");
+    LayerEncoder encoder({Compression::gzip, 1}, sink, {});
+    encoder.write(as_bytes(slurp(file)));
+    encoder.finish();
+    OciArchiveSource source(folder.path / "image.tar.gz", std::nullopt, {});
+    const ImageManifest manifest = parse_manifest(source.read_manifest(source.resolve()));
+    CHECK(read_all(*source.open_blob(manifest.layers.at(0))) == "the disk");
+}

@@ -1,0 +1,198 @@
+#include "formats/base/error.hpp"
+#include "formats/base/fd.hpp"
+#include "formats/tree/tar_reader.hpp"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+using namespace vm2oci;
+
+namespace {
+
+class StringSource final : public ByteSource {
+  public:
+    explicit StringSource(std::string text) : text_(std::move(text)) {}
+    std::size_t read_some_at(std::uint64_t offset, std::span<std::byte> buffer) const override {
+        if (offset >= text_.size())
+            return 0;
+        const std::size_t length = std::min(buffer.size(), text_.size() - static_cast<std::size_t>(offset));
+        std::ranges::copy(as_bytes(text_).subspan(static_cast<std::size_t>(offset), length), buffer.begin());
+        return length;
+    }
+
+  private:
+    std::string text_;
+};
+
+std::vector<TarMember> members(const std::string& text) {
+    const StringSource source(text);
+    TarReader reader(source);
+    std::vector<TarMember> found;
+    while (std::optional<TarMember> member = reader.next())
+        found.push_back(std::move(*member));
+    return found;
+}
+
+ErrorKind refusal(const std::string& text) {
+    try {
+        members(text);
+    } catch (const Error& error) {
+        return error.kind();
+    }
+    FAIL("accepted");
+    return ErrorKind::io;
+}
+
+Entry file(std::string path, std::uint64_t size) {
+    Entry entry;
+    entry.path = std::move(path);
+    entry.status.size = size;
+    return entry;
+}
+
+std::string padded(std::string content) {
+    content.append(tar_padding(content.size()), '\0');
+    return content;
+}
+
+// What another writer makes of some files, in a format of its.
+std::string foreign(int (*set_format)(archive*), const std::vector<std::pair<std::string, std::string>>& files) {
+    std::string out(1 << 20, '\0');
+    std::size_t used = 0;
+    const std::unique_ptr<archive, int (*)(archive*)> writer(archive_write_new(), archive_write_free);
+    set_format(writer.get());
+    archive_write_open_memory(writer.get(), out.data(), out.size(), &used);
+    for (const auto& [path, content] : files) {
+        const std::unique_ptr<archive_entry, void (*)(archive_entry*)> entry(archive_entry_new(), archive_entry_free);
+        archive_entry_set_pathname(entry.get(), path.c_str());
+        archive_entry_set_filetype(entry.get(), AE_IFREG);
+        archive_entry_set_perm(entry.get(), 0640);
+        archive_entry_set_size(entry.get(), static_cast<la_int64_t>(content.size()));
+        REQUIRE(archive_write_header(writer.get(), entry.get()) == ARCHIVE_OK);
+        archive_write_data(writer.get(), content.data(), content.size());
+    }
+    archive_write_close(writer.get());
+    out.resize(used);
+    return out;
+}
+
+// Changes a header and mends its checksum.
+std::string patched(std::string header, std::size_t offset, std::string_view bytes) {
+    header.replace(offset, bytes.size(), bytes);
+    header.replace(148, 8, "        ");
+    unsigned sum = 0;
+    for (std::size_t i = 0; i < kTarBlock; ++i)
+        sum += static_cast<unsigned char>(header[i]);
+    char text[9];
+    std::snprintf(text, sizeof text, "%06o", sum);
+    header.replace(148, 7, std::string(text) + '\0');
+    return header;
+}
+
+} // namespace
+
+TEST_CASE("members are found where they lie") {
+    Entry folder;
+    folder.path = "disk";
+    folder.status.type = FileType::directory;
+    folder.status.permissions = 0555;
+    Entry disk = file("disk/disk.qcow2", 700);
+    disk.status.uid = disk.status.gid = 107;
+    const std::string archive = tar_header(folder) + tar_header(disk) + padded(std::string(700, 'd')) +
+                                tar_header(file("last", 3)) + padded("end") + std::string(kTarEndSize, '\0');
+    const std::vector<TarMember> found = members(archive);
+    REQUIRE(found.size() == 3);
+    CHECK(found[0].path == "disk");
+    CHECK(found[0].type == TarType::directory);
+    CHECK(found[0].permissions == 0555);
+    CHECK(found[1].path == "disk/disk.qcow2");
+    CHECK(found[1].uid == 107);
+    CHECK(archive.substr(found[1].content_offset, found[1].content_size) == std::string(700, 'd'));
+    CHECK(archive.substr(found[2].content_offset, found[2].content_size) == "end");
+    // Without the closing zeros it is still an archive, as Go has it.
+    CHECK(members(archive.substr(0, archive.size() - kTarEndSize)).size() == 3);
+}
+
+TEST_CASE("other writers' dialects are read") {
+    const std::string long_name = std::string(180, 'n') + "/" + std::string(150, 'm');
+    for (const auto set_format : {archive_write_set_format_pax, archive_write_set_format_gnutar}) {
+        const std::string archive = foreign(set_format, {{"./a", "first"}, {long_name, "second"}, {"c", ""}});
+        const std::vector<TarMember> found = members(archive);
+        REQUIRE(found.size() == 3);
+        CHECK(found[0].path == "a");
+        CHECK(found[0].permissions == 0640);
+        CHECK(found[1].path == long_name);
+        CHECK(archive.substr(found[1].content_offset, found[1].content_size) == "second");
+        CHECK(found[2].content_size == 0);
+    }
+    CHECK(members(foreign(archive_write_set_format_v7tar, {{"old", "x"}})).at(0).path == "old");
+}
+
+TEST_CASE("large sizes, in both forms") {
+    const std::uint64_t size = (std::uint64_t{9} << 30) + 5;
+    for (const TarSizes sizes : {TarSizes::pax, TarSizes::base256}) {
+        const std::string header = tar_header(file("big", size), {}, sizes);
+        const StringSource source(header);
+        TarReader reader(source);
+        const std::optional<TarMember> member = reader.next();
+        REQUIRE(member);
+        CHECK(member->content_size == size);
+        CHECK(member->content_offset == header.size());
+    }
+}
+
+TEST_CASE("names lose what leads nowhere") {
+    for (const char* name : {"a", "./a", "/a", "//a", "././a", "/./a", "a/"})
+        CHECK(members(tar_header(file(name, 0))).at(0).path == "a");
+    CHECK(members(tar_header(file("a/../b", 0))).at(0).path == "a/../b");
+    CHECK(members(tar_header(file("x/", 0))).at(0).type == TarType::directory);
+}
+
+TEST_CASE("links and devices have no content, whatever their size field says") {
+    const std::string header = tar_header(file("x", 512));
+    for (const char* type : {"1", "2", "3", "4", "5", "6"}) {
+        const std::vector<TarMember> found = members(patched(header, 156, type) + tar_header(file("next", 0)));
+        REQUIRE(found.size() == 2);
+        CHECK(found[0].content_size == 0);
+        CHECK(found[1].path == "next");
+    }
+}
+
+TEST_CASE("nonsense is refused") {
+    const std::string header = tar_header(file("x", 5));
+    std::string broken = header;
+    broken[0] = 'y';
+    CHECK(refusal(broken) == ErrorKind::corrupt);
+    CHECK(refusal(header.substr(0, 300)) == ErrorKind::corrupt);
+    CHECK(refusal(std::string(kTarBlock, 'z')) == ErrorKind::corrupt);
+    CHECK(refusal(patched(header, 124, "00000000009")) == ErrorKind::corrupt);
+    CHECK(refusal(patched(header, 124, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff")) == ErrorKind::corrupt);
+    CHECK(refusal(patched(header, 124, "\x80\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff")) == ErrorKind::corrupt);
+    CHECK(refusal(patched(header, 156, "S")) == ErrorKind::unsupported);
+    // An extended header that never ends, and one that is all there is.
+    CHECK(refusal(patched(patched(header, 156, "x"), 124, "07777777777")) == ErrorKind::limit);
+    CHECK(refusal(patched(patched(header, 156, "L"), 124, "00000000005") + padded("name")) == ErrorKind::corrupt);
+    for (const char* record :
+         {"5 a=b", "99 a=b\n", "0 a=b\n", "x", "6 a=bc\n", "5 ab\n", "18446744073709551616 a=b\n", "-1 a=b\n"}) {
+        const std::string content = record;
+        char size[12];
+        std::snprintf(size, sizeof size, "%011zo", content.size());
+        INFO(record);
+        CHECK(refusal(patched(patched(header, 156, "x"), 124, size) + padded(content) + header) == ErrorKind::corrupt);
+    }
+    const auto with_record = [&](std::string_view type, const std::string& content) {
+        char size[12];
+        std::snprintf(size, sizeof size, "%011zo", content.size());
+        return patched(patched(header, 156, type), 124, size) + padded(content) + header;
+    };
+    CHECK(refusal(with_record("x", "11 size=-1\n")) == ErrorKind::corrupt);
+    CHECK(refusal(with_record("x", "22 GNU.sparse.major=1\n")) == ErrorKind::unsupported);
+    CHECK(refusal(with_record("g", "9 path=y\n")) == ErrorKind::unsupported);
+    CHECK(members(with_record("g", "13 comment=x\n")).size() == 1);
+    CHECK(members(with_record("x", "9 path=y\n")).at(0).path == "y");
+}
