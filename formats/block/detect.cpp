@@ -5,6 +5,8 @@
 #include "formats/base/fd.hpp"
 #include "formats/block/qcow2/format.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <string_view>
@@ -17,45 +19,51 @@ using namespace std::string_view_literals;
 constexpr std::size_t kHeadBytes = 64 * KiB; // up to the first volume descriptor of ISO 9660, at 32 KiB
 constexpr std::size_t kTailBytes = KiB;
 constexpr std::size_t kTrailerBytes = 512; // the footer of VHD and DMG
-constexpr const char* kQcow2Name = "qcow2";
+
+constexpr auto kConvert = "convert it to qcow2 first, with qemu-img convert -O qcow2"sv;
+constexpr auto kUnwrap = "convert it to raw or qcow2 first, with the tool that made it"sv;
+constexpr auto kDecompress = "decompress it first"sv;
+constexpr auto kUnpack = "unpack it first, and name the disk in it"sv;
+constexpr auto kDecrypt = "decrypt it first"sv;
+
+constexpr FormatMatch kQcow2{"qcow2"sv, ""sv};
+constexpr FormatMatch kVmdkDescriptor{"VMDK descriptor"sv, kConvert};
 
 struct Magic {
     std::string_view bytes;
     std::size_t offset;
-    const char* name;
+    FormatMatch match;
 };
 
 // Signatures at a fixed place. Disk formats from QEMU's probes (block/*.c); archives and compressed data because people
 // hand them over as they were downloaded.
 constexpr std::array kMagics{
-    Magic{"KDMV"sv, 0, "VMDK"},
-    Magic{"COWD"sv, 0, "VMDK"},
-    Magic{"# Disk DescriptorFile"sv, 0, "VMDK descriptor"},
-    Magic{"vhdxfile"sv, 0, "VHDX"},
-    Magic{"conectix"sv, 0, "VHD"},
-    Magic{"\x7f\x10\xda\xbe"sv, 0x40, "VDI"},
-    Magic{"QED\0"sv, 0, "QED"},
-    Magic{"WithoutFreeSpace"sv, 0, "Parallels"},
-    Magic{"WithouFreSpacExt"sv, 0, "Parallels"},
-    Magic{"Bochs Virtual HD Image"sv, 0, "Bochs"},
-    Magic{"#!/bin/sh\n#V2.0 Format\n"sv, 0, "cloop"},
-    Magic{"LUKS\xba\xbe"sv, 0, "LUKS-encrypted disk"},
-    Magic{"EVF\x09\x0d\x0a\xff\x00"sv, 0, "EWF (EnCase)"},
-    Magic{"\x3a\xff\x26\xed"sv, 0, "Android sparse image"},
-    Magic{"partclone-image"sv, 0, "partclone image"},
-    Magic{"MSWIM\0\0\0"sv, 0, "WIM"},
-    Magic{"sprs"sv, 0, "Apple sparse image"},
-    Magic{"shdw"sv, 0, "Apple sparse image (ASIF)"},
-    Magic{"\x1f\x8b\x08"sv, 0, "gzip-compressed data"},
-    Magic{"\xfd"
-          "7zXZ\0"sv,
-          0, "xz-compressed data"},
-    Magic{"\x28\xb5\x2f\xfd"sv, 0, "zstd-compressed data"},
-    Magic{"BZh"sv, 0, "bzip2-compressed data"},
-    Magic{"\x04\x22\x4d\x18"sv, 0, "lz4-compressed data"},
-    Magic{"PK\x03\x04"sv, 0, "ZIP archive"},
-    Magic{"7z\xbc\xaf\x27\x1c"sv, 0, "7z archive"},
-    Magic{"ustar"sv, 257, "tar archive (perhaps an OVA)"},
+    Magic{"KDMV"sv, 0, {"VMDK"sv, kConvert}},
+    Magic{"COWD"sv, 0, {"VMDK"sv, kConvert}},
+    Magic{"# Disk DescriptorFile"sv, 0, kVmdkDescriptor},
+    Magic{"vhdxfile"sv, 0, {"VHDX"sv, kConvert}},
+    Magic{"conectix"sv, 0, {"VHD"sv, kConvert}},
+    Magic{"\x7f\x10\xda\xbe"sv, 0x40, {"VDI"sv, kConvert}},
+    Magic{"QED\0"sv, 0, {"QED"sv, kConvert}},
+    Magic{"WithoutFreeSpace"sv, 0, {"Parallels"sv, kConvert}},
+    Magic{"WithouFreSpacExt"sv, 0, {"Parallels"sv, kConvert}},
+    Magic{"Bochs Virtual HD Image"sv, 0, {"Bochs"sv, kConvert}},
+    Magic{"#!/bin/sh\n#V2.0 Format\n"sv, 0, {"cloop"sv, kConvert}},
+    Magic{"LUKS\xba\xbe"sv, 0, {"LUKS-encrypted disk"sv, kDecrypt}},
+    Magic{"EVF\x09\x0d\x0a\xff\x00"sv, 0, {"EWF (EnCase)"sv, kUnwrap}},
+    Magic{"\x3a\xff\x26\xed"sv, 0, {"Android sparse image"sv, kUnwrap}},
+    Magic{"partclone-image"sv, 0, {"partclone image"sv, kUnwrap}},
+    Magic{"MSWIM\0\0\0"sv, 0, {"WIM"sv, kUnpack}},
+    Magic{"sprs"sv, 0, {"Apple sparse image"sv, kUnwrap}},
+    Magic{"shdw"sv, 0, {"Apple sparse image (ASIF)"sv, kUnwrap}},
+    Magic{"\x1f\x8b\x08"sv, 0, {"gzip-compressed data"sv, kDecompress}},
+    Magic{"\xfd\x37zXZ\0"sv, 0, {"xz-compressed data"sv, kDecompress}},
+    Magic{"\x28\xb5\x2f\xfd"sv, 0, {"zstd-compressed data"sv, kDecompress}},
+    Magic{"BZh"sv, 0, {"bzip2-compressed data"sv, kDecompress}},
+    Magic{"\x04\x22\x4d\x18"sv, 0, {"lz4-compressed data"sv, kDecompress}},
+    Magic{"PK\x03\x04"sv, 0, {"ZIP archive"sv, kUnpack}},
+    Magic{"7z\xbc\xaf\x27\x1c"sv, 0, {"7z archive"sv, kUnpack}},
+    Magic{"ustar"sv, 257, {"tar archive (perhaps an OVA)"sv, kUnpack}},
 };
 
 bool has_at(std::string_view text, std::size_t offset, std::string_view magic) {
@@ -79,16 +87,16 @@ bool is_vmdk_descriptor(std::string_view head) {
     return false;
 }
 
-void add_match(Detection& detection, std::string_view name) {
-    if (std::ranges::find(detection.matches, name) == detection.matches.end())
-        detection.matches.emplace_back(name);
+void add_match(Detection& detection, const FormatMatch& match) {
+    if (std::ranges::find(detection.matches, match.name, &FormatMatch::name) == detection.matches.end())
+        detection.matches.push_back(match);
 }
 
 void add_qcow(Detection& detection, std::string_view head) {
     if (!head.starts_with("QFI\xfb"sv))
         return;
     const bool old = has_at(head, 4, "\0\0\0\1"sv);
-    add_match(detection, old ? "qcow (version 1)" : kQcow2Name);
+    add_match(detection, old ? FormatMatch{"qcow (version 1)"sv, kConvert} : kQcow2);
 }
 
 // Partition tables and ISO 9660 mark a raw disk. Inside a qcow2 only its header's cluster can tell: what follows may be
@@ -122,33 +130,34 @@ Detection detect(const BlockDevice& container) {
     add_qcow(detection, head);
     for (const Magic& magic : kMagics)
         if (has_at(head, magic.offset, magic.bytes))
-            add_match(detection, magic.name);
+            add_match(detection, magic.match);
     if (detection.matches.empty() && is_vmdk_descriptor(head))
-        add_match(detection, "VMDK descriptor");
+        add_match(detection, kVmdkDescriptor);
     // The footer of a fixed VHD is 512 bytes, and 511 in files of Virtual PC before 2004.
     for (const std::size_t trailer : {kTrailerBytes, kTrailerBytes - 1})
         if (tail.size() >= trailer && has_at(tail, tail.size() - trailer, "conectix"sv))
-            add_match(detection, "VHD");
+            add_match(detection, {"VHD"sv, kConvert});
     if (tail.size() >= kTrailerBytes && has_at(tail, tail.size() - kTrailerBytes, "koly"sv))
-        add_match(detection, "DMG");
+        add_match(detection, {"DMG"sv, kConvert});
     add_raw_signs(detection, head);
     return detection;
 }
 
 DiskFormat require_format(const Detection& detection) {
+    constexpr auto kSayWhich = "; say which it is with qcow2:PATH or raw:PATH";
     if (detection.matches.empty())
         return DiskFormat::raw;
-    const std::string& name = detection.matches.front();
+    const FormatMatch& match = detection.matches.front();
     if (detection.matches.size() > 1)
-        fail(ErrorKind::unsafe, "the file looks like " + name + " and like " + detection.matches[1] +
-                                    " at once; say which it is with qcow2:PATH or raw:PATH");
-    if (name != kQcow2Name)
-        fail(ErrorKind::unsupported, "the file looks like " + name +
-                                         ", which is not read here; convert it to qcow2 first, or say raw:PATH if it "
-                                         "really is a raw disk");
+        fail(ErrorKind::unsafe, fmt::format("the file looks like {} and like {} at once{}", match.name,
+                                            detection.matches[1].name, kSayWhich));
+    if (match.name != kQcow2.name)
+        fail(ErrorKind::unsupported, fmt::format("the file looks like {}, which is not read here; {}, or say raw:PATH "
+                                                 "if it really is a raw disk",
+                                                 match.name, match.advice));
     if (!detection.raw_signs.empty())
-        fail(ErrorKind::unsafe, "the file looks like qcow2 and bears " + detection.raw_signs.front() +
-                                    " at once; say which it is with qcow2:PATH or raw:PATH");
+        fail(ErrorKind::unsafe, fmt::format("the file looks like {} and bears {} at once{}", match.name,
+                                            detection.raw_signs.front(), kSayWhich));
     return DiskFormat::qcow2;
 }
 

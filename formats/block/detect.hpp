@@ -4,18 +4,22 @@
 #include "formats/block/block_device.hpp"
 #include "formats/block/open_disk.hpp"
 
-#include <optional>
-#include <string>
+#include <string_view>
 #include <vector>
 
 namespace vm2oci {
 
+struct FormatMatch {
+    std::string_view name;   // "qcow2", "VMDK", "gzip-compressed data"
+    std::string_view advice; // what to do with it, if it is not read here
+};
+
 // The outcome of looking; judged by require_format().
 struct Detection {
-    // Formats whose signature matches, by name ("qcow2", "VMDK", "gzip-compressed data"), none twice.
-    std::vector<std::string> matches;
+    // Formats whose signature matches, none twice.
+    std::vector<FormatMatch> matches;
     // Signs of a raw disk (partition table), which a container format cannot bear at the same time.
-    std::vector<std::string> raw_signs;
+    std::vector<std::string_view> raw_signs;
 };
 
 // Reads the first 64 KiB and the last KiB at most.

@@ -14,6 +14,8 @@
 
 #include <fmt/format.h>
 
+#include <exception>
+
 namespace vm2oci {
 namespace {
 
@@ -29,6 +31,7 @@ struct LayerSource {
     DevicePtr container;
     std::string name; // for messages
     std::optional<DiskFormat> format;
+    std::optional<std::filesystem::path> data_file;
 };
 
 // Everything of a layer that can be known before its backing file is open.
@@ -75,41 +78,103 @@ DevicePtr open_data_file(const qcow2::Header& header, const std::optional<std::f
     return path ? open_file(*path) : nullptr;
 }
 
-// Fills `info` as far as it gets, whatever is thrown.
-Layer load_qcow2(const LayerSource& file, const DiskSource& source,
-                 const std::optional<std::filesystem::path>& data_file, DiskInfo& info) {
-    info.format = DiskFormat::qcow2;
-    qcow2::Header header = qcow2::read_header(*file.container);
-    describe_header(header, info);
-    try {
-        qcow2::read_extensions(*file.container, header);
-    } catch (const Error&) {
-        describe_header(header, info);
-        throw;
+// What happens at a refusal: opening stops; examining remembers the first one and goes on with what can still be told.
+enum class OnRefusal { stop, go_on };
+
+bool is_refusal(const Error& error) {
+    switch (error.kind()) {
+    case ErrorKind::corrupt:
+    case ErrorKind::unsupported:
+    case ErrorKind::unsafe:
+    case ErrorKind::limit:
+        return true;
+    default:
+        return false;
     }
+}
+
+class Refusals {
+  public:
+    explicit Refusals(OnRefusal mode) : mode_(mode) {}
+
+    // False if it was refused and there is more to do.
+    template <class Step>
+    bool attempt(Step&& step) {
+        try {
+            step();
+            return true;
+        } catch (const Error& error) {
+            if (mode_ == OnRefusal::stop || !is_refusal(error))
+                throw;
+            if (!first_)
+                first_ = std::current_exception();
+            return false;
+        }
+    }
+    void rethrow_first() const {
+        if (first_)
+            std::rethrow_exception(first_);
+    }
+
+  private:
+    OnRefusal mode_;
+    std::exception_ptr first_;
+};
+
+void add_survey(const qcow2::Survey& survey, DiskInfo& info) {
+    info.allocated_size = survey.allocated_bytes;
+    info.data_clusters = survey.data_clusters;
+    info.compressed_clusters = survey.compressed_clusters;
+    info.zero_clusters = survey.zero_clusters;
+    info.unallocated_clusters = survey.unallocated_clusters;
+}
+
+// For a disk that is refused: its numbers all the same, if a survey that shuts one eye gets through.
+void count_regardless(const DevicePtr& container, const DevicePtr& data, const qcow2::Header& header, DiskPolicy policy,
+                      DiskInfo& info) {
+    policy.truncation = Tolerance::allow;
+    try {
+        const qcow2::Tables tables(container, header, policy.truncation);
+        add_survey(qcow2::survey(*container, data.get(), header, tables, policy), info);
+    } catch (const Error& error) {
+        if (!is_refusal(error))
+            throw;
+    }
+}
+
+// Fills `info` as far as it gets, whatever is thrown.
+Layer load_qcow2(const LayerSource& file, const DiskSource& source, OnRefusal mode, DiskInfo& info) {
+    info.format = DiskFormat::qcow2;
+    Refusals refusals(mode);
+    const BlockDevice& container = *file.container;
+    qcow2::Header header = qcow2::read_header(container);
     describe_header(header, info);
-    qcow2::check_header(header, file.container->size(), source.policy);
+    refusals.attempt([&] { qcow2::read_extensions(container, header); });
+    describe_header(header, info);
+    qcow2::check_features(header);
+    refusals.attempt([&] { qcow2::check_policy(header, source.policy); });
     if (header.snapshot_count != 0)
-        info.snapshots = qcow2::read_snapshots(*file.container, header);
+        refusals.attempt([&] { info.snapshots = qcow2::read_snapshots(container, header); });
+    qcow2::check_layout(header, container.size(), source.policy.truncation);
 
     Layer layer;
     layer.name = file.name;
     layer.needs_backing = header.has_backing_file();
     layer.parts.container = file.container;
-    layer.parts.tables = std::make_shared<const qcow2::Tables>(file.container, header, source.policy.truncation);
+    layer.parts.data = header.has_data_file() ? nullptr : file.container;
     layer.parts.compression = static_cast<qcow2::CompressionType>(header.compression_type);
     layer.parts.truncation = source.policy.truncation;
-    const DevicePtr data = open_data_file(header, data_file);
-    layer.parts.data = data ? data : file.container;
-    if (source.scan == TableScan::complete) {
-        const qcow2::Survey survey =
-            qcow2::survey(*file.container, *layer.parts.data, header, *layer.parts.tables, source.policy);
-        info.allocated_size = survey.allocated_bytes;
-        info.data_clusters = survey.data_clusters;
-        info.compressed_clusters = survey.compressed_clusters;
-        info.zero_clusters = survey.zero_clusters;
-        info.unallocated_clusters = survey.unallocated_clusters;
-    }
+    refusals.attempt([&] {
+        if (DevicePtr data = open_data_file(header, file.data_file))
+            layer.parts.data = std::move(data);
+    });
+    layer.parts.tables = std::make_shared<const qcow2::Tables>(file.container, header, source.policy.truncation);
+    const auto survey = [&] {
+        add_survey(qcow2::survey(container, layer.parts.data.get(), header, *layer.parts.tables, source.policy), info);
+    };
+    if (source.scan == TableScan::complete && !refusals.attempt(survey))
+        count_regardless(file.container, layer.parts.data, header, source.policy, info);
+    refusals.rethrow_first();
     return layer;
 }
 
@@ -134,41 +199,41 @@ DiskFormat find_format(const LayerSource& file, DiskFindings& findings) {
     if (file.container->size() == 0)
         fail(ErrorKind::unsupported, "the file is empty; say raw:PATH if it really is a disk of no bytes");
     const Detection detection = detect(*file.container);
-    if (detection.matches.size() == 1 && detection.matches.front() != to_string(DiskFormat::qcow2))
-        findings.foreign_format = detection.matches.front();
+    if (detection.matches.size() == 1 && detection.matches.front().name != to_string(DiskFormat::qcow2))
+        findings.foreign_format = detection.matches.front().name;
     return require_format(detection);
 }
 
-Layer load_layer(const LayerSource& file, const DiskSource& source,
-                 const std::optional<std::filesystem::path>& data_file, DiskFindings& findings) {
+Layer load_layer(const LayerSource& file, const DiskSource& source, OnRefusal mode, DiskFindings& findings) {
     return with_context(file.name, [&] {
         findings.info.file_size = file.container->size();
         if (find_format(file, findings) == DiskFormat::qcow2)
-            return load_qcow2(file, source, data_file, findings.info);
-        if (data_file)
+            return load_qcow2(file, source, mode, findings.info);
+        if (file.data_file)
             fail(ErrorKind::usage, "--data-file is given, and a raw disk has no external data file");
         return load_raw(file, source, findings.info);
     });
 }
 
 // Opens the chain from the top down and puts it together from the bottom up: no recursion, whatever its depth.
-DevicePtr open_chain(const LayerSource& top, const DiskSource& source, DiskFindings& findings) {
+DevicePtr open_chain(const LayerSource& top, const DiskSource& source, OnRefusal mode, DiskFindings& findings) {
     if (source.backing.size() > kMaxBackingFiles)
         fail(ErrorKind::limit,
              fmt::format("{} backing files are given; the limit is {}", source.backing.size(), kMaxBackingFiles));
     std::vector<Layer> layers;
-    layers.push_back(load_layer(top, source, source.data_file, findings));
+    layers.push_back(load_layer(top, source, mode, findings));
     std::optional<std::string> wanted = findings.info.backing_file_name;
     for (std::size_t next = 0; layers.back().needs_backing; ++next) {
         if (next == source.backing.size())
-            fail(ErrorKind::unsafe,
-                 fmt::format("{}: the image needs the backing file {}, which is not opened on an image's word; give it "
-                             "with --backing PATH[:FORMAT]",
-                             layers.back().name, quote_untrusted(wanted.value_or(""))));
+            with_context(layers.back().name, [&] {
+                fail(ErrorKind::unsafe, "the image needs the backing file " + quote_untrusted(wanted.value_or("")) +
+                                            ", which is not opened on an image's word; give it with --backing "
+                                            "PATH[:FORMAT]");
+            });
         const BackingFile& backing = source.backing[next];
         DiskFindings below;
-        layers.push_back(load_layer({open_file(backing.path), escape_untrusted(backing.path.string()), backing.format},
-                                    source, std::nullopt, below));
+        const LayerSource file{open_file(backing.path), escape_untrusted(backing.path.string()), backing.format, {}};
+        layers.push_back(load_layer(file, source, mode, below));
         wanted = below.info.backing_file_name;
     }
     if (layers.size() - 1 != source.backing.size())
@@ -187,7 +252,7 @@ DevicePtr open_chain(const LayerSource& top, const DiskSource& source, DiskFindi
 }
 
 LayerSource top_layer(DevicePtr container, const DiskSource& source) {
-    return {std::move(container), escape_untrusted(source.path.string()), source.format};
+    return {std::move(container), escape_untrusted(source.path.string()), source.format, source.data_file};
 }
 
 } // namespace
@@ -202,7 +267,7 @@ OpenedDisk open_disk(const DiskSource& source) {
 
 OpenedDisk open_disk(std::shared_ptr<const BlockDevice> container, const DiskSource& source) {
     DiskFindings findings;
-    DevicePtr device = open_chain(top_layer(container, source), source, findings);
+    DevicePtr device = open_chain(top_layer(container, source), source, OnRefusal::stop, findings);
     return {std::move(device), std::move(container), std::move(findings.info)};
 }
 
@@ -213,18 +278,11 @@ DiskFindings examine_disk(const DiskSource& source) {
 DiskFindings examine_disk(std::shared_ptr<const BlockDevice> container, const DiskSource& source) {
     DiskFindings findings;
     try {
-        open_chain(top_layer(std::move(container), source), source, findings);
+        open_chain(top_layer(std::move(container), source), source, OnRefusal::go_on, findings);
     } catch (const Error& error) {
-        switch (error.kind()) {
-        case ErrorKind::corrupt:
-        case ErrorKind::unsupported:
-        case ErrorKind::unsafe:
-        case ErrorKind::limit:
-            findings.refusal = error.message();
-            break;
-        default:
+        if (!is_refusal(error))
             throw;
-        }
+        findings.refusal = error.message();
     }
     return findings;
 }

@@ -63,6 +63,7 @@ struct ClusterDecoder::State {
     CompressionType type;
     std::unique_ptr<libdeflate_decompressor, FreeDeflate> deflate;
     std::unique_ptr<ZSTD_DCtx, FreeZstd> zstd;
+    std::vector<std::byte> input;
 };
 
 ClusterDecoder::ClusterDecoder(CompressionType type) : state_(std::make_unique<State>()) {
@@ -78,6 +79,12 @@ ClusterDecoder::ClusterDecoder(CompressionType type) : state_(std::make_unique<S
 ClusterDecoder::ClusterDecoder(ClusterDecoder&&) noexcept = default;
 ClusterDecoder& ClusterDecoder::operator=(ClusterDecoder&&) noexcept = default;
 ClusterDecoder::~ClusterDecoder() = default;
+
+std::span<std::byte> ClusterDecoder::input_buffer(std::size_t size) {
+    if (state_->input.size() < size)
+        state_->input.resize(size);
+    return std::span(state_->input).first(size);
+}
 
 bool ClusterDecoder::decode(std::span<const std::byte> compressed, std::span<std::byte> cluster) {
     return state_->type == CompressionType::zlib ? decode_zlib(state_->deflate.get(), compressed, cluster)

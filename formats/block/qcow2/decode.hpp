@@ -19,6 +19,9 @@ class ClusterDecoder {
     ClusterDecoder& operator=(ClusterDecoder&&) noexcept;
     ~ClusterDecoder();
 
+    // Room for the input, kept from one cluster to the next; valid until the next call.
+    std::span<std::byte> input_buffer(std::size_t size);
+
     // Fills `cluster` from `compressed`, which may go on behind the end of the stream (it is bounded to sectors).
     // False if the stream is broken or yields less than a cluster. Accepts what QEMU accepts: a deflate stream that
     // would go on behind the cluster, and several zstd frames.

@@ -124,12 +124,15 @@ void Qcow2Device::decode(std::uint64_t guest_cluster, const Mapping& mapping, st
     // The last sector may lie behind the end of the file: the stream need not fill it.
     const std::uint64_t host_size = parts_.container->size();
     const std::uint64_t readable = mapping.host_offset < host_size ? host_size - mapping.host_offset : 0;
-    std::vector<std::byte> compressed(static_cast<std::size_t>(std::min(readable, mapping.host_length)));
-    if (!compressed.empty())
+    const auto present = static_cast<std::size_t>(std::min(readable, mapping.host_length));
+    if (present != 0) {
+        auto decoder = decoders_.lease();
+        const std::span<std::byte> compressed = decoder->input_buffer(present);
         parts_.container->read_at(mapping.host_offset, compressed);
-    if (!compressed.empty() && decoders_.lease()->decode(compressed, cluster))
-        return;
-    if (compressed.size() == mapping.host_length)
+        if (decoder->decode(compressed, cluster))
+            return;
+    }
+    if (present == mapping.host_length)
         fail(ErrorKind::corrupt, fmt::format("the compressed cluster of guest offset {:#x}, at {:#x}, is broken",
                                              guest_cluster, mapping.host_offset));
     if (parts_.truncation == Tolerance::refuse)

@@ -87,6 +87,9 @@ inline constexpr std::size_t alignment = 8;
 inline constexpr std::size_t feature_name_entry_bytes = 48;
 } // namespace extension
 
+// An entry of the snapshot table without its extra data, id and name.
+inline constexpr std::size_t kSnapshotEntryBytes = 40;
+
 enum class CryptMethod : std::uint32_t { none = 0, aes = 1, luks = 2 };
 enum class CompressionType : std::uint8_t { zlib = 0, zstd = 1 };
 

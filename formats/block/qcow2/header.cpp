@@ -81,10 +81,12 @@ void read_extension(const BlockDevice& container, std::uint32_t type, std::uint6
 }
 
 std::string unknown_feature_names(const Header& header) {
+    constexpr int kShown = 8;
     std::string names;
+    int count = 0;
     for (unsigned bit = 0; bit < 64; ++bit) {
         const std::uint64_t mask = 1ULL << bit;
-        if ((header.incompatible_features & ~incompatible::known & mask) == 0)
+        if ((header.incompatible_features & ~incompatible::known & mask) == 0 || ++count > kShown)
             continue;
         const auto named = std::ranges::find_if(header.feature_names, [&](const FeatureName& feature) {
             return feature.kind == FeatureKind::incompatible && feature.bit == bit;
@@ -94,29 +96,7 @@ std::string unknown_feature_names(const Header& header) {
         if (named != header.feature_names.end() && !named->name.empty())
             names += " " + quote_untrusted(named->name, 46);
     }
-    return names;
-}
-
-void check_features(const Header& header, const DiskPolicy& policy) {
-    if ((header.incompatible_features & ~incompatible::known) != 0)
-        fail(ErrorKind::unsupported, "the image needs features that are not known here: " +
-                                         unknown_feature_names(header) + "; convert it with the tool that made it");
-    if ((header.incompatible_features & incompatible::corrupt) != 0 && policy.corrupt_bit == Tolerance::refuse)
-        fail(ErrorKind::corrupt, "the image is marked corrupt; repair it with qemu-img check -r all, or give "
-                                 "--allow-corrupt to read it as it is");
-    const bool compression_bit = (header.incompatible_features & incompatible::compression_type) != 0;
-    if (compression_bit != (header.compression_type != static_cast<std::uint8_t>(CompressionType::zlib)))
-        fail(ErrorKind::corrupt, fmt::format("the compression type is {}, and the feature bit for it is {}",
-                                             header.compression_type, compression_bit ? "set" : "not set"));
-    if (header.compression_type > static_cast<std::uint8_t>(CompressionType::zstd))
-        fail(ErrorKind::unsupported, fmt::format("compression type {} is not known here", header.compression_type));
-    if (header.has_extended_l2() && header.cluster_bits < kMinClusterBitsExtendedL2)
-        fail(ErrorKind::corrupt, "extended L2 entries need clusters of at least 16 KiB");
-    if ((header.autoclear_features & autoclear::raw_external_data) != 0 && !header.has_data_file())
-        fail(ErrorKind::corrupt, "the image promises a raw external data file and has no external data file");
-    if (header.refcount_order > kMaxRefcountOrder)
-        fail(ErrorKind::corrupt,
-             fmt::format("refcount order {} is above {}", header.refcount_order, kMaxRefcountOrder));
+    return count > kShown ? names + fmt::format(" and {} more", count - kShown) : names;
 }
 
 void check_encryption(const Header& header) {
@@ -144,8 +124,8 @@ void check_table(const Header& header, std::string_view what, std::uint64_t offs
         fail(ErrorKind::corrupt, fmt::format("the {} lies over the header", what));
 }
 
-void require_in_file(std::string_view what, std::uint64_t end, std::uint64_t container_size, const DiskPolicy& policy) {
-    if (end > container_size && policy.truncation == Tolerance::refuse)
+void require_in_file(std::string_view what, std::uint64_t end, std::uint64_t container_size, Tolerance truncation) {
+    if (end > container_size && truncation == Tolerance::refuse)
         fail(ErrorKind::corrupt, fmt::format("the {} ends at byte {}, and the file has {}: it is truncated; get it "
                                              "again, or give --allow-truncated to read what is missing as zeros",
                                              what, end, container_size));
@@ -226,11 +206,13 @@ void read_extensions(const BlockDevice& container, Header& header) {
         header.backing_file_name = read_text(container, offset, header.backing_file_size);
     }
 
-    // The extensions end where the backing file's name begins, at the latest.
-    const std::uint64_t end =
-        std::min(header.has_backing_file() ? header.backing_file_offset : header.cluster_size(), container.size());
+    // The extensions end where the backing file's name begins, at the latest. What a truncated file lacks is no end
+    // mark.
+    const std::uint64_t end = header.has_backing_file() ? header.backing_file_offset : header.cluster_size();
     std::uint64_t offset = header.header_length;
-    while (offset + extension::header_bytes <= end) {
+    while (offset < end && offset + extension::header_bytes <= container.size()) {
+        if (end - offset < extension::header_bytes)
+            fail(ErrorKind::corrupt, "a header extension leaves the header");
         std::array<std::byte, extension::header_bytes> head;
         container.read_at(offset, head);
         const std::uint32_t type = field32(head, 0);
@@ -238,40 +220,62 @@ void read_extensions(const BlockDevice& container, Header& header) {
         if (type == extension::end)
             return;
         offset += extension::header_bytes;
-        if (length > end - offset)
+        if (length > end - offset || length > container.size() - offset)
             fail(ErrorKind::corrupt, fmt::format("a header extension of {} bytes leaves the header", length));
         read_extension(container, type, offset, length, header);
         offset += align_up(length, extension::alignment);
     }
 }
 
-void check_header(const Header& header, std::uint64_t container_size, const DiskPolicy& policy) {
-    check_features(header, policy);
+void check_features(const Header& header) {
+    if ((header.incompatible_features & ~incompatible::known) != 0)
+        fail(ErrorKind::unsupported, "the image needs features that are not known here: " +
+                                         unknown_feature_names(header) + "; convert it with the tool that made it");
+    const bool compression_bit = (header.incompatible_features & incompatible::compression_type) != 0;
+    if (compression_bit != (header.compression_type != static_cast<std::uint8_t>(CompressionType::zlib)))
+        fail(ErrorKind::corrupt, fmt::format("the compression type is {}, and the feature bit for it is {}",
+                                             header.compression_type, compression_bit ? "set" : "not set"));
+    if (header.compression_type > static_cast<std::uint8_t>(CompressionType::zstd))
+        fail(ErrorKind::unsupported, fmt::format("compression type {} is not known here", header.compression_type));
+    if (header.has_extended_l2() && header.cluster_bits < kMinClusterBitsExtendedL2)
+        fail(ErrorKind::corrupt, "extended L2 entries need clusters of at least 16 KiB");
+    if ((header.autoclear_features & autoclear::raw_external_data) != 0 && !header.has_data_file())
+        fail(ErrorKind::corrupt, "the image promises a raw external data file and has no external data file");
+    if (header.refcount_order > kMaxRefcountOrder)
+        fail(ErrorKind::corrupt,
+             fmt::format("refcount order {} is above {}", header.refcount_order, kMaxRefcountOrder));
+}
+
+void check_policy(const Header& header, const DiskPolicy& policy) {
     check_encryption(header);
-    check_bitmaps(header);
+    if ((header.incompatible_features & incompatible::corrupt) != 0 && policy.corrupt_bit == Tolerance::refuse)
+        fail(ErrorKind::corrupt, "the image is marked corrupt; repair it with qemu-img check -r all, or give "
+                                 "--allow-corrupt to read it as it is");
     if (header.virtual_size() > policy.max_virtual_size)
         fail(ErrorKind::limit, fmt::format("the disk has {}, and the limit is {}; raise it with --max-virtual-size",
                                            format_size(header.virtual_size()), format_size(policy.max_virtual_size)));
+}
 
+void check_layout(const Header& header, std::uint64_t container_size, Tolerance truncation) {
+    check_bitmaps(header);
     const std::uint64_t l1_bytes = std::uint64_t{header.l1_size} * kTableEntryBytes;
     check_table(header, "L1 table", header.l1_table_offset, l1_bytes, kMaxL1Bytes);
     if (header.l1_size < header.l1_entries_needed())
         fail(ErrorKind::corrupt, fmt::format("the L1 table has {} entries, and a disk of {} needs {}", header.l1_size,
                                              format_size(header.virtual_size()), header.l1_entries_needed()));
-    require_in_file("L1 table", header.l1_table_offset + l1_bytes, container_size, policy);
+    require_in_file("L1 table", header.l1_table_offset + l1_bytes, container_size, truncation);
 
     const std::uint64_t refcount_bytes = std::uint64_t{header.refcount_table_clusters} << header.cluster_bits;
     if (refcount_bytes == 0)
         fail(ErrorKind::corrupt, "the image has no refcount table");
     check_table(header, "refcount table", header.refcount_table_offset, refcount_bytes, kMaxRefcountTableBytes);
-    require_in_file("refcount table", header.refcount_table_offset + refcount_bytes, container_size, policy);
+    require_in_file("refcount table", header.refcount_table_offset + refcount_bytes, container_size, truncation);
 
     if (header.snapshot_count > kMaxSnapshots)
         fail(ErrorKind::limit,
              fmt::format("the image has {} snapshots; the format's limit is {}", header.snapshot_count, kMaxSnapshots));
-    if (header.snapshot_count != 0)
-        check_table(header, "snapshot table", header.snapshots_offset, std::uint64_t{header.snapshot_count} * 40,
-                    kMaxSnapshotTableBytes);
+    check_table(header, "snapshot table", header.snapshots_offset,
+                std::uint64_t{header.snapshot_count} * kSnapshotEntryBytes, kMaxSnapshotTableBytes);
 }
 
 std::vector<std::string> describe_features(const Header& header) {

@@ -76,9 +76,13 @@ Header read_header(const BlockDevice& container);
 // first that is not.
 void read_extensions(const BlockDevice& container, Header& header);
 
-// Everything that can be judged without the tables: features, encryption, sizes, places of the tables. Throws
-// Error{unsupported, corrupt, limit, unsafe}.
-void check_header(const Header& header, std::uint64_t container_size, const DiskPolicy& policy);
+// The three steps below throw Error{unsupported, corrupt, limit}; together they are all that can be judged without the
+// tables. First: features that change what the tables mean. If this throws, nothing behind the header can be read.
+void check_features(const Header& header);
+// What we do not convert, or not unless the user says so: encryption, the corrupt bit, the virtual size.
+void check_policy(const Header& header, const DiskPolicy& policy);
+// Sizes and places of the tables. If this throws, the tables cannot be read.
+void check_layout(const Header& header, std::uint64_t container_size, Tolerance truncation);
 
 // The features in the field's terms, for DiskInfo.
 std::vector<std::string> describe_features(const Header& header);

@@ -11,9 +11,8 @@
 namespace vm2oci::qcow2 {
 namespace {
 
-// Fixed part of an entry: L1 offset (64 bits), L1 size (32), id length (16), name length (16), seconds (32),
+// The fixed part of an entry: L1 offset (64 bits), L1 size (32), id length (16), name length (16), seconds (32),
 // nanoseconds (32), clock (64), state size (32), extra length (32).
-constexpr std::size_t kEntryBytes = 40;
 constexpr std::uint32_t kMaxExtraBytes = 1024; // QEMU's limit
 // In the extra data: state size (64 bits), disk size (64).
 constexpr std::size_t kExtraStateSize = 8;
@@ -62,7 +61,7 @@ std::vector<SnapshotInfo> read_snapshots(const BlockDevice& container, const Hea
         // The last entry need not be padded.
         if (i != 0)
             cursor.align();
-        std::array<std::byte, kEntryBytes> entry;
+        std::array<std::byte, kSnapshotEntryBytes> entry;
         cursor.read(entry);
         const auto id_length = load_be<std::uint16_t>(&entry[12]);
         const auto name_length = load_be<std::uint16_t>(&entry[14]);

@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
+#include <optional>
 #include <vector>
 
 namespace vm2oci::qcow2 {
@@ -141,10 +141,10 @@ void MetadataMap::require_free(std::uint64_t begin, std::uint64_t end, std::uint
 // Collects the entries in the order of the guest's disk; contiguous host clusters are judged in one go.
 class Surveyor {
   public:
-    Surveyor(const BlockDevice& container, const BlockDevice& data, const Header& header, const Tables& tables,
+    Surveyor(const BlockDevice& container, const BlockDevice* data, const Header& header, const Tables& tables,
              const DiskPolicy& policy)
         : geometry_(tables.geometry()), metadata_(container, header, tables), container_size_(container.size()),
-          data_size_(data.size()), policy_(policy) {}
+          data_size_(data != nullptr ? std::optional(data->size()) : std::nullopt), policy_(policy) {}
 
     void add_entry(std::uint64_t entry, std::uint64_t bitmap, std::uint64_t guest_cluster);
     Survey finish();
@@ -157,7 +157,7 @@ class Surveyor {
     Geometry geometry_;
     MetadataMap metadata_;
     std::uint64_t container_size_;
-    std::uint64_t data_size_;
+    std::optional<std::uint64_t> data_size_; // none: not known
     const DiskPolicy& policy_;
     Survey result_;
     std::uint64_t run_guest_ = 0; // the run of allocated bytes that is not judged yet; empty if begin == end
@@ -216,8 +216,9 @@ void Surveyor::add_compressed(const Mapping& mapping, std::uint64_t guest_cluste
 void Surveyor::judge_run() {
     if (run_begin_ == run_end_)
         return;
-    if (policy_.truncation == Tolerance::refuse && !is_stored(geometry_, run_begin_, run_end_, data_size_))
-        fail_beyond_end(run_guest_, run_begin_, data_size_);
+    if (data_size_ && policy_.truncation == Tolerance::refuse &&
+        !is_stored(geometry_, run_begin_, run_end_, *data_size_))
+        fail_beyond_end(run_guest_, run_begin_, *data_size_);
     if (!geometry_.external_data)
         metadata_.require_free(run_begin_ >> geometry_.cluster_bits, divide_up(run_end_, geometry_.cluster_size),
                                run_guest_);
@@ -227,7 +228,7 @@ Survey Surveyor::finish() {
     judge_run();
     result_.unallocated_clusters = divide_up(geometry_.virtual_size, geometry_.cluster_size) - result_.data_clusters -
                                    result_.compressed_clusters - result_.zero_clusters;
-    const std::uint64_t stored = geometry_.external_data ? data_size_ : container_size_;
+    const std::uint64_t stored = data_size_.value_or(result_.allocated_bytes);
     if (result_.allocated_bytes > kAmplificationFreeBytes && result_.allocated_bytes / kMaxAmplification > stored)
         fail(ErrorKind::limit,
              fmt::format("the image promises {} of data in a file of {}, more than {} times as much",
@@ -237,7 +238,7 @@ Survey Surveyor::finish() {
 
 } // namespace
 
-Survey survey(const BlockDevice& container, const BlockDevice& data, const Header& header, const Tables& tables,
+Survey survey(const BlockDevice& container, const BlockDevice* data, const Header& header, const Tables& tables,
               const DiskPolicy& policy) {
     const Geometry& geometry = tables.geometry();
     Surveyor surveyor(container, data, header, tables, policy);

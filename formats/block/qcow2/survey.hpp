@@ -22,8 +22,10 @@ struct Survey {
 // - corrupt, if an entry breaks the format, if a table or a data cluster lies over the header or another table, if two
 //   L1 entries share a table, or if something lies beyond the end of its file (which policy.truncation may allow);
 // - limit, if the data that the tables promise is out of all proportion to the file.
+// `data` is where data clusters are: the container itself, or the external data file; null if that is not at hand, and
+// what lies in it is not judged.
 // Memory: one piece, and 8 bytes for each L2 table and refcount block.
-Survey survey(const BlockDevice& container, const BlockDevice& data, const Header& header, const Tables& tables,
+Survey survey(const BlockDevice& container, const BlockDevice* data, const Header& header, const Tables& tables,
               const DiskPolicy& policy);
 
 } // namespace vm2oci::qcow2
