@@ -48,9 +48,15 @@ class ImageDestination {
     virtual void publish(const Descriptor& top) = 0;
 };
 
+// What is particular about a source, as data.
+struct SourceTraits {
+    bool blobs_are_remote = false; // to read a blob twice costs the network twice
+};
+
 class ImageSource {
   public:
     virtual ~ImageSource() = default;
+    virtual SourceTraits traits() const { return {}; }
     // What the reference names: a manifest or an index. Error{not_found} lists the tags that exist.
     virtual Descriptor resolve() = 0;
     // The bytes of a manifest or index, digest and size checked, at most 4 MiB.

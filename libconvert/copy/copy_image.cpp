@@ -1,0 +1,253 @@
+#include "libconvert/copy/copy_image.hpp"
+
+#include "formats/base/error.hpp"
+#include "formats/base/escape.hpp"
+#include "formats/base/size.hpp"
+#include "formats/oci/image.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <map>
+#include <mutex>
+#include <thread>
+
+namespace vm2oci {
+namespace {
+
+constexpr std::size_t kReadSize = 1 * MiB;
+
+constexpr unsigned kMaxIndexDepth = 8; // one index in another is already rare
+
+struct Manifest {
+    Descriptor descriptor;
+    std::string bytes;
+    unsigned depth = 0; // of the indexes above it
+};
+
+struct ImageContents {
+    std::vector<Manifest> manifests; // what another names comes before it; the top is last
+    std::vector<Descriptor> blobs;   // each once, the largest first
+};
+
+// The manifest that an index has for `architecture`.
+Descriptor choose(const std::string& index, const std::string& architecture) {
+    std::string there;
+    for (const Descriptor& manifest : parse_index(index).manifests) {
+        if (!manifest.platform)
+            continue;
+        if (manifest.platform->architecture == architecture)
+            return manifest;
+        there += (there.empty() ? "" : ", ") + escape_untrusted(manifest.platform->architecture);
+    }
+    fail(ErrorKind::not_found,
+         fmt::format("the image has no manifest for {}; it has {}", escape_untrusted(architecture),
+                     there.empty() ? "none that states an architecture" : there));
+}
+
+class Survey {
+  public:
+    explicit Survey(ImageSource& source) : source_(source) {}
+
+    ImageContents of(const Descriptor& top) {
+        std::map<Digest, Descriptor> level{{top.digest, top}};
+        for (unsigned depth = 0; !level.empty(); ++depth) {
+            if (depth > kMaxIndexDepth)
+                fail(ErrorKind::limit, fmt::format("indexes lie in each other more than {} deep", kMaxIndexDepth));
+            std::map<Digest, Descriptor> next;
+            for (const auto& [digest, descriptor] : level)
+                for (const Descriptor& child : visit(descriptor, depth))
+                    next.emplace(child.digest, child);
+            level = std::move(next);
+        }
+        ImageContents contents;
+        for (auto& [digest, found] : found_)
+            contents.manifests.push_back(std::move(found));
+        // What stands deepest is named by nothing that stands as deep.
+        std::ranges::stable_sort(contents.manifests, std::ranges::greater{}, &Manifest::depth);
+        contents.blobs = std::move(blobs_);
+        std::ranges::stable_sort(contents.blobs, std::ranges::greater{}, &Descriptor::size);
+        return contents;
+    }
+
+  private:
+    // The manifests that this one names, if it is an index.
+    std::vector<Descriptor> visit(const Descriptor& descriptor, unsigned depth) {
+        const auto known = found_.find(descriptor.digest);
+        Manifest& manifest = known != found_.end() ? known->second : found_[descriptor.digest];
+        manifest.depth = depth; // the deepest of the places where it is named
+        if (known == found_.end()) {
+            if (found_.size() > kMaxManifestsOfImage)
+                fail(ErrorKind::limit, fmt::format("the image has more than {} manifests", kMaxManifestsOfImage));
+            manifest.descriptor = descriptor;
+            manifest.bytes = source_.read_manifest(descriptor);
+            if (!is_index(descriptor.media_type))
+                add_blobs(parse_manifest(manifest.bytes));
+        }
+        return is_index(descriptor.media_type) ? parse_index(manifest.bytes).manifests : std::vector<Descriptor>();
+    }
+
+    void add_blobs(const ImageManifest& manifest) {
+        add_blob(manifest.config);
+        for (const Descriptor& layer : manifest.layers)
+            add_blob(layer);
+    }
+    void add_blob(const Descriptor& blob) {
+        const auto [known, is_new] = sizes_.emplace(blob.digest, blob.size);
+        if (!is_new && known->second != blob.size)
+            fail(ErrorKind::corrupt, fmt::format("two manifests disagree about the size of {}", blob.digest.text()));
+        if (is_new)
+            blobs_.push_back(blob);
+    }
+
+    ImageSource& source_;
+    std::map<Digest, Manifest> found_;
+    std::vector<Descriptor> blobs_;
+    std::map<Digest, std::uint64_t> sizes_;
+};
+
+// Calls `take` with the blob's bytes in order.
+template <class Take>
+void read_in_order(const BlockDevice& content, const OperationContext& operation, Take take) {
+    std::vector<std::byte> buffer(std::min<std::uint64_t>(kReadSize, content.size()));
+    for (std::uint64_t offset = 0; offset < content.size();) {
+        operation.check_cancelled();
+        const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), content.size() - offset));
+        content.read_at(offset, std::span(buffer).first(count));
+        take(std::span<const std::byte>(buffer).first(count));
+        offset += count;
+    }
+}
+
+void check_content(const BlockDevice& content, const Descriptor& blob, const OperationContext& operation) {
+    if (content.size() != blob.size)
+        fail(ErrorKind::corrupt, fmt::format("it has {} bytes, and its descriptor says {}", content.size(), blob.size));
+    Sha256 hash;
+    read_in_order(content, operation, [&](std::span<const std::byte> bytes) { hash.update(bytes); });
+    if (const Digest digest(hash.finish()); digest != blob.digest)
+        fail(ErrorKind::corrupt, "its content is " + digest.text());
+}
+
+void write_blob(ImageSource& source, ImageDestination& destination, const Descriptor& blob,
+                const OperationContext& operation) {
+    const std::unique_ptr<BlobWriter> writer = destination.begin_blob(blob);
+    if (!source.stream_blob(blob, *writer, operation)) {
+        const std::shared_ptr<const BlockDevice> content = source.open_blob(blob);
+        read_in_order(*content, operation, [&](std::span<const std::byte> bytes) {
+            writer->write(bytes);
+            operation.progress->advance(bytes.size());
+        });
+    }
+    const BlobIdentity made = writer->commit();
+    if (made.digest != blob.digest || made.size != blob.size)
+        fail(ErrorKind::corrupt, fmt::format("its content is {} with {} bytes", made.digest.text(), made.size));
+}
+
+BlobOutcome copy_blob(ImageSource& source, ImageDestination& destination, const Descriptor& blob,
+                      const OperationContext& operation) {
+    return with_context("blob " + blob.digest.text(), [&] {
+        if (destination.has_blob(blob)) {
+            operation.progress->advance(blob.size);
+            return BlobOutcome::already_there;
+        }
+        if (source.traits().blobs_are_remote) {
+            write_blob(source, destination, blob, operation);
+            return BlobOutcome::copied;
+        }
+        const std::shared_ptr<const BlockDevice> content = source.open_blob(blob);
+        check_content(*content, blob, operation);
+        if (!destination.put_stored_blob(blob, *content, operation))
+            write_blob(source, destination, blob, operation);
+        return BlobOutcome::copied;
+    });
+}
+
+// Blobs are taken from a list by several threads; the first failure ends the others at their next blob.
+class BlobCopier {
+  public:
+    BlobCopier(ImageSource& source, ImageDestination& destination, const std::vector<Descriptor>& blobs,
+               const OperationContext& operation)
+        : source_(source), destination_(destination), blobs_(blobs), operation_(operation), outcomes_(blobs.size()) {}
+
+    std::vector<CopiedBlob> run(unsigned threads) {
+        std::vector<std::thread> workers;
+        const std::size_t count = std::min<std::size_t>(std::max(threads, 1U), blobs_.size());
+        for (std::size_t i = 1; i < count; ++i)
+            workers.emplace_back([this] { work(); });
+        work();
+        for (std::thread& worker : workers)
+            worker.join();
+        if (failure_)
+            std::rethrow_exception(failure_);
+        std::vector<CopiedBlob> result;
+        for (std::size_t i = 0; i < blobs_.size(); ++i)
+            result.push_back({blobs_[i], outcomes_[i]});
+        std::ranges::sort(result, {}, [](const CopiedBlob& copied) { return copied.blob.digest; });
+        return result;
+    }
+
+  private:
+    void work() noexcept {
+        while (true) {
+            const std::size_t mine = next_.fetch_add(1);
+            if (mine >= blobs_.size() || failed_)
+                return;
+            try {
+                outcomes_[mine] = copy_blob(source_, destination_, blobs_[mine], operation_);
+                report(blobs_[mine], outcomes_[mine]);
+            } catch (...) {
+                const std::lock_guard lock(mutex_);
+                if (!failure_)
+                    failure_ = std::current_exception();
+                failed_ = true;
+            }
+        }
+    }
+
+    void report(const Descriptor& blob, BlobOutcome outcome) {
+        operation_.progress->note(fmt::format("{} {} {}", blob.digest.text(), format_size(blob.size),
+                                              outcome == BlobOutcome::copied ? "copied" : "already there"));
+    }
+
+    ImageSource& source_;
+    ImageDestination& destination_;
+    const std::vector<Descriptor>& blobs_;
+    const OperationContext& operation_;
+    std::vector<BlobOutcome> outcomes_;
+    std::atomic<std::size_t> next_{0};
+    std::atomic<bool> failed_{false};
+    std::mutex mutex_;
+    std::exception_ptr failure_;
+};
+
+} // namespace
+
+std::uint64_t CopyResult::copied_bytes() const {
+    std::uint64_t sum = 0;
+    for (const CopiedBlob& one : blobs)
+        sum += one.outcome == BlobOutcome::copied ? one.blob.size : 0;
+    return sum;
+}
+
+CopyResult copy_image(ImageSource& source, ImageDestination& destination, const CopyOptions& options,
+                      const OperationContext& operation) {
+    Descriptor top = source.resolve();
+    if (!options.architecture.empty() && is_index(top.media_type))
+        top = choose(source.read_manifest(top), options.architecture);
+    const ImageContents contents = Survey(source).of(top);
+    std::uint64_t total = 0;
+    for (const Descriptor& blob : contents.blobs)
+        total += blob.size;
+    operation.progress->begin("copy", total);
+    CopyResult result{top, BlobCopier(source, destination, contents.blobs, operation).run(options.parallel_blobs)};
+    operation.check_cancelled();
+    for (const Manifest& manifest : contents.manifests)
+        destination.put_manifest(manifest.bytes, manifest.descriptor.media_type);
+    destination.publish(top);
+    operation.progress->end();
+    return result;
+}
+
+} // namespace vm2oci

@@ -1,0 +1,42 @@
+// A stored image goes from one store to another as it is: same bytes, same digests.
+#pragma once
+
+#include "formats/base/progress.hpp"
+#include "formats/oci/store.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace vm2oci {
+
+inline constexpr unsigned kParallelBlobs = 3;             // what registries bear from one client, and links fill with
+inline constexpr std::size_t kMaxManifestsOfImage = 1000; // an index of indexes names a few dozen at most
+
+struct CopyOptions {
+    unsigned parallel_blobs = kParallelBlobs;
+    std::string architecture; // not empty: of an index, only the manifest for this one (GOARCH)
+};
+
+enum class BlobOutcome { copied, already_there };
+
+struct CopiedBlob {
+    Descriptor blob;
+    BlobOutcome outcome;
+};
+
+struct CopyResult {
+    Descriptor top;
+    std::vector<CopiedBlob> blobs; // by digest
+    std::uint64_t copied_bytes() const;
+};
+
+// All manifests, configs and layers of what the source names, several blobs at once. Every blob's digest and size are
+// verified before the destination makes it visible; the reference is written last. Error{corrupt} for a blob that is
+// not what its descriptor says, Error{not_found} for an architecture that is not there. Progress: one phase, its total
+// is the sum of the blobs.
+CopyResult copy_image(ImageSource& source, ImageDestination& destination, const CopyOptions& options,
+                      const OperationContext& operation);
+
+} // namespace vm2oci
