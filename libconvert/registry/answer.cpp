@@ -1,0 +1,87 @@
+#include "libconvert/registry/answer.hpp"
+
+#include "formats/base/escape.hpp"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace vm2oci::registry {
+namespace {
+
+constexpr std::size_t kMaxErrorsShown = 3;
+constexpr std::size_t kMaxTextShown = 200;
+
+std::string explain_errors(const nlohmann::json& errors) {
+    std::string line;
+    std::size_t shown = 0;
+    for (const nlohmann::json& error : errors) {
+        if (!error.is_object() || shown == kMaxErrorsShown)
+            continue;
+        const auto text_of = [&](const char* name) {
+            const auto found = error.find(name);
+            if (found == error.end() || found->is_null() || found->empty())
+                return std::string();
+            return escape_untrusted(found->is_string()
+                                        ? found->get<std::string>()
+                                        : found->dump(-1, ' ', true, nlohmann::json::error_handler_t::replace),
+                                    kMaxTextShown);
+        };
+        const std::string code = text_of("code");
+        const std::string message = text_of("message");
+        const std::string detail = text_of("detail");
+        std::string one = code;
+        if (!message.empty())
+            one += (one.empty() ? "" : ": ") + message;
+        if (!detail.empty() && detail != message)
+            one += (one.empty() ? "" : ", ") + detail;
+        if (one.empty())
+            continue;
+        line += (line.empty() ? "" : "; ") + one;
+        ++shown;
+    }
+    return line;
+}
+
+std::string hint(int status) {
+    switch (status) {
+    case 401:
+    case 403:
+        return "; log in with `podman login` or `docker login`, or name the file with --authfile";
+    case 413:
+        return "; the registry, or a proxy before it, bounds the size of a request";
+    default:
+        return "";
+    }
+}
+
+} // namespace
+
+std::string explain_body(const HttpResponse& response) {
+    const std::string& body = response.body;
+    const std::size_t begin = body.find_first_not_of(" \t\r\n");
+    if (begin == std::string::npos)
+        return "";
+    const std::string type = response.headers.find("Content-Type").value_or("");
+    if (body[begin] == '<' || type.find("html") != std::string::npos)
+        return "HTML instead of a registry's answer: " + quote_untrusted(body.substr(begin), kMaxTextShown);
+    if (body[begin] == '{') {
+        const nlohmann::json document = nlohmann::json::parse(body, nullptr, /*allow_exceptions=*/false);
+        if (document.is_object() && document.contains("errors") && document["errors"].is_array())
+            return explain_errors(document["errors"]);
+        // Token servers: {"details": "…"} or OAuth2's {"error": …, "error_description": …}.
+        for (const char* name : {"details", "error_description", "message", "error"})
+            if (document.is_object() && document.contains(name) && document[name].is_string())
+                return escape_untrusted(document[name].get<std::string>(), kMaxTextShown);
+    }
+    return quote_untrusted(body.substr(begin), kMaxTextShown);
+}
+
+void fail_answer(std::string_view host, const HttpResponse& response, std::source_location where) {
+    const std::string said = explain_body(response);
+    fail(response.status == 404 ? ErrorKind::not_found : ErrorKind::external,
+         fmt::format("{} answered {}{}{}{}", host, response.status, said.empty() ? "" : ": ", said,
+                     hint(response.status)),
+         where);
+}
+
+} // namespace vm2oci::registry

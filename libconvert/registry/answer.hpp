@@ -1,0 +1,20 @@
+// What a registry said, in one line that is safe to print.
+#pragma once
+
+#include "libconvert/registry/http.hpp"
+
+#include <string>
+#include <string_view>
+
+namespace vm2oci::registry {
+
+// "DENIED: requested access to the resource is denied" from the error document of the distribution specification; the
+// beginning of anything else, said to be what it is (HTML, text). Escaped. Empty when the body says nothing.
+std::string explain_body(const HttpResponse& response);
+
+// Throws for an answer that is not what was needed: "registry:5000 answered 403: DENIED: …". 404 is not_found, the rest
+// external.
+[[noreturn]] void fail_answer(std::string_view host, const HttpResponse& response,
+                              std::source_location where = std::source_location::current());
+
+} // namespace vm2oci::registry

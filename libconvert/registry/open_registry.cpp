@@ -1,0 +1,115 @@
+#include "libconvert/registry/open_registry.hpp"
+
+#include "libconvert/registry/curl_transport.hpp"
+#include "libconvert/registry/manifests.hpp"
+#include "libconvert/registry/registries_conf.hpp"
+#include "libconvert/registry/registry_destination.hpp"
+#include "libconvert/registry/registry_source.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace vm2oci::registry {
+namespace {
+
+// The hub's images are named after a host that does not serve them.
+constexpr std::string_view kHub = "docker.io";
+constexpr std::string_view kHubHost = "registry-1.docker.io";
+
+std::shared_ptr<RegistryClient> try_connection(const Endpoint& endpoint, std::string_view scheme,
+                                               CertificateCheck check, const RegistryOptions& options,
+                                               const OperationContext& operation) {
+    const std::string host(endpoint.registry == kHub ? kHubHost : endpoint.registry);
+    RegistryIdentity identity;
+    identity.name = endpoint.registry;
+    identity.repository = endpoint.repository;
+    identity.base = parse_url(fmt::format("{}://{}/", scheme, host));
+    CurlTransportOptions transport;
+    transport.check = check;
+    transport.operation = operation;
+    transport.client_host = identity.base.host_and_port();
+    if (scheme == "https")
+        transport.tls = load_tls_settings(host, options.certificate_folder);
+    auto client = std::make_shared<RegistryClient>(
+        std::move(identity), RegistryClient::Parts{std::make_unique<CurlTransport>(std::move(transport)),
+                                                   std::make_unique<SystemClock>(operation),
+                                                   std::make_unique<StoredCredentials>(options.auth_file)});
+    client->ping();
+    return client;
+}
+
+std::shared_ptr<RegistryClient> connect_endpoint(const Endpoint& endpoint, const RegistryOptions& options,
+                                                 const OperationContext& operation) {
+    const bool insecure =
+        options.tls_verify == TlsVerify::never || (options.tls_verify == TlsVerify::automatic && endpoint.insecure);
+    const std::string host = parse_url("https://" + endpoint.registry + "/").host;
+    const bool may_be_plain = insecure || (options.tls_verify == TlsVerify::automatic && is_loopback(host));
+    return with_context("connecting to " + endpoint.registry, [&] {
+        try {
+            return try_connection(endpoint, "https", insecure ? CertificateCheck::skip : CertificateCheck::verify,
+                                  options, operation);
+        } catch (NetworkError& error) {
+            if (error.fault() == NetworkFault::tls_untrusted)
+                error.add_context("its certificate is not trusted (put the authority's certificate into certs.d, or "
+                                  "give --cert-dir or --tls-verify=false)");
+            const bool speaks_no_tls =
+                error.fault() == NetworkFault::tls_handshake || error.fault() == NetworkFault::dropped;
+            if (!speaks_no_tls || !may_be_plain) {
+                if (speaks_no_tls && options.tls_verify == TlsVerify::automatic)
+                    error.add_context("it does not speak TLS (--tls-verify=false allows plain HTTP)");
+                throw;
+            }
+        }
+        return try_connection(endpoint, "http", CertificateCheck::verify, options, operation);
+    });
+}
+
+} // namespace
+
+std::string registry_name(const RegistryReference& reference) {
+    return reference.port == 0 ? reference.host : fmt::format("{}:{}", reference.host, reference.port);
+}
+
+std::shared_ptr<RegistryClient> connect(const RegistryReference& reference, const RegistryOptions& options,
+                                        const OperationContext& operation) {
+    const std::vector<Endpoint> endpoints = endpoints_for(load_registries_conf(), registry_name(reference),
+                                                          reference.repository, ReferenceBy::tag, Mirrors::skip);
+    return connect_endpoint(endpoints.back(), options, operation);
+}
+
+std::unique_ptr<ImageSource> open_registry_source(const RegistryReference& reference, const RegistryOptions& options,
+                                                  const OperationContext& operation) {
+    const std::vector<Endpoint> endpoints =
+        endpoints_for(load_registries_conf(), registry_name(reference), reference.repository,
+                      reference.digest.empty() ? ReferenceBy::tag : ReferenceBy::digest, Mirrors::use);
+    for (std::size_t i = 0; i + 1 < endpoints.size(); ++i) {
+        try {
+            auto mirror = std::make_unique<RegistrySource>(connect_endpoint(endpoints[i], options, operation),
+                                                           reference, operation);
+            mirror->resolve();
+            return mirror;
+        } catch (const Error& error) {
+            if (error.kind() == ErrorKind::cancelled)
+                throw;
+            operation.progress->note(
+                fmt::format("the mirror {} does not serve it: {}", endpoints[i].registry, error.what()));
+        }
+    }
+    return std::make_unique<RegistrySource>(connect_endpoint(endpoints.back(), options, operation), reference,
+                                            operation);
+}
+
+std::unique_ptr<ImageDestination> open_registry_destination(const RegistryReference& reference,
+                                                            const RegistryOptions& options,
+                                                            const OperationContext& operation) {
+    return std::make_unique<RegistryDestination>(connect(reference, options, operation), reference, options.mount_from,
+                                                 operation);
+}
+
+std::vector<std::string> list_registry_tags(const RegistryReference& reference, const RegistryOptions& options,
+                                            const OperationContext& operation) {
+    return list_tags(*connect(reference, options, operation));
+}
+
+} // namespace vm2oci::registry

@@ -1,0 +1,133 @@
+#include "libconvert/registry/remote_blob.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace vm2oci::registry {
+namespace {
+
+class FileSink final : public ByteSink {
+  public:
+    explicit FileSink(int fd) : fd_(fd) {}
+    void write(std::span<const std::byte> bytes) override { write_exactly(fd_, bytes); }
+
+  private:
+    int fd_;
+};
+
+} // namespace
+
+RemoteBlob::RemoteBlob(std::shared_ptr<RegistryClient> client, Descriptor blob, OperationContext operation)
+    : client_(std::move(client)), blob_(std::move(blob)), operation_(operation), fetcher_(*client_, blob_) {}
+
+std::uint64_t RemoteBlob::unit_size(std::uint64_t number) const {
+    return std::min(kUnitSize, blob_.size - number * kUnitSize);
+}
+
+Extent RemoteBlob::extent_at(std::uint64_t offset) const {
+    check_range(*this, offset, 1);
+    return {blob_.size - offset, ExtentKind::data};
+}
+
+void RemoteBlob::read_at(std::uint64_t offset, std::span<std::byte> buffer) const {
+    check_range(*this, offset, buffer.size());
+    while (!buffer.empty()) {
+        const std::uint64_t number = offset / kUnitSize;
+        const auto at = static_cast<std::size_t>(offset % kUnitSize);
+        const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), unit_size(number) - at));
+        if (const Unit bytes = unit(number))
+            std::memcpy(buffer.data(), bytes->data() + at, count);
+        else
+            read_exactly_at(whole_.get(), offset, buffer.first(count));
+        buffer = buffer.subspan(count);
+        offset += count;
+    }
+}
+
+// How many units from `number` on one request should bring: more while reads go on where the last ones ended.
+std::uint64_t RemoteBlob::units_to_fetch(std::uint64_t number) const {
+    read_ahead_ = number == next_sequential_ && number != 0 ? std::min(read_ahead_ * 2, kLongestReadAhead) : 1;
+    const std::uint64_t all = (blob_.size + kUnitSize - 1) / kUnitSize;
+    std::uint64_t count = 1;
+    while (count < read_ahead_ && number + count < all && !units_.contains(number + count))
+        ++count;
+    next_sequential_ = number + count;
+    return count;
+}
+
+// The unit's bytes; null when the whole blob lies in the scratch file.
+RemoteBlob::Unit RemoteBlob::unit(std::uint64_t number) const {
+    std::unique_lock lock(mutex_);
+    while (true) {
+        if (whole_)
+            return nullptr;
+        const auto found = units_.find(number);
+        if (found != units_.end() && found->second.bytes) {
+            recently_used_.splice(recently_used_.begin(), recently_used_, found->second.use);
+            return found->second.bytes;
+        }
+        if (found != units_.end()) { // another thread fetches it
+            changed_.wait(lock);
+            continue;
+        }
+        const std::uint64_t count = units_to_fetch(number);
+        for (std::uint64_t i = 0; i < count; ++i)
+            units_.emplace(number + i, Kept{nullptr, recently_used_.end()});
+        lock.unlock();
+        try {
+            fetch_units(number, count);
+        } catch (...) {
+            lock.lock();
+            for (std::uint64_t i = 0; i < count; ++i)
+                units_.erase(number + i);
+            changed_.notify_all();
+            throw;
+        }
+        lock.lock();
+    }
+}
+
+void RemoteBlob::fetch_units(std::uint64_t first, std::uint64_t count) const {
+    const std::uint64_t begin = first * kUnitSize;
+    const std::uint64_t end = std::min(begin + count * kUnitSize, blob_.size);
+    std::vector<std::byte> bytes(end - begin);
+    if (fetcher_.fetch(begin, bytes) == RangeAnswer::ignored) {
+        download_whole();
+        return;
+    }
+    fetched_ += bytes.size();
+    const std::lock_guard lock(mutex_);
+    // Backwards, so that what was asked for counts as used last, and what was read ahead before that.
+    for (std::uint64_t i = count; i-- > 0;) {
+        const auto from = bytes.begin() + static_cast<std::ptrdiff_t>(i * kUnitSize);
+        const auto to = from + static_cast<std::ptrdiff_t>(unit_size(first + i));
+        recently_used_.push_front(first + i);
+        units_.at(first + i) = {std::make_shared<const std::vector<std::byte>>(from, to), recently_used_.begin()};
+    }
+    while (recently_used_.size() > kCachedUnits) {
+        units_.erase(recently_used_.back());
+        recently_used_.pop_back();
+    }
+    changed_.notify_all();
+}
+
+void RemoteBlob::download_whole() const {
+    const std::lock_guard one_download(download_mutex_);
+    {
+        const std::lock_guard lock(mutex_);
+        if (whole_)
+            return;
+    }
+    operation_.progress->note(client_->host() + " does not serve parts of blobs: all of it is downloaded first");
+    UniqueFd file = scratch_file(operation_.scratch_folder);
+    FileSink sink(file.get());
+    OperationContext quiet = operation_;
+    quiet.progress = &silent_progress();
+    download_blob(*client_, blob_, sink, quiet);
+    fetched_ += blob_.size;
+    const std::lock_guard lock(mutex_);
+    whole_ = std::move(file);
+    changed_.notify_all();
+}
+
+} // namespace vm2oci::registry

@@ -1,0 +1,63 @@
+// A blob in a registry as a BlockDevice: fetched by ranges, with read-ahead and a bounded cache.
+#pragma once
+
+#include "formats/base/fd.hpp"
+#include "libconvert/registry/blob_download.hpp"
+
+#include <atomic>
+#include <condition_variable>
+#include <list>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+namespace vm2oci::registry {
+
+inline constexpr std::uint64_t kUnitSize = 1 * MiB;   // what is cached and fetched; a request costs a round trip
+inline constexpr std::uint64_t kLongestReadAhead = 4; // units in one request while reads are sequential
+inline constexpr std::size_t kCachedUnits = 32;       // 32 MiB for each blob
+
+// Thread-safe. The content is not checked against the digest, but for registries that ignore ranges: from those the
+// whole blob is downloaded into a scratch file at the first read, and checked.
+class RemoteBlob final : public BlockDevice {
+  public:
+    RemoteBlob(std::shared_ptr<RegistryClient> client, Descriptor blob, OperationContext operation);
+
+    std::uint64_t size() const override { return blob_.size; }
+    void read_at(std::uint64_t offset, std::span<std::byte> buffer) const override;
+    Extent extent_at(std::uint64_t offset) const override;
+
+    // Bytes that have come over the network so far.
+    std::uint64_t fetched_bytes() const { return fetched_.load(std::memory_order_relaxed); }
+
+  private:
+    using Unit = std::shared_ptr<const std::vector<std::byte>>;
+    struct Kept {
+        Unit bytes; // null: being fetched
+        std::list<std::uint64_t>::iterator use;
+    };
+
+    Unit unit(std::uint64_t number) const;
+    std::uint64_t units_to_fetch(std::uint64_t number) const;
+    void fetch_units(std::uint64_t first, std::uint64_t count) const;
+    void download_whole() const;
+    std::uint64_t unit_size(std::uint64_t number) const;
+
+    std::shared_ptr<RegistryClient> client_;
+    Descriptor blob_;
+    OperationContext operation_;
+    mutable RangeFetcher fetcher_;
+    mutable std::atomic<std::uint64_t> fetched_{0};
+
+    mutable std::mutex mutex_;
+    mutable std::condition_variable changed_;
+    mutable std::map<std::uint64_t, Kept> units_;
+    mutable std::list<std::uint64_t> recently_used_; // most recent first; only what is there
+    mutable std::uint64_t next_sequential_ = 0;
+    mutable std::uint64_t read_ahead_ = 1;
+    mutable UniqueFd whole_; // the scratch file, once it is complete
+    mutable std::mutex download_mutex_;
+};
+
+} // namespace vm2oci::registry

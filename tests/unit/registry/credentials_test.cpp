@@ -1,0 +1,101 @@
+#include "formats/base/error.hpp"
+#include "formats/base/fd.hpp"
+#include "libconvert/registry/credentials.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <cstdlib>
+
+using namespace vm2oci;
+using namespace vm2oci::registry;
+namespace fs = std::filesystem;
+
+namespace {
+
+struct LoginFile {
+    fs::path folder;
+    explicit LoginFile(std::string_view text) {
+        std::string name = (fs::temp_directory_path() / "vm2oci-login-XXXXXX").string();
+        folder = ::mkdtemp(name.data());
+        write_exactly(open_write(path()).get(), as_bytes(text));
+    }
+    ~LoginFile() { fs::remove_all(folder); }
+    LoginFile(const LoginFile&) = delete;
+    LoginFile& operator=(const LoginFile&) = delete;
+    fs::path path() const { return folder / "auth.json"; }
+};
+
+} // namespace
+
+TEST_CASE("base64 goes both ways") {
+    for (const char* text : {"", "a", "ab", "abc", "user:p\xC3\xA4ss:word", "\xFF\xFE\xFD\xFC"}) {
+        CHECK(decode_base64(encode_base64(text)) == text);
+    }
+    CHECK(encode_base64("user:pass") == "dXNlcjpwYXNz");
+    CHECK(decode_base64("dXNlcjpwYXNz") == "user:pass");
+    CHECK(decode_base64("dXNl*") == std::nullopt);
+    CHECK(decode_base64("A") == std::nullopt);
+}
+
+TEST_CASE("the most exact key of a login file wins") {
+    // a:1, b:2, c:3
+    const LoginFile file(R"({"auths":{"registry.test:5000":{"auth":"YTox"},"registry.test:5000/team":{"auth":"Yjoy"},
+                                      "registry.test:5000/team/disk":{"auth":"Yzoz"}}})");
+    const StoredCredentials login(file.path());
+    CHECK(login.find("registry.test:5000", "team/disk")->username == "c");
+    CHECK(login.find("registry.test:5000", "team/disk")->password == "3");
+    CHECK(login.find("registry.test:5000", "team/other")->username == "b");
+    CHECK(login.find("registry.test:5000", "teams/disk")->username == "a");
+    CHECK(login.find("registry.test", "team/disk") == std::nullopt);
+    CHECK(login.find("team", "disk") == std::nullopt);
+}
+
+TEST_CASE("docker's forms of a login file are read") {
+    const AuthFile old = parse_auth_file(R"({"https://registry.test/v1/":{"auth":"dTpw","email":"x"}})");
+    CHECK(old.entries.at("registry.test").username == "u");
+    const AuthFile helpers = parse_auth_file(
+        R"({"auths":{"registry.test":{}},"credHelpers":{"cloud.test":"cloud"},"credsStore":"desktop"})");
+    CHECK(helpers.entries.empty());
+    CHECK(helpers.helpers.at("cloud.test") == "cloud");
+    CHECK(helpers.default_helper == "desktop");
+    const AuthFile identity = parse_auth_file(R"({"auths":{"registry.test":{"auth":"dTo=","identitytoken":"idt"}}})");
+    CHECK(identity.entries.at("registry.test").identity_token == "idt");
+    const std::string padded = encode_base64(std::string("u:p\0\0", 5));
+    CHECK(parse_auth_file(R"({"auths":{"r.test":{"auth":")" + padded + R"("}}})").entries.at("r.test").password == "p");
+    CHECK(parse_auth_file("{}").entries.empty());
+}
+
+TEST_CASE("a broken login file is named and never quoted") {
+    const LoginFile file(R"({"auths":{"registry.test":{"auth":"s3cret)");
+    try {
+        StoredCredentials(file.path()).find("registry.test", "a");
+        FAIL("it was accepted");
+    } catch (const Error& error) {
+        CHECK(std::string(error.what()).find(file.path().string()) != std::string::npos);
+        CHECK(std::string(error.what()).find("s3cret") == std::string::npos);
+    }
+    CHECK_THROWS_AS(StoredCredentials("/nonexistent/auth.json").find("registry.test", "a"), Error);
+}
+
+TEST_CASE("entries of the wrong shape are passed over") {
+    const AuthFile file = parse_auth_file(R"({"auths":{"a.test":5,"b.test":{"auth":7},"c.test":{"auth":"bm9jb2xvbg=="},
+                                              "d.test":{"auth":"***"},"e.test":{"auth":"dTpw"}},"credHelpers":[1],"credsStore":{}})");
+    CHECK(file.entries.size() == 1);
+    CHECK(file.entries.contains("e.test"));
+}
+
+TEST_CASE("a helper's answer is a login or an identity token") {
+    const Credentials login = parse_helper_answer(R"({"ServerURL":"x","Username":"u","Secret":"s"})");
+    CHECK(login.username == "u");
+    CHECK(login.password == "s");
+    const Credentials token = parse_helper_answer(R"({"Username":"<token>","Secret":"idt"})");
+    CHECK(token.identity_token == "idt");
+    CHECK(token.username.empty());
+    CHECK(token.password.empty());
+    CHECK_THROWS_AS(parse_helper_answer("s3cret"), Error);
+}
+
+TEST_CASE("a helper's name cannot be a path") {
+    CHECK_THROWS_AS(ask_credential_helper("../../bin/x", "registry.test"), Error);
+    CHECK_THROWS_AS(ask_credential_helper("", "registry.test"), Error);
+}
