@@ -1,10 +1,12 @@
 #include "libconvert/package/container_disk.hpp"
 
+#include "formats/base/checked.hpp"
 #include "formats/base/error.hpp"
 #include "formats/base/fd.hpp"
 #include "formats/block/copy.hpp"
 #include "formats/tree/tar.hpp"
 
+#include <algorithm>
 #include <vector>
 
 namespace vm2oci {
@@ -31,6 +33,24 @@ Entry owned_by_qemu(std::string path, FileType type, std::uint32_t permissions, 
     return entry; // modified at the epoch: the layer depends on the disk alone, not on when it was converted
 }
 
+// One frame for each stretch of kFrameSize of the guest's disk that holds data: a change in the guest then changes the
+// frames of its own stretch and those of the tables, and moves no other one. Costs 0.2 % in size on a Debian disk.
+void write_in_windows(const CanonicalQcow2& image, LayerWriter& layer, const OperationContext& operation) {
+    constexpr std::uint64_t window = kFrameSize / kClusterSize;
+    std::uint64_t offset = image.data_offset();
+    copy_bytes(image, 0, offset, layer, operation);
+    const AllocationMap& map = image.map();
+    const std::uint64_t clusters = map.cluster_count();
+    for (std::uint64_t first = map.next_allocated(0); first < clusters;) {
+        layer.end_frame();
+        const std::uint64_t window_end = std::min(align_down(first, window) + window, clusters);
+        const std::uint64_t end = offset + map.count(first, window_end) * kClusterSize;
+        copy_bytes(image, offset, end, layer, operation);
+        offset = end;
+        first = window_end < clusters ? map.next_allocated(window_end) : clusters;
+    }
+}
+
 StoredLayer write_layer(const DiskImage& disk, const std::string& file_name, const CompressionSpec& compression,
                         ImageDestination& destination, const OperationContext& operation) {
     const std::uint64_t size = disk.bytes->size();
@@ -42,9 +62,10 @@ StoredLayer write_layer(const DiskImage& disk, const std::string& file_name, con
     // CDI probes the first 512 bytes of what it decompresses and corrupts the stream when a compressed frame shorter
     // than that comes first (kubevirt/containerized-data-importer#4277): the head goes uncompressed.
     layer.end_frame_stored();
-    copy_bytes(*disk.bytes, 0, disk.data_offset, layer, operation);
-    layer.end_frame(); // data clusters begin a frame, so that a change in the tables moves no frame of data
-    copy_bytes(*disk.bytes, disk.data_offset, size, layer, operation);
+    if (disk.canonical)
+        write_in_windows(*disk.canonical, layer, operation);
+    else
+        copy_bytes(*disk.bytes, layer, operation);
     layer.write(std::vector<std::byte>(tar_padding(size) + kTarEndSize));
     StoredLayer stored = layer.finish();
     operation.progress->end();

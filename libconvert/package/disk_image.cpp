@@ -6,7 +6,6 @@
 #include "formats/block/file_device.hpp"
 #include "formats/block/padded.hpp"
 #include "formats/block/qcow2/compressed_writer.hpp"
-#include "formats/block/qcow2/writer.hpp"
 
 #include <fmt/format.h>
 
@@ -35,12 +34,12 @@ DiskImage keep_container(const OpenedDisk& disk, const DiskOutput& output) {
         fail(ErrorKind::usage, "--disk-format keep leaves the file untouched, so it goes with neither --size nor "
                                "--cluster-compression");
     refuse_dirty_container(disk.info);
-    return {disk.container, disk.info.format, disk.info.virtual_size, disk.info.allocated_size, 0};
+    return {disk.container, disk.info.format, disk.info.virtual_size, disk.info.allocated_size, nullptr};
 }
 
 DiskImage raw_disk(const OpenedDisk& disk, const DiskOutput& output) {
     const auto image = raw_image(disk.device, output.virtual_size);
-    return {image, DiskFormat::raw, image->size(), disk.info.allocated_size, 0};
+    return {image, DiskFormat::raw, image->size(), disk.info.allocated_size, nullptr};
 }
 
 DiskImage canonical_qcow2(const OpenedDisk& disk, const DiskOutput& output, const OperationContext& operation) {
@@ -49,7 +48,7 @@ DiskImage canonical_qcow2(const OpenedDisk& disk, const DiskOutput& output, cons
     operation.progress->end();
     const auto image = std::make_shared<const CanonicalQcow2>(disk.device, std::move(map), output.virtual_size);
     if (output.cluster_compression == ClusterCompression::none)
-        return {image, DiskFormat::qcow2, image->virtual_size(), image->allocated_size(), image->data_offset()};
+        return {image, DiskFormat::qcow2, image->virtual_size(), image->allocated_size(), image};
 
     const auto type = output.cluster_compression == ClusterCompression::zstd ? qcow2::CompressionType::zstd
                                                                              : qcow2::CompressionType::zlib;
@@ -58,7 +57,7 @@ DiskImage canonical_qcow2(const OpenedDisk& disk, const DiskOutput& output, cons
     write_compressed_qcow2(*image, type, scratch.get(), operation);
     operation.progress->end();
     const auto file = std::make_shared<const FileDevice>(std::move(scratch), "the scratch file");
-    return {file, DiskFormat::qcow2, image->virtual_size(), image->allocated_size(), 0};
+    return {file, DiskFormat::qcow2, image->virtual_size(), image->allocated_size(), nullptr};
 }
 
 } // namespace

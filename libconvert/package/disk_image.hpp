@@ -3,6 +3,7 @@
 
 #include "formats/base/progress.hpp"
 #include "formats/block/open_disk.hpp"
+#include "formats/block/qcow2/writer.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -29,8 +30,8 @@ struct DiskImage {
     std::shared_ptr<const BlockDevice> bytes;
     DiskFormat format = DiskFormat::qcow2;
     std::uint64_t virtual_size = 0;
-    std::uint64_t allocated_size = 0; // bytes of the guest's disk that are stored
-    std::uint64_t data_offset = 0;    // where a canonical qcow2's metadata ends; else 0
+    std::uint64_t allocated_size = 0;                // bytes of the guest's disk that are stored
+    std::shared_ptr<const CanonicalQcow2> canonical; // `bytes`, when that is a canonical qcow2; else null
 };
 
 // `disk.info` describes the source; `disk.device` may be an edited view of it, unless the format is `keep`.
