@@ -17,6 +17,7 @@ namespace vm2oci::cli {
 namespace {
 
 void add_commands(CommandTable& table) {
+    add_inspect_command(table);
     add_convert_command(table);
     add_completion_command(table);
 }

@@ -1,8 +1,11 @@
 #include "tools/vm2oci/references.hpp"
 
 #include "formats/base/error.hpp"
+#include "formats/base/escape.hpp"
+#include "formats/oci/archive.hpp"
 #include "formats/oci/layout.hpp"
 #include "formats/oci/null_store.hpp"
+#include "libconvert/source/image_content.hpp"
 
 #include <fmt/format.h>
 
@@ -18,8 +21,8 @@ struct OpenDestination {
     std::unique_ptr<ImageDestination> operator()(const NullReference&) const {
         return std::make_unique<NullDestination>();
     }
-    std::unique_ptr<ImageDestination> operator()(const ArchiveReference&) const {
-        fail(ErrorKind::unsupported, "oci-archive");
+    std::unique_ptr<ImageDestination> operator()(const ArchiveReference& archive) const {
+        return std::make_unique<OciArchiveDestination>(archive.file, archive.tag);
     }
     std::unique_ptr<ImageDestination> operator()(const RegistryReference&) const {
         fail(ErrorKind::unsupported, "docker");
@@ -35,8 +38,8 @@ struct OpenSource {
     std::unique_ptr<ImageSource> operator()(const NullReference&) const {
         fail(ErrorKind::usage, "null: is a destination; nothing can be read from it");
     }
-    std::unique_ptr<ImageSource> operator()(const ArchiveReference&) const {
-        fail(ErrorKind::unsupported, "oci-archive");
+    std::unique_ptr<ImageSource> operator()(const ArchiveReference& archive) const {
+        return std::make_unique<OciArchiveSource>(archive.file, archive.tag, operation);
     }
     std::unique_ptr<ImageSource> operator()(const RegistryReference&) const { fail(ErrorKind::unsupported, "docker"); }
 };
@@ -77,9 +80,9 @@ OpenedDisk open_source_disk(const Reference& reference, const SourceOptions& opt
                             const OperationContext& operation) {
     if (const auto* disk = std::get_if<DiskReference>(&reference))
         return open_disk(options.disk_source(disk->path, disk->format));
-    (void)architecture;
-    (void)operation;
-    fail(ErrorKind::unsupported, "images as source");
+    const auto source = open_image_source(std::get<ImageReference>(reference), operation);
+    const DiskInImage disk = find_disk(*source, read_image(*source, architecture), operation);
+    return open_disk(disk.bytes, options.disk_source(escape_untrusted(disk.path), std::nullopt));
 }
 
 } // namespace vm2oci::cli

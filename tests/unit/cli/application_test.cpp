@@ -45,7 +45,7 @@ TEST_CASE("help is shown with and without a command, before and after it") {
 }
 
 TEST_CASE("help lines fit a terminal") {
-    for (const char* command : {"convert"}) {
+    for (const char* command : {"convert", "inspect"}) {
         std::istringstream page(run_vm2oci({command, "--help"}).out);
         for (std::string line; std::getline(page, line);)
             CHECK(line.size() <= 110);

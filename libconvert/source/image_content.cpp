@@ -1,0 +1,104 @@
+#include "libconvert/source/image_content.hpp"
+
+#include "formats/base/error.hpp"
+#include "formats/base/escape.hpp"
+#include "formats/codec/layer_content.hpp"
+#include "formats/tree/tar_reader.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+namespace vm2oci {
+namespace {
+
+constexpr std::uint64_t kMaxConfigBytes = 4 * MiB; // as manifests; real ones have a few KiB
+constexpr std::size_t kMaxIndexDepth = 3;          // an index of indexes of indexes is a mistake or an attack
+
+std::string platform_text(const Descriptor& manifest) {
+    if (!manifest.platform)
+        return "an unnamed platform";
+    return escape_untrusted(manifest.platform->os + "/" + manifest.platform->architecture);
+}
+
+Descriptor choose_manifest(const ImageIndex& index, const std::string& architecture) {
+    if (index.manifests.size() == 1)
+        return index.manifests.front();
+    std::vector<std::string> platforms;
+    for (const Descriptor& candidate : index.manifests) {
+        if (candidate.platform && candidate.platform->os == "linux" && candidate.platform->architecture == architecture)
+            return candidate;
+        platforms.push_back(platform_text(candidate));
+    }
+    fail(ErrorKind::not_found, fmt::format("the image has no manifest for linux/{}; it has {}", architecture,
+                                           platforms.empty() ? "none" : fmt::format("{}", fmt::join(platforms, ", "))));
+}
+
+std::optional<ImageConfig> read_config(ImageSource& source, const Descriptor& config) {
+    if (config.media_type != media_type::oci_config && config.media_type != media_type::docker_config)
+        return std::nullopt;
+    const auto blob = source.open_blob(config);
+    if (blob->size() != config.size || config.size > kMaxConfigBytes)
+        fail(ErrorKind::corrupt, "the image's configuration has another size than its manifest says");
+    std::string text(blob->size(), '\0');
+    blob->read_at(0, std::as_writable_bytes(std::span(text)));
+    if (Digest::of(text) != config.digest)
+        fail(ErrorKind::corrupt, "the image's configuration does not have the digest that its manifest says");
+    return parse_config(text);
+}
+
+bool is_in_disk_folder(const TarMember& member) {
+    constexpr std::string_view folder = "disk/";
+    const std::string_view name = std::string_view(member.path).substr(std::min(folder.size(), member.path.size()));
+    return member.path.starts_with(folder) && name.find('/') == std::string_view::npos && !name.starts_with(".wh.");
+}
+
+// The files of one layer that lie in /disk, with whatever type they have.
+std::vector<TarMember> disk_members(const LayerContent& content) {
+    std::vector<TarMember> members;
+    TarReader reader(content);
+    while (auto member = reader.next())
+        if (is_in_disk_folder(*member))
+            members.push_back(*std::move(member));
+    return members;
+}
+
+} // namespace
+
+ImageContent read_image(ImageSource& source, const std::string& architecture) {
+    ImageContent image;
+    image.top = source.resolve();
+    image.manifest = image.top;
+    for (std::size_t depth = 0; is_index(image.manifest.media_type); ++depth) {
+        if (depth == kMaxIndexDepth)
+            fail(ErrorKind::limit, "the image's indexes are nested too deeply");
+        image.manifest = choose_manifest(parse_index(source.read_manifest(image.manifest)), architecture);
+    }
+    if (!is_manifest(image.manifest.media_type))
+        fail(ErrorKind::unsupported,
+             quote_untrusted(image.manifest.media_type) + " is neither an image's manifest nor an index");
+    image.parsed_manifest = parse_manifest(source.read_manifest(image.manifest));
+    image.config = read_config(source, image.parsed_manifest.config);
+    return image;
+}
+
+DiskInImage find_disk(ImageSource& source, const ImageContent& image, const OperationContext& operation) {
+    const std::vector<Descriptor>& layers = image.parsed_manifest.layers;
+    for (std::size_t i = layers.size(); i-- > 0;) { // a higher layer hides what lower ones have under the same name
+        const std::shared_ptr<const LayerContent> content = open_layer_content(source.open_blob(layers[i]), operation);
+        const std::vector<TarMember> members = disk_members(*content);
+        if (members.empty())
+            continue;
+        if (members.size() > 1)
+            fail(ErrorKind::unsupported,
+                 fmt::format("the image holds {} files under /disk, and a containerDisk holds one", members.size()));
+        const TarMember& disk = members.front();
+        if (disk.type != TarType::regular)
+            fail(ErrorKind::unsafe, quote_untrusted(disk.path) + " in the image is not a regular file");
+        return {disk.path, i, content_stretch(content, disk.content_offset, disk.content_size)};
+    }
+    fail(ErrorKind::not_found, "the image holds no disk under /disk");
+}
+
+} // namespace vm2oci

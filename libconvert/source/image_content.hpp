@@ -1,0 +1,38 @@
+// What an image consists of, read from any store; and the disk that it carries.
+#pragma once
+
+#include "formats/base/progress.hpp"
+#include "formats/block/block_device.hpp"
+#include "formats/oci/image.hpp"
+#include "formats/oci/store.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace vm2oci {
+
+struct ImageContent {
+    Descriptor top;      // what the reference names: an index or the manifest itself
+    Descriptor manifest; // the one that was chosen
+    ImageManifest parsed_manifest;
+    std::optional<ImageConfig> config; // none: the config blob is no image configuration (an artifact)
+};
+
+// Follows the reference. Of an index, the only manifest is taken, or the one for `architecture` (GOARCH);
+// Error{not_found} lists what there is.
+ImageContent read_image(ImageSource& source, const std::string& architecture);
+
+struct DiskInImage {
+    std::string path;                         // in the image, untrusted: "disk/disk.qcow2"
+    std::size_t layer = 0;                    // index in the manifest
+    std::shared_ptr<const BlockDevice> bytes; // the file itself, decoded as it is read
+};
+
+// The only regular file under /disk, as KubeVirt, CDI and crun-vm look for it. Reads as little of the layer as its
+// compression allows. Error{not_found}: no file there. Error{unsupported}: several.
+DiskInImage find_disk(ImageSource& source, const ImageContent& image, const OperationContext& operation);
+
+} // namespace vm2oci

@@ -1,0 +1,80 @@
+// `vm2oci inspect SOURCE`.
+#include "libconvert/package/architecture.hpp"
+#include "tools/vm2oci/command_table.hpp"
+#include "tools/vm2oci/disk_page.hpp"
+#include "tools/vm2oci/help.hpp"
+#include "tools/vm2oci/image_page.hpp"
+#include "tools/vm2oci/references.hpp"
+#include "tools/vm2oci/source_options.hpp"
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include <ostream>
+
+namespace vm2oci::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct InspectArguments {
+    std::string source;
+    std::shared_ptr<SourceOptions> source_options;
+    std::string architecture;
+};
+
+ExitCode inspect_disk(const DiskReference& reference, const InspectArguments& arguments, Invocation& call) {
+    const DiskSource source = arguments.source_options->disk_source(reference.path, reference.format);
+    const DiskFindings findings = examine_disk(source);
+    if (call.json()) {
+        call.out << Json{{"source", arguments.source}, {"disk", disk_to_json(findings)}}.dump(2) << '\n';
+    } else {
+        Page page;
+        page.heading(arguments.source);
+        describe_disk(page, findings);
+        call.out << page.text();
+    }
+    return ExitCode::done;
+}
+
+ExitCode inspect_image(const ImageReference& reference, const InspectArguments& arguments, Invocation& call) {
+    const std::string architecture =
+        arguments.architecture.empty() ? host_architecture() : parse_architecture(arguments.architecture);
+    const auto image = open_image_source(reference, call.operation);
+    const ImageFindings findings = examine_image(*image, architecture, call.operation);
+    if (call.json()) {
+        Json document = image_to_json(findings);
+        document["source"] = arguments.source;
+        call.out << document.dump(2) << '\n';
+    } else {
+        Page page;
+        page.heading(arguments.source);
+        describe_image(page, findings);
+        call.out << page.text();
+    }
+    return ExitCode::done;
+}
+
+} // namespace
+
+void add_inspect_command(CommandTable& table) {
+    const auto arguments = std::make_shared<InspectArguments>();
+    CLI::App& command =
+        table.add("inspect", "Show what a disk or an image is, and whether it is safe to convert",
+                  {{"vm2oci inspect web01.qcow2", "one page about a disk"},
+                   {"vm2oci inspect --json oci:images:web01", "an image and the disk inside it, for programs"}},
+                  [arguments](Invocation& call) {
+                      const Reference source = parse_reference(arguments->source);
+                      if (const auto* image = std::get_if<ImageReference>(&source))
+                          return inspect_image(*image, *arguments, call);
+                      return inspect_disk(std::get<DiskReference>(source), *arguments, call);
+                  });
+    command.add_option("SOURCE", arguments->source, "A disk or an image")->required();
+    command
+        .add_option("--arch", arguments->architecture, "Which image of an index to look at (default: this machine's)")
+        ->option_text("ARCH")
+        ->group(group::source);
+    arguments->source_options = add_source_options(command);
+}
+
+} // namespace vm2oci::cli

@@ -1,0 +1,128 @@
+#include "tools/vm2oci/image_page.hpp"
+
+#include "formats/base/error.hpp"
+#include "formats/base/escape.hpp"
+#include "formats/base/size.hpp"
+#include "tools/vm2oci/disk_page.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
+
+namespace vm2oci::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string joined(const std::vector<std::string>& texts) {
+    std::vector<std::string> escaped;
+    for (const std::string& text : texts)
+        escaped.push_back(escape_untrusted(text));
+    return fmt::format("{}", fmt::join(escaped, " "));
+}
+
+Json pairs_to_json(const std::map<std::string, std::string>& pairs) {
+    Json object = Json::object();
+    for (const auto& [key, value] : pairs)
+        object[escape_untrusted(key)] = escape_untrusted(value);
+    return object;
+}
+
+Json strings_to_json(const std::vector<std::string>& texts) {
+    Json array = Json::array();
+    for (const std::string& text : texts)
+        array.push_back(escape_untrusted(text));
+    return array;
+}
+
+} // namespace
+
+ImageFindings examine_image(ImageSource& source, const std::string& architecture, const OperationContext& operation) {
+    ImageFindings findings;
+    findings.content = read_image(source, architecture);
+    try {
+        const DiskInImage disk = find_disk(source, findings.content, operation);
+        findings.disk_path = disk.path;
+        DiskSource named;
+        named.path = escape_untrusted(disk.path);
+        findings.disk = examine_disk(disk.bytes, named);
+    } catch (const Error& error) {
+        // An image without a disk is still an image; a machine that fails is not a finding.
+        if (error.kind() == ErrorKind::io || error.kind() == ErrorKind::cancelled ||
+            error.kind() == ErrorKind::external)
+            throw;
+        findings.no_disk = error.what();
+    }
+    return findings;
+}
+
+void describe_image(Page& page, const ImageFindings& findings) {
+    const ImageContent& content = findings.content;
+    page.row("digest", content.manifest.digest.text());
+    if (content.top.digest != content.manifest.digest)
+        page.row("index", content.top.digest.text());
+    page.row("media type", escape_untrusted(content.manifest.media_type));
+    if (content.config) {
+        const ImageConfig& config = *content.config;
+        page.row("platform", escape_untrusted(config.platform.os + "/" + config.platform.architecture));
+        page.row_unless_empty("created", escape_untrusted(config.created));
+        page.row_unless_empty("entrypoint", joined(config.entrypoint));
+        page.row_unless_empty("command", joined(config.command));
+        for (const std::string& variable : config.environment)
+            page.row("variable", escape_untrusted(variable));
+        for (const auto& [key, value] : config.labels)
+            page.row("label", escape_untrusted(key + "=" + value));
+    }
+    for (const auto& [key, value] : content.parsed_manifest.annotations)
+        page.row("annotation", escape_untrusted(key + "=" + value));
+    for (const Descriptor& layer : content.parsed_manifest.layers)
+        page.row("layer", fmt::format("{} ({}, {})", layer.digest.text(), format_size(layer.size),
+                                      escape_untrusted(layer.media_type)));
+    if (findings.disk) {
+        page.heading("/" + escape_untrusted(*findings.disk_path));
+        describe_disk(page, *findings.disk);
+    } else {
+        page.row("disk", findings.no_disk);
+    }
+}
+
+Json image_to_json(const ImageFindings& findings) {
+    const ImageContent& content = findings.content;
+    Json image = {{"digest", content.manifest.digest.text()},
+                  {"media_type", escape_untrusted(content.manifest.media_type)},
+                  {"size", content.manifest.size},
+                  {"annotations", pairs_to_json(content.parsed_manifest.annotations)}};
+    if (content.top.digest != content.manifest.digest)
+        image["index"] = content.top.digest.text();
+    if (content.config) {
+        const ImageConfig& config = *content.config;
+        image["config"] = {{"digest", content.parsed_manifest.config.digest.text()},
+                           {"os", escape_untrusted(config.platform.os)},
+                           {"architecture", escape_untrusted(config.platform.architecture)},
+                           {"created", escape_untrusted(config.created)},
+                           {"entrypoint", strings_to_json(config.entrypoint)},
+                           {"command", strings_to_json(config.command)},
+                           {"environment", strings_to_json(config.environment)},
+                           {"labels", pairs_to_json(config.labels)}};
+    }
+    Json layers = Json::array();
+    for (std::size_t i = 0; i < content.parsed_manifest.layers.size(); ++i) {
+        const Descriptor& layer = content.parsed_manifest.layers[i];
+        Json entry = {
+            {"digest", layer.digest.text()}, {"media_type", escape_untrusted(layer.media_type)}, {"size", layer.size}};
+        if (content.config && i < content.config->diff_ids.size())
+            entry["diff_id"] = content.config->diff_ids[i].text();
+        layers.push_back(std::move(entry));
+    }
+    image["layers"] = std::move(layers);
+    Json document = {{"image", std::move(image)}};
+    if (findings.disk) {
+        document["disk"] = disk_to_json(*findings.disk);
+        document["disk"]["path"] = "/" + escape_untrusted(*findings.disk_path);
+    } else {
+        document["no_disk"] = findings.no_disk;
+    }
+    return document;
+}
+
+} // namespace vm2oci::cli
