@@ -3,6 +3,11 @@
 #include "formats/base/endian.hpp"
 #include "formats/base/error.hpp"
 
+#include <fmt/format.h>
+#include <zstd.h>
+
+#include <algorithm>
+
 namespace vm2oci {
 namespace {
 
@@ -13,6 +18,7 @@ constexpr std::size_t kFooter = 9;          // number of frames, descriptor, mag
 constexpr std::size_t kEntry = 8;           // without the optional checksum
 constexpr std::uint8_t kChecksumFlag = 0x80;
 constexpr std::uint8_t kReservedBits = 0x7c;
+constexpr std::size_t kMaxFrameHeader = 18;                 // magic, descriptor, window, dictionary, content size
 constexpr std::size_t kMaxReadableFrames = 8 * 1024 * 1024; // 8 TiB of 1 MiB frames; 64 MiB of memory
 
 } // namespace
@@ -68,6 +74,22 @@ std::optional<std::vector<EncodedFrame>> read_seek_table(const BlockDevice& laye
     if (compressed_end != table_at)
         return std::nullopt;
     return frames;
+}
+
+std::optional<std::string> check_seek_table(const BlockDevice& layer) {
+    const std::optional<std::vector<EncodedFrame>> frames = read_seek_table(layer);
+    if (!frames)
+        return std::nullopt;
+    std::uint64_t offset = 0;
+    for (const EncodedFrame& frame : *frames) {
+        std::byte header[kMaxFrameHeader];
+        const std::size_t length = std::min<std::size_t>(frame.compressed_size, sizeof header);
+        layer.read_at(offset, std::span(header).first(length));
+        if (ZSTD_getFrameContentSize(header, length) != frame.content_size)
+            return fmt::format("its seek table does not match the frame at {}", offset);
+        offset += frame.compressed_size;
+    }
+    return std::nullopt;
 }
 
 } // namespace vm2oci

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace vm2oci {
@@ -27,5 +28,9 @@ std::vector<std::byte> make_seek_table(std::span<const EncodedFrame> frames);
 // The frames in front of the table, which add up to all that stands there. nullopt: there is no table that can be
 // trusted so far; a reader then decodes from the beginning. That the frames are what the table says, its reader checks.
 std::optional<std::vector<EncodedFrame>> read_seek_table(const BlockDevice& layer);
+
+// What is wrong with a layer's seek table, if it has one: entries whose frames say another size in their headers.
+// Reads the table and the headers.
+std::optional<std::string> check_seek_table(const BlockDevice& layer);
 
 } // namespace vm2oci

@@ -32,9 +32,9 @@ struct BlobIdentity {
 };
 
 struct Platform {
-    std::string architecture; // GOARCH: amd64, arm64, …
+    std::string architecture{}; // GOARCH: amd64, arm64, …
     std::string os = "linux";
-    std::string variant;
+    std::string variant{};
     bool operator==(const Platform&) const = default;
 };
 

@@ -32,10 +32,10 @@ struct ImageIndex {
 };
 
 struct HistoryEntry {
-    std::string created; // RFC 3339; "": not said
-    std::string created_by;
-    std::string author;
-    std::string comment;
+    std::string created{}; // RFC 3339; "": not said
+    std::string created_by{};
+    std::string author{};
+    std::string comment{};
     bool empty_layer = false; // the step made no layer
 };
 

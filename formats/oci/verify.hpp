@@ -1,0 +1,36 @@
+// Recomputes everything that an image says about itself.
+#pragma once
+
+#include "formats/base/progress.hpp"
+#include "formats/oci/store.hpp"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace vm2oci {
+
+struct VerifyFinding {
+    std::string where;   // "index", "manifest sha256:…", "config sha256:…", "layer sha256:…"
+    std::string problem; // one line, escaped
+};
+
+struct VerifyReport {
+    Descriptor top;
+    std::vector<VerifyFinding> findings; // empty: the image is whole
+    std::uint64_t manifests = 0;         // indexes included
+    std::uint64_t blobs = 0;             // configs and layers, each counted once
+    std::uint64_t stored_bytes = 0;      // of them
+    std::uint64_t content_bytes = 0;     // of the layers, decoded
+};
+
+// Checks from the top to every layer, of all platforms: digests and sizes; media types against what the documents say
+// they are and what the layers are compressed with; required fields; platforms in an index against the configs'; as
+// many diff_ids as layers, and each against its layer's decoded content; seek tables against their frames.
+//
+// Never stops at the first mismatch: what is wrong with the image is a finding. Error is for what keeps us from
+// telling: Error{io}, Error{external}, Error{cancelled}, Error{not_found} when the reference names nothing. Streams:
+// memory does not depend on the image. Hashing and decoding run on threads of their own.
+VerifyReport verify_image(ImageSource& source, const OperationContext& operation);
+
+} // namespace vm2oci
