@@ -217,11 +217,11 @@ void read_extensions(const BlockDevice& container, Header& header) {
         container.read_at(offset, head);
         const std::uint32_t type = field32(head, 0);
         const std::uint32_t length = field32(head, 4);
-        if (type == extension::end)
-            return;
         offset += extension::header_bytes;
         if (length > end - offset || length > container.size() - offset)
             fail(ErrorKind::corrupt, fmt::format("a header extension of {} bytes leaves the header", length));
+        if (type == extension::end)
+            return;
         read_extension(container, type, offset, length, header);
         offset += align_up(length, extension::alignment);
     }

@@ -128,6 +128,9 @@ TEST_CASE("header extensions are bounded") {
         builder.add_extension(0x12345678, "x");
         builder.put32(format::kHeaderLengthWithCompression + 4, GENERATE(3977U, 0xfffffff9U, 0xffffffffU));
     }
+    SECTION("an end mark with such a length") {
+        builder.put32(format::kHeaderLengthWithCompression + 4, 3977);
+    }
     SECTION("a length that reaches into the backing file's name") {
         builder.add_extension(0x12345678, "12345678");
         builder.set_backing_file("base");
