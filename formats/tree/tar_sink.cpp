@@ -1,0 +1,76 @@
+#include "formats/tree/tar_sink.hpp"
+
+#include "formats/base/error.hpp"
+#include "formats/base/escape.hpp"
+#include "formats/base/fd.hpp"
+#include "formats/tree/tar.hpp"
+
+#include <algorithm>
+
+namespace vm2oci {
+namespace {
+
+constexpr std::uint32_t kSetIds = 06000;
+
+// Counts what goes through, so that a content of another length cannot shift the entries behind it.
+class CountingSink final : public ByteSink {
+  public:
+    explicit CountingSink(ByteSink& out) : out_(out) {}
+    void write(std::span<const std::byte> bytes) override {
+        count_ += bytes.size();
+        out_.write(bytes);
+    }
+    std::uint64_t count() const { return count_; }
+
+  private:
+    ByteSink& out_;
+    std::uint64_t count_ = 0;
+};
+
+void note(ReportedPaths& paths, const std::string& path) {
+    if (paths.count++ < kReportedPaths)
+        paths.first.push_back(path);
+}
+
+// In any part of the path: a folder ".wh.x" deletes just as a file does.
+bool has_whiteout_name(std::string_view path) {
+    constexpr std::string_view kPrefix = ".wh.";
+    return path.substr(0, kPrefix.size()) == kPrefix || path.find("/.wh.") != std::string_view::npos;
+}
+
+} // namespace
+
+void TarSink::add(const Entry& entry, const FileContent* content) {
+    const FileType type = entry.status.type;
+    if (type == FileType::socket) {
+        note(report_.sockets, entry.path);
+        return;
+    }
+    if (policy_.device_nodes == DeviceNodes::leave_out &&
+        (type == FileType::character_device || type == FileType::block_device)) {
+        note(report_.devices, entry.path);
+        return;
+    }
+    if (policy_.whiteout_names == WhiteoutNames::refuse && has_whiteout_name(entry.path))
+        fail(ErrorKind::unsupported, "a layer cannot hold " + quote_untrusted(entry.path) +
+                                         ": the name would delete a file; remove it in the guest");
+    if (type == FileType::regular && (entry.status.permissions & kSetIds) != 0)
+        note(report_.set_id, entry.path);
+    ++report_.entries;
+    out_.write(as_bytes(tar_header(entry)));
+    if (content == nullptr)
+        return;
+    CountingSink counted(out_);
+    content->copy_to(counted);
+    if (counted.count() != entry.status.size)
+        fail(ErrorKind::io, "the content of " + quote_untrusted(entry.path) + " is not as long as its entry says");
+    const std::string padding(tar_padding(entry.status.size), '\0');
+    out_.write(as_bytes(padding));
+}
+
+TarReport TarSink::finish() {
+    out_.write(as_bytes(std::string(kTarEndSize, '\0')));
+    return std::move(report_);
+}
+
+} // namespace vm2oci
