@@ -48,6 +48,9 @@ class Guest {
     virtual std::optional<std::vector<std::string>> list(std::string_view path) const = 0;
     // The whole of a regular file, links followed; nullopt when there is none. Error{limit} when larger than `limit`.
     virtual std::optional<std::string> read_file(std::string_view path, std::size_t limit) const = 0;
+    // At most `length` bytes of a regular file from `offset`, fewer only at its end; links followed.
+    virtual std::optional<std::string> read_range(std::string_view path, std::uint64_t offset,
+                                                  std::size_t length) const = 0;
     virtual std::optional<std::string> read_link(std::string_view path) const = 0;
     // Of the file itself, final link kept. Empty when there is no such file.
     virtual std::vector<ExtendedAttribute> attributes(std::string_view path) const = 0;

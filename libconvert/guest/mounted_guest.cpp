@@ -117,6 +117,23 @@ std::optional<std::string> MountedGuest::read_file(std::string_view path, std::s
     return text;
 }
 
+std::optional<std::string> MountedGuest::read_range(std::string_view path, std::uint64_t offset,
+                                                    std::size_t length) const {
+    const std::optional<ResolvedPath> found = resolve(path, FinalLink::follow);
+    if (!found)
+        return std::nullopt;
+    const FileSystem& inside = file_system(found->mount);
+    const FileStatus status = inside.status(found->node);
+    if (status.type != FileType::regular)
+        return std::nullopt;
+    if (offset >= status.size)
+        return std::string();
+    std::string text(static_cast<std::size_t>(std::min<std::uint64_t>(length, status.size - offset)), '\0');
+    with_context("reading " + quote_untrusted(path) + " in the guest",
+                 [&] { inside.read_at(found->node, offset, std::as_writable_bytes(std::span(text))); });
+    return text;
+}
+
 std::optional<std::string> MountedGuest::read_link(std::string_view path) const {
     const std::optional<ResolvedPath> found = resolve(path, FinalLink::keep);
     if (!found || file_system(found->mount).status(found->node).type != FileType::symlink)

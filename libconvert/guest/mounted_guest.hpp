@@ -28,6 +28,8 @@ class MountedGuest final : public Guest {
     std::optional<FileStatus> status(std::string_view path, FinalLink final_link) const override;
     std::optional<std::vector<std::string>> list(std::string_view path) const override;
     std::optional<std::string> read_file(std::string_view path, std::size_t limit) const override;
+    std::optional<std::string> read_range(std::string_view path, std::uint64_t offset,
+                                          std::size_t length) const override;
     std::optional<std::string> read_link(std::string_view path) const override;
     std::vector<ExtendedAttribute> attributes(std::string_view path) const override;
     void export_tree(const ExportOptions& options, TreeSink& sink, const OperationContext& operation) const override;

@@ -170,6 +170,7 @@ GuestBackend parse_guest_backend(std::string_view text) {
 OpenedGuest open_guest(const std::shared_ptr<const BlockDevice>& disk, GuestBackend backend,
                        const OperationContext& operation) {
     OpenedGuest result;
+    result.disk = disk;
     result.layout = examine_layout(disk);
     if (backend != GuestBackend::libguestfs)
         NativeOpener(result, operation).open();

@@ -25,6 +25,7 @@ struct MissingMount {
 };
 
 struct OpenedGuest {
+    std::shared_ptr<const BlockDevice> disk;
     DiskLayout layout;
     std::vector<FstabEntry> fstab;
     std::vector<std::optional<std::size_t>> fstab_volumes; // for each entry the volume that it means

@@ -16,3 +16,6 @@ pkg_check_modules(blkid REQUIRED IMPORTED_TARGET blkid)
 pkg_check_modules(guestfs REQUIRED IMPORTED_TARGET libguestfs)
 pkg_check_modules(hivex REQUIRED IMPORTED_TARGET hivex)
 pkg_check_modules(re2 REQUIRED IMPORTED_TARGET re2)
+# What initrds are packed with.
+pkg_check_modules(lzma REQUIRED IMPORTED_TARGET liblzma)
+find_package(BZip2 REQUIRED)

@@ -1,0 +1,57 @@
+#include "formats/base/error.hpp"
+#include "libconvert/inspect/parts.hpp"
+
+#include <functional>
+
+namespace vm2oci {
+namespace {
+
+// One damaged file must not hide the rest: a part that fails becomes a remark.
+void attempt(GuestInfo& info, const char* what, const std::function<void()>& part) {
+    try {
+        part();
+    } catch (const Error& error) {
+        if (error.kind() == ErrorKind::cancelled || error.kind() == ErrorKind::io)
+            throw;
+        info.remarks.push_back(std::string(what) + ": " + error.what());
+    }
+}
+
+} // namespace
+
+std::string_view to_string(DriverPlace place) {
+    switch (place) {
+    case DriverPlace::builtin:
+        return "builtin";
+    case DriverPlace::initrd:
+        return "initrd";
+    case DriverPlace::disk:
+        return "disk";
+    case DriverPlace::missing:
+        return "missing";
+    }
+    return "missing";
+}
+
+GuestInfo inspect_guest(const OpenedGuest& opened, const OperationContext& operation) {
+    GuestInfo info;
+    attempt(info, "boot", [&] { info.boot = inspect::read_boot(opened); });
+    if (!opened.guest)
+        return info;
+    const Guest& guest = *opened.guest;
+    attempt(info, "operating system", [&] { info.os = inspect::read_os(guest); });
+    attempt(info, "kernels", [&] { info.kernels = inspect::read_kernels(guest, operation); });
+    attempt(info, "init", [&] { info.init = inspect::read_init(guest); });
+    attempt(info, "services", [&] { info.enabled_services = inspect::read_enabled_services(guest); });
+    attempt(info, "network", [&] { info.network = inspect::read_network(guest); });
+    attempt(info, "cloud-init", [&] { info.cloud_init = inspect::read_cloud_init(guest); });
+    attempt(info, "agents", [&] { info.agents = inspect::read_agents(guest, info.enabled_services); });
+    attempt(info, "packages", [&] { info.packages = inspect::read_packages(guest); });
+    attempt(info, "machine-id", [&] { info.machine_id = inspect::read_machine_id(guest); });
+    attempt(info, "host keys", [&] { info.host_keys = inspect::read_host_keys(guest); });
+    attempt(info, "users", [&] { info.users = inspect::read_users(guest); });
+    attempt(info, "SELinux", [&] { info.selinux = inspect::read_selinux(guest); });
+    return info;
+}
+
+} // namespace vm2oci

@@ -1,0 +1,200 @@
+#include "formats/base/endian.hpp"
+#include "formats/base/error.hpp"
+#include "libconvert/inspect/initrd.hpp"
+#include "libconvert/inspect/parts.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <set>
+
+namespace vm2oci::inspect {
+namespace {
+
+constexpr std::array<std::string_view, 6> kDrivers = {"virtio",     "virtio_ring", "virtio_pci",
+                                                      "virtio_blk", "virtio_scsi", "virtio_net"};
+constexpr std::size_t kModuleListLimit = 16 * 1024 * 1024;
+
+// "kernel/drivers/block/virtio_blk.ko.xz" → "virtio_blk". Dashes and underscores are the same to the kernel.
+std::string module_name(std::string_view path) {
+    std::string name(path.substr(path.rfind('/') == std::string_view::npos ? 0 : path.rfind('/') + 1));
+    const std::size_t suffix = name.find(".ko");
+    if (suffix == std::string::npos)
+        return {};
+    name.resize(suffix);
+    std::replace(name.begin(), name.end(), '-', '_');
+    return name;
+}
+
+std::set<std::string> read_module_list(const Guest& guest, const std::string& path) {
+    std::set<std::string> names;
+    const std::string text = try_read_text(guest, path, kModuleListLimit).value_or("");
+    for (std::size_t at = 0; at < text.size();) {
+        const std::size_t end = std::min(text.find('\n', at), text.size());
+        const std::string_view line = std::string_view(text).substr(at, end - at);
+        const std::string_view file = line.substr(0, line.find(':')); // modules.dep: what it depends on follows
+        if (line.find("virtio") != std::string_view::npos)
+            if (std::string name = module_name(file); !name.empty())
+                names.insert(std::move(name));
+        at = end + 1;
+    }
+    return names;
+}
+
+// The version stands in the setup header of an x86 image (Documentation/arch/x86/boot.rst, kernel_version).
+std::string version_in_image(const Guest& guest, const std::string& path) {
+    const std::string head = guest.read_range(path, 0, 0x10000).value_or("");
+    if (head.size() < 0x210 || head.substr(0x202, 4) != "HdrS")
+        return {};
+    const std::size_t at =
+        load_le<std::uint16_t>(reinterpret_cast<const std::byte*>(head.data()) + 0x20e) + std::size_t{0x200};
+    if (at >= head.size())
+        return {};
+    const std::string text = head.substr(at, 128);
+    return text.substr(0, text.find_first_of(std::string_view(" \0", 2)));
+}
+
+std::string architecture_of(const Guest& guest, const std::string& path) {
+    const std::string head = guest.read_range(path, 0, 0x1000).value_or("");
+    if (std::string found = elf_architecture(head); !found.empty())
+        return found;
+    if (std::string found = pe_architecture(head); !found.empty())
+        return found;
+    // An x86 image that is no EFI program: xloadflags tells 64-bit kernels.
+    if (head.size() >= 0x238 && head.substr(0x202, 4) == "HdrS")
+        return (static_cast<unsigned char>(head[0x236]) & 1) != 0 ? "amd64" : "386";
+    return {};
+}
+
+constexpr std::string_view kImagePrefixes[] = {"vmlinuz", "vmlinux", "bzImage", "Image", "kernel"};
+
+bool is_kernel_name(const std::string& name) {
+    if (ends_with(name, ".hmac") || ends_with(name, ".old") || ends_with(name, ".sig") || ends_with(name, ".gz.hmac"))
+        return false;
+    return std::any_of(std::begin(kImagePrefixes), std::end(kImagePrefixes), [&](std::string_view prefix) {
+        return starts_with(name, prefix) && (name.size() == prefix.size() || name[prefix.size()] == '-');
+    });
+}
+
+// The customary names of the initrd beside a kernel: Debian's, Red Hat's, SUSE's, Alpine's, Arch's.
+std::vector<std::string> initrd_names(const std::string& kernel, const std::string& version) {
+    const std::string suffix = kernel.find('-') == std::string::npos ? "" : kernel.substr(kernel.find('-'));
+    std::vector<std::string> names;
+    for (const std::string& tail : {"-" + version, suffix}) {
+        if (tail == "-")
+            continue;
+        for (const std::string& name : {"initrd.img" + tail, "initramfs" + tail + ".img", "initrd" + tail,
+                                        "initramfs" + tail, "initrd" + tail + ".img"})
+            names.push_back(name);
+    }
+    return names;
+}
+
+// Newest first: numbers compare as numbers.
+bool is_newer(const std::string& a, const std::string& b) {
+    std::size_t i = 0;
+    std::size_t j = 0;
+    while (i < a.size() && j < b.size()) {
+        const bool digits =
+            std::isdigit(static_cast<unsigned char>(a[i])) != 0 && std::isdigit(static_cast<unsigned char>(b[j])) != 0;
+        if (!digits) {
+            if (a[i] != b[j])
+                return a[i] > b[j];
+            ++i;
+            ++j;
+            continue;
+        }
+        const auto number = [](const std::string& text, std::size_t& at) {
+            std::string run;
+            for (; at < text.size() && std::isdigit(static_cast<unsigned char>(text[at])) != 0; ++at)
+                if (!(run.empty() && text[at] == '0'))
+                    run += text[at];
+            return run;
+        };
+        const std::string x = number(a, i);
+        const std::string y = number(b, j);
+        if (x != y)
+            return x.size() != y.size() ? x.size() > y.size() : x > y;
+    }
+    return a.size() - i > b.size() - j;
+}
+
+void read_drivers(const Guest& guest, KernelInfo& kernel, const std::set<std::string>& in_initrd) {
+    std::string modules = "/lib/modules/" + kernel.version;
+    if (!exists(guest, modules))
+        modules = "/usr/lib/modules/" + kernel.version;
+    kernel.has_modules = exists(guest, modules);
+    const std::set<std::string> builtin = read_module_list(guest, modules + "/modules.builtin");
+    const std::set<std::string> on_disk = read_module_list(guest, modules + "/modules.dep");
+    for (const std::string_view name : kDrivers) {
+        const std::string key(name);
+        DriverPlace place = DriverPlace::missing;
+        if (builtin.count(key) != 0)
+            place = DriverPlace::builtin;
+        else if (in_initrd.count(key) != 0)
+            place = DriverPlace::initrd;
+        else if (on_disk.count(key) != 0)
+            place = DriverPlace::disk;
+        kernel.drivers.push_back({key, place});
+    }
+    const auto early = [&](std::string_view name) {
+        const auto found = std::find_if(kernel.drivers.begin(), kernel.drivers.end(),
+                                        [&](const DriverInfo& driver) { return driver.name == name; });
+        return found->place == DriverPlace::builtin || found->place == DriverPlace::initrd;
+    };
+    kernel.boots_on_virtio = early("virtio_pci") && early("virtio_blk");
+}
+
+KernelInfo read_kernel(const Guest& guest, const std::string& folder, const std::string& name,
+                       const OperationContext& operation) {
+    KernelInfo kernel;
+    kernel.path = folder + "/" + name;
+    const std::optional<FileStatus> status = guest.status(kernel.path, FinalLink::follow);
+    kernel.size = status ? status->size : 0;
+    kernel.version = version_in_image(guest, kernel.path);
+    if (kernel.version.empty() && name.find('-') != std::string::npos)
+        kernel.version = name.substr(name.find('-') + 1);
+    if (starts_with(folder, "/usr/lib/modules/") || starts_with(folder, "/lib/modules/"))
+        kernel.version = folder.substr(folder.rfind('/') + 1);
+    kernel.architecture = architecture_of(guest, kernel.path);
+    std::set<std::string> in_initrd;
+    for (const std::string& candidate : initrd_names(name, kernel.version)) {
+        const std::string path = "/boot/" + candidate;
+        const std::optional<FileStatus> found = guest.status(path, FinalLink::follow);
+        if (!found || found->type != FileType::regular)
+            continue;
+        InitrdFindings findings = read_initrd(guest, path, operation);
+        kernel.initrd = InitrdInfo{path, found->size, findings.compression, findings.problem, findings.files};
+        for (const std::string& file : findings.modules)
+            in_initrd.insert(module_name(file));
+        break;
+    }
+    read_drivers(guest, kernel, in_initrd);
+    return kernel;
+}
+
+} // namespace
+
+std::vector<KernelInfo> read_kernels(const Guest& guest, const OperationContext& operation) {
+    std::vector<std::pair<std::string, std::string>> images; // folder, name
+    for (const std::string& name : list_folder(guest, "/boot"))
+        if (is_kernel_name(name)) {
+            const std::optional<FileStatus> status = guest.status("/boot/" + name, FinalLink::keep);
+            if (status && status->type == FileType::regular)
+                images.emplace_back("/boot", name);
+        }
+    if (images.empty()) // Fedora and Arch keep the image beside the modules, too
+        for (const std::string& version : list_folder(guest, "/usr/lib/modules"))
+            if (exists(guest, "/usr/lib/modules/" + version + "/vmlinuz"))
+                images.emplace_back("/usr/lib/modules/" + version, "vmlinuz");
+    std::vector<KernelInfo> kernels;
+    for (const auto& [folder, name] : images) {
+        operation.check_cancelled();
+        kernels.push_back(read_kernel(guest, folder, name, operation));
+    }
+    std::stable_sort(kernels.begin(), kernels.end(),
+                     [](const KernelInfo& a, const KernelInfo& b) { return is_newer(a.version, b.version); });
+    return kernels;
+}
+
+} // namespace vm2oci::inspect

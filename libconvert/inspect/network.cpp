@@ -1,0 +1,212 @@
+// Every way in which a Linux guest configures its network, and what each pins to hardware that is gone.
+#include "libconvert/inspect/parts.hpp"
+
+#include <algorithm>
+#include <cctype>
+
+namespace vm2oci::inspect {
+namespace {
+
+std::string lower(std::string text) {
+    std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
+    return text;
+}
+
+std::string unquote(std::string text) {
+    if (text.size() >= 2 && (text.front() == '"' || text.front() == '\'') && text.back() == text.front())
+        return text.substr(1, text.size() - 2);
+    return text;
+}
+
+// The subset of YAML that netplan's files are written in: keys, indentation, scalars. Flow maps are not looked into.
+void read_netplan_file(const Guest& guest, const std::string& path, std::vector<NetworkInterface>& out) {
+    std::size_t section_indent = 0;
+    std::size_t name_indent = 0;
+    bool in_ethernets = false;
+    for (const std::string& line : read_lines(guest, path)) {
+        const std::size_t indent = line.find_first_not_of(' ');
+        if (indent == std::string::npos || line[indent] == '#')
+            continue;
+        const std::string text = trim(line);
+        const std::size_t colon = text.find(':');
+        if (colon == std::string::npos)
+            continue;
+        const std::string key = unquote(trim(text.substr(0, colon)));
+        const std::string value =
+            unquote(trim(text.substr(text.find(": ") == std::string::npos ? colon + 1 : text.find(": ") + 1)));
+        if (in_ethernets && indent <= section_indent)
+            in_ethernets = false;
+        if (key == "ethernets") {
+            in_ethernets = true;
+            section_indent = indent;
+            name_indent = 0;
+            continue;
+        }
+        if (!in_ethernets)
+            continue;
+        if (name_indent == 0)
+            name_indent = indent;
+        if (indent == name_indent) {
+            out.push_back({"netplan", path, key, "", ""});
+        } else if (!out.empty() && out.back().file == path) {
+            if (key == "macaddress")
+                out.back().mac = lower(value);
+            else if (key == "name" && !value.empty())
+                out.back().name = value;
+            else if ((key == "dhcp4" || key == "dhcp6") && (value == "true" || value == "yes"))
+                out.back().method = "dhcp";
+            else if (key == "addresses" && out.back().method.empty())
+                out.back().method = "static";
+        }
+    }
+}
+
+void read_netplan(const Guest& guest, std::vector<NetworkInterface>& out) {
+    for (const char* folder : {"/etc/netplan", "/usr/lib/netplan"})
+        for (const std::string& name : list_folder(guest, folder))
+            if (ends_with(name, ".yaml"))
+                read_netplan_file(guest, std::string(folder) + "/" + name, out);
+}
+
+void read_ifupdown(const Guest& guest, std::vector<NetworkInterface>& out) {
+    std::vector<std::string> files{"/etc/network/interfaces"};
+    for (const std::string& name : list_folder(guest, "/etc/network/interfaces.d"))
+        files.push_back("/etc/network/interfaces.d/" + name);
+    for (const std::string& file : files) {
+        for (const std::string& line : read_lines(guest, file)) {
+            const std::vector<std::string> words = split_words(line);
+            if (words.size() >= 4 && words[0] == "iface" && words[1] != "lo")
+                out.push_back({"ifupdown", file, words[1], words[3], ""});
+            else if (words.size() >= 2 && words[0] == "hwaddress" && !out.empty() && out.back().file == file)
+                out.back().mac = lower(words.back());
+        }
+    }
+}
+
+void read_network_manager(const Guest& guest, std::vector<NetworkInterface>& out) {
+    for (const char* folder :
+         {"/etc/NetworkManager/system-connections", "/usr/lib/NetworkManager/system-connections"}) {
+        for (const std::string& name : list_folder(guest, folder)) {
+            const std::string path = std::string(folder) + "/" + name;
+            NetworkInterface interface { "NetworkManager", path, "", "", "" };
+            std::string section;
+            bool ethernet = true;
+            for (const std::string& raw : read_lines(guest, path)) {
+                const std::string line = trim(raw);
+                if (starts_with(line, "[")) {
+                    section = line;
+                    continue;
+                }
+                const auto pairs = parse_assignments({line});
+                if (pairs.empty())
+                    continue;
+                const auto& [key, value] = pairs.front();
+                if (section == "[connection]" && key == "interface-name")
+                    interface.name = value;
+                else if (section == "[connection]" && key == "type")
+                    ethernet = value == "ethernet" || value == "802-3-ethernet";
+                else if (key == "mac-address")
+                    interface.mac = lower(value);
+                else if (section == "[ipv4]" && key == "method")
+                    interface.method = value == "auto" ? "dhcp" : value == "manual" ? "static" : value;
+            }
+            if (ethernet)
+                out.push_back(std::move(interface));
+        }
+    }
+}
+
+void read_networkd(const Guest& guest, std::vector<NetworkInterface>& out) {
+    for (const std::string& name : list_folder(guest, "/etc/systemd/network")) {
+        const bool is_link = ends_with(name, ".link");
+        if (!is_link && !ends_with(name, ".network"))
+            continue;
+        const std::string path = "/etc/systemd/network/" + name;
+        NetworkInterface interface { is_link ? "link" : "networkd", path, "", "", "" };
+        std::string section;
+        for (const std::string& raw : read_lines(guest, path)) {
+            const std::string line = trim(raw);
+            if (starts_with(line, "[")) {
+                section = line;
+                continue;
+            }
+            const auto pairs = parse_assignments({line});
+            if (pairs.empty())
+                continue;
+            const auto& [key, value] = pairs.front();
+            if (section == "[Match]" && (key == "MACAddress" || key == "PermanentMACAddress"))
+                interface.mac = lower(value);
+            else if ((section == "[Match]" && !is_link && key == "Name") ||
+                     (section == "[Link]" && is_link && key == "Name"))
+                interface.name = value;
+            else if (section == "[Network]" && key == "DHCP" && value != "no" && value != "false")
+                interface.method = "dhcp";
+            else if (section == "[Network]" && key == "Address" && interface.method.empty())
+                interface.method = "static";
+        }
+        out.push_back(std::move(interface));
+    }
+}
+
+void read_ifcfg(const Guest& guest, std::string_view stack, const std::string& folder,
+                std::vector<NetworkInterface>& out) {
+    constexpr std::string_view kPrefix = "ifcfg-";
+    for (const std::string& name : list_folder(guest, folder)) {
+        if (!starts_with(name, kPrefix) || name == "ifcfg-lo" || ends_with(name, "~") || ends_with(name, ".bak") ||
+            ends_with(name, ".template"))
+            continue;
+        const std::string path = folder + "/" + name;
+        const auto values = parse_assignments(read_lines(guest, path));
+        NetworkInterface interface {
+            std::string(stack), path, find_assignment(values, "DEVICE"), lower(find_assignment(values, "BOOTPROTO")),
+                lower(find_assignment(values, "HWADDR"))
+        };
+        if (interface.name.empty())
+            interface.name = name.substr(kPrefix.size());
+        if (interface.mac.empty())
+            interface.mac = lower(find_assignment(values, "LLADDR"));
+        if (interface.method == "none")
+            interface.method = "static";
+        out.push_back(std::move(interface));
+    }
+}
+
+// Rules that give a name to one card: udev's own of old, and those of installers.
+void read_udev_rules(const Guest& guest, std::vector<NetworkInterface>& out) {
+    for (const std::string& name : list_folder(guest, "/etc/udev/rules.d")) {
+        if (name.find("persistent-net") == std::string::npos && name.find("net-name") == std::string::npos)
+            continue;
+        const std::string path = "/etc/udev/rules.d/" + name;
+        for (const std::string& line : read_lines(guest, path)) {
+            const auto quoted_after = [&](std::string_view key) -> std::string {
+                const std::size_t at = line.find(key);
+                const std::size_t begin = at == std::string::npos ? at : line.find('"', at);
+                const std::size_t end = begin == std::string::npos ? begin : line.find('"', begin + 1);
+                return end == std::string::npos ? std::string() : line.substr(begin + 1, end - begin - 1);
+            };
+            if (trim(line).empty() || trim(line).front() == '#')
+                continue;
+            NetworkInterface interface {
+                "udev", path, quoted_after("NAME="), "", lower(quoted_after("ATTR{address}"))
+            };
+            if (!interface.name.empty() || !interface.mac.empty())
+                out.push_back(std::move(interface));
+        }
+    }
+}
+
+} // namespace
+
+std::vector<NetworkInterface> read_network(const Guest& guest) {
+    std::vector<NetworkInterface> interfaces;
+    read_netplan(guest, interfaces);
+    read_ifupdown(guest, interfaces);
+    read_network_manager(guest, interfaces);
+    read_networkd(guest, interfaces);
+    read_ifcfg(guest, "ifcfg", "/etc/sysconfig/network-scripts", interfaces);
+    read_ifcfg(guest, "wicked", "/etc/sysconfig/network", interfaces);
+    read_udev_rules(guest, interfaces);
+    return interfaces;
+}
+
+} // namespace vm2oci::inspect

@@ -1,0 +1,127 @@
+#include "libconvert/inspect/parts.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace vm2oci::inspect {
+namespace {
+
+struct FamilyOf {
+    std::string_view id;
+    std::string_view family;
+};
+constexpr FamilyOf kFamilies[] = {
+    {"debian", "debian"},
+    {"ubuntu", "debian"},
+    {"raspbian", "debian"},
+    {"linuxmint", "debian"},
+    {"kali", "debian"},
+    {"devuan", "debian"},
+    {"fedora", "redhat"},
+    {"rhel", "redhat"},
+    {"centos", "redhat"},
+    {"rocky", "redhat"},
+    {"almalinux", "redhat"},
+    {"ol", "redhat"},
+    {"amzn", "redhat"},
+    {"openeuler", "redhat"},
+    {"sles", "suse"},
+    {"sled", "suse"},
+    {"opensuse", "suse"},
+    {"opensuse-leap", "suse"},
+    {"opensuse-tumbleweed", "suse"},
+    {"suse", "suse"},
+    {"sle-micro", "suse"},
+    {"alpine", "alpine"},
+    {"postmarketos", "alpine"},
+    {"arch", "arch"},
+    {"manjaro", "arch"},
+    {"archarm", "arch"},
+    {"endeavouros", "arch"},
+};
+
+std::string family_of(const std::string& id, const std::string& like) {
+    std::vector<std::string> ids = split_words(like);
+    ids.insert(ids.begin(), id);
+    for (const std::string& candidate : ids)
+        for (const FamilyOf& known : kFamilies)
+            if (known.id == candidate)
+                return std::string(known.family);
+    return {};
+}
+
+// Systems from before os-release name themselves in a file of their own.
+struct ReleaseFile {
+    std::string_view path;
+    std::string_view distribution;
+    std::string_view family;
+};
+constexpr ReleaseFile kReleaseFiles[] = {
+    {"/etc/rocky-release", "rocky", "redhat"},   {"/etc/almalinux-release", "almalinux", "redhat"},
+    {"/etc/oracle-release", "ol", "redhat"},     {"/etc/centos-release", "centos", "redhat"},
+    {"/etc/fedora-release", "fedora", "redhat"}, {"/etc/redhat-release", "rhel", "redhat"},
+    {"/etc/SuSE-release", "suse", "suse"},       {"/etc/alpine-release", "alpine", "alpine"},
+    {"/etc/arch-release", "arch", "arch"},       {"/etc/debian_version", "debian", "debian"},
+};
+
+std::string first_version(const std::string& text) {
+    const std::size_t begin = text.find_first_of("0123456789");
+    if (begin == std::string::npos)
+        return {};
+    const std::size_t end = text.find_first_not_of("0123456789.", begin);
+    return text.substr(begin, end == std::string::npos ? end : end - begin);
+}
+
+void read_release_file(const Guest& guest, OsInfo& os) {
+    for (const ReleaseFile& file : kReleaseFiles) {
+        if (!exists(guest, file.path))
+            continue;
+        const std::string line = first_line(guest, file.path);
+        os.distribution = file.distribution;
+        os.family = file.family;
+        os.version = first_version(line);
+        os.product = line.find_first_not_of("0123456789./") == std::string::npos
+                         ? std::string(file.distribution) + " " + line
+                         : line;
+        // CentOS 5 and 6 have but Red Hat's file.
+        if (starts_with(line, "CentOS"))
+            os.distribution = "centos";
+        return;
+    }
+}
+
+std::string read_architecture(const Guest& guest) {
+    for (const char* path : {"/bin/sh", "/usr/bin/bash", "/sbin/init", "/usr/lib/systemd/systemd", "/bin/busybox",
+                             "/lib/systemd/systemd", "/bin/ls"})
+        if (const std::optional<std::string> head = guest.read_range(path, 0, 64))
+            if (std::string found = elf_architecture(*head); !found.empty())
+                return found;
+    return {};
+}
+
+} // namespace
+
+OsInfo read_os(const Guest& guest) {
+    OsInfo os;
+    os.type = "linux";
+    std::vector<std::string> lines = read_lines(guest, "/etc/os-release");
+    if (lines.empty())
+        lines = read_lines(guest, "/usr/lib/os-release");
+    const auto release = parse_assignments(lines);
+    os.distribution = find_assignment(release, "ID");
+    os.product = find_assignment(release, "PRETTY_NAME");
+    os.version = find_assignment(release, "VERSION_ID");
+    os.codename = find_assignment(release, "VERSION_CODENAME");
+    os.family = family_of(os.distribution, find_assignment(release, "ID_LIKE"));
+    if (os.distribution.empty())
+        read_release_file(guest, os);
+    os.architecture = read_architecture(guest);
+    os.hostname = first_line(guest, "/etc/hostname");
+    if (os.hostname.empty())
+        os.hostname = find_assignment(parse_assignments(read_lines(guest, "/etc/sysconfig/network")), "HOSTNAME");
+    if (os.distribution.empty() && os.architecture.empty() && !exists(guest, "/etc/passwd"))
+        os.type = "unknown";
+    return os;
+}
+
+} // namespace vm2oci::inspect
