@@ -4,6 +4,7 @@
 #include "formats/base/size.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <array>
@@ -153,6 +154,14 @@ void OverlayDevice::change_range(std::uint64_t begin, std::uint64_t end, Change 
             run = std::next(runs_.emplace(end, Run{old.end, old.change}).first);
     }
     runs_.emplace(merged_begin, merged);
+}
+
+std::uint64_t OverlayDevice::scratch_bytes() const {
+    const std::shared_lock lock(mutex_);
+    struct stat status {};
+    if (!scratch_ || ::fstat(scratch_.get(), &status) != 0)
+        return 0;
+    return static_cast<std::uint64_t>(status.st_blocks) * 512;
 }
 
 int OverlayDevice::scratch() {

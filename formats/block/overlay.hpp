@@ -32,6 +32,8 @@ class OverlayDevice final : public BlockDevice {
     void write_at(std::uint64_t offset, std::span<const std::byte> bytes);
     // The range reads as zeros; whole pages of it become unallocated.
     void discard(std::uint64_t offset, std::uint64_t length);
+    // What the scratch file occupies of its file system.
+    std::uint64_t scratch_bytes() const;
 
   private:
     enum class Change { written, discarded };

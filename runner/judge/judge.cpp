@@ -68,7 +68,9 @@ std::string_view to_string(Outcome outcome) {
     return "failed";
 }
 
-Judge::Judge(JudgePolicy policy) : policy_(std::move(policy)), pattern_seen_(policy_.ready.size(), false) {}
+Judge::Judge(JudgePolicy policy)
+    : policy_(std::move(policy)), pattern_seen_(policy_.ready.size(), false),
+      expected_seen_(policy_.expected.size(), false) {}
 
 void Judge::console(std::string_view bytes, BootInstant at) {
     if (verdict_ || bytes.empty())
@@ -98,6 +100,9 @@ void Judge::take_line(const ConsoleLine& line, BootInstant at) {
     for (std::size_t i = 0; i < policy_.ready.size(); ++i)
         if (policy_.ready[i].pattern && policy_.ready[i].pattern->matches(line.text))
             pattern_seen_[i] = true;
+    for (std::size_t i = 0; i < policy_.expected.size(); ++i)
+        if (policy_.expected[i].matches(line.text))
+            expected_seen_[i] = true;
     for (const ConsolePattern& pattern : policy_.fail)
         if (!fatal_ && pattern.matches(line.text)) {
             fatal_ = record(own_rule("user-fail"), line.text, line.number, at);
@@ -242,6 +247,8 @@ bool Judge::is_met(std::size_t condition) const {
 }
 
 bool Judge::is_ready(BootInstant at) const {
+    if (std::find(expected_seen_.begin(), expected_seen_.end(), false) != expected_seen_.end())
+        return false;
     if (!policy_.ready.empty()) {
         for (std::size_t i = 0; i < policy_.ready.size(); ++i)
             if (!is_met(i))
@@ -253,9 +260,12 @@ bool Judge::is_ready(BootInstant at) const {
 }
 
 std::vector<std::string> Judge::missing() const {
-    if (policy_.ready.empty())
-        return {"a login prompt or a guest agent that says that the system is up"};
     std::vector<std::string> result;
+    if (policy_.ready.empty() && !has_reached(Milestone::login) && !system_running_)
+        result.emplace_back("a login prompt or a guest agent that says that the system is up");
+    for (std::size_t i = 0; i < policy_.expected.size(); ++i)
+        if (!expected_seen_[i])
+            result.push_back("a line that matches '" + policy_.expected[i].text() + "'");
     for (std::size_t i = 0; i < policy_.ready.size(); ++i) {
         if (is_met(i))
             continue;

@@ -39,7 +39,8 @@ struct ReadyCondition {
 // agent that answers and cannot say more counts after `agent_patience`.
 struct JudgePolicy {
     std::vector<ReadyCondition> ready;
-    std::vector<ConsolePattern> fail;      // --fail
+    std::vector<ConsolePattern> expected;  // lines that must come too, whatever makes the machine ready
+    std::vector<ConsolePattern> fail;      // lines that must not come
     std::vector<std::string> ignored;      // ids of rules that become warnings (fatal ones too)
     std::optional<Milliseconds> cpu_limit; // the deadline of an emulated machine
     Milliseconds wall_limit{180000};
@@ -108,6 +109,11 @@ class Judge {
     const std::string& last_line() const { return last_line_; }
     // What is still missing, for a status display and the timeout's text.
     std::vector<std::string> missing() const;
+    bool condition_met(std::size_t index) const { return is_met(index); }
+    bool expectation_met(std::size_t index) const { return expected_seen_[index]; }
+    const JudgePolicy& policy() const { return policy_; }
+    // When all conditions held for the first time.
+    const std::optional<BootInstant>& ready_since() const { return ready_at_; }
 
   private:
     struct Pending {
@@ -136,7 +142,8 @@ class Judge {
     ConsoleLines lines_;
     std::vector<MilestoneTime> milestones_;
     std::vector<Finding> findings_;
-    std::vector<bool> pattern_seen_; // one for each ready condition
+    std::vector<bool> pattern_seen_;  // one for each ready condition
+    std::vector<bool> expected_seen_; // one for each expected line
     std::optional<Verdict> verdict_;
     std::optional<std::size_t> fatal_; // finding that ends the boot when the lingering is over
     Milliseconds fatal_at_{0};

@@ -1,0 +1,91 @@
+#include "runner/boot.hpp"
+
+#include "formats/base/error.hpp"
+#include "runner/boot_checks.hpp"
+#include "runner/boot_run.hpp"
+
+#include <algorithm>
+
+namespace vm2oci {
+namespace {
+
+// Emulation: a Debian 12 needs 50 s of processor time to its login prompt. Busy hosts stretch the wall clock, so that
+// is only a ceiling.
+constexpr Milliseconds kEmulatedCpuLimit{180000};
+constexpr int kEmulatedWallFactor = 5;
+constexpr Milliseconds kHardwareWallLimit{180000};
+
+struct Choice {
+    Accelerator accelerator = Accelerator::tcg;
+    std::string reason;
+    std::optional<KvmProbe> probe;
+};
+
+Choice choose(const BootOptions& options) {
+    if (options.acceleration == AccelerationChoice::tcg)
+        return {Accelerator::tcg, "asked for", std::nullopt};
+    const KvmProbe probe = probe_kvm(options.kvm_device);
+    if (probe.usable())
+        return {Accelerator::kvm, "KVM " + probe.reason, probe};
+    if (options.acceleration == AccelerationChoice::kvm)
+        fail(ErrorKind::external, "KVM is not usable: " + probe.reason + "; --accel auto or tcg emulates instead");
+    return {Accelerator::tcg, "KVM is not usable: " + probe.reason, probe};
+}
+
+JudgePolicy policy_for(const VmSpec& spec, const BootOptions& options, Accelerator accelerator) {
+    JudgePolicy policy = options.policy;
+    const bool emulated = accelerator == Accelerator::tcg;
+    if (emulated)
+        policy.cpu_limit = options.timeout.value_or(kEmulatedCpuLimit);
+    policy.wall_limit =
+        emulated ? *policy.cpu_limit * kEmulatedWallFactor : options.timeout.value_or(kHardwareWallLimit);
+    const auto wants = [&](ReadySignal signal) {
+        return std::any_of(policy.ready.begin(), policy.ready.end(),
+                           [&](const ReadyCondition& condition) { return condition.signal == signal; });
+    };
+    // Commands run by the agent, so it must be there; ports that were forwarded are there to be reached.
+    if (!options.commands.empty() && !wants(ReadySignal::agent))
+        policy.ready.push_back({ReadySignal::agent, std::nullopt});
+    if (!spec.forwards.empty() && !wants(ReadySignal::port))
+        policy.ready.push_back({ReadySignal::port, std::nullopt});
+    return policy;
+}
+
+BootReport attempt(const VmSpec& spec, const BootOptions& options, const Choice& choice, BootObserver& observer,
+                   const OperationContext& operation, bool& died_at_once) {
+    BootReport report;
+    report.source = options.source;
+    report.accelerator = choice.accelerator;
+    report.accelerator_reason = choice.reason;
+    report.probe = choice.probe;
+    report.firmware = spec.firmware;
+    report.profile = spec.profile;
+    report.memory = spec.memory;
+    report.cpus = spec.cpus;
+    report.network = spec.network;
+    JudgePolicy policy = policy_for(spec, options, choice.accelerator);
+    report.checks = boot_check::planned(policy, spec.forwards, options.commands);
+    observer.progress(report);
+    BootRun run(spec, options, std::move(policy), report, observer, operation);
+    run.run();
+    died_at_once = run.died_at_once();
+    return report;
+}
+
+} // namespace
+
+BootReport boot_machine(const VmSpec& spec, const BootOptions& options, BootObserver& observer,
+                        const OperationContext& operation) {
+    Choice choice = choose(options);
+    bool died_at_once = false;
+    if (choice.accelerator == Accelerator::kvm && options.acceleration == AccelerationChoice::automatic) {
+        BootReport report = attempt(spec, options, choice, observer, operation, died_at_once);
+        if (!died_at_once)
+            return report;
+        choice.accelerator = Accelerator::tcg;
+        choice.reason = "QEMU ended under KVM before the machine printed anything, so it was started again without";
+    }
+    return attempt(spec, options, choice, observer, operation, died_at_once);
+}
+
+} // namespace vm2oci

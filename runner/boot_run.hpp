@@ -1,0 +1,67 @@
+// One attempt to boot with one accelerator: the event loop.
+#pragma once
+
+#include "runner/agent/agent_session.hpp"
+#include "runner/boot.hpp"
+#include "runner/port_watch.hpp"
+#include "runner/qemu/machine.hpp"
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace vm2oci {
+
+class BootRun final {
+  public:
+    // `report` is filled as the boot goes on; what does not change with the attempt is there already.
+    BootRun(const VmSpec& spec, const BootOptions& options, JudgePolicy policy, BootReport& report,
+            BootObserver& observer, const OperationContext& operation);
+
+    // Until there is a verdict and everything that was asked for has been answered.
+    void run();
+
+    // QEMU ended before the guest printed anything: with KVM that says more about the host than about the image.
+    bool died_at_once() const { return died_ && !judge_.has_console_output(); }
+
+  private:
+    using Clock = std::chrono::steady_clock;
+
+    BootInstant now();
+    void wait_for_something();
+    void read_serial();
+    void read_monitor();
+    void handle(const MonitorMessage& message);
+    void handle_event(const MonitorMessage& message);
+    void serve_agent();
+    void greet_agent();
+    void ask_system_state();
+    void take_system_state(const ExecResult& result);
+    void ask_cloud_init();
+    void read_errors();
+    void check_process();
+    void forward_input();
+    void run_commands();
+    void take_screenshot();
+    void update_report();
+    void update_checks();
+
+    const BootOptions& options_;
+    BootReport& report_;
+    BootObserver& observer_;
+    const OperationContext& operation_;
+    Judge judge_;
+    QemuMachine machine_;
+    AgentSession agent_;
+    PortWatch ports_;
+    std::optional<Clock::time_point> power_on_;
+    std::uint64_t continue_id_ = 0;
+    std::uint64_t screenshot_id_ = 0;
+    bool screenshot_answered_ = false;
+    bool agent_greeted_ = false;
+    bool died_ = false;
+    std::string typed_; // keys that the serial port has not taken yet
+};
+
+} // namespace vm2oci

@@ -1,0 +1,139 @@
+#include "runner/qemu/arguments.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace vm2oci {
+namespace {
+
+// x86-64-v2 without what makes emulation slow: with `max` a guest turns on protection keys, SMAP and wide vectors, and
+// each costs the emulator time.
+constexpr std::string_view kEmulatedCpu = "qemu64,+cx16,+lahf_lm,+popcnt,+sse4.1,+sse4.2,+ssse3,+aes,+rdrand";
+
+class Arguments {
+  public:
+    explicit Arguments(std::string binary) { list_.push_back(std::move(binary)); }
+
+    Arguments& flag(std::string name) {
+        list_.push_back(std::move(name));
+        return *this;
+    }
+    Arguments& option(std::string name, std::string value) {
+        list_.push_back(std::move(name));
+        list_.push_back(std::move(value));
+        return *this;
+    }
+    std::vector<std::string> take() { return std::move(list_); }
+
+  private:
+    std::vector<std::string> list_;
+};
+
+std::string machine_option(const VmSpec& spec) {
+    // graphics=off makes SeaBIOS, and with it GRUB's text console, speak on the serial port too.
+    std::string machine = spec.profile.machine == MachineType::q35 ? "q35,graphics=off" : "pc,graphics=off";
+    machine += spec.firmware == Firmware::uefi_secure ? ",smm=on" : ",smm=off";
+    if (spec.firmware != Firmware::bios)
+        machine += ",pflash0=firmware-code,pflash1=firmware-variables";
+    return machine;
+}
+
+void add_firmware(Arguments& arguments, const VmSpec& spec, const QemuInstallation& installation,
+                  const QemuDescriptors& descriptors) {
+    if (spec.firmware == Firmware::bios)
+        return;
+    arguments.option("-add-fd", fmt::format("fd={},set=1", descriptors.firmware_variables));
+    arguments.option("-blockdev",
+                     "driver=file,node-name=firmware-code,read-only=on,filename=" + installation.firmware_code);
+    arguments.option("-blockdev", "driver=file,node-name=firmware-variables,filename=/dev/fdset/1");
+    if (spec.firmware == Firmware::uefi_secure)
+        arguments.option("-global", "driver=cfi.pflash01,property=secure,value=on");
+}
+
+std::string disk_device(const MachineProfile& profile, std::string_view node, int boot_index) {
+    const std::string boot = boot_index > 0 ? fmt::format(",bootindex={}", boot_index) : "";
+    if (profile.disk == DiskBus::virtio)
+        return fmt::format("virtio-blk-pci,drive={}{}", node, boot);
+    // q35 has an AHCI controller built in, i440fx an IDE one; both call their first bus ide.0.
+    return fmt::format("ide-hd,drive={},bus=ide.{}{}", node, boot_index > 0 ? 0 : 1, boot);
+}
+
+void add_disks(Arguments& arguments, const VmSpec& spec, const QemuDescriptors& descriptors) {
+    if (spec.profile.machine == MachineType::i440fx && spec.profile.disk == DiskBus::sata)
+        arguments.option("-device", "ich9-ahci,id=ahci");
+    arguments.option("-blockdev",
+                     fmt::format("driver=nbd,node-name=disk,server.type=fd,server.str={}", descriptors.disk));
+    arguments.option("-device", disk_device(spec.profile, "disk", 1));
+    if (!spec.seed)
+        return;
+    arguments.option("-blockdev", fmt::format("driver=nbd,node-name=seed,read-only=on,server.type=fd,server.str={}",
+                                              descriptors.seed));
+    arguments.option("-device", spec.profile.disk == DiskBus::virtio ? disk_device(spec.profile, "seed", 0)
+                                                                     : "ide-cd,drive=seed,bus=ide.1");
+}
+
+void add_network(Arguments& arguments, const VmSpec& spec) {
+    if (spec.network == NetworkMode::none)
+        return;
+    std::string network = "user,id=network";
+    for (const PortForward& forward : spec.forwards)
+        network += fmt::format(",hostfwd=tcp:127.0.0.1:{}-:{}", forward.host, forward.guest);
+    arguments.option("-netdev", network);
+    const std::string model =
+        spec.profile.network == NetworkModel::virtio ? "virtio-net-pci" : std::string(to_string(spec.profile.network));
+    // Without an option ROM the firmware does not try to boot from the network.
+    arguments.option("-device", model + ",netdev=network,romfile=");
+}
+
+void add_channels(Arguments& arguments, const QemuDescriptors& descriptors) {
+    const auto socket = [](std::string_view id, int fd) { return fmt::format("socket,id={},fd={}", id, fd); };
+    arguments.option("-chardev", socket("monitor", descriptors.monitor)).option("-mon", "chardev=monitor,mode=control");
+    arguments.option("-chardev", socket("serial", descriptors.serial)).option("-device", "isa-serial,chardev=serial");
+    arguments.option("-device", "virtio-serial-pci").option("-chardev", socket("agent", descriptors.agent));
+    // Without an id QEMU tells nobody when the guest opens the port.
+    arguments.option("-device", "virtserialport,chardev=agent,id=agent,name=org.qemu.guest_agent.0");
+}
+
+} // namespace
+
+std::string_view to_string(Accelerator accelerator) {
+    return accelerator == Accelerator::kvm ? "kvm" : "tcg";
+}
+
+std::vector<std::string> qemu_arguments(const VmSpec& spec, Accelerator accelerator,
+                                        const QemuInstallation& installation, const QemuDescriptors& descriptors) {
+    Arguments arguments(installation.binary);
+    arguments.flag("-nodefaults").flag("-no-user-config").option("-display", "none").flag("-S");
+    arguments.option("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
+    add_firmware(arguments, spec, installation, descriptors);
+    arguments.option("-machine", machine_option(spec));
+    arguments.option("-accel", accelerator == Accelerator::kvm ? "kvm" : "tcg,thread=multi");
+    const std::string default_cpu = accelerator == Accelerator::kvm ? "host" : std::string(kEmulatedCpu);
+    arguments.option("-cpu", spec.profile.cpu.empty() ? default_cpu : spec.profile.cpu);
+    arguments.option("-smp", std::to_string(spec.cpus));
+    arguments.option("-m", fmt::format("{}M", spec.memory / MiB));
+    // The kernel's panic goes on printing; the monitor hears of it.
+    arguments.option("-action", "panic=none");
+    arguments.option("-device", "VGA").option("-device", "pvpanic").option("-device", "virtio-rng-pci");
+    add_channels(arguments, descriptors);
+    add_disks(arguments, spec, descriptors);
+    add_network(arguments, spec);
+    return arguments.take();
+}
+
+std::vector<FirmwareFiles> firmware_candidates(Firmware firmware) {
+    if (firmware == Firmware::bios)
+        return {};
+    if (firmware == Firmware::uefi_secure)
+        return {{"/usr/share/OVMF/OVMF_CODE_4M.secboot.fd", "/usr/share/OVMF/OVMF_VARS_4M.ms.fd"},
+                {"/usr/share/OVMF/OVMF_CODE.secboot.fd", "/usr/share/OVMF/OVMF_VARS.ms.fd"},
+                {"/usr/share/edk2/ovmf/OVMF_CODE.secboot.fd", "/usr/share/edk2/ovmf/OVMF_VARS.secboot.fd"}};
+    return {{"/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"},
+            {"/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"},
+            {"/usr/share/edk2/ovmf/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"},
+            {"/usr/share/edk2/x64/OVMF_CODE.4m.fd", "/usr/share/edk2/x64/OVMF_VARS.4m.fd"},
+            {"/usr/share/qemu/ovmf-x86_64-code.bin", "/usr/share/qemu/ovmf-x86_64-vars.bin"}};
+}
+
+} // namespace vm2oci

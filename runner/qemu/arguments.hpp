@@ -1,0 +1,44 @@
+// QEMU's command line as a pure function of what is booted and of the descriptors that the process inherits.
+#pragma once
+
+#include "runner/spec.hpp"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace vm2oci {
+
+enum class Accelerator { kvm, tcg };
+std::string_view to_string(Accelerator accelerator); // "kvm", "tcg"
+
+// What the process finds open. Everything that QEMU talks to is an inherited descriptor: no socket and no temporary
+// file ever has a name.
+struct QemuDescriptors {
+    int monitor = 3;
+    int serial = 4;
+    int agent = 5;
+    int disk = 6;
+    int seed = 7;
+    int firmware_variables = 8; // a private, writable copy
+};
+
+struct QemuInstallation {
+    std::string binary = "qemu-system-x86_64";
+    std::string firmware_code; // OVMF's code for UEFI; empty: BIOS
+};
+
+// The first word is the binary. The machine does not run until the monitor says `cont`.
+std::vector<std::string> qemu_arguments(const VmSpec& spec, Accelerator accelerator,
+                                        const QemuInstallation& installation, const QemuDescriptors& descriptors = {});
+
+// OVMF as distributions install it.
+struct FirmwareFiles {
+    std::string code;
+    std::string variables; // the template
+};
+
+// Candidates, best first; the caller takes the first pair that exists.
+std::vector<FirmwareFiles> firmware_candidates(Firmware firmware);
+
+} // namespace vm2oci

@@ -1,0 +1,186 @@
+#include "runner/qemu/machine.hpp"
+
+#include "formats/base/checked.hpp"
+#include "formats/base/error.hpp"
+#include "runner/qemu/picture.hpp"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <utility>
+
+namespace vm2oci {
+
+namespace {
+
+constexpr std::uint64_t kTouchBlock = 64 * KiB;
+constexpr int kPictureFd = 9;
+// A full-screen picture in VGA's largest mode is 12 MiB; more is nothing that QEMU should have written.
+constexpr std::uint64_t kMaxPicture = 64 * MiB;
+
+struct SocketPair {
+    UniqueFd ours;
+    UniqueFd theirs;
+};
+
+SocketPair make_sockets() {
+    int ends[2] = {-1, -1};
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+        fail_errno("cannot make a socket", errno);
+    SocketPair pair{UniqueFd(ends[0]), UniqueFd(ends[1])};
+    ::fcntl(pair.ours.get(), F_SETFL, O_NONBLOCK);
+    return pair;
+}
+
+FirmwareFiles find_firmware(Firmware firmware) {
+    const std::vector<FirmwareFiles> candidates = firmware_candidates(firmware);
+    for (const FirmwareFiles& files : candidates)
+        if (::access(files.code.c_str(), R_OK) == 0 && ::access(files.variables.c_str(), R_OK) == 0)
+            return files;
+    if (!candidates.empty())
+        fail(ErrorKind::external, "UEFI firmware for virtual machines is not installed (on Debian: package ovmf)");
+    return {};
+}
+
+// A private copy that only the process will see.
+UniqueFd copy_variables(const std::string& path, const std::filesystem::path& scratch_folder) {
+    UniqueFd copy = scratch_file(scratch_folder);
+    if (path.empty())
+        return copy;
+    const UniqueFd original = open_read(path);
+    std::vector<std::byte> bytes(file_size(original.get()));
+    read_exactly_at(original.get(), 0, bytes);
+    write_exactly_at(copy.get(), 0, bytes);
+    return copy;
+}
+
+} // namespace
+
+class CountingDevice final : public BlockDevice {
+  public:
+    explicit CountingDevice(std::shared_ptr<const BlockDevice> base)
+        : base_(std::move(base)), blocks_(divide_up(base_->size(), kTouchBlock)), touched_(divide_up(blocks_, 64)) {}
+
+    std::uint64_t size() const override { return base_->size(); }
+    Extent extent_at(std::uint64_t offset) const override { return base_->extent_at(offset); }
+
+    void read_at(std::uint64_t offset, std::span<std::byte> buffer) const override {
+        base_->read_at(offset, buffer);
+        if (buffer.empty())
+            return;
+        read_.fetch_add(buffer.size(), std::memory_order_relaxed);
+        const std::uint64_t last = (offset + buffer.size() - 1) / kTouchBlock;
+        for (std::uint64_t block = offset / kTouchBlock; block <= last; ++block)
+            touched_[block / 64].fetch_or(std::uint64_t{1} << (block % 64), std::memory_order_relaxed);
+    }
+
+    std::uint64_t bytes_read() const { return read_.load(std::memory_order_relaxed); }
+    std::uint64_t bytes_touched() const {
+        std::uint64_t count = 0;
+        for (const auto& word : touched_)
+            count += static_cast<std::uint64_t>(__builtin_popcountll(word.load(std::memory_order_relaxed)));
+        return std::min(count * kTouchBlock, base_->size());
+    }
+
+  private:
+    std::shared_ptr<const BlockDevice> base_;
+    std::uint64_t blocks_;
+    mutable std::vector<std::atomic<std::uint64_t>> touched_; // one bit for each block
+    mutable std::atomic<std::uint64_t> read_{0};
+};
+
+QemuMachine::QemuMachine(const VmSpec& spec, Accelerator accelerator, const std::string& binary,
+                         const std::filesystem::path& scratch_folder) {
+    image_ = std::make_shared<CountingDevice>(spec.disk);
+    // A disk of QEMU's has whole sectors.
+    overlay_ = std::make_shared<OverlayDevice>(image_, align_up(spec.disk->size(), 512), scratch_folder);
+    disk_server_ = std::make_unique<NbdServer>(
+        NbdExport{overlay_,
+                  [overlay = overlay_](std::uint64_t offset, std::span<const std::byte> bytes) {
+                      overlay->write_at(offset, bytes);
+                  },
+                  {}});
+
+    const FirmwareFiles firmware = find_firmware(spec.firmware);
+    const UniqueFd variables = copy_variables(firmware.variables, scratch_folder);
+    picture_ = scratch_file(scratch_folder);
+    // QEMU takes a descriptor of a set only if its access mode is the one that it wants.
+    const std::string picture_path = "/proc/self/fd/" + std::to_string(picture_.get());
+    const UniqueFd picture_writer(::open(picture_path.c_str(), O_WRONLY | O_CLOEXEC));
+    if (!picture_writer)
+        fail_errno("cannot open a scratch file", errno);
+    SocketPair monitor = make_sockets();
+    SocketPair serial = make_sockets();
+    SocketPair agent = make_sockets();
+    const UniqueFd disk = disk_server_->connect();
+    UniqueFd seed;
+    if (spec.seed) {
+        seed_server_ = std::make_unique<NbdServer>(NbdExport{spec.seed, {}, {}});
+        seed = seed_server_->connect();
+    }
+
+    const QemuDescriptors numbers;
+    std::vector<InheritedFd> inherited = {
+        {monitor.theirs.get(), numbers.monitor},       {serial.theirs.get(), numbers.serial},
+        {agent.theirs.get(), numbers.agent},           {disk.get(), numbers.disk},
+        {variables.get(), numbers.firmware_variables}, {picture_writer.get(), kPictureFd}};
+    if (seed)
+        inherited.push_back({seed.get(), numbers.seed});
+    arguments_ = qemu_arguments(spec, accelerator, {binary, firmware.code}, numbers);
+    arguments_.insert(arguments_.end(), {"-add-fd", "fd=" + std::to_string(kPictureFd) + ",set=2"});
+    process_ = std::make_unique<ChildProcess>(arguments_, inherited);
+    monitor_ = std::move(monitor.ours);
+    serial_ = std::move(serial.ours);
+    agent_ = std::move(agent.ours);
+}
+
+QemuMachine::~QemuMachine() = default;
+
+std::vector<MonitorMessage> QemuMachine::read_monitor() {
+    std::array<char, 16384> buffer{};
+    const ssize_t n = ::recv(monitor_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+    if (n <= 0)
+        return {};
+    return parser_.feed({buffer.data(), static_cast<std::size_t>(n)});
+}
+
+std::uint64_t QemuMachine::send(std::string_view command, std::string_view arguments) {
+    const std::uint64_t id = next_id_++;
+    const std::string line = monitor_command(command, id, arguments);
+    // A few short lines in all: they always fit the socket. If QEMU has gone, its exit will be noticed.
+    (void)!::send(monitor_.get(), line.data(), line.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    return id;
+}
+
+std::uint64_t QemuMachine::request_screenshot() {
+    return send("screendump", R"({"filename":"/dev/fdset/2"})");
+}
+
+std::vector<std::byte> QemuMachine::screenshot() const {
+    const std::uint64_t size = file_size(picture_.get());
+    if (size == 0 || size > kMaxPicture)
+        return {};
+    std::vector<std::byte> bytes(size);
+    read_exactly_at(picture_.get(), 0, bytes);
+    return png_from_ppm(bytes);
+}
+
+DiskUse QemuMachine::disk_use() const {
+    DiskUse use;
+    use.size = image_->size();
+    use.read = image_->bytes_read();
+    use.touched = image_->bytes_touched();
+    use.written = overlay_->scratch_bytes();
+    return use;
+}
+
+std::optional<std::string> QemuMachine::disk_error() const {
+    return disk_server_->first_error();
+}
+
+} // namespace vm2oci

@@ -1,0 +1,125 @@
+#include "runner/report/json.hpp"
+
+#include "runner/report/summary.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace vm2oci {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string print(const Json& document) {
+    return document.dump(2, ' ', false, Json::error_handler_t::replace);
+}
+
+Json instant(BootInstant at) {
+    return {{"wall_ms", at.wall.count()}, {"cpu_ms", at.cpu.count()}};
+}
+
+Json to_json(const KvmProbe& probe) {
+    Json steps = Json::array();
+    for (const KvmProbeStep& step : probe.steps)
+        steps.push_back({{"name", step.name}, {"at_us", step.at.count()}});
+    return {{"verdict", to_string(probe.verdict)},
+            {"usable", probe.usable()},
+            {"reason", probe.reason},
+            {"elapsed_us", probe.elapsed.count()},
+            {"steps", steps}};
+}
+
+Json to_json(const Finding& finding) {
+    return {{"rule", finding.rule->id},
+            {"severity", to_string(finding.rule->severity)},
+            {"title", finding.rule->title},
+            {"advice", finding.rule->advice},
+            {"fix", finding.rule->fix.empty() ? Json(nullptr) : Json(finding.rule->fix)},
+            {"line", finding.line},
+            {"line_number", finding.line_number == 0 ? Json(nullptr) : Json(finding.line_number)},
+            {"count", finding.count},
+            {"at", instant(finding.at)}};
+}
+
+Json verdict_of(const BootReport& report) {
+    if (!report.verdict)
+        return nullptr;
+    const Verdict& verdict = *report.verdict;
+    Json result = {{"outcome", to_string(verdict.outcome)}, {"at", instant(verdict.at)}};
+    result["rule"] = verdict.rule == nullptr ? Json(nullptr) : Json(verdict.rule->id);
+    if (verdict.rule != nullptr) {
+        result["title"] = verdict.rule->title;
+        result["advice"] = verdict.rule->advice;
+        result["fix"] = verdict.rule->fix.empty() ? Json(nullptr) : Json(verdict.rule->fix);
+    }
+    if (!verdict.detail.empty())
+        result["detail"] = verdict.detail;
+    if (verdict.evidence) {
+        result["line"] = verdict.evidence->line;
+        if (verdict.evidence->line_number != 0)
+            result["line_number"] = verdict.evidence->line_number;
+    }
+    return result;
+}
+
+Json machine_of(const BootReport& report) {
+    return {{"accelerator", to_string(report.accelerator)},
+            {"accelerator_reason", report.accelerator_reason},
+            {"firmware", to_string(report.firmware)},
+            {"type", to_string(report.profile.machine)},
+            {"disk_bus", to_string(report.profile.disk)},
+            {"network", report.network == NetworkMode::none ? "none" : "user"},
+            {"memory", report.memory},
+            {"cpus", report.cpus},
+            {"qemu_version", report.qemu_version},
+            {"qemu_arguments", report.qemu_arguments},
+            {"qemu_messages", report.qemu_messages}};
+}
+
+} // namespace
+
+std::string boot_report_json(const BootReport& report) {
+    Json document;
+    document["source"] = report.source;
+    document["passed"] = report.passed();
+    document["summary"] = verdict_sentence(report);
+    document["verdict"] = verdict_of(report);
+    document["milestones"] = Json::array();
+    for (const MilestoneTime& time : report.milestones)
+        document["milestones"].push_back({{"name", to_string(time.milestone)}, {"at", instant(time.at)}});
+    document["checks"] = Json::array();
+    for (const Check& check : report.checks) {
+        Json entry = {{"name", check.name}, {"state", to_string(check.state)}};
+        entry["at"] = check.at ? instant(*check.at) : Json(nullptr);
+        if (!check.message.empty())
+            entry["message"] = check.message;
+        if (!check.output.empty())
+            entry["output"] = check.output;
+        document["checks"].push_back(std::move(entry));
+    }
+    document["findings"] = Json::array();
+    for (const Finding& finding : report.findings)
+        document["findings"].push_back(to_json(finding));
+    document["resets"] = report.resets;
+    document["machine"] = machine_of(report);
+    document["probe"] = report.probe ? to_json(*report.probe) : Json(nullptr);
+    document["agent"] = nullptr;
+    if (report.agent)
+        document["agent"] = {{"version", report.agent->version},
+                             {"os", report.agent->os_name},
+                             {"kernel", report.agent->kernel},
+                             {"guest_exec", report.agent->can_execute}};
+    document["disk"] = {{"size", report.disk.size},
+                        {"touched", report.disk.touched},
+                        {"read", report.disk.read},
+                        {"written", report.disk.written}};
+    document["console_bytes"] = report.console.total();
+    document["last_line"] = report.last_line;
+    document["elapsed"] = instant(report.elapsed);
+    return print(document);
+}
+
+std::string probe_json(const KvmProbe& probe) {
+    return print(to_json(probe));
+}
+
+} // namespace vm2oci
