@@ -368,7 +368,7 @@ const Finding* Judge::blame(const Rule& ending) const {
             continue;
         if (severity_of(*finding.rule) != Severity::warning)
             cause = &finding;
-        else if (finding.rule->severity == Severity::warning)
+        else if (firmware_cause == nullptr && finding.rule->severity == Severity::warning)
             firmware_cause = &finding;
     }
     if (cause != nullptr)

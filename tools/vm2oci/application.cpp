@@ -19,6 +19,7 @@ namespace {
 void add_commands(CommandTable& table) {
     add_inspect_command(table);
     add_convert_command(table);
+    add_boot_command(table);
     add_completion_command(table);
 }
 

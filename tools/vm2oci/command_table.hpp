@@ -77,6 +77,7 @@ class CommandTable {
 // One for each file in commands/.
 void add_convert_command(CommandTable& table);
 void add_inspect_command(CommandTable& table);
+void add_boot_command(CommandTable& table);
 void add_completion_command(CommandTable& table);
 
 } // namespace vm2oci::cli

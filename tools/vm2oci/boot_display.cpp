@@ -1,0 +1,153 @@
+#include "tools/vm2oci/boot_display.hpp"
+
+#include "formats/base/escape.hpp"
+#include "formats/base/fd.hpp"
+#include "runner/report/files.hpp"
+#include "runner/report/junit.hpp"
+#include "runner/report/summary.hpp"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <array>
+#include <ostream>
+
+namespace vm2oci::cli {
+namespace {
+
+constexpr char kLeaveKey = 0x1d; // Ctrl-]
+constexpr std::chrono::milliseconds kStatusInterval{200};
+constexpr std::chrono::milliseconds kJunitInterval{1000};
+constexpr std::size_t kStatusColumns = 100;
+
+std::string stage_of(const BootReport& report) {
+    std::string stage = "power on";
+    std::optional<Milestone> furthest;
+    for (const MilestoneTime& time : report.milestones)
+        if (!furthest || time.milestone > *furthest)
+            furthest = time.milestone;
+    return furthest ? std::string(display_name(*furthest)) : stage;
+}
+
+} // namespace
+
+// The terminal in raw mode, as long as it lives.
+class BootDisplay::RawTerminal {
+  public:
+    RawTerminal() : changed_(::tcgetattr(STDIN_FILENO, &before_) == 0) {
+        if (!changed_)
+            return;
+        termios raw = before_;
+        ::cfmakeraw(&raw);
+        ::tcsetattr(STDIN_FILENO, TCSANOW, &raw);
+    }
+    ~RawTerminal() {
+        if (changed_)
+            ::tcsetattr(STDIN_FILENO, TCSANOW, &before_);
+    }
+    RawTerminal(const RawTerminal&) = delete;
+    RawTerminal& operator=(const RawTerminal&) = delete;
+
+  private:
+    termios before_{};
+    bool changed_;
+};
+
+BootDisplay::BootDisplay(Invocation& call, ConsoleMode mode, std::string junit)
+    : call_(call), mode_(mode), junit_(std::move(junit)) {
+    if (mode_ == ConsoleMode::interactive && ::isatty(STDIN_FILENO) == 1)
+        terminal_ = std::make_unique<RawTerminal>();
+}
+
+BootDisplay::~BootDisplay() = default;
+
+void BootDisplay::console(std::string_view bytes) {
+    if (mode_ == ConsoleMode::interactive)
+        call_.err.write(bytes.data(), static_cast<std::streamsize>(bytes.size())).flush();
+}
+
+void BootDisplay::announce(const BootReport& report) {
+    if (announced_ == report.accelerator)
+        return;
+    announced_ = report.accelerator;
+    if (report.accelerator == Accelerator::tcg && report.accelerator_reason != "asked for")
+        call_.operation.progress->note("emulating the processor (slow): " + report.accelerator_reason);
+    if (mode_ == ConsoleMode::interactive)
+        call_.operation.progress->note("serial console; Ctrl-] leaves");
+}
+
+void BootDisplay::progress(const BootReport& report) {
+    announce(report);
+    const Clock::time_point now = Clock::now();
+    if (!junit_.empty() && now >= next_junit_) {
+        next_junit_ = now + kJunitInterval;
+        write_report_file(junit_, boot_report_junit(report));
+    }
+    if (mode_ == ConsoleMode::status && now >= next_status_) {
+        next_status_ = now + kStatusInterval;
+        show_status(report);
+    }
+}
+
+void BootDisplay::show_status(const BootReport& report) {
+    const std::string stage = stage_of(report);
+    const bool quiet = call_.global.verbosity == Verbosity::quiet || call_.global.progress == ProgressMode::none;
+    if (quiet)
+        return;
+    const bool bar = call_.global.progress == ProgressMode::bar ||
+                     (call_.global.progress == ProgressMode::automatic && ::isatty(STDERR_FILENO) == 1);
+    if (!bar) {
+        // A log gets a line for each stage, not for each moment.
+        if (stage != last_stage_)
+            call_.operation.progress->note(fmt::format("boot: {} after {}", stage, seconds_text(report.elapsed.wall)));
+        last_stage_ = stage;
+        return;
+    }
+    std::string line = fmt::format("{:>7}  {:<16} {}", seconds_text(report.elapsed.wall), stage,
+                                   escape_untrusted(report.last_line, kStatusColumns));
+    line.resize(std::min(line.size(), kStatusColumns));
+    call_.err << '\r' << line;
+    if (line.size() < status_width_)
+        call_.err << std::string(status_width_ - line.size(), ' ');
+    call_.err << std::flush;
+    status_width_ = line.size();
+}
+
+std::string BootDisplay::input() {
+    if (mode_ != ConsoleMode::interactive)
+        return {};
+    pollfd entry{STDIN_FILENO, POLLIN, 0};
+    if (::poll(&entry, 1, 0) != 1 || (entry.revents & (POLLIN | POLLHUP)) == 0)
+        return {};
+    std::array<char, 256> buffer{};
+    const ssize_t n = ::read(STDIN_FILENO, buffer.data(), buffer.size());
+    if (n <= 0) {
+        leave_ = true; // the end of the input: nobody is there any more
+        return {};
+    }
+    std::string keys(buffer.data(), static_cast<std::size_t>(n));
+    if (const std::size_t leave = keys.find(kLeaveKey); leave != std::string::npos) {
+        leave_ = true;
+        keys.resize(leave);
+    }
+    return keys;
+}
+
+int BootDisplay::input_fd() const {
+    return mode_ == ConsoleMode::interactive && !leave_ ? STDIN_FILENO : -1;
+}
+
+void BootDisplay::finish(const BootReport& report) {
+    terminal_.reset();
+    if (status_width_ > 0)
+        call_.err << '\r' << std::string(status_width_, ' ') << '\r' << std::flush;
+    status_width_ = 0;
+    if (mode_ == ConsoleMode::interactive)
+        call_.err << std::endl;
+    if (!junit_.empty())
+        write_report_file(junit_, boot_report_junit(report));
+}
+
+} // namespace vm2oci::cli

@@ -1,0 +1,50 @@
+// A boot on the terminal: one line of status, or the machine's serial console itself.
+#pragma once
+
+#include "runner/boot.hpp"
+#include "tools/vm2oci/command_table.hpp"
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace vm2oci::cli {
+
+enum class ConsoleMode { status, interactive };
+
+class BootDisplay final : public BootObserver {
+  public:
+    // `junit` empty: no file. The file exists when the constructor has returned from the first progress().
+    BootDisplay(Invocation& call, ConsoleMode mode, std::string junit);
+    ~BootDisplay() override; // gives the terminal back
+
+    void console(std::string_view bytes) override;
+    void progress(const BootReport& report) override;
+    std::string input() override;
+    bool leave_wanted() override { return leave_; }
+    int input_fd() const override;
+
+    // The last word: JUnit as it ended, the status line gone.
+    void finish(const BootReport& report);
+
+  private:
+    class RawTerminal;
+    using Clock = std::chrono::steady_clock;
+
+    void announce(const BootReport& report);
+    void show_status(const BootReport& report);
+
+    Invocation& call_;
+    ConsoleMode mode_;
+    std::string junit_;
+    std::unique_ptr<RawTerminal> terminal_;
+    std::optional<Accelerator> announced_;
+    std::string last_stage_;
+    Clock::time_point next_junit_{};
+    Clock::time_point next_status_{};
+    std::size_t status_width_ = 0;
+    bool leave_ = false;
+};
+
+} // namespace vm2oci::cli
