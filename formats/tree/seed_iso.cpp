@@ -133,7 +133,7 @@ void put_descriptor(Image& image, std::uint32_t sector, std::uint32_t sectors, s
     store_le<std::uint32_t>(image.at(sector, 140), path_tables);
     store_be<std::uint32_t>(image.at(sector, 148), path_tables + 1);
     put_record(image.at(sector, 156), std::string_view("\0", 1), root, kSector, kDirectoryFlag);
-    blank(190, 623);                                    // publisher, preparer, application, file identifiers
+    blank(190, 623);                                        // publisher, preparer, application, file identifiers
     for (const std::size_t time : {813U, 830U, 847U, 864U}) // created, modified, expires, effective: not given
         image.text(sector, time, "0000000000000000");
     *image.at(sector, 881) = std::byte{1};
