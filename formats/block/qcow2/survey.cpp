@@ -241,28 +241,43 @@ Survey Surveyor::finish() {
 Survey survey(const BlockDevice& container, const BlockDevice* data, const Header& header, const Tables& tables,
               const DiskPolicy& policy) {
     const Geometry& geometry = tables.geometry();
+    const std::vector<std::uint64_t>& l1 = tables.l1();
     Surveyor surveyor(container, data, header, tables, policy);
-    std::vector<std::byte> buffer(static_cast<std::size_t>(std::min<std::uint64_t>(kReadBytes, geometry.cluster_size)));
-    const std::uint64_t entries_at_once = buffer.size() / geometry.entry_bytes;
+    std::vector<std::byte> buffer(kReadBytes);
     const std::uint64_t clusters = divide_up(geometry.virtual_size, geometry.cluster_size);
-    for (std::size_t i = 0; i < tables.l1().size(); ++i) {
-        const std::uint64_t table = decode_l1_entry(geometry, tables.l1()[i]);
-        if (table == 0)
+    for (std::size_t first = 0; first < l1.size();) {
+        const std::uint64_t begin = decode_l1_entry(geometry, l1[first]);
+        if (begin == 0) {
+            ++first;
             continue;
-        const std::uint64_t first_cluster = i * geometry.l2_entries;
-        const std::uint64_t count = std::min(geometry.l2_entries, clusters - first_cluster);
-        for (std::uint64_t done = 0; done < count; done += entries_at_once) {
-            tables.read_l2(table + done * geometry.entry_bytes, buffer);
-            const std::uint64_t here = std::min(entries_at_once, count - done);
-            for (std::uint64_t at = 0; at < here; ++at) {
-                const std::byte* bytes = &buffer[static_cast<std::size_t>(at * geometry.entry_bytes)];
-                const auto entry = load_be<std::uint64_t>(bytes);
+        }
+        // Tables that follow each other are read together: with small clusters there are millions of them.
+        std::size_t count = 1;
+        while (first + count < l1.size() && (count + 1) * geometry.cluster_size <= buffer.size() &&
+               decode_l1_entry(geometry, l1[first + count]) == begin + count * geometry.cluster_size)
+            ++count;
+        if (tables.is_hole(begin, count * geometry.cluster_size)) {
+            first += count;
+            continue;
+        }
+        std::uint64_t cluster = first * geometry.l2_entries;
+        const std::uint64_t end_cluster = std::min(clusters, (first + count) * geometry.l2_entries);
+        for (std::uint64_t offset = begin; cluster < end_cluster; offset += buffer.size()) {
+            const std::uint64_t entries = std::min(buffer.size() / geometry.entry_bytes, end_cluster - cluster);
+            // Tables are whole clusters, also the last one, of which only a part may be in use.
+            const std::uint64_t bytes =
+                std::min<std::uint64_t>(buffer.size(), begin + count * geometry.cluster_size - offset);
+            tables.read_l2(offset, std::span(buffer).first(static_cast<std::size_t>(bytes)));
+            for (std::uint64_t at = 0; at < entries; ++at, ++cluster) {
+                const std::byte* entry = &buffer[static_cast<std::size_t>(at * geometry.entry_bytes)];
+                const auto place = load_be<std::uint64_t>(entry);
                 const auto bitmap =
-                    geometry.extended_l2 ? load_be<std::uint64_t>(bytes + kTableEntryBytes) : std::uint64_t{0};
-                if (entry != 0 || bitmap != 0)
-                    surveyor.add_entry(entry, bitmap, (first_cluster + done + at) << geometry.cluster_bits);
+                    geometry.extended_l2 ? load_be<std::uint64_t>(entry + kTableEntryBytes) : std::uint64_t{0};
+                if (place != 0 || bitmap != 0)
+                    surveyor.add_entry(place, bitmap, cluster << geometry.cluster_bits);
             }
         }
+        first += count;
     }
     return surveyor.finish();
 }

@@ -112,6 +112,13 @@ Tables::Tables(std::shared_ptr<const BlockDevice> container, const Header& heade
     }
 }
 
+bool Tables::is_hole(std::uint64_t host_offset, std::uint64_t length) const {
+    if (host_offset > container_->size() || length > container_->size() - host_offset)
+        return false;
+    const Extent extent = container_->extent_at(host_offset);
+    return extent.kind != ExtentKind::data && extent.length >= length;
+}
+
 void Tables::read_l2(std::uint64_t host_offset, std::span<std::byte> buffer) const {
     const std::uint64_t size = container_->size();
     const std::uint64_t readable = host_offset < size ? size - host_offset : 0;

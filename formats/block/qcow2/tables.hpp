@@ -73,6 +73,9 @@ class Tables {
     // the longest possible one.
     Mapping lookup(std::uint64_t guest_offset, std::uint64_t max_length, RunRule rule) const;
 
+    // Whether a piece of an L2 table lies in a hole of the container, and so is all zeros without reading it.
+    bool is_hole(std::uint64_t host_offset, std::uint64_t length) const;
+
     // Reads a piece of an L2 table, past the cache. Error{corrupt} beyond the end of the container unless allowed.
     void read_l2(std::uint64_t host_offset, std::span<std::byte> buffer) const;
 
