@@ -2,6 +2,7 @@
 #include "libconvert/package/architecture.hpp"
 #include "tools/vm2oci/command_table.hpp"
 #include "tools/vm2oci/disk_page.hpp"
+#include "tools/vm2oci/guest_page.hpp"
 #include "tools/vm2oci/help.hpp"
 #include "tools/vm2oci/image_page.hpp"
 #include "tools/vm2oci/references.hpp"
@@ -10,6 +11,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include <optional>
 #include <ostream>
 
 namespace vm2oci::cli {
@@ -21,17 +23,30 @@ struct InspectArguments {
     std::string source;
     std::shared_ptr<SourceOptions> source_options;
     std::string architecture;
+    std::string guest_backend = "auto";
 };
+
+GuestFindings look_inside(const std::shared_ptr<const BlockDevice>& disk, const InspectArguments& arguments,
+                          Invocation& call) {
+    return examine_guest(disk, parse_guest_backend(arguments.guest_backend), call.operation);
+}
 
 ExitCode inspect_disk(const DiskReference& reference, const InspectArguments& arguments, Invocation& call) {
     const DiskSource source = arguments.source_options->disk_source(reference.path, reference.format);
     const DiskFindings findings = examine_disk(source);
+    std::optional<GuestFindings> guest;
+    if (!findings.refusal)
+        guest = look_inside(open_disk(source).device, arguments, call);
     if (call.json()) {
-        call.out << Json{{"source", arguments.source}, {"disk", disk_to_json(findings)}}.dump(2) << '\n';
+        Json document = {{"source", arguments.source}, {"disk", disk_to_json(findings)}};
+        document["inside"] = guest ? guest_to_json(*guest) : Json(nullptr);
+        call.out << document.dump(2) << '\n';
     } else {
         Page page;
         page.heading(arguments.source);
         describe_disk(page, findings);
+        if (guest)
+            describe_guest(page, *guest);
         call.out << page.text();
     }
     return ExitCode::done;
@@ -73,6 +88,11 @@ void add_inspect_command(CommandTable& table) {
     command
         .add_option("--arch", arguments->architecture, "Which image of an index to look at (default: this machine's)")
         ->option_text("ARCH")
+        ->group(group::source);
+    command
+        .add_option("--guest-backend", arguments->guest_backend,
+                    "What reads the guest's files: native, libguestfs, or auto (default: native where it can)")
+        ->option_text("BACKEND")
         ->group(group::source);
     arguments->source_options = add_source_options(command);
 }

@@ -1,0 +1,223 @@
+#include "tools/vm2oci/guest_page.hpp"
+
+#include "formats/base/error.hpp"
+#include "formats/base/escape.hpp"
+#include "formats/base/size.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+
+namespace vm2oci::cli {
+namespace {
+
+std::string safe(const std::string& text) {
+    return escape_untrusted(text);
+}
+
+std::string join_safe(const std::vector<std::string>& texts) {
+    std::vector<std::string> escaped;
+    for (const std::string& text : texts)
+        escaped.push_back(safe(text));
+    return fmt::format("{}", fmt::join(escaped, ", "));
+}
+
+std::string content_line(const Volume& volume) {
+    if (!volume.signature)
+        return "nothing that is known";
+    const Signature& signature = *volume.signature;
+    std::string line = signature.type;
+    if (signature.kind == ContentKind::encrypted)
+        line += " (encrypted)";
+    if (!signature.label.empty())
+        line += " " + quote_untrusted(signature.label);
+    if (!signature.uuid.empty())
+        line += " " + safe(signature.uuid);
+    return line;
+}
+
+void describe_volumes(Page& page, const OpenedGuest& opened) {
+    const PartitionTable& table = opened.layout.table;
+    page.heading("Partitions");
+    page.row("table", table.kind == TableKind::none ? "none" : fmt::format("{} {}", to_string(table.kind), table.id));
+    for (const Volume& volume : opened.layout.volumes) {
+        std::string line = fmt::format("{}, {}", format_size(volume.device->size()), content_line(volume));
+        if (volume.partition) {
+            const Partition& partition = table.partitions[*volume.partition];
+            if (!partition.type_name.empty())
+                line += ", " + partition.type_name;
+            if (!partition.name.empty())
+                line += " " + quote_untrusted(partition.name);
+        }
+        page.row(safe(volume.name), line);
+    }
+    for (const std::string& remark : opened.layout.remarks)
+        page.row("note", safe(remark));
+}
+
+void describe_mounts(Page& page, const OpenedGuest& opened) {
+    if (!opened.guest)
+        return;
+    page.heading("File systems");
+    for (const GuestMount& mount : opened.guest->mounts()) {
+        std::string line = fmt::format("{} on {}", mount.type, safe(mount.volume));
+        if (mount.usage)
+            line += fmt::format(", {} of {} free", format_size(mount.usage->free_bytes),
+                                format_size(mount.usage->total_bytes));
+        page.row(safe(mount.mount_point), line);
+    }
+    for (std::size_t i = 0; i < opened.fstab.size(); ++i) {
+        const FstabEntry& entry = opened.fstab[i];
+        if (entry.type == "swap")
+            page.row("swap", safe(entry.device) + (opened.fstab_volumes[i] || entry.device.front() == '/'
+                                                       ? ""
+                                                       : " (this disk has no such volume)"));
+    }
+    for (const MissingMount& missing : opened.missing)
+        page.row(safe(missing.mount_point),
+                 fmt::format("not read: {} ({})", safe(missing.reason), safe(missing.device)));
+}
+
+void describe_system(Page& page, const GuestInfo& info) {
+    page.heading("System");
+    std::string product = info.os.product.empty() ? info.os.distribution : info.os.product;
+    page.row("product", product.empty() ? "an unknown " + info.os.type : safe(product));
+    page.row_unless_empty("architecture", safe(info.os.architecture));
+    page.row_unless_empty("host name", safe(info.os.hostname));
+    page.row_unless_empty("init", info.init);
+    if (!info.packages.manager.empty())
+        page.row("packages", info.packages.count ? fmt::format("{} ({})", *info.packages.count, info.packages.manager)
+                                                 : info.packages.manager);
+    page.row_unless_empty("machine-id", info.machine_id);
+    page.row("host keys", info.host_keys.empty() ? "none" : join_safe(info.host_keys));
+    std::vector<std::string> users;
+    for (const LoginUser& user : info.users)
+        users.push_back(
+            fmt::format("{} ({}{})", safe(user.name), user.has_password ? "password" : "no password",
+                        user.authorized_keys > 0 ? fmt::format(", {} SSH keys", user.authorized_keys) : std::string()));
+    page.row("users", users.empty() ? "none can log in" : fmt::format("{}", fmt::join(users, ", ")));
+    page.row_unless_empty("SELinux", safe(info.selinux));
+    std::vector<std::string> agents;
+    for (const AgentInfo& agent : info.agents)
+        agents.push_back(agent.name + (agent.enabled ? "" : " (not enabled)"));
+    page.row("agents", agents.empty() ? "none" : fmt::format("{}", fmt::join(agents, ", ")));
+}
+
+std::string drivers_line(const KernelInfo& kernel) {
+    std::vector<std::string> parts;
+    for (const DriverInfo& driver : kernel.drivers)
+        parts.push_back(fmt::format("{} {}", driver.name, to_string(driver.place)));
+    return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+void describe_boot(Page& page, const GuestInfo& info) {
+    const BootInfo& boot = info.boot;
+    page.heading("Boot");
+    page.row("firmware", boot.bios && boot.uefi ? "BIOS and UEFI"
+                         : boot.bios            ? "BIOS"
+                         : boot.uefi            ? "UEFI"
+                                                : "no boot loader was found");
+    page.row_unless_empty("loader", safe(boot.loader));
+    if (boot.uefi) {
+        page.row("UEFI fallback", boot.efi_fallback.empty()
+                                      ? "missing: boots only where the firmware has an entry for it"
+                                      : safe(boot.efi_fallback));
+        std::vector<std::string> programs;
+        for (const EfiProgram& program : boot.efi_programs)
+            programs.push_back(safe(program.path) + (program.is_signed ? " (signed)" : ""));
+        page.row("UEFI programs", fmt::format("{}", fmt::join(programs, ", ")));
+    }
+    if (!boot.command_lines.empty())
+        page.row("command line", safe(boot.command_lines.front()));
+    page.row("serial console", boot.serial_consoles.empty() ? "none" : join_safe(boot.serial_consoles));
+    for (const KernelInfo& kernel : info.kernels) {
+        page.row("kernel",
+                 fmt::format("{} ({}), {}", safe(kernel.version), safe(kernel.path),
+                             kernel.boots_on_virtio ? "boots on virtio" : "does NOT find its disk on virtio"));
+        if (kernel.initrd)
+            page.row("  initrd",
+                     fmt::format("{}, {}, {}{}", safe(kernel.initrd->path), format_size(kernel.initrd->size),
+                                 kernel.initrd->compression,
+                                 kernel.initrd->problem.empty() ? "" : ": " + safe(kernel.initrd->problem)));
+        page.row("  drivers", drivers_line(kernel));
+    }
+}
+
+void describe_network(Page& page, const GuestInfo& info) {
+    page.heading("Network and cloud-init");
+    for (const NetworkInterface& interface : info.network) {
+        std::string line = interface.name.empty() ? "any interface" : safe(interface.name);
+        if (!interface.method.empty())
+            line += ", " + safe(interface.method);
+        if (!interface.mac.empty())
+            line += ", pinned to " + safe(interface.mac);
+        page.row(interface.stack, fmt::format("{} ({})", line, safe(interface.file)));
+    }
+    if (info.network.empty())
+        page.row("network", "no configuration was found");
+    const CloudInitInfo& cloud = info.cloud_init;
+    if (!cloud.installed) {
+        page.row("cloud-init", "not installed");
+        return;
+    }
+    page.row("cloud-init", fmt::format("{}{}{}", cloud.version.empty() ? "installed" : safe(cloud.version),
+                                       cloud.disabled ? ", disabled" : "",
+                                       cloud.network_disabled ? ", leaves the network alone" : ""));
+    if (!cloud.datasources.empty())
+        page.row("datasources", fmt::format("{} (by {})", join_safe(cloud.datasources), safe(cloud.datasource_file)));
+    if (!cloud.instances.empty())
+        page.row("instance data", "of " + join_safe(cloud.instances));
+    if (cloud.has_seed)
+        page.row("seed", "in the image (NoCloud)");
+}
+
+} // namespace
+
+GuestFindings examine_guest(const std::shared_ptr<const BlockDevice>& disk, GuestBackend backend,
+                            const OperationContext& operation) {
+    GuestFindings findings;
+    try {
+        findings.opened = open_guest(disk, backend, operation);
+        findings.info = inspect_guest(findings.opened, operation);
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::corrupt && error.kind() != ErrorKind::limit &&
+            error.kind() != ErrorKind::unsupported)
+            throw;
+        findings.refusal = error.what();
+    }
+    return findings;
+}
+
+void describe_guest(Page& page, const GuestFindings& findings) {
+    if (!findings.refusal.empty()) {
+        page.heading("Guest");
+        page.row("not read", findings.refusal);
+        return;
+    }
+    describe_volumes(page, findings.opened);
+    describe_mounts(page, findings.opened);
+    if (findings.opened.guest) {
+        describe_system(page, findings.info);
+        describe_boot(page, findings.info);
+        describe_network(page, findings.info);
+    } else {
+        page.heading("Guest");
+        page.row("not read", safe(findings.opened.reason));
+    }
+    for (const std::string& remark : findings.opened.remarks)
+        page.row("note", safe(remark));
+    for (const std::string& remark : findings.info.remarks)
+        page.row("note", safe(remark));
+}
+
+nlohmann::ordered_json guest_to_json(const GuestFindings& findings) {
+    if (!findings.refusal.empty())
+        return {{"refusal", findings.refusal}};
+    nlohmann::ordered_json json = to_json(findings.opened);
+    json["guest"] = findings.opened.guest ? to_json(findings.info) : nlohmann::ordered_json(nullptr);
+    return json;
+}
+
+} // namespace vm2oci::cli

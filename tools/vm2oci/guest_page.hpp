@@ -1,0 +1,27 @@
+// The guest on a disk, for people and for programs.
+#pragma once
+
+#include "formats/base/progress.hpp"
+#include "libconvert/inspect/guest_info.hpp"
+#include "tools/vm2oci/page.hpp"
+
+#include <nlohmann/json_fwd.hpp>
+
+#include <memory>
+
+namespace vm2oci::cli {
+
+struct GuestFindings {
+    OpenedGuest opened;
+    GuestInfo info;
+    std::string refusal; // why the disk's division cannot be read; empty: it was
+};
+
+// A partition table that is refused is told in the result.
+GuestFindings examine_guest(const std::shared_ptr<const BlockDevice>& disk, GuestBackend backend,
+                            const OperationContext& operation);
+
+void describe_guest(Page& page, const GuestFindings& findings);
+nlohmann::ordered_json guest_to_json(const GuestFindings& findings);
+
+} // namespace vm2oci::cli
