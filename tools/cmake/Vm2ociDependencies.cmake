@@ -19,3 +19,4 @@ pkg_check_modules(re2 REQUIRED IMPORTED_TARGET re2)
 # What initrds are packed with.
 pkg_check_modules(lzma REQUIRED IMPORTED_TARGET liblzma)
 find_package(BZip2 REQUIRED)
+pkg_check_modules(yaml REQUIRED IMPORTED_TARGET yaml-0.1)

@@ -1,0 +1,204 @@
+// The NoCloud seed, and everything in a guest that would keep cloud-init from reading it.
+#include "formats/base/error.hpp"
+#include "formats/base/escape.hpp"
+#include "formats/base/fd.hpp"
+#include "formats/base/sha256.hpp"
+#include "libconvert/edit/kernel_command_lines.hpp"
+#include "libconvert/edit/planners.hpp"
+#include "libconvert/edit/text.hpp"
+#include "libconvert/edit/user_data.hpp"
+#include "libconvert/edit/yaml.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace vm2oci {
+namespace {
+
+constexpr std::string_view kSeedFolder = "/var/lib/cloud/seed/nocloud";
+// Read after every other file of the folder, since cloud-init merges them in the order of their names.
+constexpr std::string_view kOwnSettings = "/etc/cloud/cloud.cfg.d/zz-vm2oci.cfg";
+constexpr std::size_t kInstanceIdDigits = 16;
+
+std::string derived_instance_id(const Seed& seed) {
+    Sha256 hash;
+    const auto add = [&](std::string_view name, const std::optional<std::string>& content) {
+        const std::string head = fmt::format("{}:{}:", name, content ? std::to_string(content->size()) : "-");
+        hash.update(as_bytes(head));
+        if (content)
+            hash.update(as_bytes(*content));
+    };
+    add("user-data", seed.user_data);
+    add("meta-data", seed.meta_data);
+    add("network-config", seed.network_config);
+    add("vendor-data", seed.vendor_data);
+    return "vm2oci-" + to_hex(hash.finish()).substr(0, kInstanceIdDigits);
+}
+
+std::vector<std::string> settings_files(const PlanBuilder& plan) {
+    std::vector<std::string> files = {"/etc/cloud/cloud.cfg"};
+    for (const std::string& path : plan.glob("/etc/cloud/cloud.cfg.d/*.cfg"))
+        files.push_back(path);
+    return files;
+}
+
+// The list that counts: that of the last file that has one.
+std::optional<std::string> pinned_datasources(const PlanBuilder& plan) {
+    std::optional<std::string> pinned;
+    for (const std::string& path : settings_files(plan)) {
+        const auto text = plan.read_text(path);
+        const auto root = text ? try_parse_yaml(*text) : std::nullopt;
+        const auto list = root ? root->get("datasource_list") : std::nullopt;
+        if (!list)
+            continue;
+        std::string names;
+        bool has_no_cloud = false;
+        for (const YamlValue& item : list->items()) {
+            names += (names.empty() ? "" : ", ") + item.text();
+            has_no_cloud = has_no_cloud || item.text() == "NoCloud";
+        }
+        pinned = has_no_cloud ? std::nullopt : std::optional(names + " (" + path + ")");
+    }
+    return pinned;
+}
+
+bool only_holds(const YamlValue& root, std::initializer_list<std::string_view> keys) {
+    for (const auto& [name, value] : root.members())
+        if (std::find(keys.begin(), keys.end(), name.text()) == keys.end())
+            return false;
+    return true;
+}
+
+void remove_or_cut(PlanBuilder& plan, const std::string& path, const YamlValue& root, const std::string& text,
+                   std::string_view key, const std::string& reason) {
+    if (only_holds(root, {key}))
+        return plan.remove(path, reason);
+    plan.write(path, without_top_level_key(text, key), reason);
+}
+
+void mend_settings(PlanBuilder& plan) {
+    for (const std::string& path : settings_files(plan)) {
+        if (path == kOwnSettings)
+            continue;
+        auto text = plan.read_text(path);
+        auto root = text ? try_parse_yaml(*text) : std::nullopt;
+        if (!root)
+            continue;
+        // `datasource: {None: {userdata_raw}}` is what Ubuntu's installer leaves: the answers to its own questions.
+        const auto datasource = root->get("datasource");
+        if (datasource && datasource->get("None")) {
+            remove_or_cut(plan, path, *root, *text, "datasource",
+                          "an installer's own seed would take the place of NoCloud");
+            text = plan.read_text(path);
+            root = text ? try_parse_yaml(*text) : std::nullopt;
+        }
+        if (!root)
+            continue;
+        const auto network = root->get("network");
+        if (network &&
+            (network->text() == "disabled" || (network->get("config") && network->get("config")->text() == "disabled")))
+            remove_or_cut(plan, path, *root, *text, "network", "cloud-init was forbidden to set up the network");
+    }
+}
+
+void remove_old_instance(PlanBuilder& plan) {
+    for (const std::string& name : plan.list("/var/lib/cloud"))
+        if (name != "seed")
+            plan.remove("/var/lib/cloud/" + name, "instance data of the machine's old life");
+    for (const char* generated :
+         {"/etc/netplan/50-cloud-init.yaml", "/etc/network/interfaces.d/50-cloud-init",
+          "/etc/network/interfaces.d/50-cloud-init.cfg", "/etc/systemd/network/10-cloud-init-*.network",
+          "/etc/NetworkManager/system-connections/cloud-init-*.nmconnection",
+          "/etc/udev/rules.d/70-persistent-net-cloud-init.rules"})
+        for (const std::string& path : plan.glob(generated))
+            plan.remove(path, "written by cloud-init for the old machine; it writes it anew");
+}
+
+void let_cloud_init_run(PlanBuilder& plan) {
+    plan.remove("/etc/cloud/cloud-init.disabled", "cloud-init was switched off");
+    for (const std::string& unit : plan.glob("/etc/systemd/system/cloud-*"))
+        if (plan.read_link(unit) == "/dev/null")
+            plan.remove(unit, "a unit of cloud-init was masked");
+    if (const auto identify = plan.read_text("/etc/cloud/ds-identify.cfg")) {
+        for (const std::string_view line : lines_of(*identify)) {
+            const std::string_view setting = trimmed(line);
+            if (setting.starts_with("datasource:") || setting.starts_with("policy:")) {
+                plan.remove("/etc/cloud/ds-identify.cfg", "it pins the data source or switches cloud-init off");
+                break;
+            }
+        }
+    }
+    change_kernel_command_lines(
+        plan,
+        [](std::vector<std::string> words) {
+            std::erase_if(words, [](const std::string& word) {
+                return word == "cloud-init=disabled" || word.starts_with("ds=") || word.starts_with("ci.ds=") ||
+                       word.starts_with("ci.datasource=") || word == "autoinstall" ||
+                       word == "network-config=disabled" || word == "cc:network-config=disabled";
+            });
+            return words;
+        },
+        "the kernel's command line pins cloud-init's data source or switches it off");
+}
+
+} // namespace
+
+Seed make_seed(const CloudInitRequest& request, const std::string& hostname, const std::string& public_keys) {
+    Seed seed;
+    seed.user_data = request.user_data.value_or("");
+    check_user_data(seed.user_data);
+    if (request.vendor_data)
+        check_vendor_data(*request.vendor_data);
+    if (request.network_config)
+        check_network_config(*request.network_config);
+    check_meta_data(request.meta_data.value_or(""));
+    seed.network_config = request.network_config;
+    seed.vendor_data = request.vendor_data;
+    // The digest covers the host name and the keys too, by a meta-data that has everything but the id.
+    MetaDataAdditions additions{"", hostname, public_keys};
+    seed.meta_data = complete_meta_data(request.meta_data.value_or(""), additions);
+    additions.instance_id = derived_instance_id(seed);
+    seed.meta_data = complete_meta_data(request.meta_data.value_or(""), additions);
+    // cloud-init takes an empty file for something that it does not know, and says so on the console.
+    if (trimmed(seed.user_data).empty())
+        seed.user_data = "#cloud-config\n{}\n";
+    return seed;
+}
+
+void plan_cloud_init(PlanBuilder& plan, const CloudInitRequest& request, const std::string& hostname,
+                     const std::string& public_keys) {
+    const Seed seed = make_seed(request, hostname, public_keys);
+    if (!has_cloud_init(plan))
+        fail(ErrorKind::unsupported,
+             "the guest has no cloud-init that could read the seed; install it in the guest, or "
+             "use --ssh-key FILE:USER, --hostname and --copy-in, which need none");
+    if (const auto pinned = pinned_datasources(plan))
+        plan.found("the data source was pinned to " + escape_untrusted(*pinned));
+    remove_old_instance(plan);
+    mend_settings(plan);
+    let_cloud_init_run(plan);
+    // With one source besides None, ds-identify asks no further; with the seed on a disk, it must look for it.
+    plan.write(kOwnSettings, "# Written by vm2oci.\ndatasource_list: [ NoCloud, None ]\n",
+               "cloud-init reads its data from NoCloud");
+    if (request.place == SeedPlace::disk) {
+        plan.remove(kSeedFolder, "the seed comes on a disk of its own");
+        return;
+    }
+    const FileAttributes secret{0600, 0, 0, {}};
+    const std::string reason = "the seed for NoCloud";
+    const std::string folder(kSeedFolder);
+    plan.make_folder(folder, reason, {0700, 0, 0, {}});
+    plan.write(folder + "/user-data", seed.user_data, reason, secret);
+    plan.write(folder + "/meta-data", seed.meta_data, reason, secret);
+    for (const auto& [name, content] :
+         {std::pair("network-config", seed.network_config), std::pair("vendor-data", seed.vendor_data)}) {
+        const std::string path = folder + "/" + name;
+        if (content)
+            plan.write(path, *content, reason, secret);
+        else
+            plan.remove(path, "left from an earlier seed");
+    }
+}
+
+} // namespace vm2oci

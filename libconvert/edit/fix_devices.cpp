@@ -1,0 +1,139 @@
+// Names such as /dev/sda1, which are another machine's order of disks, turned into UUIDs.
+#include "formats/base/escape.hpp"
+#include "libconvert/edit/kernel_command_lines.hpp"
+#include "libconvert/edit/planners.hpp"
+#include "libconvert/edit/text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <set>
+
+namespace vm2oci {
+namespace {
+
+struct DeviceName {
+    bool first_disk = false;
+    unsigned partition = 0; // 0: the whole disk
+};
+
+std::optional<unsigned> parse_number(std::string_view text) {
+    unsigned value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    return error == std::errc() && end == text.data() + text.size() ? std::optional(value) : std::nullopt;
+}
+
+// /dev/sda2, /dev/xvda, /dev/hdb1, /dev/vda3, /dev/nvme0n1p2; nullopt for every other name.
+std::optional<DeviceName> parse_device(std::string_view name) {
+    if (!name.starts_with("/dev/"))
+        return std::nullopt;
+    name.remove_prefix(5);
+    if (name.starts_with("nvme0n1") || name.starts_with("mmcblk0")) {
+        name.remove_prefix(7);
+        if (name.empty())
+            return DeviceName{true, 0};
+        const auto number = name.front() == 'p' ? parse_number(name.substr(1)) : std::nullopt;
+        return number ? std::optional(DeviceName{true, *number}) : std::nullopt;
+    }
+    for (const std::string_view prefix : {"sd", "hd", "xvd", "vd", "ubd"}) {
+        if (!name.starts_with(prefix) || name.size() <= prefix.size())
+            continue;
+        const char letter = name[prefix.size()];
+        const std::string_view rest = name.substr(prefix.size() + 1);
+        if (letter < 'a' || letter > 'z')
+            continue;
+        if (rest.empty())
+            return DeviceName{letter == 'a', 0};
+        if (const auto number = parse_number(rest))
+            return DeviceName{letter == 'a', *number};
+    }
+    return std::nullopt;
+}
+
+class DeviceRenamer {
+  public:
+    DeviceRenamer(PlanBuilder& plan, const FixContext& context) : plan_(plan), context_(context) {}
+
+    // The name that stays right on another machine; nullopt: leave it.
+    std::optional<std::string> rename(std::string_view name, const std::string& where) {
+        const auto device = parse_device(name);
+        if (!device)
+            return std::nullopt;
+        const auto volume = std::find_if(context_.volumes.begin(), context_.volumes.end(), [&](const DiskVolume& each) {
+            return each.number == device->partition && !each.uuid.empty();
+        });
+        const std::string shown = escape_untrusted(name);
+        if (device->first_disk && volume != context_.volumes.end() && volume->type != "LVM2_member") {
+            if (seen_.insert(std::string(name)).second)
+                context_.problems.push_back(
+                    fmt::format("{} names {}, which is another disk, or none, on another machine", where, shown));
+            return "UUID=" + volume->uuid;
+        }
+        if (seen_.insert(std::string(name)).second && !name.ends_with("0"))
+            plan_.found(fmt::format("{} names {}, and no partition of this disk is known to be it", where, shown));
+        return std::nullopt;
+    }
+
+  private:
+    PlanBuilder& plan_;
+    const FixContext& context_;
+    std::set<std::string> seen_;
+};
+
+// A table of blank-separated columns: `column` is renamed, everything else stays as it is, blanks included.
+void rename_in_table(PlanBuilder& plan, DeviceRenamer& renamer, const std::string& path, unsigned column,
+                     const std::string& reason) {
+    const auto text = plan.read_text(path);
+    if (!text)
+        return;
+    std::string out;
+    for (const std::string_view view : lines_of(*text)) {
+        std::string line(view);
+        std::size_t begin = line.find_first_not_of(" \t");
+        if (begin != std::string::npos && line[begin] != '#') {
+            for (unsigned i = 0; i < column && begin != std::string::npos; ++i) {
+                begin = line.find_first_of(" \t", begin);
+                begin = begin == std::string::npos ? begin : line.find_first_not_of(" \t", begin);
+            }
+            if (begin != std::string::npos) {
+                const std::size_t end = std::min(line.find_first_of(" \t\r", begin), line.size());
+                if (const auto name = renamer.rename(line.substr(begin, end - begin), path))
+                    line.replace(begin, end - begin, *name);
+            }
+        }
+        out += line + "\n";
+    }
+    if (out != *text && out != *text + "\n")
+        plan.write(path, out, reason);
+}
+
+} // namespace
+
+void plan_devices_fix(PlanBuilder& plan, const FixContext& context) {
+    const std::string reason = "device names differ between machines, UUIDs do not";
+    DeviceRenamer renamer(plan, context);
+    rename_in_table(plan, renamer, "/etc/fstab", 0, reason);
+    rename_in_table(plan, renamer, "/etc/crypttab", 1, reason);
+    // Without an initrd it is the kernel that looks for the root, and it knows no UUIDs of file systems.
+    const bool has_initrd = !plan.glob("/boot/initr*").empty() || !plan.glob("/boot/*/initr*").empty();
+    change_kernel_command_lines(
+        plan,
+        [&](std::vector<std::string> words) {
+            for (std::string& word : words)
+                for (const std::string_view key : {"root=", "resume="})
+                    if (has_initrd && word.starts_with(key))
+                        if (const auto name = renamer.rename(word.substr(key.size()), "the kernel's command line"))
+                            word = std::string(key) + *name;
+            return words;
+        },
+        reason);
+    const char* resume = "/etc/initramfs-tools/conf.d/resume";
+    if (const auto text = plan.read_text(resume))
+        if (const auto name = renamer.rename(shell_value(*text, "RESUME"), resume))
+            plan.write(resume, "RESUME=" + *name + "\n", reason);
+    for (const char* pattern : {"/etc/blkid.tab", "/etc/lvm/devices/system.devices", "/boot/grub/device.map"})
+        plan.remove(pattern, "a list of the old machine's devices");
+}
+
+} // namespace vm2oci

@@ -1,0 +1,233 @@
+#include "libconvert/edit/initrd.hpp"
+
+#include "formats/base/error.hpp"
+#include "formats/base/escape.hpp"
+#include "formats/tree/cpio.hpp"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+
+namespace vm2oci {
+namespace {
+
+// Lies in every archive that we put behind an initrd.
+constexpr std::string_view kMarker = "etc/vm2oci-drivers";
+constexpr std::string_view kLegacyLz4("\x02\x21\x4c\x18", 4);
+constexpr std::size_t kKeptFileLimit = 64 * 1024; // conf/modules and config have a few lines
+
+struct ArchiveCloser {
+    void operator()(archive* handle) const { archive_read_free(handle); }
+};
+
+// Takes bytes out of what libarchive unpacks.
+class UnpackedStream {
+  public:
+    explicit UnpackedStream(std::string_view bytes) : archive_(archive_read_new()) {
+        archive_read_support_filter_all(archive_.get());
+        archive_read_support_format_raw(archive_.get());
+        archive_entry* entry = nullptr;
+        if (archive_read_open_memory(archive_.get(), bytes.data(), bytes.size()) != ARCHIVE_OK ||
+            archive_read_next_header(archive_.get(), &entry) != ARCHIVE_OK || archive_filter_count(archive_.get()) < 2)
+            fail(ErrorKind::unsupported, "the initrd is compressed in a way that is not known");
+    }
+
+    std::string read(std::size_t count) {
+        total_ += count;
+        if (total_ > kInitrdUnpackedLimit)
+            fail(ErrorKind::limit, "the initrd is larger than 2 GiB when unpacked");
+        std::string out(count, '\0');
+        std::size_t filled = 0;
+        while (filled < count) {
+            const la_ssize_t got = archive_read_data(archive_.get(), out.data() + filled, count - filled);
+            if (got < 0)
+                fail(ErrorKind::corrupt, "the initrd cannot be unpacked");
+            if (got == 0)
+                break;
+            filled += static_cast<std::size_t>(got);
+        }
+        out.resize(filled);
+        return out;
+    }
+
+  private:
+    std::unique_ptr<archive, ArchiveCloser> archive_;
+    std::uint64_t total_ = 0;
+};
+
+void collect(CpioReader& reader, Initrd& initrd) {
+    while (const auto member = reader.next()) {
+        if (initrd.names.size() >= kInitrdMemberLimit)
+            fail(ErrorKind::limit, "the initrd has more than a million members");
+        initrd.names.insert(member->path);
+        if ((member->path == "conf/modules" || member->path == "config") && member->size <= kKeptFileLimit)
+            initrd.files[member->path] = reader.content();
+    }
+}
+
+InitrdKind kind_of(const Initrd& initrd) {
+    const auto has = [&](const char* name) { return initrd.names.contains(name); };
+    if (has("scripts/functions") && (has("conf/initramfs.conf") || has("conf/arch.conf")))
+        return InitrdKind::initramfs_tools;
+    if (has("usr/lib/dracut-lib.sh") || has("lib/dracut-lib.sh") || has("usr/lib/dracut/build-parameter.txt") ||
+        has("usr/lib/dracut") || has("lib/dracut"))
+        return InitrdKind::dracut;
+    if (has("init_functions") && has("config"))
+        return InitrdKind::mkinitcpio;
+    return InitrdKind::unknown;
+}
+
+class StringSink final : public ByteSink {
+  public:
+    void write(std::span<const std::byte> bytes) override {
+        text.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    }
+    std::string text;
+};
+
+// Puts files into the archive, with those folders on their way that the initrd lacks. A folder that it has is left
+// out: where it has a link to one (lib -> usr/lib), the kernel would replace the link.
+class Extension {
+  public:
+    Extension(const Initrd& initrd, ByteSink& out) : initrd_(initrd), writer_(out) {}
+
+    void add(const std::string& path, std::uint32_t permissions, std::string_view content) {
+        for (std::size_t slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1)) {
+            const std::string folder = path.substr(0, slash);
+            if (!initrd_.names.contains(folder) && made_.insert(folder).second)
+                writer_.add_folder(folder, 0755);
+        }
+        writer_.add_file(path, permissions, content);
+    }
+    void finish() { writer_.finish(); }
+
+  private:
+    const Initrd& initrd_;
+    CpioWriter writer_;
+    std::set<std::string> made_;
+};
+
+// "usr/lib/modules/6.1.0-1/" or the same below lib: where the initrd itself has its modules.
+std::string modules_folder(const Initrd& initrd, const std::string& version) {
+    for (const char* root : {"usr/lib/modules/", "lib/modules/"})
+        if (initrd.names.contains(root + version) || initrd.names.contains(root + version + "/modules.dep"))
+            return root + version + "/";
+    // No modules at all: below whichever is no link.
+    return (initrd.names.contains("usr/lib") ? "usr/lib/modules/" : "lib/modules/") + version + "/";
+}
+
+std::string hooks_folder(const Initrd& initrd) {
+    for (const char* folder : {"var/lib/dracut/hooks", "usr/lib/dracut/hooks", "lib/dracut/hooks"})
+        if (initrd.names.contains(folder))
+            return folder;
+    return initrd.names.contains("usr/lib/dracut") ? "usr/lib/dracut/hooks" : "lib/dracut/hooks";
+}
+
+void add_loader(Extension& extension, const Initrd& initrd, const std::vector<std::string>& loaded) {
+    const auto previous = [&](const char* name) {
+        const auto found = initrd.files.find(name);
+        std::string text = found == initrd.files.end() ? "" : found->second;
+        return text + (text.empty() || text.ends_with('\n') ? "" : "\n");
+    };
+    std::string lines;
+    std::string words;
+    for (const std::string& name : loaded) {
+        lines += name + "\n";
+        words += " " + name;
+    }
+    switch (initrd.kind) {
+    case InitrdKind::initramfs_tools:
+        return extension.add("conf/modules", 0644, previous("conf/modules") + lines);
+    case InitrdKind::dracut:
+        return extension.add(hooks_folder(initrd) + "/pre-udev/01-vm2oci-drivers.sh", 0755,
+                             "#!/bin/sh\nfor driver in" + words + "; do modprobe -b -q \"$driver\"; done\n");
+    case InitrdKind::mkinitcpio:
+        extension.add("config", 0644, previous("config") + "MODULES=\"$MODULES" + words + "\"\n");
+        if (initrd.names.contains("usr/lib/systemd/systemd-modules-load"))
+            extension.add("usr/lib/modules-load.d/vm2oci-drivers.conf", 0644, lines);
+        return;
+    case InitrdKind::unknown:
+        fail(ErrorKind::unsupported, "the initrd was made by a program that is not known");
+    }
+}
+
+} // namespace
+
+Initrd read_initrd(std::string_view bytes) {
+    Initrd initrd;
+    initrd.was_extended = bytes.find(kMarker) != std::string_view::npos;
+    std::size_t at = 0;
+    while (at < bytes.size()) {
+        if (bytes[at] == '\0') {
+            ++at;
+            continue;
+        }
+        const std::string_view rest = bytes.substr(at);
+        if (rest.starts_with("07070")) {
+            std::size_t taken = 0;
+            CpioReader reader([&](std::size_t count) {
+                std::string piece(rest.substr(std::min(taken, rest.size()), count));
+                taken += piece.size();
+                return piece;
+            });
+            collect(reader, initrd);
+            at += static_cast<std::size_t>(reader.position());
+            continue;
+        }
+        // Whatever may follow a compressed archive is ours, and known by its marker.
+        UnpackedStream stream(rest);
+        CpioReader reader([&](std::size_t count) { return stream.read(count); });
+        collect(reader, initrd);
+        initrd.can_be_extended = !rest.starts_with(kLegacyLz4);
+        break;
+    }
+    initrd.kind = kind_of(initrd);
+    return initrd;
+}
+
+std::string module_name(std::string_view path) {
+    std::string name(path.substr(path.rfind('/') + 1));
+    name.resize(std::min(name.find(".ko"), name.size()));
+    std::replace(name.begin(), name.end(), '-', '_');
+    return name;
+}
+
+std::string initrd_extension(const Initrd& initrd, std::uint64_t initrd_size, const std::string& kernel_version,
+                             const ModuleDependencies& all, const std::vector<AddedModule>& added,
+                             const std::vector<std::string>& loaded) {
+    const std::string folder = modules_folder(initrd, kernel_version);
+    // What the initrd will hold, by the names under which it holds it: it may have unpacked its modules.
+    std::map<std::string, std::string> paths;
+    for (const std::string& name : initrd.names)
+        if (name.starts_with(folder) && name.find(".ko") != std::string::npos)
+            paths[module_name(name)] = name.substr(folder.size());
+    for (const AddedModule& module : added)
+        paths.try_emplace(module_name(module.path), module.path);
+    ModuleDependencies held;
+    for (const auto& [name, path] : paths) {
+        ModuleDependencies::Module module{path, {}};
+        if (const auto known = all.by_name.find(name); known != all.by_name.end())
+            for (const std::string& need : known->second.needs)
+                if (const auto other = paths.find(module_name(need)); other != paths.end())
+                    module.needs.push_back(other->second);
+        held.by_name.emplace(name, std::move(module));
+    }
+
+    StringSink out;
+    out.text.assign((kCpioAlignment - initrd_size % kCpioAlignment) % kCpioAlignment, '\0');
+    Extension extension(initrd, out);
+    extension.add(std::string(kMarker), 0644, "");
+    for (const AddedModule& module : added)
+        if (paths.at(module_name(module.path)) == module.path)
+            extension.add(folder + module.path, 0644, module.content);
+    extension.add(folder + "modules.dep", 0644, format_module_dependencies(held));
+    extension.add(folder + "modules.dep.bin", 0644, format_module_index(held));
+    add_loader(extension, initrd, loaded);
+    extension.finish();
+    return std::move(out.text);
+}
+
+} // namespace vm2oci

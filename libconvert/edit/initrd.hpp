@@ -1,0 +1,58 @@
+// What an initrd holds, and what is put behind it so that it loads more drivers.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace vm2oci {
+
+inline constexpr std::size_t kInitrdLimit = 512 * 1024 * 1024; // a generic one with firmware has 150 MB
+inline constexpr std::uint64_t kInitrdUnpackedLimit = 2ULL * 1024 * 1024 * 1024;
+inline constexpr std::size_t kInitrdMemberLimit = 1'000'000;
+
+enum class InitrdKind { initramfs_tools, dracut, mkinitcpio, unknown };
+
+struct Initrd {
+    InitrdKind kind = InitrdKind::unknown;
+    std::set<std::string> names;              // of all members, without a leading slash
+    std::map<std::string, std::string> files; // the few whose content matters: conf/modules, config
+    bool can_be_extended = true;              // false: nothing may follow its compression
+    bool was_extended = false;                // by us, before
+};
+
+// Every archive in it, one behind another, each plain or compressed. Error{corrupt}, Error{unsupported}, Error{limit}.
+Initrd read_initrd(std::string_view bytes);
+
+// modules.dep: the path of each module, and those of the modules that it needs.
+struct ModuleDependencies {
+    struct Module {
+        std::string path; // "kernel/drivers/block/virtio_blk.ko.xz"
+        std::vector<std::string> needs;
+    };
+    std::map<std::string, Module> by_name; // "virtio_blk": '-' is '_'
+};
+ModuleDependencies parse_module_dependencies(std::string_view text);
+// "kernel/drivers/block/virtio-blk.ko.xz" -> "virtio_blk"
+std::string module_name(std::string_view path);
+
+// modules.dep and modules.dep.bin for a set of modules. Source of the binary format: kmod, libkmod/libkmod-index.c.
+std::string format_module_dependencies(const ModuleDependencies& dependencies);
+std::string format_module_index(const ModuleDependencies& dependencies);
+
+struct AddedModule {
+    std::string path; // below lib/modules/VERSION
+    std::string content;
+};
+
+// The bytes to put behind `initrd_size` bytes of an initrd: padding and an archive with the modules, a list of
+// dependencies that knows them, and what makes the initrd load `loaded`, in this order. The kind must be known.
+std::string initrd_extension(const Initrd& initrd, std::uint64_t initrd_size, const std::string& kernel_version,
+                             const ModuleDependencies& all, const std::vector<AddedModule>& added,
+                             const std::vector<std::string>& loaded);
+
+} // namespace vm2oci

@@ -1,0 +1,184 @@
+// An agent's files put in their places, checked to run there, and switched on.
+#include "formats/base/error.hpp"
+#include "formats/base/escape.hpp"
+#include "libconvert/edit/elf_needs.hpp"
+#include "libconvert/edit/planners.hpp"
+#include "libconvert/edit/text.hpp"
+
+#include <elf.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+
+namespace vm2oci {
+namespace {
+
+constexpr std::size_t kLibraryLimit = 256 * 1024 * 1024;
+
+std::string machine_name(std::uint16_t machine) {
+    switch (machine) {
+    case EM_X86_64:
+        return "x86-64";
+    case EM_AARCH64:
+        return "arm64";
+    case EM_386:
+        return "x86";
+    case EM_RISCV:
+        return "RISC-V";
+    case EM_PPC64:
+        return "ppc64";
+    case EM_S390:
+        return "s390x";
+    default:
+        return fmt::format("machine {}", machine);
+    }
+}
+
+// Where the dynamic linker looks without being told: the default folders and those of its configuration.
+std::vector<std::string> library_folders(const PlanBuilder& plan) {
+    std::vector<std::string> folders = {"/lib", "/usr/lib", "/lib64", "/usr/lib64"};
+    for (const char* triplet :
+         {"x86_64-linux-gnu", "aarch64-linux-gnu", "riscv64-linux-gnu", "powerpc64le-linux-gnu", "s390x-linux-gnu"})
+        for (const char* root : {"/lib/", "/usr/lib/"})
+            folders.push_back(std::string(root) + triplet);
+    std::vector<std::string> files = plan.glob("/etc/ld.so.conf.d/*.conf");
+    files.push_back("/etc/ld.so.conf");
+    for (const std::string& file : files)
+        if (const auto text = plan.read_text(file))
+            for (const std::string_view line : lines_of(*text))
+                if (trimmed(line).starts_with("/"))
+                    folders.emplace_back(trimmed(line));
+    return folders;
+}
+
+class DependencyCheck {
+  public:
+    DependencyCheck(const PlanBuilder& plan, const AgentRequest& agent)
+        : plan_(plan), agent_(agent), folders_(library_folders(plan)), machine_(guest_machine(plan)) {}
+
+    void check(const AgentFile& file) {
+        const auto needs = read_elf_needs(file.content);
+        if (!needs)
+            return;
+        const std::string shown = escape_untrusted(file.path);
+        if (machine_ && *machine_ != needs->machine)
+            problems_.insert(fmt::format("{} is for {}, and the guest is {}", shown, machine_name(needs->machine),
+                                         machine_name(*machine_)));
+        if (!needs->interpreter.empty() && !plan_.exists(needs->interpreter) && !brought(needs->interpreter))
+            problems_.insert(
+                fmt::format("{} needs the dynamic linker {}", shown, escape_untrusted(needs->interpreter)));
+        for (const std::string& library : needs->libraries)
+            check_library(shown, library,
+                          needs->versions.contains(library) ? needs->versions.at(library) : std::set<std::string>());
+    }
+
+    void refuse_problems() const {
+        if (!problems_.empty())
+            fail(ErrorKind::unsupported,
+                 fmt::format("the agent {} would not run in this guest: {}; take a package that was built for the "
+                             "guest's distribution",
+                             quote_untrusted(agent_.name), fmt::join(problems_, "; ")));
+    }
+
+  private:
+    bool brought(std::string_view path) const {
+        return std::any_of(agent_.files.begin(), agent_.files.end(), [&](const AgentFile& each) {
+            return each.path == path || each.path.substr(each.path.rfind('/') + 1) == path;
+        });
+    }
+
+    void check_library(const std::string& shown, const std::string& library, const std::set<std::string>& versions) {
+        if (library.find('/') != std::string::npos || brought(library))
+            return;
+        const std::set<std::string>* defined = find(library);
+        if (defined == nullptr) {
+            problems_.insert(fmt::format("{} needs the library {}", shown, escape_untrusted(library)));
+            return;
+        }
+        for (const std::string& version : versions)
+            if (!defined->empty() && !defined->contains(version))
+                problems_.insert(fmt::format("{} needs {} of {}, which is older here", shown, escape_untrusted(version),
+                                             escape_untrusted(library)));
+    }
+
+    // The versions that the guest's library has; null: there is no such library for this machine.
+    const std::set<std::string>* find(const std::string& library) {
+        if (const auto known = libraries_.find(library); known != libraries_.end())
+            return &known->second;
+        for (const std::string& folder : folders_) {
+            const auto content = plan_.exists(folder + "/" + library)
+                                     ? try_read_text(plan_.guest(), folder + "/" + library, kLibraryLimit)
+                                     : std::nullopt;
+            const auto needs = content ? read_elf_needs(*content) : std::nullopt;
+            if (needs && (!machine_ || needs->machine == *machine_))
+                return &libraries_.emplace(library, needs->defined_versions).first->second;
+        }
+        return nullptr;
+    }
+
+    const PlanBuilder& plan_;
+    const AgentRequest& agent_;
+    std::vector<std::string> folders_;
+    std::optional<std::uint16_t> machine_;
+    std::map<std::string, std::set<std::string>> libraries_;
+    std::set<std::string> problems_;
+};
+
+bool is_unit(const std::string& path) {
+    const bool placed = path.find("/systemd/system/") != std::string::npos;
+    return placed && (path.ends_with(".service") || path.ends_with(".socket") || path.ends_with(".timer") ||
+                      path.ends_with(".path"));
+}
+
+void switch_on(PlanBuilder& plan, const AgentRequest& agent) {
+    const std::string reason = fmt::format("{} starts with the system", escape_untrusted(agent.name));
+    const InitSystem init = init_system(plan);
+    bool on = false;
+    for (const AgentFile& file : agent.files) {
+        if (file.type != FileType::regular)
+            continue;
+        if (init == InitSystem::systemd && is_unit(file.path)) {
+            enable_systemd_unit(plan, file.path, reason);
+            on = true;
+        }
+        if (init == InitSystem::openrc && file.path.starts_with("/etc/init.d/")) {
+            const std::string name = file.path.substr(std::string_view("/etc/init.d/").size());
+            plan.make_symlink("/etc/runlevels/default/" + name, file.path, reason);
+            on = true;
+        }
+    }
+    if (!on)
+        plan.found(fmt::format("{} has no unit or script that the guest's init system would start",
+                               escape_untrusted(agent.name)));
+}
+
+} // namespace
+
+void plan_agent(PlanBuilder& plan, const AgentRequest& agent) {
+    DependencyCheck check(plan, agent);
+    for (const AgentFile& file : agent.files)
+        if (file.type == FileType::regular)
+            check.check(file);
+    check.refuse_problems();
+    const std::string reason = fmt::format("belongs to the agent {}", escape_untrusted(agent.name));
+    for (const AgentFile& file : agent.files) {
+        const FileAttributes attributes{file.permissions, file.uid, file.gid, {}};
+        if (file.type == FileType::directory) {
+            plan.make_folder(file.path, reason, attributes);
+        } else if (file.type == FileType::symlink) {
+            const auto present = plan.status(file.path, FinalLink::follow);
+            if (!present || present->type != FileType::directory)
+                plan.make_symlink(file.path, file.content, reason);
+        } else {
+            plan.write(file.path, file.content, reason, attributes);
+        }
+    }
+    switch_on(plan, agent);
+    for (const std::string& script : agent.scripts_left)
+        plan.found(fmt::format("the package's script {} was not run: nothing of a package runs here",
+                               escape_untrusted(script)));
+}
+
+} // namespace vm2oci

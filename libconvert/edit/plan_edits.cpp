@@ -1,0 +1,144 @@
+#include "libconvert/edit/plan_edits.hpp"
+
+#include "formats/base/error.hpp"
+#include "formats/base/escape.hpp"
+#include "libconvert/edit/planners.hpp"
+#include "libconvert/edit/selection.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace vm2oci {
+namespace {
+
+using PlanFix = void (*)(PlanBuilder& plan, const FixContext& context);
+
+struct KnownFix {
+    Fix description;
+    PlanFix plan;
+};
+
+// In the order in which they are planned: the initrd goes after what may be written into it, labels come last.
+const std::vector<KnownFix>& known_fixes() {
+    static const std::vector<KnownFix> kFixes = {
+        {{"tools", "Disable the services of VMware, VirtualBox, Xen, Hyper-V and Parallels"}, plan_tools_fix},
+        {{"network", "Free the network from old interface names and MAC addresses (network:dhcp, :pin or :keep)"},
+         plan_network_fix},
+        {{"devices", "Turn /dev/sda1 and the like in fstab, crypttab and boot loaders into UUIDs"}, plan_devices_fix},
+        {{"console", "Put the kernel's console and a login on the serial port"}, plan_console_fix},
+        {{"virtio", "Add the virtio drivers to initrds that lack them"}, plan_virtio_fix},
+        {{"uefi", "Put a boot loader at UEFI's fallback path"}, plan_uefi_fix},
+        {{"selinux", "Let SELinux set the labels of all files at the next boot"}, plan_selinux_fix},
+    };
+    return kFixes;
+}
+
+std::string joined_keys(const EditRequest& request) {
+    std::string keys;
+    for (const SshKeyRequest& key : request.ssh_keys)
+        if (key.user.empty())
+            keys += key.keys + (key.keys.ends_with('\n') ? "" : "\n");
+    return keys;
+}
+
+} // namespace
+
+const std::vector<Fix>& fixes() {
+    static const std::vector<Fix> kDescriptions = [] {
+        std::vector<Fix> all;
+        for (const KnownFix& fix : known_fixes())
+            all.push_back(fix.description);
+        return all;
+    }();
+    return kDescriptions;
+}
+
+FixRequest select_fixes(std::string_view list) {
+    FixRequest request;
+    std::vector<std::string> all;
+    for (const Fix& fix : fixes())
+        all.push_back(fix.name);
+    // The mode belongs to one name and not to the grammar of lists.
+    std::string names(list);
+    if (const std::size_t colon = names.find("network:"); colon != std::string::npos) {
+        const std::size_t begin = colon + std::string_view("network:").size();
+        const std::size_t end = std::min(names.find(',', begin), names.size());
+        const std::string mode = names.substr(begin, end - begin);
+        if (mode == "dhcp")
+            request.network = NetworkMode::dhcp;
+        else if (mode == "pin")
+            request.network = NetworkMode::pin;
+        else if (mode == "keep")
+            request.network = NetworkMode::keep;
+        else
+            fail(ErrorKind::usage, fmt::format("--fix=network takes dhcp, pin or keep, not {}", quote_untrusted(mode)));
+        names.erase(begin - 1, end - begin + 1);
+    }
+    request.names = select_names(names, all, all, "--fix");
+    return request;
+}
+
+EditPlan plan_edits(const Guest& guest, const std::vector<DiskVolume>& volumes, const EditRequest& request) {
+    PlanBuilder plan(guest);
+    plan_sysprep(plan, request.sysprep);
+
+    const std::string keys = joined_keys(request);
+    plan.begin("cloud-init");
+    // A key for nobody in particular goes to the user that cloud-init makes, where there is a cloud-init.
+    const bool seed_keys = !keys.empty() && has_cloud_init(plan);
+    const bool seed_hostname = !request.hostname.empty() && request.cloud_init.has_files();
+    if (request.cloud_init.has_files() || seed_keys)
+        plan_cloud_init(plan, request.cloud_init, seed_hostname || seed_keys ? request.hostname : "",
+                        seed_keys ? keys : "");
+    if (!request.hostname.empty()) {
+        plan.begin("hostname");
+        plan_hostname(plan, request.hostname);
+    }
+    plan.begin("ssh-key");
+    for (const SshKeyRequest& key : request.ssh_keys) {
+        if (key.user.empty() && seed_keys)
+            check_public_keys(key.keys);
+        else
+            plan_ssh_key(plan, key);
+    }
+    for (const AgentRequest& agent : request.agents) {
+        plan.begin("agent:" + agent.name);
+        plan_agent(plan, agent);
+    }
+    plan.begin("copy-in");
+    for (const CopyRequest& copy : request.copies)
+        plan_copy(plan, copy);
+
+    for (const KnownFix& fix : known_fixes()) {
+        const std::string& name = fix.description.name;
+        if (std::find(request.fixes.names.begin(), request.fixes.names.end(), name) == request.fixes.names.end())
+            continue;
+        plan.begin("fix:" + name);
+        std::vector<std::string> problems;
+        fix.plan(plan, {volumes, request.fixes.network, problems});
+        for (const std::string& problem : problems)
+            plan.found(problem);
+    }
+    return std::move(plan).finish();
+}
+
+std::vector<Problem> diagnose(const Guest& guest, const std::vector<DiskVolume>& volumes) {
+    std::vector<Problem> all;
+    for (const KnownFix& fix : known_fixes()) {
+        PlanBuilder scratch(guest);
+        std::vector<std::string> problems;
+        try {
+            fix.plan(scratch, {volumes, NetworkMode::dhcp, problems});
+        } catch (const Error& error) {
+            if (error.kind() == ErrorKind::cancelled || error.kind() == ErrorKind::io)
+                throw;
+            problems.push_back(error.what());
+        }
+        for (std::string& problem : problems)
+            all.push_back({fix.description.name, std::move(problem)});
+    }
+    return all;
+}
+
+} // namespace vm2oci

@@ -1,0 +1,94 @@
+// The planners: each adds edits to a builder, and none writes anything.
+#pragma once
+
+#include "libconvert/edit/plan_builder.hpp"
+#include "libconvert/edit/plan_edits.hpp"
+#include "libconvert/edit/request.hpp"
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace vm2oci {
+
+// --- what a guest is made of -------------------------------------------------------------------------------------
+enum class InitSystem { systemd, openrc, sysv, unknown };
+InitSystem init_system(const PlanBuilder& plan);
+bool has_cloud_init(const PlanBuilder& plan);
+// e_machine of the guest's programs (elf.h); nullopt: no ELF program was found.
+std::optional<std::uint16_t> guest_machine(const PlanBuilder& plan);
+
+struct Account {
+    std::string name;
+    std::uint32_t uid = 0;
+    std::uint32_t gid = 0;
+    std::string home;
+};
+std::optional<Account> find_account(const PlanBuilder& plan, std::string_view name);
+
+// Links a unit into /etc/systemd/system/<target>.wants as `systemctl enable` would by its [Install] section.
+void enable_systemd_unit(PlanBuilder& plan, const std::string& unit_path, const std::string& reason);
+// Links /etc/systemd/system/<unit> to /dev/null, and takes the service out of OpenRC's and SysV's runlevels.
+void disable_service(PlanBuilder& plan, const std::string& name, const std::string& reason);
+
+// --- cloud-init, identity -----------------------------------------------------------------------------------------
+// The NoCloud files, complete and checked. `hostname` and `keys` may be empty.
+struct Seed {
+    std::string user_data;
+    std::string meta_data;
+    std::optional<std::string> network_config;
+    std::optional<std::string> vendor_data;
+};
+// Throws Error{usage} for what cloud-init would not understand. The instance-id, when none is given, is a digest of
+// everything else, so that equal input is the same instance and other input is a new one.
+Seed make_seed(const CloudInitRequest& request, const std::string& hostname, const std::string& public_keys);
+
+void plan_cloud_init(PlanBuilder& plan, const CloudInitRequest& request, const std::string& hostname,
+                     const std::string& public_keys);
+// Error{usage} unless `hostname` is one by RFC 1123.
+void check_hostname(std::string_view hostname);
+void plan_hostname(PlanBuilder& plan, const std::string& hostname);
+// Into the authorized_keys of accounts that the guest has; `keys` are checked to be OpenSSH public keys.
+void plan_ssh_key(PlanBuilder& plan, const SshKeyRequest& request);
+void check_public_keys(std::string_view keys);
+void plan_copy(PlanBuilder& plan, const CopyRequest& request);
+void plan_agent(PlanBuilder& plan, const AgentRequest& request);
+
+// --- sysprep ------------------------------------------------------------------------------------------------------
+enum class SysprepDefault { on, off };
+struct SysprepOperation {
+    std::string name;
+    SysprepDefault by_default;
+    std::string summary;
+};
+const std::vector<SysprepOperation>& sysprep_operations();
+// "", "all", "none", "NAME,…" (only these), or "+NAME,-NAME,…" (the default set, changed). Error{usage} for a name that
+// is none.
+std::vector<std::string> select_sysprep(std::string_view list);
+void plan_sysprep(PlanBuilder& plan, const std::vector<std::string>& names);
+
+// --- fixes --------------------------------------------------------------------------------------------------------
+struct Fix {
+    std::string name;
+    std::string summary;
+};
+const std::vector<Fix>& fixes();
+// "", "all", "none", "NAME,…" or "-NAME,…"; "network" takes a mode behind a colon ("network:pin").
+FixRequest select_fixes(std::string_view list);
+
+// What a fix may use besides the guest.
+struct FixContext {
+    const std::vector<DiskVolume>& volumes;
+    NetworkMode network;
+    std::vector<std::string>& problems; // filled with what is wrong, mended or not
+};
+void plan_virtio_fix(PlanBuilder& plan, const FixContext& context);
+void plan_network_fix(PlanBuilder& plan, const FixContext& context);
+void plan_devices_fix(PlanBuilder& plan, const FixContext& context);
+void plan_console_fix(PlanBuilder& plan, const FixContext& context);
+void plan_uefi_fix(PlanBuilder& plan, const FixContext& context);
+void plan_tools_fix(PlanBuilder& plan, const FixContext& context);
+void plan_selinux_fix(PlanBuilder& plan, const FixContext& context);
+
+} // namespace vm2oci

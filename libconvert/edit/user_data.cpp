@@ -1,0 +1,352 @@
+#include "libconvert/edit/user_data.hpp"
+
+#include "formats/base/error.hpp"
+#include "formats/base/escape.hpp"
+#include "libconvert/edit/text.hpp"
+#include "libconvert/edit/yaml.hpp"
+
+#include <fmt/format.h>
+#include <zlib.h>
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <vector>
+
+namespace vm2oci {
+namespace {
+
+constexpr unsigned kMimePartLimit = 1000; // parts of one message; people write a handful
+constexpr unsigned kMimeNestingLimit = 4; // multipart inside multipart
+
+std::string gunzip(std::string_view data) {
+    z_stream stream{};
+    if (inflateInit2(&stream, 16 + MAX_WBITS) != Z_OK)
+        fail(ErrorKind::io, "out of memory while unpacking gzip");
+    struct End {
+        z_stream& stream;
+        ~End() { inflateEnd(&stream); }
+    } const end{stream};
+    stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(data.data()));
+    stream.avail_in = static_cast<uInt>(data.size());
+    std::string out;
+    std::array<char, 16384> buffer{};
+    int status = Z_OK;
+    while (status != Z_STREAM_END) {
+        stream.next_out = reinterpret_cast<Bytef*>(buffer.data());
+        stream.avail_out = buffer.size();
+        status = inflate(&stream, Z_NO_FLUSH);
+        out.append(buffer.data(), buffer.size() - stream.avail_out);
+        if ((status != Z_OK && status != Z_STREAM_END) || (stream.avail_in == 0 && status == Z_OK && stream.avail_out))
+            fail(ErrorKind::usage, "its gzip data is broken");
+        if (out.size() > kUserDataLimit)
+            fail(ErrorKind::usage, "it is larger than 16 MiB when unpacked");
+    }
+    return out;
+}
+
+YamlValue parse_users_yaml(std::string_view text) {
+    try {
+        return parse_yaml(text);
+    } catch (const Error& error) {
+        fail(ErrorKind::usage, error.message());
+    }
+}
+
+void check_cloud_config(std::string_view text) {
+    const YamlKind kind = parse_users_yaml(text).kind();
+    if (kind != YamlKind::mapping && kind != YamlKind::null)
+        fail(ErrorKind::usage, "a #cloud-config is a YAML mapping (name: value), and this one is not");
+}
+
+void check_include(std::string_view text) {
+    for (const std::string_view line : lines_of(text)) {
+        const std::string_view url = trimmed(line);
+        if (!url.empty() && url.front() != '#' && !url.starts_with("http://") && !url.starts_with("https://") &&
+            !url.starts_with("file://") && !url.starts_with("ftp://"))
+            fail(ErrorKind::usage, fmt::format("an #include names {}, which is no URL", quote_untrusted(url)));
+    }
+}
+
+void check_by_first_line(std::string_view text);
+
+void check_archive(std::string_view text) {
+    const YamlValue archive = parse_users_yaml(text);
+    if (archive.kind() != YamlKind::sequence)
+        fail(ErrorKind::usage, "a #cloud-config-archive is a YAML list, and this one is not");
+    for (const YamlValue& item : archive.items()) {
+        const std::optional<YamlValue> content = item.get("content");
+        const std::optional<YamlValue> type = item.get("type");
+        if (item.kind() == YamlKind::mapping && !content)
+            fail(ErrorKind::usage, fmt::format("line {}: a part of the archive has no 'content'", item.line()));
+        if (content && type && type->text() == "text/cloud-config")
+            with_context(fmt::format("the part at line {}", item.line()), [&] { check_cloud_config(content->text()); });
+    }
+}
+
+void check_by_first_line(std::string_view text) {
+    const std::vector<std::string_view> lines = lines_of(text);
+    std::string_view first = lines.empty() ? std::string_view() : trimmed(lines[0]);
+    if (first == "## template: jinja") {
+        // What follows is YAML only after the guest has filled it in.
+        if (lines.size() < 2 || !trimmed(lines[1]).starts_with("#"))
+            fail(ErrorKind::usage, "the line after '## template: jinja' must say what it is (#cloud-config)");
+        return;
+    }
+    if (first == "#cloud-config")
+        return check_cloud_config(text);
+    if (first == "#cloud-config-archive")
+        return check_archive(text);
+    if (first == "#include" || first == "#include-once")
+        return check_include(text);
+    for (const std::string_view known : {"#!", "#cloud-boothook", "#part-handler", "#cloud-config-jsonp"})
+        if (first.starts_with(known))
+            return;
+    fail(ErrorKind::usage, fmt::format("it begins with {}, which cloud-init would ignore; begin with #cloud-config, #! "
+                                       "(a script), #include, #cloud-boothook, #part-handler, #cloud-config-archive, "
+                                       "'## template: jinja' or a MIME header",
+                                       quote_untrusted(first, 40)));
+}
+
+struct MimePart {
+    std::string type; // lower case, without parameters
+    std::string boundary;
+    std::string encoding; // lower case
+    std::string_view body;
+};
+
+// Value of a parameter in `Content-Type: multipart/mixed; boundary="=="`.
+std::string parameter(std::string_view header, std::string_view name) {
+    const std::string lower = to_lower(header);
+    const std::size_t at = lower.find(std::string(name) + "=");
+    if (at == std::string::npos)
+        return {};
+    std::string_view value = header.substr(at + name.size() + 1);
+    if (value.starts_with('"')) {
+        value.remove_prefix(1);
+        return std::string(value.substr(0, value.find('"')));
+    }
+    return std::string(trimmed(value.substr(0, value.find(';'))));
+}
+
+MimePart parse_part(std::string_view text) {
+    MimePart part;
+    std::string name;
+    std::string value;
+    std::vector<std::pair<std::string, std::string>> headers;
+    std::size_t at = 0;
+    while (at < text.size()) {
+        const std::size_t newline = std::min(text.find('\n', at), text.size());
+        std::string_view line = text.substr(at, newline - at);
+        if (line.ends_with('\r'))
+            line.remove_suffix(1);
+        at = std::min(newline + 1, text.size());
+        if (line.empty())
+            break;
+        if (line.front() == ' ' || line.front() == '\t') {
+            if (!headers.empty())
+                headers.back().second += line;
+            continue;
+        }
+        const std::size_t colon = line.find(':');
+        if (line.starts_with("From ") && headers.empty())
+            continue;
+        if (colon == std::string_view::npos)
+            fail(ErrorKind::usage, fmt::format("a MIME header is broken: {}", quote_untrusted(line, 60)));
+        headers.emplace_back(to_lower(trimmed(line.substr(0, colon))), std::string(trimmed(line.substr(colon + 1))));
+    }
+    part.body = text.substr(at);
+    part.type = "text/plain";
+    for (const auto& [header, content] : headers) {
+        if (header == "content-type") {
+            part.type = to_lower(trimmed(std::string_view(content).substr(0, content.find(';'))));
+            part.boundary = parameter(content, "boundary");
+        }
+        if (header == "content-transfer-encoding")
+            part.encoding = to_lower(content);
+    }
+    return part;
+}
+
+std::string decode_base64(std::string_view text) {
+    std::string out;
+    unsigned bits = 0;
+    unsigned count = 0;
+    for (const char c : text) {
+        unsigned value = 0;
+        if (c >= 'A' && c <= 'Z')
+            value = static_cast<unsigned>(c - 'A');
+        else if (c >= 'a' && c <= 'z')
+            value = static_cast<unsigned>(c - 'a') + 26;
+        else if (c >= '0' && c <= '9')
+            value = static_cast<unsigned>(c - '0') + 52;
+        else if (c == '+')
+            value = 62;
+        else if (c == '/')
+            value = 63;
+        else if (c == '=' || c == '\n' || c == '\r' || c == ' ')
+            continue;
+        else
+            fail(ErrorKind::usage, "a MIME part is not the base64 that it says it is");
+        bits = (bits << 6 | value) & 0xffffff;
+        if (++count == 4) {
+            out += {static_cast<char>(bits >> 16), static_cast<char>(bits >> 8), static_cast<char>(bits)};
+            count = 0;
+        }
+    }
+    if (count == 3)
+        out += {static_cast<char>(bits >> 10), static_cast<char>(bits >> 2)};
+    if (count == 2)
+        out += static_cast<char>(bits >> 4);
+    return out;
+}
+
+std::vector<std::string_view> split_multipart(std::string_view body, const std::string& boundary) {
+    std::vector<std::string_view> parts;
+    const std::string delimiter = "--" + boundary;
+    std::optional<std::size_t> begin;
+    bool closed = false;
+    for (std::size_t at = 0; at < body.size() && !closed;) {
+        const std::size_t newline = std::min(body.find('\n', at), body.size());
+        const std::string_view line = trimmed(body.substr(at, newline - at));
+        const std::size_t next = std::min(newline + 1, body.size());
+        if (line == delimiter || line == delimiter + "--") {
+            if (begin)
+                parts.push_back(body.substr(*begin, at - *begin));
+            begin = next;
+            closed = line != delimiter;
+        }
+        at = next;
+    }
+    if (!closed)
+        fail(ErrorKind::usage, fmt::format("a MIME multipart does not end with '--{}--'", boundary));
+    if (parts.size() > kMimePartLimit)
+        fail(ErrorKind::usage, "a MIME message of more than 1000 parts");
+    return parts;
+}
+
+void check_mime(std::string_view message) {
+    struct Pending {
+        std::string_view text;
+        unsigned depth;
+    };
+    std::vector<Pending> pending = {{message, 0}};
+    unsigned number = 0;
+    while (!pending.empty()) {
+        const Pending current = pending.back();
+        pending.pop_back();
+        const MimePart part = parse_part(current.text);
+        if (part.type.starts_with("multipart/")) {
+            if (part.boundary.empty())
+                fail(ErrorKind::usage, "a MIME multipart has no boundary");
+            if (current.depth >= kMimeNestingLimit)
+                fail(ErrorKind::usage, "MIME multiparts are nested too deep");
+            for (const std::string_view inner : split_multipart(part.body, part.boundary))
+                pending.push_back({inner, current.depth + 1});
+            continue;
+        }
+        const std::string decoded = part.encoding == "base64" ? decode_base64(part.body) : std::string(part.body);
+        with_context(fmt::format("MIME part {} ({})", ++number, part.type), [&] {
+            if (part.type == "text/cloud-config")
+                check_cloud_config(decoded);
+            else if (part.type == "text/cloud-config-archive")
+                check_archive(decoded);
+            else if (part.type == "text/x-include-url" || part.type == "text/x-include-once-url")
+                check_include(decoded);
+            else if (part.type == "text/plain" && trimmed(decoded).starts_with("#"))
+                check_by_first_line(decoded);
+        });
+    }
+}
+
+void check_any(std::string_view data) {
+    if (data.size() > kUserDataLimit)
+        fail(ErrorKind::usage, "it is larger than 16 MiB");
+    std::string unpacked;
+    if (data.starts_with("\x1f\x8b")) {
+        unpacked = gunzip(data);
+        data = unpacked;
+    }
+    if (trimmed(data).empty())
+        return;
+    const std::string head = to_lower(data.substr(0, 4096));
+    if (head.starts_with("content-type:") || head.starts_with("mime-version:") || head.starts_with("from "))
+        return check_mime(data);
+    check_by_first_line(data);
+}
+
+} // namespace
+
+void check_user_data(std::string_view data) {
+    with_context("the user data", [&] { check_any(data); });
+}
+
+void check_vendor_data(std::string_view data) {
+    with_context("the vendor data", [&] { check_any(data); });
+}
+
+void check_meta_data(std::string_view data) {
+    with_context("the meta-data", [&] {
+        const YamlKind kind = parse_users_yaml(data).kind();
+        if (kind != YamlKind::mapping && kind != YamlKind::null)
+            fail(ErrorKind::usage, "it must be a YAML mapping (instance-id: …, local-hostname: …)");
+    });
+}
+
+void check_network_config(std::string_view data) {
+    with_context("the network configuration", [&] {
+        const YamlValue root = parse_users_yaml(data);
+        const std::optional<YamlValue> inner = root.get("network");
+        const YamlValue config = inner ? *inner : root;
+        if (config.kind() != YamlKind::mapping)
+            fail(ErrorKind::usage, "it must be a YAML mapping");
+        if (const auto disabled = config.get("config"); disabled && disabled->text() == "disabled")
+            return;
+        const std::optional<YamlValue> version = config.get("version");
+        if (!version || (version->text() != "1" && version->text() != "2"))
+            fail(ErrorKind::usage, "it must say 'version: 1' or 'version: 2'");
+        if (version->text() == "1" && (!config.get("config") || config.get("config")->kind() != YamlKind::sequence))
+            fail(ErrorKind::usage, "version 1 has its interfaces in a list named 'config'");
+    });
+}
+
+std::string complete_meta_data(std::string_view data, const MetaDataAdditions& additions) {
+    const YamlValue root = parse_users_yaml(data);
+    const auto lacks = [&](std::string_view key) { return !root.get(key); };
+    const bool flow = trimmed(data).starts_with("{"); // JSON: members cannot be added below it
+    std::string added;
+    if (lacks("instance-id"))
+        added += "instance-id: " + additions.instance_id + "\n";
+    if (!additions.hostname.empty() && lacks("local-hostname") && lacks("hostname"))
+        added += "local-hostname: " + additions.hostname + "\n";
+    if (!additions.public_keys.empty()) {
+        if (!lacks("public-keys"))
+            fail(ErrorKind::usage, "the meta-data has public-keys already; give the keys there, or by --ssh-key alone");
+        added += "public-keys:\n";
+        for (const std::string_view line : lines_of(additions.public_keys))
+            if (!trimmed(line).empty())
+                added += fmt::format("  - '{}'\n", replaced(trimmed(line), "'", "''"));
+    }
+    std::string text(data);
+    if (added.empty())
+        return text;
+    if (flow) {
+        const std::size_t brace = text.rfind('}');
+        std::string members;
+        for (const auto& [name, value] : parse_yaml(added).members()) {
+            if (value.kind() == YamlKind::sequence)
+                fail(ErrorKind::usage, "the meta-data is JSON; write the keys in it, or write it as YAML");
+            members += fmt::format(", \"{}\": \"{}\"", name.text(), value.text());
+        }
+        if (root.members().empty())
+            members.erase(0, 2);
+        return text.insert(brace, members);
+    }
+    if (root.kind() == YamlKind::null)
+        text.clear();
+    if (!text.empty() && !text.ends_with('\n'))
+        text += '\n';
+    return text + added;
+}
+
+} // namespace vm2oci

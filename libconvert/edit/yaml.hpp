@@ -1,0 +1,46 @@
+// YAML as a tree of values, read with libyaml: enough to check what users hand over and to read a guest's settings.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace vm2oci {
+
+inline constexpr std::size_t kYamlSizeLimit = 4 * 1024 * 1024; // configuration, not data
+
+enum class YamlKind { null, scalar, sequence, mapping };
+
+// A view into a document, which it keeps alive. Anchors are followed. Walking is the caller's: a document may refer to
+// itself, so nobody may descend without a bound.
+class YamlValue {
+  public:
+    YamlKind kind() const;
+    // The text of a scalar; empty for everything else.
+    std::string text() const;
+    // 1-based, where the value begins.
+    std::size_t line() const;
+    std::vector<YamlValue> items() const;
+    std::vector<std::pair<YamlValue, YamlValue>> members() const;
+    // The last member of that name, as cloud-init reads it.
+    std::optional<YamlValue> get(std::string_view key) const;
+
+  private:
+    friend YamlValue parse_yaml(std::string_view text);
+    struct Document;
+    YamlValue(std::shared_ptr<const Document> document, int index) : document_(std::move(document)), index_(index) {}
+
+    std::shared_ptr<const Document> document_;
+    int index_; // 0: an empty document
+};
+
+// One document. Error{corrupt} "line N, column M: …" when it is not YAML, holds a second document, or a key twice in a
+// mapping; Error{limit} above kYamlSizeLimit.
+YamlValue parse_yaml(std::string_view text);
+// For what a guest holds: nullopt instead of errors.
+std::optional<YamlValue> try_parse_yaml(std::string_view text);
+
+} // namespace vm2oci

@@ -1,0 +1,222 @@
+#include "formats/base/error.hpp"
+#include "formats/tree/cpio.hpp"
+#include "libconvert/edit/initrd.hpp"
+#include "libconvert/edit/plan_edits.hpp"
+#include "libconvert/edit/planners.hpp"
+#include "tests/support/memory_guest.hpp"
+
+#include <catch2/catch.hpp>
+#include <zlib.h>
+
+using namespace vm2oci;
+using vm2oci::test::MemoryGuest;
+
+namespace {
+
+class TextSink final : public ByteSink {
+  public:
+    void write(std::span<const std::byte> bytes) override {
+        text.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    }
+    std::string text;
+};
+
+std::string archive(const std::vector<std::pair<std::string, std::string>>& files) {
+    TextSink sink;
+    CpioWriter writer(sink);
+    for (const auto& [path, content] : files) {
+        if (path.ends_with("/"))
+            writer.add_folder(path.substr(0, path.size() - 1), 0755);
+        else
+            writer.add_file(path, 0644, content);
+    }
+    writer.finish();
+    return sink.text;
+}
+
+std::string gzip(const std::string& text) {
+    z_stream stream{};
+    REQUIRE(deflateInit2(&stream, 6, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY) == Z_OK);
+    std::string out(text.size() + 1024, '\0');
+    stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
+    stream.avail_in = static_cast<uInt>(text.size());
+    stream.next_out = reinterpret_cast<Bytef*>(out.data());
+    stream.avail_out = static_cast<uInt>(out.size());
+    REQUIRE(deflate(&stream, Z_FINISH) == Z_STREAM_END);
+    out.resize(stream.total_out);
+    deflateEnd(&stream);
+    return out;
+}
+
+std::vector<std::pair<std::string, std::string>> members(const std::string& text) {
+    std::size_t at = 0;
+    CpioReader reader([&](std::size_t count) {
+        std::string piece = text.substr(at, count);
+        at += piece.size();
+        return piece;
+    });
+    std::vector<std::pair<std::string, std::string>> all;
+    while (const auto member = reader.next())
+        all.emplace_back(member->path, reader.content());
+    return all;
+}
+
+std::string member(const std::string& text, const std::string& path) {
+    for (const auto& [name, content] : members(text))
+        if (name == path)
+            return content;
+    return "(absent)";
+}
+
+const std::vector<std::pair<std::string, std::string>> kInitramfsTools = {
+    {"conf/", ""},
+    {"conf/initramfs.conf", ""},
+    {"conf/modules", "dm_mod"},
+    {"scripts/", ""},
+    {"scripts/functions", ""},
+    {"usr/", ""},
+    {"usr/lib/", ""},
+    {"usr/lib/modules/", ""},
+    {"usr/lib/modules/6.1/", ""},
+    {"usr/lib/modules/6.1/modules.dep", ""},
+    {"usr/lib/modules/6.1/kernel/", ""},
+    {"usr/lib/modules/6.1/kernel/virtio.ko", "already"}};
+
+MemoryGuest kernel_guest(const std::string& initrd) {
+    MemoryGuest guest;
+    guest.symlink("/lib", "usr/lib")
+        .file(
+            "/usr/lib/modules/6.1/modules.dep",
+            "kernel/virtio.ko:\nkernel/virtio_pci.ko: kernel/virtio.ko kernel/virtio_ring.ko\nkernel/virtio_ring.ko:\n"
+            "kernel/virtio-blk.ko: kernel/virtio.ko\nkernel/virtio_scsi.ko:\nkernel/sd_mod.ko:\nkernel/other.ko:\n")
+        .file("/usr/lib/modules/6.1/modules.builtin", "kernel/net/virtio_net.ko\n")
+        .file("/boot/initrd.img-6.1", initrd);
+    for (const char* name : {"virtio", "virtio_pci", "virtio_ring", "virtio-blk", "virtio_scsi", "sd_mod", "other"})
+        guest.file(std::string("/usr/lib/modules/6.1/kernel/") + name + ".ko", std::string("ELF ") + name);
+    return guest;
+}
+
+EditPlan mend(const MemoryGuest& guest) {
+    EditRequest request;
+    request.fixes = select_fixes("virtio");
+    return plan_edits(guest, {}, request);
+}
+
+} // namespace
+
+TEST_CASE("cpio archives are aligned, deterministic and read back") {
+    const std::string first = archive({{"a/", ""}, {"a/b", "123"}, {"a/c", ""}});
+    CHECK(first.size() % 4 == 0);
+    CHECK(first == archive({{"a/", ""}, {"a/b", "123"}, {"a/c", ""}}));
+    CHECK(members(first) == std::vector<std::pair<std::string, std::string>>{{"a", ""}, {"a/b", "123"}, {"a/c", ""}});
+    CHECK(first.substr(0, 6) == "070701");
+    CHECK(first.find("\0\0\0"
+                     "070701",
+                     0, 9) != std::string::npos);
+    CHECK_THROWS_AS(members(first.substr(0, first.size() - 130)), Error);
+    CHECK_THROWS_AS(members("070701" + std::string(104, 'z')), Error);
+}
+
+TEST_CASE("An initrd is read through all of its archives") {
+    const std::string early = archive({{"kernel/", ""}, {"kernel/x86", "microcode"}});
+    const Initrd initrd = read_initrd(early + std::string(512, '\0') + gzip(archive(kInitramfsTools)));
+    CHECK(initrd.kind == InitrdKind::initramfs_tools);
+    CHECK(initrd.names.contains("kernel/x86"));
+    CHECK(initrd.files.at("conf/modules") == "dm_mod");
+    CHECK(initrd.can_be_extended);
+    CHECK_FALSE(initrd.was_extended);
+    CHECK_THROWS_AS(read_initrd("no archive at all"), Error);
+    CHECK(read_initrd(archive({{"usr/", ""}, {"usr/lib/", ""}, {"usr/lib/dracut/", ""}})).kind == InitrdKind::dracut);
+    CHECK(read_initrd(archive({{"init_functions", ""}, {"config", ""}})).kind == InitrdKind::mkinitcpio);
+}
+
+TEST_CASE("Missing virtio drivers are put behind the initrd with all that they need") {
+    const std::string initrd = gzip(archive(kInitramfsTools)) + "\0";
+    const EditPlan plan = mend(kernel_guest(initrd));
+    REQUIRE_FALSE(plan.edits.empty());
+    const Edit& edit = plan.edits[0];
+    REQUIRE(edit.kind == EditKind::append_file);
+    CHECK(edit.path == "/boot/initrd.img-6.1");
+    const std::size_t padding = edit.content.find("070701");
+    CHECK((initrd.size() + padding) % 4 == 0);
+    const std::string added = edit.content.substr(padding);
+    CHECK(member(added, "usr/lib/modules/6.1/kernel/virtio_pci.ko") == "ELF virtio_pci");
+    CHECK(member(added, "usr/lib/modules/6.1/kernel/virtio_ring.ko") == "ELF virtio_ring");
+    CHECK(member(added, "usr/lib/modules/6.1/kernel/virtio-blk.ko") == "ELF virtio-blk");
+    CHECK(member(added, "usr/lib/modules/6.1/kernel/virtio.ko") == "(absent)");
+    CHECK(member(added, "usr/lib/modules/6.1/kernel/other.ko") == "(absent)");
+    CHECK(member(added, "usr/lib") == "(absent)");
+    CHECK(member(added, "conf/modules") == "dm_mod\nvirtio_pci\nvirtio_blk\nvirtio_scsi\nsd_mod\n");
+    const std::string dependencies = member(added, "usr/lib/modules/6.1/modules.dep");
+    CHECK(dependencies.find("kernel/virtio_pci.ko: kernel/virtio.ko kernel/virtio_ring.ko\n") != std::string::npos);
+    CHECK(dependencies.find("other") == std::string::npos);
+    CHECK(plan.findings.at(0).text.find("virtio_blk") != std::string::npos);
+    CHECK(mend(kernel_guest(initrd + edit.content)).edits.empty());
+}
+
+TEST_CASE("An initrd that has the drivers, or whose kernel has them built in, stays") {
+    auto files = kInitramfsTools;
+    for (const char* name : {"virtio_pci", "virtio_blk", "virtio_scsi", "sd_mod"})
+        files.push_back({std::string("usr/lib/modules/6.1/kernel/") + name + ".ko.xz", ""});
+    CHECK(mend(kernel_guest(gzip(archive(files)))).edits.empty());
+    MemoryGuest built_in = kernel_guest(gzip(archive(kInitramfsTools)));
+    built_in.file("/usr/lib/modules/6.1/modules.builtin",
+                  "kernel/virtio_pci.ko\nkernel/virtio_blk.ko\nkernel/virtio_scsi.ko\nkernel/sd_mod.ko\n");
+    CHECK(mend(built_in).edits.empty());
+}
+
+TEST_CASE("dracut gets a hook, an unknown initrd is told and left") {
+    const std::string dracut =
+        archive({{"usr/", ""}, {"usr/lib/", ""}, {"usr/lib/dracut/", ""}, {"usr/lib/dracut/hooks/", ""}});
+    const EditPlan plan = mend(kernel_guest(gzip(dracut)));
+    REQUIRE_FALSE(plan.edits.empty());
+    const std::string& content = plan.edits[0].content;
+    CHECK_THAT(member(content.substr(content.find("070701")), "usr/lib/dracut/hooks/pre-udev/01-vm2oci-drivers.sh"),
+               Catch::Contains("virtio_pci virtio_blk"));
+    const EditPlan unknown = mend(kernel_guest(gzip(archive({{"init", "x"}}))));
+    CHECK(unknown.edits.empty());
+    CHECK(unknown.findings.size() == 2);
+    const EditPlan broken = mend(kernel_guest("garbage"));
+    CHECK(broken.edits.empty());
+    CHECK(broken.findings.size() == 1);
+}
+
+TEST_CASE("modprobe's index holds every module under its name") {
+    ModuleDependencies dependencies =
+        parse_module_dependencies("kernel/a-b.ko: kernel/c.ko\nkernel/c.ko:\nkernel/ab.ko.xz:\n");
+    const std::string index = format_module_index(dependencies);
+    CHECK(index.substr(0, 8) == std::string("\xb0\x07\xf4\x57\x00\x02\x00\x01", 8));
+    // Walks the file as libkmod does.
+    const auto number = [&](std::size_t at) {
+        std::uint32_t value = 0;
+        for (std::size_t i = 0; i < 4; ++i)
+            value = value << 8 | static_cast<unsigned char>(index.at(at + i));
+        return value;
+    };
+    const auto find = [&](const std::string& name) -> std::string {
+        std::uint32_t place = number(8);
+        for (std::size_t i = 0;; ++i) {
+            std::size_t at = place & 0x0fffffff;
+            const bool children = (place & 0x20000000) != 0;
+            const unsigned first = children ? static_cast<unsigned char>(index.at(at)) : 1;
+            const unsigned last = children ? static_cast<unsigned char>(index.at(at + 1)) : 0;
+            if (i == name.size()) {
+                if ((place & 0x40000000) == 0)
+                    return "";
+                at += children ? 2 + 4 * (last - first + 1) : 0;
+                return number(at) == 1 ? std::string(index.c_str() + at + 8) : "";
+            }
+            const unsigned letter = static_cast<unsigned char>(name[i]);
+            if (letter < first || letter > last)
+                return "";
+            place = number(at + 2 + 4 * (letter - first));
+            if (place == 0)
+                return "";
+        }
+    };
+    CHECK(find("a_b") == "kernel/a-b.ko: kernel/c.ko");
+    CHECK(find("c") == "kernel/c.ko:");
+    CHECK(find("ab") == "kernel/ab.ko.xz:");
+    CHECK(find("a") == "");
+    CHECK(find("zz") == "");
+}

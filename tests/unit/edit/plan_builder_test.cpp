@@ -1,0 +1,143 @@
+#include "formats/base/error.hpp"
+#include "libconvert/edit/plan_builder.hpp"
+#include "tests/support/memory_guest.hpp"
+
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+
+using namespace vm2oci;
+using vm2oci::test::MemoryGuest;
+
+namespace {
+
+ErrorKind kind_of_failure(const std::function<void()>& body) {
+    try {
+        body();
+    } catch (const Error& error) {
+        return error.kind();
+    }
+    FAIL("nothing was thrown");
+    return ErrorKind::io;
+}
+
+const Edit* find_edit(const EditPlan& plan, const std::string& path) {
+    for (const Edit& edit : plan.edits)
+        if (edit.path == path)
+            return &edit;
+    return nullptr;
+}
+
+} // namespace
+
+TEST_CASE("Later planners see what earlier ones planned") {
+    MemoryGuest guest;
+    guest.file("/etc/fstab", "old\n").file("/var/lib/a/b", "x");
+    PlanBuilder plan(guest);
+    plan.begin("one");
+    plan.write("/etc/fstab", "new\n", "because");
+    CHECK(plan.read_text("/etc/fstab") == "new\n");
+    plan.remove("/var/lib/a", "because");
+    CHECK_FALSE(plan.exists("/var/lib/a/b"));
+    CHECK(plan.list("/var/lib").empty());
+    plan.write("/var/lib/a/c", "y", "because");
+    CHECK(plan.list("/var/lib/a") == std::vector<std::string>{"c"});
+    plan.make_symlink("/etc/link", "../var/lib/a", "because");
+    CHECK(plan.read_text("/etc/link/c") == "y");
+}
+
+TEST_CASE("Two writes of one file are one edit with both reasons") {
+    MemoryGuest guest;
+    guest.file("/etc/fstab", "old\n");
+    PlanBuilder plan(guest);
+    plan.begin("one");
+    plan.write("/etc/fstab", "new\n", "first");
+    plan.begin("two");
+    plan.write("/etc/fstab", "newer\n", "second");
+    REQUIRE(plan.plan().edits.size() == 1);
+    CHECK(plan.plan().edits[0].content == "newer\n");
+    CHECK(plan.plan().edits[0].operation == "one, two");
+    CHECK(plan.plan().edits[0].reason == "first; second");
+}
+
+TEST_CASE("A write of what is there already is no edit, a change of its mode is one") {
+    MemoryGuest guest;
+    guest.file("/etc/a", "same", 0600);
+    PlanBuilder plan(guest);
+    plan.write("/etc/a", "same", "because");
+    CHECK_FALSE(plan.changed());
+    plan.write("/etc/a", "same", "because", {0644, {}, {}, {}});
+    CHECK(plan.changed());
+}
+
+TEST_CASE("Paths resolve inside the guest's root") {
+    MemoryGuest guest;
+    guest.symlink("/etc", "/../../tmp/outside").folder("/tmp/outside").symlink("/var", "usr/var").folder("/usr/var");
+    PlanBuilder plan(guest);
+    plan.write("/etc/hostname", "x\n", "because");
+    plan.write("/var/lib/new/file", "y", "because");
+    CHECK(find_edit(plan.plan(), "/tmp/outside/hostname") != nullptr);
+    CHECK(find_edit(plan.plan(), "/usr/var/lib/new/file") != nullptr);
+    CHECK(find_edit(plan.plan(), "/usr/var/lib/new")->kind == EditKind::make_folder);
+    CHECK(plan.resolve("/a/../../b/./c", FinalLink::follow) == "/b/c");
+}
+
+TEST_CASE("A link at the end is followed for a write, and itself removed") {
+    MemoryGuest guest;
+    guest.symlink("/etc/hostname", "../srv/name").file("/srv/name", "old");
+    PlanBuilder plan(guest);
+    plan.write("/etc/hostname", "new", "because");
+    CHECK(plan.plan().edits[0].path == "/srv/name");
+    plan.remove("/etc/hostname", "because");
+    CHECK(plan.plan().edits[1].path == "/etc/hostname");
+    CHECK(plan.exists("/srv/name"));
+}
+
+TEST_CASE("Loops, devices, fifos and folders are refused") {
+    MemoryGuest guest;
+    guest.symlink("/loop", "loop").special("/etc/fifo", FileType::fifo).special("/etc/disk", FileType::block_device);
+    guest.folder("/etc/folder").file("/etc/file", "");
+    for (int i = 0; i < 60; ++i)
+        guest.symlink("/chain" + std::to_string(i), "chain" + std::to_string(i + 1));
+    PlanBuilder plan(guest);
+    for (const char* path :
+         {"/loop/x", "/loop", "/etc/fifo", "/etc/disk", "/etc/folder", "/etc/file/below", "/chain0", "/"}) {
+        INFO(path);
+        CHECK(kind_of_failure([&] { plan.write(path, "x", "because"); }) == ErrorKind::unsafe);
+    }
+    CHECK(kind_of_failure([&] { plan.make_symlink("/etc/folder", "x", "because"); }) == ErrorKind::unsafe);
+    CHECK_FALSE(plan.changed());
+    CHECK_FALSE(plan.exists("/loop/x"));
+    CHECK_FALSE(plan.read_text("/etc/fifo"));
+}
+
+TEST_CASE("A folder with a mount point below stays") {
+    MemoryGuest guest;
+    guest.file("/var/log/x", "").mount({"/", "partition 1", "ext4", "", "", {}});
+    guest.mount({"/var/log", "partition 2", "ext4", "", "", {}});
+    PlanBuilder plan(guest);
+    plan.remove("/var", "because");
+    CHECK_FALSE(plan.changed());
+    REQUIRE(plan.plan().findings.size() == 1);
+}
+
+TEST_CASE("Patterns match as in a shell") {
+    MemoryGuest guest;
+    guest.file("/home/a/.x_history", "").file("/home/b/.y_history", "").file("/home/b/z", "").file("/etc/k1", "");
+    PlanBuilder plan(guest);
+    CHECK(plan.glob("/home/*/.*_history") == std::vector<std::string>{"/home/a/.x_history", "/home/b/.y_history"});
+    CHECK(plan.glob("/home/*/*") == std::vector<std::string>{"/home/b/z"});
+    CHECK(plan.glob("/etc/k?") == std::vector<std::string>{"/etc/k1"});
+    CHECK(plan.glob("/no/*").empty());
+}
+
+TEST_CASE("A plan prints no content, and escapes what the guest says") {
+    MemoryGuest guest;
+    guest.symlink("/etc/hostname", "a\nb");
+    PlanBuilder plan(guest);
+    plan.begin("hostname");
+    plan.write("/etc/hostname", "secret", "because");
+    const std::string text = to_text(plan.plan());
+    CHECK(text.find("secret") == std::string::npos);
+    CHECK(text.find("/etc/a\\x0ab (6 B)") != std::string::npos);
+    CHECK(to_json(plan.plan())["changed"][0]["size"] == 6);
+}
