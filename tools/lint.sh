@@ -28,4 +28,4 @@ if [[ ${#files[@]} -eq 0 ]]; then
     exit 0
 fi
 printf '%s\0' "${files[@]}" |
-    xargs --null --max-args=1 --max-procs="$(nproc)" clang-tidy -p build/ci --quiet --extra-arg=-Wno-unknown-warning-option
+    xargs --null --max-args=1 --max-procs="$(nproc)" clang-tidy-16 -p build/ci --quiet --extra-arg=-Wno-unknown-warning-option

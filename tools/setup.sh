@@ -64,8 +64,8 @@ tests=(
 
 # Long jobs with commands of their own.
 lint=(
-    clang-tidy
-    clang llvm libclang-rt-14-dev       # libFuzzer
+    clang-tidy-16                       # 14, the default, lacks std::source_location
+    clang-16 llvm-16 libclang-rt-16-dev # libFuzzer
 )
 
 bench=(
