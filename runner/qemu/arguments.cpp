@@ -9,7 +9,7 @@ namespace {
 
 // x86-64-v2 without what makes emulation slow: with `max` a guest turns on protection keys, SMAP and wide vectors, and
 // each costs the emulator time.
-constexpr std::string_view kEmulatedCpu = "qemu64,+cx16,+lahf_lm,+popcnt,+sse4.1,+sse4.2,+ssse3,+aes,+rdrand";
+constexpr std::string_view kEmulatedCpu = "qemu64,+cx16,+lahf_lm,+popcnt,+sse4.1,+sse4.2,+ssse3,+rdrand";
 
 class Arguments {
   public:

@@ -1,0 +1,116 @@
+#include "runner/qemu/arguments.hpp"
+#include "tests/support/memory_device.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+
+using namespace vm2oci;
+
+namespace {
+
+std::string joined(const VmSpec& spec, Accelerator accelerator = Accelerator::tcg, const std::string& code = "") {
+    std::string text;
+    for (const std::string& word : qemu_arguments(spec, accelerator, {"qemu", code}))
+        text += (text.empty() ? "" : word.starts_with('-') ? "\n" : " ") + word;
+    return text;
+}
+
+bool has(const std::string& text, std::string_view part) {
+    return text.find(part) != std::string::npos;
+}
+
+} // namespace
+
+TEST_CASE("the default machine, word for word") {
+    CHECK(joined(VmSpec{}) == R"(qemu
+-nodefaults
+-no-user-config
+-display none
+-S
+-sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny
+-machine q35,graphics=off,smm=off
+-accel tcg,thread=multi
+-cpu qemu64,+cx16,+lahf_lm,+popcnt,+sse4.1,+sse4.2,+ssse3,+rdrand
+-smp 2
+-m 1024M
+-action panic=none
+-device VGA
+-device pvpanic
+-device virtio-rng-pci
+-chardev socket,id=monitor,fd=3
+-mon chardev=monitor,mode=control
+-chardev socket,id=serial,fd=4
+-device isa-serial,chardev=serial
+-device virtio-serial-pci
+-chardev socket,id=agent,fd=5
+-device virtserialport,chardev=agent,id=agent,name=org.qemu.guest_agent.0
+-blockdev driver=nbd,node-name=disk,server.type=fd,server.str=6
+-device virtio-blk-pci,drive=disk,bootindex=1)");
+}
+
+TEST_CASE("KVM gives the host's processor, unless another is asked for") {
+    VmSpec spec;
+    const std::string text = joined(spec, Accelerator::kvm);
+    CHECK(has(text, "-accel kvm"));
+    CHECK(has(text, "-cpu host"));
+    CHECK_FALSE(has(text, "tcg"));
+    spec.profile.cpu = "Nehalem";
+    CHECK(has(joined(spec, Accelerator::kvm), "-cpu Nehalem"));
+}
+
+TEST_CASE("without being asked, no machine has a network") {
+    VmSpec spec;
+    CHECK_FALSE(has(joined(spec), "net"));
+    spec.network = NetworkMode::user;
+    spec.forwards = {{8022, 22}, {8080, 80}};
+    const std::string text = joined(spec);
+    CHECK(has(text, "-netdev user,id=network,hostfwd=tcp:127.0.0.1:8022-:22,hostfwd=tcp:127.0.0.1:8080-:80"));
+    CHECK(has(text, "-device virtio-net-pci,netdev=network,romfile="));
+}
+
+TEST_CASE("UEFI gets the shared code and private variables") {
+    VmSpec spec;
+    spec.firmware = Firmware::uefi;
+    const std::string text = joined(spec, Accelerator::tcg, "/code.fd");
+    CHECK(has(text, "-add-fd fd=8,set=1"));
+    CHECK(has(text, "node-name=firmware-code,read-only=on,filename=/code.fd"));
+    CHECK(has(text, "node-name=firmware-variables,filename=/dev/fdset/1"));
+    CHECK(has(text, "pflash0=firmware-code,pflash1=firmware-variables"));
+    CHECK(has(text, "smm=off"));
+    spec.firmware = Firmware::uefi_secure;
+    const std::string secure = joined(spec, Accelerator::tcg, "/code.fd");
+    CHECK(has(secure, "smm=on"));
+    CHECK(has(secure, "property=secure,value=on"));
+}
+
+TEST_CASE("old guests get old hardware") {
+    VmSpec spec;
+    spec.profile = {MachineType::i440fx, DiskBus::ide, NetworkModel::e1000, "qemu64"};
+    spec.network = NetworkMode::user;
+    const std::string text = joined(spec);
+    CHECK(has(text, "-machine pc,"));
+    CHECK(has(text, "-device ide-hd,drive=disk,bus=ide.0,bootindex=1"));
+    CHECK(has(text, "-device e1000,netdev=network"));
+    spec.profile.disk = DiskBus::sata;
+    CHECK(has(joined(spec), "-device ich9-ahci"));
+}
+
+TEST_CASE("a seed is a second disk that cannot be written") {
+    VmSpec spec;
+    spec.seed = std::make_shared<test::MemoryDevice>(512);
+    CHECK(has(joined(spec), "node-name=seed,read-only=on,server.type=fd,server.str=7"));
+    CHECK(has(joined(spec), "-device virtio-blk-pci,drive=seed"));
+    spec.profile.disk = DiskBus::sata;
+    CHECK(has(joined(spec), "-device ide-cd,drive=seed"));
+}
+
+TEST_CASE("firmware files are looked for in pairs") {
+    CHECK(firmware_candidates(Firmware::bios).empty());
+    for (const Firmware firmware : {Firmware::uefi, Firmware::uefi_secure})
+        for (const FirmwareFiles& files : firmware_candidates(firmware)) {
+            CHECK_FALSE(files.code.empty());
+            CHECK_FALSE(files.variables.empty());
+            CHECK(files.code != files.variables);
+        }
+}
