@@ -341,7 +341,7 @@ void BootRun::update_checks() {
         if (met)
             answer(name, CheckState::passed);
         else if (timed_out)
-            answer(name, CheckState::failed, verdict->detail);
+            answer(name, CheckState::failed, "it did not come in time");
     };
     const auto furthest = judge_.furthest();
     settle(boot_check::kernel, furthest && *furthest >= Milestone::kernel);

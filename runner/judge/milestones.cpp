@@ -25,7 +25,7 @@ constexpr Mark kMarks[] = {
     {Milestone::firmware, "BdsDxe: "},
     {Milestone::boot_loader, "^GRUB loading"},
     {Milestone::boot_loader, "^GRUB Loading stage"},
-    {Milestone::boot_loader, "^Welcome to GRUB!"},
+    {Milestone::boot_loader, "^Welcome to GR"},
     {Milestone::boot_loader, "GNU GRUB  version"},
     {Milestone::boot_loader, "^Booting `"},
     {Milestone::boot_loader, "^Booting a command list"},

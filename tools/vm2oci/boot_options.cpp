@@ -84,8 +84,10 @@ void print_result(const BootReport& report, Invocation& call) {
     const std::string advice = verdict_advice(report);
     if (!advice.empty())
         call.out << "  " << advice << '\n';
+    // Where the machine came up, what else failed is told by the checks alone.
+    const bool up = report.verdict && report.verdict->outcome == Outcome::ready;
     for (const Check& check : report.checks) {
-        if (check.state != CheckState::failed)
+        if (!up || check.state != CheckState::failed)
             continue;
         call.out << "  check failed: " << escape_untrusted(check.name) << ": " << escape_untrusted(check.message)
                  << '\n';
