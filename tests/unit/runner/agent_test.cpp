@@ -73,8 +73,8 @@ TEST_CASE("a command runs, is polled, and gives its exit code and output") {
     agent.feed("{\"return\": {\"exited\": false}}\n", 3s);
     agent.tick(4s);
     taken(agent);
-    agent.feed("{\"return\": {\"exited\": true, \"exitcode\": 3, \"out-data\": \"aGkK\", \"err-data\": \"b29wcw==\"}}\n",
-               4s);
+    agent.feed(
+        "{\"return\": {\"exited\": true, \"exitcode\": 3, \"out-data\": \"aGkK\", \"err-data\": \"b29wcw==\"}}\n", 4s);
     REQUIRE(result);
     CHECK(result->exit_code == 3);
     CHECK(result->output == "hi\noops");

@@ -19,8 +19,8 @@ BootReport failed_report() {
     report.console.append("SeaBIOS (version 1.16)\r\n[    0.000000] Linux version 6.1\r\n\x1b[31mKernel panic - not "
                           "syncing: VFS: Unable to mount root fs <script>alert(1)</script>\xff\r\n");
     const Rule* rule = find_rule("root-not-mounted");
-    Finding finding{rule, "Kernel panic - not syncing: VFS: Unable to mount root fs <script>alert(1)</script>\xff", 3,
-                    {4s, 3s}, 1};
+    Finding finding{
+        rule, "Kernel panic - not syncing: VFS: Unable to mount root fs <script>alert(1)</script>\xff", 3, {4s, 3s}, 1};
     report.findings = {finding};
     report.verdict = Verdict{Outcome::failed, rule, finding, "", {4700ms, 3500ms}};
     report.milestones = {{Milestone::firmware, {500ms, 400ms}}, {Milestone::kernel, {2s, 1800ms}}};
