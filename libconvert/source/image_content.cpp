@@ -3,10 +3,10 @@
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/codec/layer_content.hpp"
+#include "formats/oci/select.hpp"
 #include "formats/tree/tar_reader.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -14,26 +14,6 @@ namespace vm2oci {
 namespace {
 
 constexpr std::uint64_t kMaxConfigBytes = 4 * MiB; // as manifests; real ones have a few KiB
-constexpr std::size_t kMaxIndexDepth = 3;          // an index of indexes of indexes is a mistake or an attack
-
-std::string platform_text(const Descriptor& manifest) {
-    if (!manifest.platform)
-        return "an unnamed platform";
-    return escape_untrusted(manifest.platform->os + "/" + manifest.platform->architecture);
-}
-
-Descriptor choose_manifest(const ImageIndex& index, const std::string& architecture) {
-    if (index.manifests.size() == 1)
-        return index.manifests.front();
-    std::vector<std::string> platforms;
-    for (const Descriptor& candidate : index.manifests) {
-        if (candidate.platform && candidate.platform->os == "linux" && candidate.platform->architecture == architecture)
-            return candidate;
-        platforms.push_back(platform_text(candidate));
-    }
-    fail(ErrorKind::not_found, fmt::format("the image has no manifest for linux/{}; it has {}", architecture,
-                                           platforms.empty() ? "none" : fmt::format("{}", fmt::join(platforms, ", "))));
-}
 
 std::optional<ImageConfig> read_config(ImageSource& source, const Descriptor& config) {
     if (config.media_type != media_type::oci_config && config.media_type != media_type::docker_config)
@@ -69,15 +49,7 @@ std::vector<TarMember> disk_members(const LayerContent& content) {
 ImageContent read_image(ImageSource& source, const std::string& architecture) {
     ImageContent image;
     image.top = source.resolve();
-    image.manifest = image.top;
-    for (std::size_t depth = 0; is_index(image.manifest.media_type); ++depth) {
-        if (depth == kMaxIndexDepth)
-            fail(ErrorKind::limit, "the image's indexes are nested too deeply");
-        image.manifest = choose_manifest(parse_index(source.read_manifest(image.manifest)), architecture);
-    }
-    if (!is_manifest(image.manifest.media_type))
-        fail(ErrorKind::unsupported,
-             quote_untrusted(image.manifest.media_type) + " is neither an image's manifest nor an index");
+    image.manifest = select_manifest(source, image.top, architecture);
     image.parsed_manifest = parse_manifest(source.read_manifest(image.manifest));
     image.config = read_config(source, image.parsed_manifest.config);
     return image;

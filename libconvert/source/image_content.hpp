@@ -21,8 +21,7 @@ struct ImageContent {
     std::optional<ImageConfig> config; // none: the config blob is no image configuration (an artifact)
 };
 
-// Follows the reference. Of an index, the only manifest is taken, or the one for `architecture` (GOARCH);
-// Error{not_found} lists what there is.
+// Follows the reference; `architecture` and errors as select_manifest() has them (formats/oci/select.hpp).
 ImageContent read_image(ImageSource& source, const std::string& architecture);
 
 struct DiskInImage {

@@ -75,6 +75,8 @@ class CommandTable {
 };
 
 // One for each file in commands/.
+void add_check_command(CommandTable& table);
+void add_verify_command(CommandTable& table);
 void add_convert_command(CommandTable& table);
 void add_inspect_command(CommandTable& table);
 void add_boot_command(CommandTable& table);

@@ -1,0 +1,260 @@
+#include "libconvert/check/consumers.hpp"
+
+#include "formats/base/error.hpp"
+#include "formats/base/escape.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+namespace vm2oci {
+namespace {
+
+constexpr std::uint64_t kQemuId = 107; // KubeVirt's launcher reads the disk as 107:107
+constexpr std::string_view kConvertAgain = "convert the disk again with vm2oci convert";
+
+class Problems {
+  public:
+    void error(std::string rule, std::string text, std::string_view remedy = kConvertAgain) {
+        found_.push_back({Severity::error, std::move(rule), std::move(text), std::string(remedy)});
+    }
+    void warning(std::string rule, std::string text, std::string_view remedy = "") {
+        found_.push_back({Severity::warning, std::move(rule), std::move(text), std::string(remedy)});
+    }
+    std::vector<Problem> take() { return std::move(found_); }
+
+  private:
+    std::vector<Problem> found_;
+};
+
+struct Child {
+    std::string path;
+    const ImageFile* file;
+};
+
+// What lies directly in `folder` ("disk"; "": the root).
+std::vector<Child> children(const ImageFacts& facts, std::string_view folder) {
+    const std::string prefix = folder.empty() ? "" : std::string(folder) + "/";
+    std::vector<Child> found;
+    for (auto at = facts.files.lower_bound(prefix); at != facts.files.end() && at->first.starts_with(prefix); ++at)
+        if (at->first.size() > prefix.size() && at->first.find('/', prefix.size()) == std::string::npos)
+            found.push_back({at->first, &at->second});
+    return found;
+}
+
+std::vector<Child> without_folders(std::vector<Child> all) {
+    std::erase_if(all, [](const Child& child) { return child.file->type == TarType::directory; });
+    return all;
+}
+
+bool has_folder(const ImageFacts& facts, const std::string& path) {
+    const auto found = facts.files.find(path);
+    const bool implied = !children(facts, path).empty();
+    return implied || (found != facts.files.end() && found->second.type == TarType::directory);
+}
+
+std::string label(const ImageFacts& facts, const std::string& name) {
+    if (!facts.content.config)
+        return "";
+    const auto found = facts.content.config->labels.find(name);
+    return found == facts.content.config->labels.end() ? "" : found->second;
+}
+
+// Permission bits that apply to uid 107, gid 107: owner, group or others, as open(2) chooses.
+std::uint32_t bits_for_qemu(const ImageFile& file) {
+    if (file.uid == kQemuId)
+        return file.permissions >> 6 & 7U;
+    if (file.gid == kQemuId)
+        return file.permissions >> 3 & 7U;
+    return file.permissions & 7U;
+}
+
+void check_readable(const ImageFacts& facts, const std::string& path, Problems& problems) {
+    const ImageFile& file = facts.files.at(path);
+    if ((bits_for_qemu(file) & 4U) == 0)
+        problems.error("readable-by-qemu",
+                       fmt::format("{} has mode {:04o} and owner {}:{}, so that uid 107 (qemu) cannot read it: "
+                                   "\"Permission denied (as uid:107, gid:107)\"",
+                                   quote_untrusted(path), file.permissions, file.uid, file.gid));
+    const auto folder = facts.files.find(path.substr(0, path.rfind('/')));
+    if (folder != facts.files.end() && (bits_for_qemu(folder->second) & 1U) == 0)
+        problems.error(
+            "readable-by-qemu",
+            fmt::format("the folder {} has mode {:04o} and owner {}:{}, so that uid 107 (qemu) cannot enter it",
+                        quote_untrusted(folder->first), folder->second.permissions, folder->second.uid,
+                        folder->second.gid));
+}
+
+void check_disk_contents(const ImageFacts& facts, Problems& problems) {
+    if (!facts.disk)
+        return;
+    const DiskFindings& disk = *facts.disk;
+    if (disk.foreign_format) {
+        problems.error("disk-format", "the disk is " + *disk.foreign_format +
+                                          ", and only qcow2 and raw are accepted: \"unsupported image format\"");
+        return;
+    }
+    if (disk.info.backing_file_name)
+        problems.error("no-backing-file", "the disk has a backing file: \"expected no backing file\"");
+    if (disk.info.data_file_name)
+        problems.error("no-data-file", "the disk's data lies in an external file that the image does not hold");
+    const auto has = [&](std::string_view feature) {
+        return std::find(disk.info.features.begin(), disk.info.features.end(), feature) != disk.info.features.end();
+    };
+    if (disk.info.compression == "zstd" || has("extended L2"))
+        problems.warning("qcow2-features",
+                         "the disk uses qcow2 features (zstd clusters or extended L2 tables) that older "
+                         "QEMU builds cannot read");
+    if (!disk.info.snapshots.empty())
+        problems.warning("no-snapshots", "the disk carries internal snapshots, which nobody will use");
+    if (disk.info.format == DiskFormat::raw && disk.info.virtual_size % 512 != 0)
+        problems.warning("sector-size", "the raw disk is no multiple of 512 bytes; QEMU rounds it up");
+}
+
+void check_platform(const ImageFacts& facts, Problems& problems) {
+    if (!facts.content.config)
+        problems.error("image-config",
+                       "the image has no image configuration: it is an artifact, which only image volumes "
+                       "of CRI-O can mount");
+    else if (facts.content.config->platform.architecture.empty())
+        problems.error("architecture", "the image's configuration names no architecture");
+    else if (facts.content.config->platform.os != "linux")
+        problems.error("architecture", "the image is for " + quote_untrusted(facts.content.config->platform.os) +
+                                           ", and nodes pull images for linux");
+}
+
+void check_zstd_pullers(const ImageFacts& facts, Problems& problems) {
+    const bool zstd = std::any_of(facts.layers.begin(), facts.layers.end(),
+                                  [](const LayerHead& layer) { return layer.compression == "zstd"; });
+    if (zstd)
+        problems.warning("zstd-layers", "its layers are zstd, which needs containerd 1.5, Docker 23 or any CRI-O",
+                         "use --compression gzip for older nodes");
+}
+
+// kubevirt/kubevirt: pkg/container-disk, pkg/virt-handler/container-disk, pkg/os/disk.
+std::vector<Problem> check_kubevirt(const ImageFacts& facts) {
+    Problems problems;
+    check_platform(facts, problems);
+    const std::vector<Child> entries = children(facts, "disk");
+    if (entries.empty())
+        problems.error("one-file-in-disk", "/disk holds nothing: \"no file found in folder /disk, no disk present\"");
+    else if (entries.size() > 1)
+        problems.error(
+            "one-file-in-disk",
+            fmt::format("/disk holds {} entries: \"more than one file found in folder /disk, only one disk is "
+                        "allowed\"",
+                        entries.size()));
+    else if (entries[0].file->type != TarType::regular)
+        problems.error("one-file-in-disk", quote_untrusted(entries[0].path) + " is no regular file");
+    else
+        check_readable(facts, entries[0].path, problems);
+    check_disk_contents(facts, problems);
+    check_zstd_pullers(facts, problems);
+    return problems.take();
+}
+
+// kubevirt/kubevirt: pkg/virt-launcher/virtwrap/manager.go, findDiskFileInImageVolume.
+std::vector<Problem> check_image_volume(const ImageFacts& facts) {
+    Problems problems;
+    const std::vector<Child> root = children(facts, "");
+    const bool only_file_in_root = root.size() == 1 && root[0].file->type != TarType::directory;
+    if (only_file_in_root) {
+        check_disk_contents(facts, problems);
+        return problems.take();
+    }
+    const std::vector<Child> files = without_folders(children(facts, "disk"));
+    if (files.size() != 1)
+        problems.error("one-file-in-disk",
+                       fmt::format("/disk holds {} files, and the image's root more than one entry; an "
+                                   "image volume needs exactly one disk",
+                                   files.size()));
+    else
+        check_readable(facts, files[0].path, problems);
+    check_disk_contents(facts, problems);
+    check_zstd_pullers(facts, problems);
+    return problems.take();
+}
+
+// kubevirt/containerized-data-importer: pkg/importer/transport.go, format-readers.go.
+std::vector<Problem> check_cdi(const ImageFacts& facts) {
+    Problems problems;
+    check_platform(facts, problems);
+    const auto first = std::find_if(facts.regular_files.begin(), facts.regular_files.end(),
+                                    [](const std::string& path) { return path.starts_with("disk"); });
+    if (first == facts.regular_files.end())
+        problems.error("first-file", "the first layer holds no file under /disk, where the importer looks");
+    else if (!first->starts_with("disk/"))
+        problems.error("first-file", "the importer takes the first file whose name begins with \"disk\", which is " +
+                                         quote_untrusted(*first));
+    if (without_folders(children(facts, "disk")).size() > 1)
+        problems.error("one-file-in-disk", "\"image directory contains more than one file\"");
+    for (const char* name : {"containers.bootc", "ostree.bootable"})
+        if (const std::string value = label(facts, name); value == "1" || value == "true")
+            problems.error("no-bootc", fmt::format("the label {} makes the importer refuse the image", name),
+                           "leave the label away");
+    for (const char* folder : {"sysroot", "ostree"})
+        if (has_folder(facts, folder))
+            problems.error("no-bootc", fmt::format("the folder /{} makes the importer refuse the image", folder));
+    constexpr std::uint64_t probe = 512;
+    if (!facts.layers.empty() && facts.layers[0].first_zstd_block.value_or(probe) < probe)
+        problems.warning(
+            "zstd-head",
+            fmt::format("the layer's first zstd block has {} bytes; importers from before September 2026 read "
+                        "such layers wrongly (\"window size exceeded\")",
+                        *facts.layers[0].first_zstd_block));
+    check_disk_contents(facts, problems);
+    return problems.take();
+}
+
+// containers/crun-vm: src/commands/create, src/util.rs.
+std::vector<Problem> check_crun_vm(const ImageFacts& facts) {
+    Problems problems;
+    std::vector<Child> candidates = children(facts, "");
+    for (Child& child : children(facts, "disk"))
+        candidates.push_back(std::move(child));
+    std::erase_if(candidates, [](const Child& child) {
+        return child.file->type != TarType::regular || child.path == ".dockerenv" || child.path == ".dockerinit";
+    });
+    if (candidates.empty())
+        problems.error("one-file", "neither / nor /disk holds a file: \"no files found\"");
+    else if (candidates.size() > 1)
+        problems.error("one-file", fmt::format("/ and /disk hold {} files together: \"more than one file found\"",
+                                               candidates.size()));
+    if (facts.content.config) {
+        const std::vector<std::string>& entrypoint = facts.content.config->entrypoint;
+        const bool none = entrypoint.empty() || entrypoint[0].empty() || entrypoint[0] == "no-entrypoint";
+        if (!none)
+            problems.error("no-entrypoint", "the entrypoint is " + quote_untrusted(entrypoint[0]) +
+                                                ", and only none or \"no-entrypoint\" is accepted");
+    }
+    if (has_folder(facts, "usr/lib/bootc/install"))
+        problems.error("no-bootc", "/usr/lib/bootc/install makes it a bootable container, not a disk");
+    check_disk_contents(facts, problems);
+    return problems.take();
+}
+
+constexpr std::array<Consumer, 4> kConsumers = {{
+    {"kubevirt", "KubeVirt containerDisk", check_kubevirt},
+    {"image-volume", "KubeVirt disk on a Kubernetes image volume", check_image_volume},
+    {"cdi", "Containerized Data Importer, registry source", check_cdi},
+    {"crun-vm", "crun-vm under Podman or Docker", check_crun_vm},
+}};
+
+} // namespace
+
+std::span<const Consumer> consumers() {
+    return kConsumers;
+}
+
+const Consumer& find_consumer(std::string_view name) {
+    std::string names;
+    for (const Consumer& consumer : kConsumers) {
+        if (consumer.name == name)
+            return consumer;
+        names += (names.empty() ? "" : ", ") + std::string(consumer.name);
+    }
+    fail(ErrorKind::usage, fmt::format("'{}' is no consumer that is known; known are {}", name, names));
+}
+
+} // namespace vm2oci

@@ -1,0 +1,130 @@
+#include "formats/base/error.hpp"
+#include "libconvert/check/consumers.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+
+using namespace vm2oci;
+
+namespace {
+
+// A containerDisk as vm2oci writes it.
+ImageFacts good_facts() {
+    ImageFacts facts;
+    facts.content.config.emplace();
+    facts.content.config->platform.architecture = "amd64";
+    facts.content.config->entrypoint = {"no-entrypoint"};
+    facts.layers = {{"gzip", std::nullopt}};
+    facts.regular_files = {"disk/disk.qcow2"};
+    facts.files["disk"] = {TarType::directory, 0555, 107, 107, 0};
+    facts.files["disk/disk.qcow2"] = {TarType::regular, 0444, 107, 107, 1000};
+    facts.disk.emplace();
+    facts.disk->info.format = DiskFormat::qcow2;
+    facts.disk->info.compression = "zlib";
+    return facts;
+}
+
+bool has(Severity severity, std::string_view consumer, const ImageFacts& facts, std::string_view rule) {
+    const std::vector<Problem> problems = find_consumer(consumer).check(facts);
+    return std::any_of(problems.begin(), problems.end(),
+                       [&](const Problem& problem) { return problem.rule == rule && problem.severity == severity; });
+}
+
+bool has_error(std::string_view consumer, const ImageFacts& facts, std::string_view rule) {
+    return has(Severity::error, consumer, facts, rule);
+}
+
+bool has_warning(std::string_view consumer, const ImageFacts& facts, std::string_view rule) {
+    return has(Severity::warning, consumer, facts, rule);
+}
+
+} // namespace
+
+TEST_CASE("our own containerDisk has no problem anywhere") {
+    for (const Consumer& consumer : consumers())
+        CHECK(consumer.check(good_facts()).empty());
+    CHECK_THROWS_AS(find_consumer("xen"), Error);
+}
+
+TEST_CASE("KubeVirt wants exactly one entry in /disk, whatever it is") {
+    ImageFacts facts = good_facts();
+    facts.files["disk/.hidden"] = {TarType::directory, 0755, 0, 0, 0};
+    CHECK(has_error("kubevirt", facts, "one-file-in-disk"));
+    CHECK_FALSE(has_error("image-volume", facts, "one-file-in-disk")); // folders do not count there
+    CHECK_FALSE(has_error("crun-vm", facts, "one-file"));
+    facts.files.erase("disk/.hidden");
+    facts.files.erase("disk/disk.qcow2");
+    CHECK(has_error("kubevirt", facts, "one-file-in-disk"));
+    facts.files["disk/disk.qcow2"] = {TarType::symlink, 0777, 0, 0, 0};
+    CHECK(has_error("kubevirt", facts, "one-file-in-disk"));
+}
+
+TEST_CASE("the disk must be readable by uid 107") {
+    ImageFacts facts = good_facts();
+    facts.files["disk/disk.qcow2"].permissions = 0040; // the owner's bits count for the owner
+    CHECK(has_error("kubevirt", facts, "readable-by-qemu"));
+    facts.files["disk/disk.qcow2"] = {TarType::regular, 0640, 0, 107, 1000};
+    CHECK_FALSE(has_error("kubevirt", facts, "readable-by-qemu"));
+    facts.files["disk/disk.qcow2"] = {TarType::regular, 0600, 0, 0, 1000};
+    CHECK(has_error("kubevirt", facts, "readable-by-qemu"));
+    facts = good_facts();
+    facts.files["disk"] = {TarType::directory, 0700, 0, 0, 0};
+    CHECK(has_error("kubevirt", facts, "readable-by-qemu"));
+}
+
+TEST_CASE("disks that only some can open are named") {
+    ImageFacts facts = good_facts();
+    facts.disk->info.backing_file_name = "base.qcow2";
+    CHECK(has_error("kubevirt", facts, "no-backing-file"));
+    facts = good_facts();
+    facts.disk->info.data_file_name = "elsewhere";
+    CHECK(has_error("kubevirt", facts, "no-data-file"));
+    facts = good_facts();
+    facts.disk->info.compression = "zstd";
+    CHECK(has_warning("kubevirt", facts, "qcow2-features"));
+    facts = good_facts();
+    facts.disk->foreign_format = "VMDK";
+    CHECK(has_error("crun-vm", facts, "disk-format"));
+}
+
+TEST_CASE("the importer takes the first file that begins with disk") {
+    ImageFacts facts = good_facts();
+    facts.regular_files = {"diskinfo.json", "disk/disk.qcow2"};
+    CHECK(has_error("cdi", facts, "first-file"));
+    facts.regular_files = {"etc/hosts"};
+    CHECK(has_error("cdi", facts, "first-file"));
+    facts = good_facts();
+    facts.files["ostree/repo"] = {};
+    CHECK(has_error("cdi", facts, "no-bootc"));
+    facts = good_facts();
+    facts.content.config->labels["containers.bootc"] = "1";
+    CHECK(has_error("cdi", facts, "no-bootc"));
+    facts = good_facts();
+    facts.layers = {{"zstd", 100}};
+    CHECK(has_warning("cdi", facts, "zstd-head"));
+    facts.layers = {{"zstd", 1024}};
+    CHECK_FALSE(has_warning("cdi", facts, "zstd-head"));
+    CHECK(has_warning("kubevirt", facts, "zstd-layers"));
+}
+
+TEST_CASE("crun-vm counts files of the root too, and wants no entrypoint") {
+    ImageFacts facts = good_facts();
+    facts.files["README"] = {};
+    CHECK(has_error("crun-vm", facts, "one-file"));
+    CHECK_FALSE(has_error("kubevirt", facts, "one-file-in-disk"));
+    facts = good_facts();
+    facts.files[".dockerenv"] = {};
+    CHECK_FALSE(has_error("crun-vm", facts, "one-file"));
+    facts.content.config->entrypoint = {"/bin/sh"};
+    CHECK(has_error("crun-vm", facts, "no-entrypoint"));
+}
+
+TEST_CASE("an image without architecture or configuration is no image for a node") {
+    ImageFacts facts = good_facts();
+    facts.content.config->platform.architecture.clear();
+    CHECK(has_error("kubevirt", facts, "architecture"));
+    facts.content.config.reset();
+    CHECK(has_error("kubevirt", facts, "image-config"));
+    CHECK_FALSE(has_error("image-volume", facts, "image-config"));
+}

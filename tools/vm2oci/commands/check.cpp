@@ -1,0 +1,122 @@
+// `vm2oci check IMAGE`.
+#include "formats/base/error.hpp"
+#include "libconvert/check/consumers.hpp"
+#include "libconvert/package/architecture.hpp"
+#include "tools/vm2oci/command_table.hpp"
+#include "tools/vm2oci/help.hpp"
+#include "tools/vm2oci/page.hpp"
+#include "tools/vm2oci/references.hpp"
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include <ostream>
+
+namespace vm2oci::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct CheckArguments {
+    std::string image;
+    std::vector<std::string> consumers;
+    std::string architecture;
+};
+
+struct ConsumerVerdict {
+    const Consumer* consumer;
+    std::vector<Problem> problems;
+
+    bool works() const {
+        return std::none_of(problems.begin(), problems.end(),
+                            [](const Problem& problem) { return problem.severity == Severity::error; });
+    }
+};
+
+std::vector<const Consumer*> chosen_consumers(const std::vector<std::string>& names) {
+    std::vector<const Consumer*> chosen;
+    for (const std::string& name : names)
+        chosen.push_back(&find_consumer(name));
+    if (names.empty())
+        for (const Consumer& consumer : consumers())
+            chosen.push_back(&consumer);
+    return chosen;
+}
+
+Json to_json(const std::vector<ConsumerVerdict>& verdicts, const std::string& image) {
+    Json list = Json::array();
+    for (const ConsumerVerdict& verdict : verdicts) {
+        Json problems = Json::array();
+        for (const Problem& problem : verdict.problems) {
+            Json entry = {{"severity", problem.severity == Severity::error ? "error" : "warning"},
+                          {"rule", problem.rule},
+                          {"text", problem.text}};
+            if (!problem.remedy.empty())
+                entry["remedy"] = problem.remedy;
+            problems.push_back(std::move(entry));
+        }
+        list.push_back(
+            {{"consumer", verdict.consumer->name}, {"works", verdict.works()}, {"problems", std::move(problems)}});
+    }
+    return {{"image", image}, {"consumers", std::move(list)}};
+}
+
+std::string to_text(const std::vector<ConsumerVerdict>& verdicts) {
+    Page page;
+    for (const ConsumerVerdict& verdict : verdicts) {
+        page.heading(std::string(verdict.consumer->description) + ": " + (verdict.works() ? "works" : "does not work"));
+        for (const Problem& problem : verdict.problems)
+            page.row(problem.severity == Severity::error ? "error" : "note",
+                     problem.text + (problem.remedy.empty() ? "" : "; " + problem.remedy));
+    }
+    return page.text();
+}
+
+ExitCode check(const CheckArguments& arguments, Invocation& call) {
+    const std::vector<const Consumer*> chosen = chosen_consumers(arguments.consumers);
+    const ImageReference reference = parse_image_only(arguments.image, "check");
+    const auto source = open_image_source(reference, call.operation);
+    const std::string architecture =
+        arguments.architecture.empty() ? std::string() : parse_architecture(arguments.architecture);
+    const ImageFacts facts = gather_image_facts(*source, architecture, call.operation);
+    std::vector<ConsumerVerdict> verdicts;
+    for (const Consumer* consumer : chosen)
+        verdicts.push_back({consumer, consumer->check(facts)});
+    if (call.json())
+        call.out << to_json(verdicts, arguments.image).dump(2) << '\n';
+    else
+        call.out << to_text(verdicts);
+    const bool all_work =
+        std::all_of(verdicts.begin(), verdicts.end(), [](const ConsumerVerdict& verdict) { return verdict.works(); });
+    return all_work ? ExitCode::done : ExitCode::verdict_no;
+}
+
+std::string consumer_names() {
+    std::string names;
+    for (const Consumer& consumer : consumers())
+        names += (names.empty() ? "" : ", ") + std::string(consumer.name);
+    return names;
+}
+
+} // namespace
+
+void add_check_command(CommandTable& table) {
+    const auto arguments = std::make_shared<CheckArguments>();
+    CLI::App& command =
+        table.add("check", "Tell whether an image would work in KubeVirt, CDI and others, and if not, why",
+                  {{"vm2oci check oci:images:web01", "all consumers that are known; exit code 4 if one would not work"},
+                   {"vm2oci check --for kubevirt,cdi docker://registry.example/vm/web01:1", "only those two"}},
+                  [arguments](Invocation& call) { return check(*arguments, call); });
+    command.add_option("IMAGE", arguments->image, "The image")->required();
+    command
+        .add_option("--for", arguments->consumers,
+                    "Consumers, parted by commas: " + consumer_names() + " (default: all)")
+        ->option_text("NAME,...")
+        ->delimiter(',')
+        ->allow_extra_args(false);
+    command.add_option("--arch", arguments->architecture, "Which image of an index to check")
+        ->option_text("ARCH")
+        ->group(group::source);
+}
+
+} // namespace vm2oci::cli

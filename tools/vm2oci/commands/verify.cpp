@@ -1,0 +1,70 @@
+// `vm2oci verify IMAGE`.
+#include "formats/oci/verify.hpp"
+
+#include "formats/base/size.hpp"
+#include "tools/vm2oci/command_table.hpp"
+#include "tools/vm2oci/page.hpp"
+#include "tools/vm2oci/references.hpp"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <ostream>
+
+namespace vm2oci::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json to_json(const VerifyReport& report, const std::string& image) {
+    Json findings = Json::array();
+    for (const VerifyFinding& finding : report.findings)
+        findings.push_back({{"where", finding.where}, {"problem", finding.problem}});
+    return {{"image", image},
+            {"digest", report.top.digest.text()},
+            {"whole", report.findings.empty()},
+            {"manifests", report.manifests},
+            {"blobs", report.blobs},
+            {"stored_bytes", report.stored_bytes},
+            {"content_bytes", report.content_bytes},
+            {"findings", std::move(findings)}};
+}
+
+void print(const VerifyReport& report, const std::string& image, std::ostream& out) {
+    Page page;
+    page.heading(image);
+    page.row("digest", report.top.digest.text());
+    page.row("checked", fmt::format("{} manifests, {} blobs, {} stored, {} of content", report.manifests, report.blobs,
+                                    format_size(report.stored_bytes), format_size(report.content_bytes)));
+    for (const VerifyFinding& finding : report.findings)
+        page.row("mismatch", finding.where + ": " + finding.problem);
+    page.row("verdict",
+             report.findings.empty() ? "whole" : fmt::format("broken: {} mismatches", report.findings.size()));
+    out << page.text();
+}
+
+} // namespace
+
+void add_verify_command(CommandTable& table) {
+    struct Arguments {
+        std::string image;
+    };
+    const auto arguments = std::make_shared<Arguments>();
+    CLI::App& command =
+        table.add("verify", "Recompute every digest, size and diff_id of an image, and list all that do not match",
+                  {{"vm2oci verify oci:images:web01", "exit code 0: the image is whole; 4: it is not"}},
+                  [arguments](Invocation& call) {
+                      const ImageReference reference = parse_image_only(arguments->image, "verify");
+                      const auto source = open_image_source(reference, call.operation);
+                      const VerifyReport report = verify_image(*source, call.operation);
+                      if (call.json())
+                          call.out << to_json(report, arguments->image).dump(2) << '\n';
+                      else
+                          print(report, arguments->image, call.out);
+                      return report.findings.empty() ? ExitCode::done : ExitCode::verdict_no;
+                  });
+    command.add_option("IMAGE", arguments->image, "The image")->required();
+}
+
+} // namespace vm2oci::cli
