@@ -85,8 +85,10 @@ ContainerDisk write_container_disk(const DiskImage& disk, const ContainerDiskOpt
     contents.created_by = "vm2oci convert --as containerdisk";
     contents.entrypoint = {"no-entrypoint"}; // crun-vm under docker needs one, and none may be real
     contents.labels = {{"org.vm2oci.disk.format", std::string(to_string(disk.format))},
-                       {"org.vm2oci.disk.virtual-size", std::to_string(disk.virtual_size)},
-                       {"org.vm2oci.disk.allocated-size", std::to_string(disk.allocated_size)}};
+                       {"org.vm2oci.disk.virtual-size", std::to_string(disk.virtual_size)}};
+    // How much of a raw file is stored tells where it lay, not what it holds: the same disk must give the same image.
+    if (disk.format == DiskFormat::qcow2)
+        contents.labels["org.vm2oci.disk.allocated-size"] = std::to_string(disk.allocated_size);
     if (!options.instancetype.empty())
         contents.environment.push_back("INSTANCETYPE_KUBEVIRT_IO_DEFAULT_INSTANCETYPE=" + options.instancetype);
     if (!options.preference.empty())
