@@ -68,8 +68,9 @@ lint=(
     clang-16 llvm-16 libclang-rt-16-dev # libFuzzer
 )
 
+# What tests/bench compares with, beside the tools of the tests.
 bench=(
-    hyperfine
+    libdeflate-tools isal               # the fastest gzip on one thread
 )
 
 usage() {

@@ -5,7 +5,7 @@
 #   tools/test.sh                 all of it
 #   tools/test.sh CTEST-OPTION…   the same build, then only these tests, such as -L unit or -R integration/skopeo
 #
-# Long jobs have commands of their own: tools/fuzz.sh, tools/lint.sh, tests/bench/convert.sh.
+# Long jobs have commands of their own: tools/fuzz.sh, tools/lint.sh, tests/bench/convert.py.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
