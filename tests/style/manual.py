@@ -2,6 +2,9 @@
 """Holds --help and the manual together: the same commands, arguments, options and names of values in both.
 
     manual.py VM2OCI MANUAL
+
+In the manual each command is a '.Ss NAME ARGUMENTS' below COMMANDS. Options that several commands share may stand in a
+section of their own, which the commands name with '.Sx'.
 """
 
 import re
@@ -53,19 +56,27 @@ def read_help(program):
 def read_manual(page):
     """The same from the manual as a reader sees it: sections in column 0, commands in column 3, options in column 5."""
     text = re.sub(r".\x08", "", run("mandoc", "-T", "utf8", "-O", "width=110", page))
-    found, section, target = {}, "", None
+    sections, commands, prose = {}, {}, {}
+    section = command = None
     for line in text.replace("\u00a0", " ").replace("\u2010", "-").splitlines():
         if re.match(r"^\S", line):
-            section, target = line.strip(), None
-            if section == "OPTIONS OF EVERY COMMAND":
-                target = found.setdefault(GLOBAL, ("", {}))[1]
+            section, command = line.strip(), None
         elif section == "COMMANDS" and (match := re.match(r"^ {3}(\w\S*) ?(.*)$", line)):
-            target = found.setdefault(match.group(1), (match.group(2), {}))[1]
-        elif target is not None and (match := re.match(r"^ {5}(-\S.*)$", line)):
+            command = match.group(1)
+            commands[command] = (match.group(2), {})
+        elif match := re.match(r"^ {5}(-\S.*)$", line):
             entry = OPTION.match(match.group(1)).group(1)
             if "--" in entry:
+                target = commands[command][1] if command else sections.setdefault(section, {})
                 target[name_of(entry)] = entry
-    return found
+        elif command:
+            prose[command] = prose.get(command, "") + " " + line.strip()
+    for name, (_, options) in commands.items():
+        for title, shared in sections.items():
+            if title in prose.get(name, ""):
+                options.update(shared)
+    commands[GLOBAL] = ("", sections["OPTIONS OF EVERY COMMAND"])
+    return commands
 
 
 def main():
