@@ -47,7 +47,8 @@ Descriptor choose(const ImageIndex& index, const std::string& architecture) {
         return images.front();
     }
     // One that says its platform is better than one that does not.
-    std::ranges::stable_partition(images, [](const Descriptor& image) { return image.platform.has_value(); });
+    std::stable_partition(images.begin(), images.end(),
+                          [](const Descriptor& image) { return image.platform.has_value(); });
     const auto found = std::ranges::find_if(images, [&](const Descriptor& image) { return fits(image, architecture); });
     if (found == images.end())
         fail(ErrorKind::not_found,
