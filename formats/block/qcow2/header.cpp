@@ -143,7 +143,7 @@ void check_bitmaps(const Header& header) {
 } // namespace
 
 std::uint64_t Header::l1_entries_needed() const {
-    return divide_up(virtual_size(), l1_entry_reach());
+    return divide_up(size, l1_entry_reach());
 }
 
 Header read_header(const BlockDevice& container) {

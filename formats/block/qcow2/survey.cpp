@@ -38,7 +38,7 @@ class MetadataMap {
     void require_free(std::uint64_t begin, std::uint64_t end, std::uint64_t guest_offset) const;
 
   private:
-    void add_l2_tables(const Geometry& geometry, const std::vector<std::uint64_t>& l1);
+    void add_l2_tables(const BlockDevice& container, const Geometry& geometry, const std::vector<std::uint64_t>& l1);
     void add_refcount_blocks(const BlockDevice& container, const Header& header);
     void check_against_each_other() const;
     const TableRange* overlapping_range(std::uint64_t begin, std::uint64_t end) const;
@@ -65,16 +65,18 @@ MetadataMap::MetadataMap(const BlockDevice& container, const Header& header, con
         std::uint64_t{header.refcount_table_clusters} << header.cluster_bits);
     if (header.snapshot_count != 0)
         add("the snapshot table", header.snapshots_offset, 1);
-    add_l2_tables(tables.geometry(), tables.l1());
+    add_l2_tables(container, tables.geometry(), tables.l1());
     add_refcount_blocks(container, header);
     check_against_each_other();
 }
 
-void MetadataMap::add_l2_tables(const Geometry& geometry, const std::vector<std::uint64_t>& l1) {
+// Tables beyond the end of the file lie over nothing; reading them judges them.
+void MetadataMap::add_l2_tables(const BlockDevice& container, const Geometry& geometry,
+                                const std::vector<std::uint64_t>& l1) {
     l2_tables_.reserve(static_cast<std::size_t>(
         std::ranges::count_if(l1, [](std::uint64_t entry) { return (entry & kEntryOffsetMask) != 0; })));
     for (const std::uint64_t entry : l1)
-        if (const std::uint64_t offset = decode_l1_entry(geometry, entry); offset != 0)
+        if (const std::uint64_t offset = decode_l1_entry(geometry, entry); offset != 0 && offset < container.size())
             l2_tables_.push_back(checked_cast<ClusterIndex>(offset >> geometry.cluster_bits, "place of an L2 table"));
     std::ranges::sort(l2_tables_);
     if (std::ranges::adjacent_find(l2_tables_) != l2_tables_.end())

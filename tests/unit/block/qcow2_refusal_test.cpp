@@ -69,6 +69,8 @@ TEST_CASE("headers that lie are refused") {
         Lie{"size 2^63", [](Qcow2Builder& b) { b.put64(at::size, 1ULL << 63); }, ErrorKind::limit},
         Lie{"size that the L1 table does not reach", [](Qcow2Builder& b) { b.put64(at::size, GiB); },
             ErrorKind::corrupt},
+        Lie{"size a byte beyond the L1 table's reach", [](Qcow2Builder& b) { b.put64(at::size, 2 * MiB + 1); },
+            ErrorKind::corrupt},
         Lie{"L1 table of 32 MiB and an entry", [](Qcow2Builder& b) { b.put32(at::l1_size, 4 * 1024 * 1024 + 1); },
             ErrorKind::limit},
         Lie{"L1 table beyond the end", [](Qcow2Builder& b) { b.put32(at::l1_size, 4 * 1024 * 1024); },
@@ -324,6 +326,11 @@ TEST_CASE("a truncated file is refused, and reads as zeros only if that is allow
     SECTION("the L2 table is missing") {
         builder.truncate(builder.l2_offset(0));
         CHECK(refusal_of(builder).kind() == ErrorKind::corrupt);
+        CHECK(cluster_value(*open_with(builder, allow_truncated()).device, 0, 4096) == 0);
+    }
+    SECTION("an L2 table is where no file reaches") {
+        builder.set_l1(0, 1ULL << 55);
+        CHECK(says(refusal_of(builder), "truncated"));
         CHECK(cluster_value(*open_with(builder, allow_truncated()).device, 0, 4096) == 0);
     }
     SECTION("only the header is left") {
