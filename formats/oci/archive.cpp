@@ -250,7 +250,7 @@ OciArchiveDestination::OciArchiveDestination(fs::path file, std::optional<std::s
 OciArchiveDestination::~OciArchiveDestination() = default;
 
 DestinationTraits OciArchiveDestination::traits() const {
-    return {};
+    return {.one_blob_at_a_time = true};
 }
 
 bool OciArchiveDestination::has_blob(const Descriptor& blob) {

@@ -23,8 +23,9 @@ class BlobWriter : public ByteSink {
 
 // What a destination can do, as data, so that nobody asks which destination it is.
 struct DestinationTraits {
-    bool stores_blobs = true;     // false: null:, which computes and forgets
-    bool blob_reads_back = false; // a committed blob can be read again at once
+    bool stores_blobs = true;        // false: null:, which computes and forgets
+    bool blob_reads_back = false;    // a committed blob can be read again at once
+    bool one_blob_at_a_time = false; // blobs written side by side cost a detour, and their order shows
     std::uint64_t max_manifest_bytes = 4 * 1024 * 1024;
 };
 

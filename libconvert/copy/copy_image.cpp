@@ -231,22 +231,29 @@ std::uint64_t CopyResult::copied_bytes() const {
     return sum;
 }
 
-CopyResult copy_image(ImageSource& source, ImageDestination& destination, const CopyOptions& options,
-                      const OperationContext& operation) {
-    Descriptor top = source.resolve();
-    if (!options.architecture.empty() && is_index(top.media_type))
-        top = choose(source.read_manifest(top), options.architecture);
+std::vector<CopiedBlob> copy_contents(ImageSource& source, const Descriptor& top, ImageDestination& destination,
+                                      const CopyOptions& options, const OperationContext& operation) {
     const ImageContents contents = Survey(source).of(top);
     std::uint64_t total = 0;
     for (const Descriptor& blob : contents.blobs)
         total += blob.size;
     operation.progress->begin("copy", total);
-    CopyResult result{top, BlobCopier(source, destination, contents.blobs, operation).run(options.parallel_blobs)};
+    const unsigned threads = destination.traits().one_blob_at_a_time ? 1 : options.parallel_blobs;
+    std::vector<CopiedBlob> blobs = BlobCopier(source, destination, contents.blobs, operation).run(threads);
     operation.check_cancelled();
     for (const Manifest& manifest : contents.manifests)
         destination.put_manifest(manifest.bytes, manifest.descriptor.media_type);
-    destination.publish(top);
     operation.progress->end();
+    return blobs;
+}
+
+CopyResult copy_image(ImageSource& source, ImageDestination& destination, const CopyOptions& options,
+                      const OperationContext& operation) {
+    Descriptor top = source.resolve();
+    if (!options.architecture.empty() && is_index(top.media_type))
+        top = choose(source.read_manifest(top), options.architecture);
+    CopyResult result{top, copy_contents(source, top, destination, options, operation)};
+    destination.publish(top);
     return result;
 }
 

@@ -39,4 +39,8 @@ struct CopyResult {
 CopyResult copy_image(ImageSource& source, ImageDestination& destination, const CopyOptions& options,
                       const OperationContext& operation);
 
+// The same for one manifest or index of the source, and without the last step: nothing is published.
+std::vector<CopiedBlob> copy_contents(ImageSource& source, const Descriptor& top, ImageDestination& destination,
+                                      const CopyOptions& options, const OperationContext& operation);
+
 } // namespace vm2oci

@@ -81,5 +81,8 @@ void add_convert_command(CommandTable& table);
 void add_inspect_command(CommandTable& table);
 void add_boot_command(CommandTable& table);
 void add_completion_command(CommandTable& table);
+void add_index_command(CommandTable& table);
+void add_pull_command(CommandTable& table);
+void add_push_command(CommandTable& table);
 
 } // namespace vm2oci::cli

@@ -5,6 +5,7 @@
 #include "formats/oci/archive.hpp"
 #include "formats/oci/layout.hpp"
 #include "formats/oci/null_store.hpp"
+#include "libconvert/registry/open_registry.hpp"
 #include "libconvert/source/image_content.hpp"
 
 #include <fmt/format.h>
@@ -14,6 +15,7 @@ namespace {
 
 struct OpenDestination {
     const OperationContext& operation;
+    const registry::RegistryOptions& registry_options;
 
     std::unique_ptr<ImageDestination> operator()(const LayoutReference& layout) const {
         return std::make_unique<OciLayoutDestination>(layout.folder, layout.tag);
@@ -24,13 +26,14 @@ struct OpenDestination {
     std::unique_ptr<ImageDestination> operator()(const ArchiveReference& archive) const {
         return std::make_unique<OciArchiveDestination>(archive.file, archive.tag);
     }
-    std::unique_ptr<ImageDestination> operator()(const RegistryReference&) const {
-        fail(ErrorKind::unsupported, "docker");
+    std::unique_ptr<ImageDestination> operator()(const RegistryReference& reference) const {
+        return registry::open_registry_destination(reference, registry_options, operation);
     }
 };
 
 struct OpenSource {
     const OperationContext& operation;
+    const registry::RegistryOptions& registry_options;
 
     std::unique_ptr<ImageSource> operator()(const LayoutReference& layout) const {
         return std::make_unique<OciLayoutSource>(layout.folder, layout.tag);
@@ -41,7 +44,9 @@ struct OpenSource {
     std::unique_ptr<ImageSource> operator()(const ArchiveReference& archive) const {
         return std::make_unique<OciArchiveSource>(archive.file, archive.tag, operation);
     }
-    std::unique_ptr<ImageSource> operator()(const RegistryReference&) const { fail(ErrorKind::unsupported, "docker"); }
+    std::unique_ptr<ImageSource> operator()(const RegistryReference& reference) const {
+        return registry::open_registry_source(reference, registry_options, operation);
+    }
 };
 
 } // namespace
@@ -67,20 +72,22 @@ ImageReference parse_image_only(const std::string& text, std::string_view comman
          fmt::format("{} takes an image, and '{}' is a disk; write it like oci:images:web01", command, text));
 }
 
-std::unique_ptr<ImageSource> open_image_source(const ImageReference& reference, const OperationContext& operation) {
-    return std::visit(OpenSource{operation}, reference);
+std::unique_ptr<ImageSource> open_image_source(const ImageReference& reference, const OperationContext& operation,
+                                               const registry::RegistryOptions& registry_options) {
+    return std::visit(OpenSource{operation, registry_options}, reference);
 }
 
 std::unique_ptr<ImageDestination> open_image_destination(const ImageReference& reference,
-                                                         const OperationContext& operation) {
-    return std::visit(OpenDestination{operation}, reference);
+                                                         const OperationContext& operation,
+                                                         const registry::RegistryOptions& registry_options) {
+    return std::visit(OpenDestination{operation, registry_options}, reference);
 }
 
 OpenedDisk open_source_disk(const Reference& reference, const SourceOptions& options, const std::string& architecture,
                             const OperationContext& operation) {
     if (const auto* disk = std::get_if<DiskReference>(&reference))
         return open_disk(options.disk_source(disk->path, disk->format));
-    const auto source = open_image_source(std::get<ImageReference>(reference), operation);
+    const auto source = open_image_source(std::get<ImageReference>(reference), operation, options.registry->options());
     const DiskInImage disk = find_disk(*source, read_image(*source, architecture), operation);
     return open_disk(disk.bytes, options.disk_source(escape_untrusted(disk.path), std::nullopt));
 }

@@ -4,6 +4,7 @@
 #include "formats/block/open_disk.hpp"
 #include "formats/oci/reference.hpp"
 #include "formats/oci/store.hpp"
+#include "libconvert/registry/open_registry.hpp"
 #include "tools/vm2oci/source_options.hpp"
 
 #include <memory>
@@ -27,9 +28,12 @@ Reference parse_reference(const std::string& text);
 // The image that a reference must name (Error{usage} for a disk, naming `command`).
 ImageReference parse_image_only(const std::string& text, std::string_view command);
 
-std::unique_ptr<ImageSource> open_image_source(const ImageReference& reference, const OperationContext& operation);
+// `operation` outlives the result. `registry_options` comes from add_registry_options().
+std::unique_ptr<ImageSource> open_image_source(const ImageReference& reference, const OperationContext& operation,
+                                               const registry::RegistryOptions& registry_options = {});
 std::unique_ptr<ImageDestination> open_image_destination(const ImageReference& reference,
-                                                         const OperationContext& operation);
+                                                         const OperationContext& operation,
+                                                         const registry::RegistryOptions& registry_options = {});
 
 // The disk itself, or the one inside an image (`architecture` chooses in an index).
 OpenedDisk open_source_disk(const Reference& reference, const SourceOptions& options, const std::string& architecture,

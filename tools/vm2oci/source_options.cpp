@@ -55,6 +55,7 @@ std::shared_ptr<SourceOptions> add_source_options(CLI::App& command) {
         .add_flag("--allow-truncated", options->allow_truncated,
                   "Read what lies beyond the end of a cut-off file as zeros")
         ->group(group::source);
+    options->registry = add_registry_options(command);
     return options;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "formats/block/open_disk.hpp"
+#include "tools/vm2oci/registry_options.hpp"
 
 #include <CLI/App.hpp>
 
@@ -17,12 +18,13 @@ struct SourceOptions {
     std::string max_virtual_size;
     bool allow_corrupt = false;
     bool allow_truncated = false;
+    std::shared_ptr<RegistryArguments> registry = std::make_shared<RegistryArguments>();
 
     // `path` and `format` come from the reference. Error{usage} when a value makes no sense.
     DiskSource disk_source(std::string path, std::optional<DiskFormat> format) const;
 };
 
-// Adds --backing, --data-file, --max-virtual-size, --allow-corrupt and --allow-truncated.
+// Adds --backing, --data-file, --max-virtual-size, --allow-corrupt and --allow-truncated, and the registry's options.
 std::shared_ptr<SourceOptions> add_source_options(CLI::App& command);
 
 } // namespace vm2oci::cli

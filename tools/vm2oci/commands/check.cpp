@@ -6,6 +6,7 @@
 #include "tools/vm2oci/help.hpp"
 #include "tools/vm2oci/page.hpp"
 #include "tools/vm2oci/references.hpp"
+#include "tools/vm2oci/registry_options.hpp"
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
@@ -21,6 +22,7 @@ struct CheckArguments {
     std::string image;
     std::vector<std::string> consumers;
     std::string architecture;
+    std::shared_ptr<RegistryArguments> registry;
 };
 
 struct ConsumerVerdict {
@@ -75,7 +77,7 @@ std::string to_text(const std::vector<ConsumerVerdict>& verdicts) {
 ExitCode check(const CheckArguments& arguments, Invocation& call) {
     const std::vector<const Consumer*> chosen = chosen_consumers(arguments.consumers);
     const ImageReference reference = parse_image_only(arguments.image, "check");
-    const auto source = open_image_source(reference, call.operation);
+    const auto source = open_image_source(reference, call.operation, arguments.registry->options());
     const std::string architecture =
         arguments.architecture.empty() ? std::string() : parse_architecture(arguments.architecture);
     const ImageFacts facts = gather_image_facts(*source, architecture, call.operation);
@@ -117,6 +119,7 @@ void add_check_command(CommandTable& table) {
     command.add_option("--arch", arguments->architecture, "Which image of an index to check")
         ->option_text("ARCH")
         ->group(group::source);
+    arguments->registry = add_registry_options(command);
 }
 
 } // namespace vm2oci::cli

@@ -4,6 +4,7 @@
 #include "formats/base/error.hpp"
 #include "libconvert/package/architecture.hpp"
 #include "libconvert/package/timestamp.hpp"
+#include "libconvert/registry/blob_upload.hpp"
 #include "tools/vm2oci/command_table.hpp"
 #include "tools/vm2oci/help.hpp"
 #include "tools/vm2oci/references.hpp"
@@ -118,14 +119,32 @@ Json to_json(const DiskReport& report, const std::string& destination) {
               {"allocated_size", report.allocated_size}}}};
 }
 
+// A registry that cannot resume loses a stream that is cut in the middle. Nothing of it is stored here, but the same
+// input makes the same blob: it is made again.
+template <class Convert>
+ImageReport with_upload_repeated(Invocation& call, Convert convert) {
+    constexpr int kRepetitions = 3;
+    for (int repetition = 0; repetition < kRepetitions; ++repetition) {
+        try {
+            return convert();
+        } catch (const registry::UploadLost& lost) {
+            call.operation.progress->note(fmt::format("starting over: {}", lost.what()));
+        }
+    }
+    return convert();
+}
+
 ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& source,
                             const ImageReference& destination, Invocation& call) {
     const DiskOutput output = disk_output(arguments);
     const ContainerDiskOptions options = container_disk_options(arguments);
     const OpenedDisk disk =
         open_source_disk(source, *arguments.source_options, options.image.architecture, call.operation);
-    const auto store = open_image_destination(destination, call.operation);
-    const ImageReport report = convert_to_container_disk(disk, output, options, *store, call.operation);
+    const ImageReport report = with_upload_repeated(call, [&] {
+        const auto store =
+            open_image_destination(destination, call.operation, arguments.source_options->registry->options());
+        return convert_to_container_disk(disk, output, options, *store, call.operation);
+    });
     if (call.json()) {
         call.out << to_json(report, arguments.destination).dump(2) << '\n';
         return ExitCode::done;
@@ -181,6 +200,7 @@ void add_options(CLI::App& command, ConvertArguments& arguments) {
     command.add_option("DEST", arguments.destination, "An image, or qcow2:PATH or raw:PATH for a plain disk")
         ->required();
     arguments.source_options = add_source_options(command);
+    add_mount_option(command, *arguments.source_options->registry);
 
     text("--disk-format", arguments.disk_format, "FORMAT",
          "qcow2 (default: a canonical one), raw, or keep (the source's own file, untouched)")

@@ -55,7 +55,7 @@ ExitCode inspect_disk(const DiskReference& reference, const InspectArguments& ar
 ExitCode inspect_image(const ImageReference& reference, const InspectArguments& arguments, Invocation& call) {
     const std::string architecture =
         arguments.architecture.empty() ? host_architecture() : parse_architecture(arguments.architecture);
-    const auto image = open_image_source(reference, call.operation);
+    const auto image = open_image_source(reference, call.operation, arguments.source_options->registry->options());
     const ImageFindings findings = examine_image(*image, architecture, call.operation);
     if (call.json()) {
         Json document = image_to_json(findings);

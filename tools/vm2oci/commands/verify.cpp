@@ -5,6 +5,7 @@
 #include "tools/vm2oci/command_table.hpp"
 #include "tools/vm2oci/page.hpp"
 #include "tools/vm2oci/references.hpp"
+#include "tools/vm2oci/registry_options.hpp"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -49,6 +50,7 @@ void print(const VerifyReport& report, const std::string& image, std::ostream& o
 void add_verify_command(CommandTable& table) {
     struct Arguments {
         std::string image;
+        std::shared_ptr<RegistryArguments> registry;
     };
     const auto arguments = std::make_shared<Arguments>();
     CLI::App& command =
@@ -56,7 +58,7 @@ void add_verify_command(CommandTable& table) {
                   {{"vm2oci verify oci:images:web01", "exit code 0: the image is whole; 4: it is not"}},
                   [arguments](Invocation& call) {
                       const ImageReference reference = parse_image_only(arguments->image, "verify");
-                      const auto source = open_image_source(reference, call.operation);
+                      const auto source = open_image_source(reference, call.operation, arguments->registry->options());
                       const VerifyReport report = verify_image(*source, call.operation);
                       if (call.json())
                           call.out << to_json(report, arguments->image).dump(2) << '\n';
@@ -65,6 +67,7 @@ void add_verify_command(CommandTable& table) {
                       return report.findings.empty() ? ExitCode::done : ExitCode::verdict_no;
                   });
     command.add_option("IMAGE", arguments->image, "The image")->required();
+    arguments->registry = add_registry_options(command);
 }
 
 } // namespace vm2oci::cli

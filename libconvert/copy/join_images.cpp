@@ -1,0 +1,82 @@
+#include "libconvert/copy/join_images.hpp"
+
+#include "formats/base/error.hpp"
+#include "formats/base/escape.hpp"
+#include "formats/base/fd.hpp"
+#include "formats/base/size.hpp"
+#include "formats/oci/image.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace vm2oci {
+namespace {
+
+constexpr std::uint64_t kMaxConfigBytes = 4 * MiB; // as manifests
+
+std::string describe(const Platform& platform) {
+    return escape_untrusted(platform.os + "/" + platform.architecture +
+                            (platform.variant.empty() ? "" : "/" + platform.variant));
+}
+
+Platform platform_of(ImageSource& source, const Descriptor& manifest) {
+    const Descriptor config = parse_manifest(source.read_manifest(manifest)).config;
+    const bool is_image_config =
+        config.media_type == media_type::oci_config || config.media_type == media_type::docker_config;
+    if (!is_image_config)
+        fail(ErrorKind::unsupported, "it is an artifact without an architecture, which an index of images cannot hold");
+    if (config.size > kMaxConfigBytes)
+        fail(ErrorKind::limit, fmt::format("its config has {}, and at most {} are read", format_size(config.size),
+                                           format_size(kMaxConfigBytes)));
+    const std::shared_ptr<const BlockDevice> device = source.open_blob(config);
+    std::string text(static_cast<std::size_t>(device->size()), '\0');
+    device->read_at(0, std::as_writable_bytes(std::span(text.data(), text.size())));
+    if (Digest::of(text) != config.digest)
+        fail(ErrorKind::corrupt, "its config is not what its manifest names");
+    Platform platform = parse_config(text).platform;
+    if (platform.architecture.empty())
+        fail(ErrorKind::unsupported, "its config states no architecture");
+    return platform;
+}
+
+// The manifests that a source brings, each with its platform.
+std::vector<Descriptor> manifests_of(ImageSource& source) {
+    const Descriptor top = source.resolve();
+    std::vector<Descriptor> manifests{top};
+    if (is_index(top.media_type))
+        manifests = parse_index(source.read_manifest(top)).manifests;
+    for (Descriptor& manifest : manifests) {
+        manifest.annotations.erase("org.opencontainers.image.ref.name"); // a name in the store that it came from
+        if (!manifest.platform)
+            manifest.platform = platform_of(source, manifest);
+    }
+    return manifests;
+}
+
+} // namespace
+
+JoinResult join_images(const std::vector<JoinSource>& sources, ImageDestination& destination,
+                       const Annotations& annotations, const CopyOptions& options, const OperationContext& operation) {
+    JoinResult result;
+    for (const JoinSource& source : sources)
+        with_context(source.name, [&] {
+            for (const Descriptor& manifest : manifests_of(*source.image)) {
+                const auto same = std::ranges::find(result.manifests, manifest.platform, &Descriptor::platform);
+                if (same != result.manifests.end())
+                    fail(ErrorKind::conflict,
+                         fmt::format("another image is for {}, too", describe(*manifest.platform)));
+                std::ranges::move(copy_contents(*source.image, manifest, destination, options, operation),
+                                  std::back_inserter(result.blobs));
+                result.manifests.push_back(manifest);
+            }
+        });
+    ImageIndex index;
+    index.manifests = result.manifests;
+    index.annotations = annotations;
+    result.top = destination.put_manifest(to_json(index), index.media_type);
+    destination.publish(result.top);
+    return result;
+}
+
+} // namespace vm2oci

@@ -1,0 +1,25 @@
+// `vm2oci pull docker://… DEST`.
+#include "formats/base/error.hpp"
+#include "tools/vm2oci/image_copy.hpp"
+
+namespace vm2oci::cli {
+
+void add_pull_command(CommandTable& table) {
+    auto arguments = std::make_shared<CopyArguments>();
+    CLI::App& command = table.add(
+        "pull", "Copy an image out of a registry",
+        {{"vm2oci pull docker://registry.example/team/web01:v1 oci:images:web01", "Into an OCI layout"},
+         {"vm2oci pull --arch arm64 docker://registry.example/team/web01:v1 oci-archive:web01.tar",
+          "One architecture, into an archive"}},
+        [arguments](Invocation& call) {
+            const ImageReference source = parse_image_only(arguments->source, "pull");
+            if (!std::holds_alternative<RegistryReference>(source))
+                fail(ErrorKind::usage, "pull reads from a registry, and '" + arguments->source +
+                                           "' is none; write it like docker://registry.example/team/web01:v1");
+            return run_copy(*arguments, source, parse_image_only(arguments->destination, "pull"), call);
+        });
+    add_copy_options(command, *arguments, "docker://HOST/REPO[:TAG|@DIGEST]",
+                     "Where the image goes: oci:DIR[:TAG] or oci-archive:FILE[:TAG]");
+}
+
+} // namespace vm2oci::cli

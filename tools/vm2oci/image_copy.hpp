@@ -1,0 +1,40 @@
+// What push and pull have in common: stored images from one reference to another.
+#pragma once
+
+#include "libconvert/copy/copy_image.hpp"
+#include "tools/vm2oci/command_table.hpp"
+#include "tools/vm2oci/references.hpp"
+#include "tools/vm2oci/registry_options.hpp"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace vm2oci::cli {
+
+struct CopyArguments {
+    std::string source;
+    std::string destination;
+    std::string architecture;
+    std::string digest_file;
+    bool all_tags = false;
+    unsigned parallel_blobs = kParallelBlobs;
+    std::shared_ptr<RegistryArguments> registry;
+};
+
+// SOURCE and DEST with these descriptions, --arch, --all-tags, --digest-file, --parallel and the registry's options.
+void add_copy_options(CLI::App& command, CopyArguments& arguments, const std::string& source_description,
+                      const std::string& destination_description);
+
+// Copies, prints the result (text or JSON), writes the digest file last.
+ExitCode run_copy(const CopyArguments& arguments, const ImageReference& source, const ImageReference& destination,
+                  Invocation& call);
+
+// The tags that a reference's store has; the reference must not name one itself (Error{usage}).
+std::vector<std::string> tags_of(const ImageReference& reference, const std::string& written,
+                                 const registry::RegistryOptions& options, const OperationContext& operation);
+
+// FILE gets `text`, all or nothing.
+void write_small_file(const std::string& path, const std::string& text);
+
+} // namespace vm2oci::cli
