@@ -176,6 +176,8 @@ Ext4Facts Ext4FileSystem::facts() const {
     facts.last_mounted = fixed_text(super.s_last_mounted, sizeof super.s_last_mounted);
     facts.block_size = state_->library->handle()->blocksize;
     facts.journal = state_->journal;
+    if ((super.s_state & EXT2_ERROR_FS) != 0 || (super.s_state & EXT2_VALID_FS) == 0)
+        facts.health = Ext4Facts::Health::suspect;
     return facts;
 }
 

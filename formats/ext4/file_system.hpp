@@ -17,6 +17,8 @@ struct Ext4Facts {
     std::string last_mounted; // the mount point that the kernel noted, raw bytes
     std::uint64_t block_size = 0;
     enum class Journal { none, clean, replayed } journal = Journal::none;
+    // suspect: marked as damaged, or in use when the machine stopped and without a journal. Its bitmaps may be wrong.
+    enum class Health { clean, suspect } health = Health::clean;
 };
 
 class Ext4FileSystem final : public FileSystem {

@@ -94,7 +94,8 @@ class Group {
         for (const auto& [name, volume] : volumes->sections) {
             const bool visible = has_flag(volume, "VISIBLE");
             std::string problem;
-            std::vector<Piece> pieces = read_segments(volume, problem);
+            std::vector<LvmStretch> stretches;
+            std::vector<Piece> pieces = read_segments(volume, stretches, problem);
             if (!visible)
                 continue;
             if (!problem.empty()) {
@@ -103,7 +104,8 @@ class Group {
                 continue;
             }
             const std::uint64_t size = pieces.back().offset + pieces.back().device->size();
-            findings_.volumes.push_back({name_, name, std::make_shared<JoinedDevice>(std::move(pieces), size)});
+            findings_.volumes.push_back(
+                {name_, name, std::make_shared<JoinedDevice>(std::move(pieces), size), std::move(stretches)});
         }
     }
 
@@ -155,7 +157,8 @@ class Group {
         }
     }
 
-    std::vector<Piece> read_segments(const lvm::Section& volume, std::string& problem) {
+    std::vector<Piece> read_segments(const lvm::Section& volume, std::vector<LvmStretch>& stretches,
+                                     std::string& problem) {
         std::vector<Piece> pieces;
         std::uint64_t next_extent = 0;
         for (const auto& [name, segment] : volume.sections) {
@@ -187,10 +190,11 @@ class Group {
             if (!member->second.device) {
                 problem = "one of its physical volumes is not on this disk";
             } else {
-                pieces.push_back({next_extent * extent_size_,
-                                  std::make_shared<SliceDevice>(member->second.device,
-                                                                member->second.first_extent + begin * extent_size_,
-                                                                count * extent_size_)});
+                const std::uint64_t offset = next_extent * extent_size_;
+                const std::uint64_t physical = member->second.first_extent + begin * extent_size_;
+                const std::uint64_t length = count * extent_size_;
+                pieces.push_back({offset, std::make_shared<SliceDevice>(member->second.device, physical, length)});
+                stretches.push_back({offset, member->second.uuid, physical, length});
             }
             next_extent = checked_add(next_extent, count, "LVM volume size");
             checked_multiply(next_extent, extent_size_, "LVM volume size");

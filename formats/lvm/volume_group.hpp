@@ -19,10 +19,19 @@ struct LvmPhysicalVolume {
     std::shared_ptr<const BlockDevice> device;
 };
 
+// A part of a logical volume, in order: where it lies on a physical volume.
+struct LvmStretch {
+    std::uint64_t offset = 0; // in the logical volume
+    std::string uuid;         // of the physical volume
+    std::uint64_t physical_offset = 0;
+    std::uint64_t length = 0;
+};
+
 struct LvmLogicalVolume {
     std::string group;
     std::string name;
     std::shared_ptr<const BlockDevice> device;
+    std::vector<LvmStretch> stretches;
 };
 
 // A stretch of a physical volume that belongs to no logical volume.

@@ -9,6 +9,7 @@
 #include <array>
 #include <cctype>
 #include <functional>
+#include <map>
 
 namespace vm2oci {
 namespace {
@@ -115,18 +116,29 @@ std::optional<std::size_t> find_device(const DiskLayout& layout, std::string_vie
 
 void add_logical_volumes(DiskLayout& layout) {
     std::vector<LvmPhysicalVolume> members;
-    for (const Volume& volume : layout.volumes)
-        if (volume.signature && volume.signature->kind == ContentKind::volume_group)
-            members.push_back({volume.signature->uuid, volume.device});
+    std::map<std::string, std::uint64_t> places; // where each physical volume begins on the disk
+    for (const Volume& volume : layout.volumes) {
+        if (!volume.signature || volume.signature->kind != ContentKind::volume_group)
+            continue;
+        members.push_back({volume.signature->uuid, volume.device});
+        places[volume.signature->uuid] = volume.stretches.front().disk_offset;
+    }
     if (members.empty())
         return;
     LvmFindings findings = read_volume_groups(members);
     for (LvmLogicalVolume& found : findings.volumes) {
-        Volume volume{"logical volume " + found.group + "/" + found.name, found.device, std::nullopt, std::nullopt,
-                      found.group + "/" + found.name};
+        Volume volume;
+        volume.logical_volume = found.group + "/" + found.name;
+        volume.name = "logical volume " + volume.logical_volume;
+        volume.device = found.device;
         volume.signature = probe_signature(*volume.device);
+        for (const LvmStretch& stretch : found.stretches)
+            volume.stretches.push_back(
+                {stretch.offset, places.at(stretch.uuid) + stretch.physical_offset, stretch.length});
         layout.volumes.push_back(std::move(volume));
     }
+    for (const LvmFreeSpace& free : findings.free)
+        layout.free_extents.push_back({places.at(free.uuid) + free.offset, free.length});
     layout.remarks.insert(layout.remarks.end(), findings.remarks.begin(), findings.remarks.end());
 }
 
@@ -140,13 +152,24 @@ DiskLayout examine_layout(const std::shared_ptr<const BlockDevice>& disk) {
         const Partition& partition = layout.table.partitions[i];
         if (partition.role == PartitionRole::extended)
             continue;
-        const std::shared_ptr<const BlockDevice> device = open_partition(disk, partition);
-        layout.volumes.push_back(
-            {fmt::format("partition {}", partition.number), device, probe_signature(*device), i, {}});
+        Volume volume;
+        volume.name = fmt::format("partition {}", partition.number);
+        volume.device = open_partition(disk, partition);
+        volume.signature = probe_signature(*volume.device);
+        volume.partition = i;
+        volume.stretches = {{0, partition.offset, partition.length}};
+        layout.volumes.push_back(std::move(volume));
     }
-    if (layout.table.kind == TableKind::none)
-        if (std::optional<Signature> signature = probe_signature(*disk))
-            layout.volumes.push_back({"whole disk", disk, std::move(signature), std::nullopt, {}});
+    if (layout.table.kind == TableKind::none) {
+        if (std::optional<Signature> signature = probe_signature(*disk)) {
+            Volume volume;
+            volume.name = "whole disk";
+            volume.device = disk;
+            volume.signature = std::move(signature);
+            volume.stretches = {{0, 0, disk->size()}};
+            layout.volumes.push_back(std::move(volume));
+        }
+    }
     add_logical_volumes(layout);
     return layout;
 }

@@ -1,6 +1,7 @@
 // What a disk is divided into, and how a guest's configuration names each piece.
 #pragma once
 
+#include "formats/block/masked.hpp"
 #include "formats/partition/partition.hpp"
 #include "formats/partition/signature.hpp"
 
@@ -12,6 +13,13 @@
 
 namespace vm2oci {
 
+// A part of a volume, in order: where it lies on the disk.
+struct VolumeStretch {
+    std::uint64_t offset = 0; // in the volume
+    std::uint64_t disk_offset = 0;
+    std::uint64_t length = 0;
+};
+
 // A stretch that holds a file system, swap, or something opaque: a partition, the whole disk, a logical volume.
 struct Volume {
     std::string name; // for people: "partition 1", "whole disk", "logical volume vg0/root"
@@ -19,11 +27,13 @@ struct Volume {
     std::optional<Signature> signature;
     std::optional<std::size_t> partition; // index into the table, for partitions
     std::string logical_volume;           // "vg0/root" for logical volumes
+    std::vector<VolumeStretch> stretches;
 };
 
 struct DiskLayout {
     PartitionTable table;
-    std::vector<Volume> volumes; // extended partitions are not among them
+    std::vector<Volume> volumes;         // extended partitions are not among them
+    std::vector<DiskRange> free_extents; // of LVM, on the disk
     std::vector<std::string> remarks;
 };
 

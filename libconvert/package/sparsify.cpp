@@ -1,0 +1,88 @@
+#include "libconvert/package/sparsify.hpp"
+
+#include "formats/base/error.hpp"
+#include "formats/base/escape.hpp"
+#include "formats/base/size.hpp"
+#include "formats/block/masked.hpp"
+#include "formats/ext4/file_system.hpp"
+#include "libconvert/guest/volumes.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace vm2oci {
+namespace {
+
+// The header with the signature fills one page of the guest, of at most 64 KiB.
+constexpr std::uint64_t kSwapHeader = 64 * KiB;
+
+bool is_ext(const Signature& signature) {
+    return signature.type == "ext2" || signature.type == "ext3" || signature.type == "ext4";
+}
+
+class UnusedSpace {
+  public:
+    // `unused` in bytes of the volume.
+    void add(const Volume& volume, std::uint64_t offset, std::uint64_t length) {
+        for (const VolumeStretch& stretch : volume.stretches) {
+            const std::uint64_t begin = std::max(offset, stretch.offset);
+            const std::uint64_t end = std::min(offset + length, stretch.offset + stretch.length);
+            if (begin < end)
+                ranges_.push_back({stretch.disk_offset + (begin - stretch.offset), end - begin});
+        }
+    }
+    void add(const DiskRange& range) { ranges_.push_back(range); }
+    std::vector<DiskRange> take() { return std::move(ranges_); }
+
+  private:
+    std::vector<DiskRange> ranges_;
+};
+
+void add_ext_free(const Volume& volume, UnusedSpace& unused) {
+    const Ext4FileSystem file_system(volume.device);
+    if (file_system.facts().health != Ext4Facts::Health::clean)
+        fail(ErrorKind::corrupt, "it was not unmounted or has errors; run e2fsck in the guest to have its free space "
+                                 "left out");
+    // Collected first: a bitmap that turns out to be damaged leaves all of the file system as it is.
+    std::vector<DiskRange> free;
+    file_system.for_each_free([&](std::uint64_t offset, std::uint64_t length) { free.push_back({offset, length}); });
+    for (const DiskRange& range : free)
+        unused.add(volume, range.offset, range.length);
+}
+
+} // namespace
+
+SparsifiedDisk sparsify(const std::shared_ptr<const BlockDevice>& disk, const OperationContext& operation) {
+    SparsifiedDisk result;
+    const DiskLayout layout = examine_layout(disk);
+    UnusedSpace unused;
+    for (const Volume& volume : layout.volumes) {
+        operation.check_cancelled();
+        if (!volume.signature)
+            continue;
+        try {
+            if (is_ext(*volume.signature))
+                add_ext_free(volume, unused);
+            else if (volume.signature->kind == ContentKind::swap && volume.device->size() > kSwapHeader)
+                unused.add(volume, kSwapHeader, volume.device->size() - kSwapHeader);
+            else if (volume.signature->kind != ContentKind::volume_group)
+                result.remarks.push_back(fmt::format("{} ({}) is left whole", escape_untrusted(volume.name),
+                                                     escape_untrusted(volume.signature->type)));
+        } catch (const Error& error) {
+            if (error.kind() != ErrorKind::corrupt && error.kind() != ErrorKind::unsupported &&
+                error.kind() != ErrorKind::limit)
+                throw;
+            result.remarks.push_back(fmt::format("{} is left whole: {}", escape_untrusted(volume.name), error.what()));
+        }
+    }
+    for (const DiskRange& range : layout.free_extents)
+        unused.add(range);
+    auto masked = std::make_shared<MaskedDevice>(disk, unused.take());
+    for (const DiskRange& range : masked->masked())
+        result.unused += range.length;
+    result.device = std::move(masked);
+    return result;
+}
+
+} // namespace vm2oci

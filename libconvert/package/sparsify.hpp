@@ -1,0 +1,25 @@
+// What no file system of the guest uses is left out: a view of the disk in which it reads as zeros.
+#pragma once
+
+#include "formats/base/progress.hpp"
+#include "formats/block/block_device.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace vm2oci {
+
+struct SparsifiedDisk {
+    std::shared_ptr<const BlockDevice> device;
+    std::uint64_t unused = 0;         // bytes of the disk that now read as zeros
+    std::vector<std::string> remarks; // what was left whole, and why
+};
+
+// Free blocks of ext2, ext3 and ext4 by their bitmaps, the contents of swap (its header stays), and free extents of
+// LVM. What any of them calls used does not change by a bit. A file system that is marked as damaged, or was not
+// unmounted and has no journal, is left whole, and so is everything that is not read natively. Reads metadata only.
+SparsifiedDisk sparsify(const std::shared_ptr<const BlockDevice>& disk, const OperationContext& operation);
+
+} // namespace vm2oci
