@@ -79,6 +79,16 @@ ImageReport convert_to_container_disk(const OpenedDisk& disk, const DiskOutput& 
             image.format,      image.virtual_size, image.allocated_size};
 }
 
+RootfsImage convert_to_rootfs(const OpenedDisk& disk, GuestBackend backend, const RootfsOptions& options,
+                              ImageDestination& destination, const OperationContext& operation) {
+    const OpenedGuest guest = open_guest(disk.device, backend, operation);
+    const GuestInfo info = inspect_guest(guest, operation);
+    RootfsImage image = write_rootfs(guest, info, options, destination, operation);
+    operation.check_cancelled();
+    destination.publish(image.manifest);
+    return image;
+}
+
 DiskReport convert_to_disk(const OpenedDisk& disk, const DiskOutput& output, const fs::path& destination,
                            const OperationContext& operation) {
     const Place place = look_at(destination);

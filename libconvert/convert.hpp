@@ -4,6 +4,7 @@
 #include "formats/oci/store.hpp"
 #include "libconvert/package/container_disk.hpp"
 #include "libconvert/package/disk_image.hpp"
+#include "libconvert/package/rootfs.hpp"
 
 #include <filesystem>
 
@@ -22,6 +23,10 @@ struct ImageReport {
 ImageReport convert_to_container_disk(const OpenedDisk& disk, const DiskOutput& output,
                                       const ContainerDiskOptions& options, ImageDestination& destination,
                                       const OperationContext& operation);
+
+// Disk to an image of the guest's root file system. Publishes as the last step.
+RootfsImage convert_to_rootfs(const OpenedDisk& disk, GuestBackend backend, const RootfsOptions& options,
+                              ImageDestination& destination, const OperationContext& operation);
 
 struct DiskReport {
     DiskFormat format = DiskFormat::qcow2;

@@ -146,6 +146,7 @@ ImageConfig parse_config(std::string_view text) {
         config.entrypoint = optional_strings(*settings, "Entrypoint", what);
         config.command = optional_strings(*settings, "Cmd", what);
         config.working_directory = optional_string(*settings, "WorkingDir", what);
+        config.stop_signal = optional_string(*settings, "StopSignal", what);
         config.labels = optional_string_map(*settings, "Labels", what);
     }
     const json* rootfs = find_field(document, "rootfs");
@@ -186,6 +187,7 @@ std::string to_json(const ImageConfig& config) {
     put_unless_empty(settings, "Entrypoint", config.entrypoint);
     put_unless_empty(settings, "Cmd", config.command);
     put_unless_empty(settings, "WorkingDir", config.working_directory);
+    put_unless_empty(settings, "StopSignal", config.stop_signal);
     put_unless_empty(settings, "Labels", config.labels);
     json diff_ids = json::array();
     for (const Digest& diff_id : config.diff_ids)

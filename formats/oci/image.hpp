@@ -48,6 +48,7 @@ struct ImageConfig {
     std::vector<std::string> entrypoint;
     std::vector<std::string> command;
     std::string working_directory;
+    std::string stop_signal; // "SIGRTMIN+3"; "": the runtime's default
     std::map<std::string, std::string> labels;
     std::vector<Digest> diff_ids; // lowest layer first
     std::vector<HistoryEntry> history;

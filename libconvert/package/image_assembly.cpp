@@ -57,6 +57,7 @@ Descriptor assemble_image(const ImageOptions& options, const ImageContents& cont
     config.environment = merge_environment(contents.environment, options.environment);
     config.entrypoint = contents.entrypoint;
     config.command = contents.command;
+    config.stop_signal = contents.stop_signal;
     config.labels = merge(contents.labels, options.labels);
     for (const StoredLayer& layer : contents.layers) {
         config.diff_ids.push_back(layer.diff_id);

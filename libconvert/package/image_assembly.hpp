@@ -27,6 +27,7 @@ struct ImageContents {
     std::string created_by; // for the history, such as "vm2oci convert"
     std::vector<std::string> entrypoint;
     std::vector<std::string> command;
+    std::string stop_signal; // "": the runtime's default
     std::map<std::string, std::string> labels;
     Annotations annotations;
     std::vector<std::string> environment;

@@ -3,11 +3,13 @@
 
 #include "formats/base/error.hpp"
 #include "libconvert/package/architecture.hpp"
+#include "libconvert/package/sparsify.hpp"
 #include "libconvert/package/timestamp.hpp"
 #include "libconvert/registry/blob_upload.hpp"
 #include "tools/vm2oci/command_table.hpp"
 #include "tools/vm2oci/help.hpp"
 #include "tools/vm2oci/references.hpp"
+#include "tools/vm2oci/rootfs_report.hpp"
 #include "tools/vm2oci/source_options.hpp"
 
 #include <CLI/CLI.hpp>
@@ -38,7 +40,19 @@ struct ConvertArguments {
     std::string preference;
     std::string created;
     std::string name;
+    std::string kind = "containerdisk";
+    std::string layers = "one";
+    std::string guest_backend = "auto";
+    bool keep_kernel = false;
+    bool sparsify = false;
 };
+
+enum class ImageKind { container_disk, rootfs };
+
+const std::map<std::string, ImageKind> kImageKinds = {{"containerdisk", ImageKind::container_disk},
+                                                      {"rootfs", ImageKind::rootfs}};
+
+const std::map<std::string, RootfsLayers> kRootfsLayers = {{"one", RootfsLayers::one}, {"split", RootfsLayers::split}};
 
 const std::map<std::string, DiskOutputFormat> kDiskFormats = {
     {"qcow2", DiskOutputFormat::qcow2}, {"raw", DiskOutputFormat::raw}, {"keep", DiskOutputFormat::keep}};
@@ -92,6 +106,30 @@ ContainerDiskOptions container_disk_options(const ConvertArguments& arguments) {
     return options;
 }
 
+RootfsOptions rootfs_options(const ConvertArguments& arguments, const ImageOptions& image) {
+    RootfsOptions options;
+    options.compression = parse_compression(arguments.compression);
+    options.image = image;
+    if (arguments.architecture.empty())
+        options.image.architecture.clear(); // the guest's own
+    options.kernel_files = arguments.keep_kernel ? KernelFiles::keep : KernelFiles::leave_out;
+    options.layers = kRootfsLayers.at(arguments.layers);
+    return options;
+}
+
+// The disk as the options want it read.
+OpenedDisk prepare_disk(OpenedDisk disk, const ConvertArguments& arguments, Invocation& call) {
+    if (!arguments.sparsify)
+        return disk;
+    if (arguments.disk_format == "keep")
+        fail(ErrorKind::usage, "--sparsify writes the disk anew; leave --disk-format keep away");
+    const SparsifiedDisk sparse = sparsify(disk.device, call.operation);
+    for (const std::string& remark : sparse.remarks)
+        call.operation.progress->note("sparsify: " + remark);
+    disk.device = sparse.device;
+    return disk;
+}
+
 Json to_json(const ImageReport& report, const std::string& destination) {
     return {{"destination", destination},
             {"digest", report.manifest.digest.text()},
@@ -122,7 +160,7 @@ Json to_json(const DiskReport& report, const std::string& destination) {
 // A registry that cannot resume loses a stream that is cut in the middle. Nothing of it is stored here, but the same
 // input makes the same blob: it is made again.
 template <class Convert>
-ImageReport with_upload_repeated(Invocation& call, Convert convert) {
+auto with_upload_repeated(Invocation& call, Convert convert) {
     constexpr int kRepetitions = 3;
     for (int repetition = 0; repetition < kRepetitions; ++repetition) {
         try {
@@ -139,10 +177,22 @@ ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& 
     const DiskOutput output = disk_output(arguments);
     const ContainerDiskOptions options = container_disk_options(arguments);
     const OpenedDisk disk =
-        open_source_disk(source, *arguments.source_options, options.image.architecture, call.operation);
+        prepare_disk(open_source_disk(source, *arguments.source_options, options.image.architecture, call.operation),
+                     arguments, call);
+    const auto open_store = [&] {
+        return open_image_destination(destination, call.operation, arguments.source_options->registry->options());
+    };
+    if (kImageKinds.at(arguments.kind) == ImageKind::rootfs) {
+        const RootfsImage image = with_upload_repeated(call, [&] {
+            const auto store = open_store();
+            return convert_to_rootfs(disk, parse_guest_backend(arguments.guest_backend),
+                                     rootfs_options(arguments, options.image), *store, call.operation);
+        });
+        print_rootfs(image, arguments.destination, call);
+        return ExitCode::done;
+    }
     const ImageReport report = with_upload_repeated(call, [&] {
-        const auto store =
-            open_image_destination(destination, call.operation, arguments.source_options->registry->options());
+        const auto store = open_store();
         return convert_to_container_disk(disk, output, options, *store, call.operation);
     });
     if (call.json()) {
@@ -174,7 +224,8 @@ ExitCode convert_into_disk(const ConvertArguments& arguments, const Reference& s
             fail(ErrorKind::usage, "the destination says its format already; leave --disk-format away");
         effective.disk_format = to_string(*destination.format);
     }
-    const OpenedDisk disk = open_source_disk(source, *arguments.source_options, host_architecture(), call.operation);
+    const OpenedDisk disk = prepare_disk(
+        open_source_disk(source, *arguments.source_options, host_architecture(), call.operation), effective, call);
     const DiskReport report = convert_to_disk(disk, disk_output(effective), destination.path, call.operation);
     if (call.json()) {
         call.out << to_json(report, arguments.destination).dump(2) << '\n';
@@ -212,6 +263,26 @@ void add_options(CLI::App& command, ConvertArguments& arguments) {
         ->group(group::output);
     text("--size", arguments.size, "SIZE", "Grow the disk to this virtual size")->group(group::output);
 
+    command
+        .add_flag("--sparsify", arguments.sparsify,
+                  "Leave out what the guest's file systems do not use, and the contents of swap")
+        ->group(group::output);
+
+    text("--as", arguments.kind, "KIND",
+         "What the image is: containerdisk (default), or rootfs (the guest's files as a container image)")
+        ->check(one_of(kImageKinds))
+        ->group(group::image);
+    command
+        .add_flag("--keep-kernel", arguments.keep_kernel,
+                  "rootfs: keep /boot, kernel modules and firmware, which a container does not need")
+        ->group(group::image);
+    text("--layers", arguments.layers, "LAYERS",
+         "rootfs: one (default), or split: files of packages in a layer of their own, which like machines share")
+        ->check(one_of(kRootfsLayers))
+        ->group(group::image);
+    text("--guest-backend", arguments.guest_backend, "BACKEND",
+         "rootfs: what reads the guest's files: native, libguestfs, or auto (default: native where it can)")
+        ->group(group::image);
     text("--compression", arguments.compression, "ALGORITHM[:LEVEL]", "Of the layer: zstd (default), gzip or none")
         ->group(group::image);
     text("--name", arguments.name, "FILE", "The disk's name in /disk (default: disk.qcow2 or disk.img)")

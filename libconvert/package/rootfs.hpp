@@ -1,0 +1,44 @@
+// A guest's root file system as a container image: what `convert --as rootfs` makes.
+#pragma once
+
+#include "formats/codec/compression.hpp"
+#include "formats/oci/store.hpp"
+#include "formats/tree/tar_sink.hpp"
+#include "libconvert/inspect/guest_info.hpp"
+#include "libconvert/package/image_assembly.hpp"
+
+#include <string>
+#include <vector>
+
+namespace vm2oci {
+
+enum class KernelFiles { leave_out, keep }; // kernels, initrds, boot loader, modules and firmware
+enum class RootfsLayers {
+    one,
+    // What the distribution's packages brought, unchanged, apart from everything else: machines with the same packages
+    // share their lower layer. Needs dpkg or apk.
+    split,
+};
+
+struct RootfsOptions {
+    CompressionSpec compression;
+    ImageOptions image; // `architecture` empty: the guest's
+    KernelFiles kernel_files = KernelFiles::leave_out;
+    RootfsLayers layers = RootfsLayers::one;
+};
+
+struct RootfsImage {
+    Descriptor manifest;
+    std::vector<StoredLayer> layers;
+    TarReport report;
+    std::vector<std::string> remarks; // what is not in the image, and why; escaped
+};
+
+// The whole tree of the guest, without what only a running or booting machine has: the contents of /proc, /sys, /dev,
+// /run and /tmp, swap files, lost+found, and kernels unless they are wanted. Entrypoint, environment, stop signal and
+// labels come from the guest. Error{not_found} without a guest; Error{unsupported} if something that the guest mounts
+// at boot cannot be read, or the layers cannot be split.
+RootfsImage write_rootfs(const OpenedGuest& opened, const GuestInfo& info, const RootfsOptions& options,
+                         ImageDestination& destination, const OperationContext& operation);
+
+} // namespace vm2oci
