@@ -96,9 +96,13 @@ bool take(const ChildMessage& message, ProbeObservation& observation) {
 }
 
 void watch(int fd, std::uint64_t start_us, ProbeObservation& observation) {
-    const std::uint64_t last_moment = start_us + std::chrono::microseconds(kProbeTotalLimit).count();
+    const auto microseconds = [](std::chrono::milliseconds limit) {
+        return static_cast<std::uint64_t>(std::chrono::microseconds(limit).count());
+    };
+    const std::uint64_t last_moment = start_us + microseconds(kProbeTotalLimit);
     for (;;) {
-        const std::uint64_t step_limit = monotonic_us() + std::chrono::microseconds(kProbeStepLimit).count();
+        const auto patience = observation.steps.empty() ? kProbeFirstStepLimit : kProbeStepLimit;
+        const std::uint64_t step_limit = monotonic_us() + microseconds(patience);
         bool timed_out = false;
         const auto message = read_message(fd, std::min(step_limit, last_moment), timed_out);
         if (!message) {
