@@ -49,7 +49,8 @@ tests=(
     libguestfs-tools libguestfs-xfs     # guestfish: a second opinion on file systems
     linux-image-amd64                   # libguestfs builds its appliance from it
     xfsprogs btrfs-progs lvm2 cryptsetup-bin    # file systems and containers for inspection
-    busybox-static kmod                 # small guests for tests/boot
+    busybox-static kmod grub-pc-bin qemu-guest-agent    # small guests for tests/boot
+    chromium                            # opens report.html
     zstd xz-utils pigz cpio tar gzip bzip2 genisoimage
     gdisk parted                        # a second opinion on partition tables
     strace                              # which files were opened
