@@ -31,7 +31,8 @@ struct Check {
 
 struct DiskUse {
     std::uint64_t size = 0;
-    std::uint64_t touched = 0; // bytes of the image that the machine read at least once, in blocks of 64 KiB
+    std::uint64_t touched =
+        0; // bytes of data that the machine read at least once, in blocks of 64 KiB; holes cost nothing
     std::uint64_t read = 0;    // all bytes that it read of the image
     std::uint64_t written = 0; // went to the scratch file
 };

@@ -32,7 +32,8 @@ before=$(sha256sum < small.raw)
 boot 0 --expect 'disk read' --expect 'disk written'
 expect_equal "$before" "$(sha256sum < small.raw)" 'the image after a boot that wrote to its disk'
 (($(jq .disk.written stdout) >= 1 << 20)) || fail "what was written was not counted: $(jq -c .disk stdout)"
-expect_equal "$(jq .disk.size stdout)" "$(jq .disk.touched stdout)" 'all of the disk was read'
+# Holes cost nothing: what counts is the data that was read.
+(($(jq .disk.touched stdout) >= 16 << 20)) || fail "the guest read all of the disk, and $(jq -c .disk stdout) was counted"
 
 step 'a guest that fails, in many ways'
 small_guest unit
