@@ -98,7 +98,7 @@ cat << END
 ${bold}Done after $SECONDS s.${plain} The image is in $PWD/build/quickstart, tag quickstart.
 What to do with it:
       $vm2oci inspect $image
-      skopeo copy $image docker://HOST/REPOSITORY:TAG
+      $vm2oci push $image docker://HOST/REPOSITORY:TAG
       $vm2oci convert $image raw:disk.img        (the way back)
 In KubeVirt the pushed image is a containerDisk:
       volumes: [{name: root, containerDisk: {image: HOST/REPOSITORY:TAG}}]

@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# The exit codes and the one-line errors that scripts rely on, and nothing at the destination after a failure.
+source "$VM2OCI_SOURCE_DIR/tests/support/integration.sh"
+require_tool qemu-img jq python3
+
+small_disk disk.raw 8
+qemu-img convert -f raw -O qcow2 disk.raw disk.qcow2
+
+# refused CODE REGEX COMMAND…: exit code, one line on stderr, nothing at the destination `out`.
+refused() {
+    local code=$1 regex=$2
+    shift 2
+    expect_exit "$code" "$1" --quiet "${@:2}"
+    expect_equal 1 "$(wc -l < stderr)" "lines on stderr of: $*"
+    expect_match "^vm2oci: .*($regex)" "$(cat stderr)" "$*"
+    expect_equal '' "$(find . -name 'out*')" "what was left by: $*"
+}
+
+step '2: the command line is wrong'
+refused 2 'help' "$VM2OCI" convert raw:disk.raw
+refused 2 'nonsense' "$VM2OCI" convert --nonsense raw:disk.raw oci:out:x
+refused 2 'frobnicate' "$VM2OCI" frobnicate
+refused 2 'compression' "$VM2OCI" convert --compression brotli raw:disk.raw oci:out:x
+refused 2 'at least as large' "$VM2OCI" convert --size 1M raw:disk.raw oci:out:x
+refused 2 'VALUE' "$VM2OCI" convert --label nothing raw:disk.raw oci:out:x
+
+step '3: the input is refused'
+qemu-img create -q -f qcow2 -b disk.qcow2 -F qcow2 overlay.qcow2
+refused 3 'backing' "$VM2OCI" convert overlay.qcow2 oci:out:x
+qemu-img create -q -f qcow2 --object secret,id=s,data=x -o encrypt.format=luks,encrypt.key-secret=s locked.qcow2 8M
+refused 3 'encrypt' "$VM2OCI" convert locked.qcow2 oci:out:x
+cp disk.qcow2 short.qcow2
+truncate --size 300000 short.qcow2
+refused 3 'truncated|beyond|end' "$VM2OCI" convert short.qcow2 oci:out:x
+refused 3 "limit|max-virtual-size" "$VM2OCI" convert --max-virtual-size 1M disk.qcow2 oci:out:x
+printf 'KDMV' > vmdk.img
+truncate --size 1M vmdk.img
+refused 3 'VMDK|vmdk' "$VM2OCI" convert vmdk.img oci:out:x
+
+step '1: it failed'
+refused 1 'no such|not found|does not exist|No such' "$VM2OCI" convert missing.qcow2 oci:out:x
+refused 1 'no OCI layout' "$VM2OCI" convert oci:missing:tag raw:out.raw
+if [[ -e /dev/full ]]; then
+    expect_exit 1 bash -c '"$0" convert --json raw:disk.raw null: > /dev/full' "$VM2OCI"
+fi
+
+step '4: the verdict is no'
+"$VM2OCI" convert --quiet raw:disk.raw oci:layout:x
+"$VM2OCI" verify oci:layout:x > /dev/null
+layer=$(find layout/blobs -type f -size +100k)
+chmod u+w "$layer"
+printf 'X' | dd of="$layer" bs=1 seek=50000 conv=notrunc status=none
+expect_exit 4 "$VM2OCI" verify oci:layout:x
+expect_match 'sha256:' "$(cat stdout)" 'the mismatch that verify names'
+
+step '--json: one document on stdout, also for errors'
+"$VM2OCI" convert --json raw:disk.raw oci:json:x 2> /dev/null | jq -e '.digest' > /dev/null
+expect_exit 3 "$VM2OCI" convert --json overlay.qcow2 oci:out:x
+expect_equal 3 "$(jq -r '.error.exit_code' stdout)" 'the exit code in the document'
+
+step 'a disk full while it writes'
+if [[ $(id -u) -eq 0 ]] && mkdir full && mount -t tmpfs -o size=1m tmpfs full 2> /dev/null; then
+    status=0
+    "$VM2OCI" convert --quiet --compression none raw:disk.raw oci:full/out:x 2> stderr || status=$?
+    left=$(ls -A full)
+    umount full
+    expect_equal 1 "$status" 'exit status'
+    expect_equal '' "$left" 'what was left on the full disk'
+fi
