@@ -83,7 +83,8 @@ bool blob_exists(RegistryClient& client, const Descriptor& blob) {
     call.request.url = client.url("blobs/" + blob.digest.text());
     call.access = Access::push; // the token that the upload needs anyway
     const HttpResponse response = client.call(std::move(call)).response;
-    if (response.status == 404 || response.status == 405)
+    // A HEAD has no words for why it is refused; the upload that follows has.
+    if (response.status == 401 || response.status == 403 || response.status == 404 || response.status == 405)
         return false;
     if (response.status != 200)
         fail_answer(client.host(), response);

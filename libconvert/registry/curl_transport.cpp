@@ -80,11 +80,11 @@ class Exchange {
         }
     }
 
+    // libcurl sends a request again by itself when a connection that it had kept turns out to be dead. What the server
+    // has of the body by then only the caller can find out.
     static int on_seek(void* self, curl_off_t offset, int origin) noexcept {
-        if (origin != SEEK_SET || offset < 0)
-            return CURL_SEEKFUNC_CANTSEEK;
-        static_cast<Exchange*>(self)->sent_ = static_cast<std::uint64_t>(offset);
-        return CURL_SEEKFUNC_OK;
+        const bool at_start = static_cast<Exchange*>(self)->sent_ == 0 && offset == 0 && origin == SEEK_SET;
+        return at_start ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
     }
 
     static int on_progress(void* self, curl_off_t, curl_off_t, curl_off_t, curl_off_t) noexcept {
