@@ -1,0 +1,52 @@
+# What the push scripts share; sourced.
+# shellcheck shell=bash
+set -euo pipefail
+
+die() {
+    printf '%s: %s\n' "${0##*/}" "$*" >&2
+    exit 1
+}
+
+usage_error() {
+    printf '%s: %s; see %s --help\n' "${0##*/}" "$*" "${0##*/}" >&2
+    exit 2
+}
+
+# The comment at the head of the script.
+print_help() {
+    sed -n '2,/^$/s/^# \{0,1\}//p' "$0"
+}
+
+# with_attempts N COMMAND…: again after 2, 4, 8 … seconds ($PUSH_DELAY instead of 2). Exit codes that another attempt
+# cannot change (a wrong command line, a refused input) end it at once.
+with_attempts() {
+    local attempts=$1 attempt=1 delay=${PUSH_DELAY:-2} status
+    shift
+    while true; do
+        status=0
+        "$@" || status=$?
+        [[ $status -ne 0 ]] || return 0
+        [[ $status -ne 2 && $status -ne 3 && $status -ne 130 && $attempt -lt $attempts ]] || return "$status"
+        printf '%s: attempt %d of %d failed, the next one in %s s\n' "${0##*/}" "$attempt" "$attempts" "$delay" >&2
+        sleep "$delay"
+        delay=$((delay * 2))
+        attempt=$((attempt + 1))
+    done
+}
+
+# write_digest FILE DIGEST: all or nothing.
+write_digest() {
+    local temporary
+    temporary=$(mktemp "$1.XXXXXX")
+    printf '%s' "$2" > "$temporary"
+    chmod 0644 "$temporary"
+    mv -f "$temporary" "$1"
+}
+
+# The registry's name of the image, by its digest: what signing and deploying should use.
+name_by_digest() {
+    local name=${1#docker://}
+    name=${name%@*}
+    [[ ${name##*/} != *:* ]] || name=${name%:*}
+    printf '%s@%s\n' "$name" "$2"
+}
