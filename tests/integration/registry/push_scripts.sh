@@ -1,0 +1,72 @@
+#!/bin/bash
+# tools/push: what CI jobs call.
+source "$VM2OCI_SOURCE_DIR/tests/support/integration.sh"
+source "$VM2OCI_SOURCE_DIR/tests/integration/registry/registry.sh"
+require_tool skopeo
+scripts=$VM2OCI_SOURCE_DIR/tools/push
+export PUSH_DELAY=0
+start_registry
+small_disk disk.raw 8
+"$VM2OCI" convert --quiet raw:disk.raw oci:layout:v1 > /dev/null
+digest=sha256:$(skopeo inspect --raw oci:layout:v1 | sha256sum | cut -d' ' -f1)
+
+step "both tools push the same and print its name"
+for tool in vm2oci skopeo; do
+    options=()
+    [[ $tool == vm2oci ]] || options=(-- --dest-tls-verify=false)
+    name=$("$scripts/push-with-$tool.sh" --digest-file "digest-$tool" oci:layout:v1 "docker://$registry/$tool/disk:v1" \
+        "${options[@]}" 2> log)
+    expect_equal "$registry/$tool/disk@$digest" "$name" "the name that push-with-$tool.sh prints"
+    expect_equal "$digest" "$(< "digest-$tool")" "the digest file of push-with-$tool.sh"
+    skopeo inspect --tls-verify=false "docker://$name" > /dev/null
+done
+
+step "they try again, and give up"
+mkdir bin
+cat > bin/flaky << 'TOOL'
+#!/bin/bash
+echo "$*" >> calls
+[[ $(wc -l < calls) -ge ${SUCCEEDS_AT:-3} ]] || exit "${FAILS_WITH:-1}"
+[[ ${0##*/} == skopeo ]] && { [[ $1 == inspect ]] || { while [[ $1 != --digestfile ]]; do shift; done; printf 'sha256:%064d' 0 > "$2"; }; exit 0; }
+exec "$REAL" "$@"
+TOOL
+chmod +x bin/flaky
+export REAL=$VM2OCI
+VM2OCI=$scratch/bin/flaky "$scripts/push-with-vm2oci.sh" oci:layout:v1 "docker://$registry/again/disk:v1" > out 2> log
+expect_equal 3 "$(wc -l < calls)" "attempts until it succeeded"
+rm calls
+SUCCEEDS_AT=99 VM2OCI=$scratch/bin/flaky expect_exit 1 "$scripts/push-with-vm2oci.sh" --attempts 2 --digest-file never \
+    oci:layout:v1 "docker://$registry/again/disk:v2"
+expect_equal 2 "$(wc -l < calls)" "attempts until it gave up"
+[[ ! -e never ]] || fail "a failed push left a digest file"
+rm calls
+FAILS_WITH=3 VM2OCI=$scratch/bin/flaky expect_exit 3 "$scripts/push-with-vm2oci.sh" oci:layout:v1 "docker://$registry/again/disk:v2"
+expect_equal 1 "$(wc -l < calls)" "attempts at something that is refused"
+
+step "a digest that is not the layout's is caught"
+rm calls
+ln -s flaky bin/skopeo
+SUCCEEDS_AT=1 PATH=$scratch/bin:$PATH expect_exit 1 "$scripts/push-with-skopeo.sh" --digest-file never oci:layout:v1 \
+    "docker://$registry/wrong/disk:v1"
+expect_match "the registry has sha256:0000" "$(< stderr)" "the message about another digest"
+[[ ! -e never ]] || fail "a wrong push left a digest file"
+rm bin/skopeo
+
+step "the digest is signed, not the tag"
+cat > bin/cosign << 'TOOL'
+#!/bin/bash
+echo "$*" > cosign.log
+TOOL
+chmod +x bin/cosign
+COSIGN_KEY=key.pem PATH=$scratch/bin:$PATH "$scripts/push-with-vm2oci.sh" --sign oci:layout:v1 "docker://$registry/signed/disk:v1" > out 2> log
+expect_equal "sign --yes --key key.pem $registry/signed/disk@$digest" "$(< cosign.log)" "what cosign was asked"
+expect_exit 2 "$scripts/sign-with-cosign.sh" "$registry/signed/disk:v1"
+PATH=/usr/bin:/bin expect_exit 1 "$scripts/sign-with-cosign.sh" "$registry/signed/disk@$digest"
+expect_match "cosign is not installed" "$(< stderr)" "the message without cosign"
+
+step "help and mistakes"
+for script in push-with-vm2oci push-with-skopeo sign-with-cosign; do
+    "$scripts/$script.sh" --help | grep --quiet "$script.sh" || fail "$script.sh --help says nothing"
+    expect_exit 2 "$scripts/$script.sh"
+done
+expect_exit 2 "$scripts/push-with-vm2oci.sh" --wrong a b
