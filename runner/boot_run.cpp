@@ -53,7 +53,8 @@ BootRun::BootRun(const VmSpec& spec, const BootOptions& options, JudgePolicy pol
 BootInstant BootRun::now() {
     if (!power_on_)
         return {};
-    return {std::chrono::duration_cast<Milliseconds>(Clock::now() - *power_on_), machine_.process().cpu_time()};
+    return {std::chrono::duration_cast<Milliseconds>(Clock::now() - *power_on_), machine_.process().cpu_time(),
+            machine_.process().starved_time()};
 }
 
 void BootRun::run() {
@@ -99,6 +100,9 @@ void BootRun::wait_for_something() {
         if (ports_.all_open())
             judge_.event(GuestEvent::ports_open, now());
     }
+    const DiskUse use = machine_.disk_use();
+    if (use.read != report_.disk.read || use.written != report_.disk.written)
+        judge_.disk_activity(now());
     if (power_on_)
         judge_.tick(now());
     update_report();

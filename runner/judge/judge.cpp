@@ -324,7 +324,7 @@ void Judge::check_silence(BootInstant at) {
     const Milliseconds quiet = at.wall - last_output_.wall;
     if (quiet < policy_.idle_limit)
         return;
-    const Milliseconds used = at.cpu - last_output_.cpu;
+    const Milliseconds used = at.cpu - last_output_.cpu + (at.starved - last_output_.starved);
     if (used * 100 >= quiet * kIdleCpuPercent)
         return;
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(quiet).count();

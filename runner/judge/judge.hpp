@@ -25,6 +25,8 @@ using Milliseconds = std::chrono::milliseconds;
 struct BootInstant {
     Milliseconds wall{0};
     Milliseconds cpu{0};
+    // Time that the machine waited for a processor of the host: starved is not idle.
+    Milliseconds starved{0};
 };
 
 enum class ReadySignal { login, agent, cloud_init, system, pattern, port };
@@ -95,6 +97,8 @@ class Judge {
     void event(GuestEvent what, BootInstant at);
     // A failure that did not come by the console; `rule_id` is one of judge_rules() or of the table ("unit-failed").
     void failure(std::string_view rule_id, std::string detail, BootInstant at);
+    // The machine reads or writes its disk: it has not stopped, whatever its console says.
+    void disk_activity(BootInstant at) { last_output_ = at; }
     // Call at least every second: deadlines and prompts are found by time alone.
     void tick(BootInstant at);
 
@@ -151,7 +155,7 @@ class Judge {
     BootInstant last_reset_;
     std::optional<BootInstant> ready_at_;
     std::optional<BootInstant> agent_at_;
-    BootInstant last_output_;
+    BootInstant last_output_; // or another sign of life
     std::uint64_t console_bytes_ = 0;
     std::string last_line_;
     unsigned resets_ = 0;

@@ -13,7 +13,9 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
+#include <filesystem>
 
 namespace vm2oci {
 namespace {
@@ -142,6 +144,27 @@ std::chrono::milliseconds ChildProcess::cpu_time() {
     if (!status_)
         cpu_time_ = std::max(cpu_time_, cpu_time_of(pid_).value_or(cpu_time_));
     return cpu_time_;
+}
+
+std::chrono::milliseconds ChildProcess::starved_time() {
+    // /proc/PID/task/TID/schedstat: nanoseconds on a processor, nanoseconds waiting for one, time slices. A kernel
+    // without it says nothing, and starvation then counts as idleness.
+    std::uint64_t waited_ns = 0;
+    std::error_code error;
+    const std::string folder = "/proc/" + std::to_string(pid_) + "/task";
+    for (auto task = std::filesystem::directory_iterator(folder, error);
+         !error && task != std::filesystem::directory_iterator(); task.increment(error)) {
+        const UniqueFd file(::open((task->path() / "schedstat").c_str(), O_RDONLY | O_CLOEXEC));
+        char text[128] = {};
+        unsigned long long on_processor = 0;
+        unsigned long long waiting = 0;
+        if (file && ::read(file.get(), text, sizeof text - 1) > 0 &&
+            std::sscanf(text, "%llu %llu", &on_processor, &waiting) == 2)
+            waited_ns += waiting;
+    }
+    // Threads that end take their share with them.
+    starved_time_ = std::max(starved_time_, std::chrono::milliseconds(waited_ns / 1000000));
+    return starved_time_;
 }
 
 void ChildProcess::kill() {

@@ -35,6 +35,8 @@ class ChildProcess final {
     std::optional<int> poll_exit();
     // User and system time of all its threads so far; the last known value after it has ended.
     std::chrono::milliseconds cpu_time();
+    // How long its threads were ready to run and had no processor.
+    std::chrono::milliseconds starved_time();
     void kill();
 
   private:
@@ -42,6 +44,7 @@ class ChildProcess final {
     UniqueFd error_;
     std::optional<int> status_;
     std::chrono::milliseconds cpu_time_{0};
+    std::chrono::milliseconds starved_time_{0};
 };
 
 // "exit code 1", "killed by signal 9 (Killed)".

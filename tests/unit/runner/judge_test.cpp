@@ -138,6 +138,20 @@ TEST_CASE("a busy silent machine is not taken for a stopped one") {
     CHECK(rule_of(judge) == "stalled");
 }
 
+TEST_CASE("neither is one that waits for the host's processors, nor one that uses its disk") {
+    Judge starved{JudgePolicy{}};
+    starved.console("[    0.000000] Linux version 6.1\n", {0s, 0s, 0s});
+    starved.tick({100s, 1s, 60s});
+    CHECK_FALSE(starved.verdict());
+    Judge reading{JudgePolicy{}};
+    reading.console("[    0.000000] Linux version 6.1\n", {0s, 0s});
+    reading.disk_activity({50s, 1s});
+    reading.tick({100s, 2s});
+    CHECK_FALSE(reading.verdict());
+    reading.tick({110s, 2s});
+    CHECK(rule_of(reading) == "stalled");
+}
+
 TEST_CASE("by default a login prompt is ready, and failures shortly after it still count") {
     Judge judge{JudgePolicy{}};
     judge.console("debian login: ", at(10s));
