@@ -83,13 +83,15 @@ std::unique_ptr<ImageDestination> open_image_destination(const ImageReference& r
     return std::visit(OpenDestination{operation, registry_options}, reference);
 }
 
-OpenedDisk open_source_disk(const Reference& reference, const SourceOptions& options, const std::string& architecture,
+SourceDisk open_source_disk(const Reference& reference, const SourceOptions& options, const std::string& architecture,
                             const OperationContext& operation) {
     if (const auto* disk = std::get_if<DiskReference>(&reference))
-        return open_disk(options.disk_source(disk->path, disk->format));
+        return {open_disk(options.disk_source(disk->path, disk->format)), ""};
     const auto source = open_image_source(std::get<ImageReference>(reference), operation, options.registry->options());
-    const DiskInImage disk = find_disk(*source, read_image(*source, architecture), operation);
-    return open_disk(disk.bytes, options.disk_source(escape_untrusted(disk.path), std::nullopt));
+    const ImageContent image = read_image(*source, architecture);
+    const DiskInImage disk = find_disk(*source, image, operation);
+    return {open_disk(disk.bytes, options.disk_source(escape_untrusted(disk.path), std::nullopt)),
+            image.config ? image.config->platform.architecture : ""};
 }
 
 } // namespace vm2oci::cli

@@ -35,8 +35,13 @@ std::unique_ptr<ImageDestination> open_image_destination(const ImageReference& r
                                                          const OperationContext& operation,
                                                          const registry::RegistryOptions& registry_options = {});
 
-// The disk itself, or the one inside an image (`architecture` chooses in an index).
-OpenedDisk open_source_disk(const Reference& reference, const SourceOptions& options, const std::string& architecture,
+struct SourceDisk {
+    OpenedDisk disk;
+    std::string architecture; // GOARCH, of the image that it came from; "" for a plain disk
+};
+
+// The disk itself, or the one inside an image. `architecture` chooses in an index; "" takes the only image there is.
+SourceDisk open_source_disk(const Reference& reference, const SourceOptions& options, const std::string& architecture,
                             const OperationContext& operation);
 
 } // namespace vm2oci::cli

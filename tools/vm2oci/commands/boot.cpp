@@ -62,7 +62,8 @@ void add_boot_command(CommandTable& table) {
                           fail(ErrorKind::usage, "boot needs a SOURCE (or --probe)");
                       const OpenedDisk disk =
                           open_source_disk(parse_reference(arguments->source), *arguments->source_options,
-                                           host_architecture(), call.operation);
+                                           host_architecture(), call.operation)
+                              .disk;
                       return boot_and_report(disk.device, arguments->source, *arguments->boot_options, call);
                   });
     command.add_option("SOURCE", arguments->source, "A disk, or an image with a disk in it");

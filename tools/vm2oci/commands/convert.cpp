@@ -96,8 +96,6 @@ ContainerDiskOptions container_disk_options(const ConvertArguments& arguments) {
     options.compression = parse_compression(arguments.compression);
     options.instancetype = arguments.instancetype;
     options.preference = arguments.preference;
-    options.image.architecture =
-        arguments.architecture.empty() ? host_architecture() : parse_architecture(arguments.architecture);
     options.image.created = arguments.created.empty() ? default_timestamp() : parse_timestamp(arguments.created);
     options.image.labels = parse_pairs(arguments.labels, "--label");
     options.image.annotations = parse_pairs(arguments.annotations, "--annotation");
@@ -128,6 +126,11 @@ OpenedDisk prepare_disk(OpenedDisk disk, const ConvertArguments& arguments, Invo
         call.operation.progress->note("sparsify: " + remark);
     disk.device = sparse.device;
     return disk;
+}
+
+// "" when --arch was not given.
+std::string wanted_architecture(const ConvertArguments& arguments) {
+    return arguments.architecture.empty() ? "" : parse_architecture(arguments.architecture);
 }
 
 Json to_json(const ImageReport& report, const std::string& destination) {
@@ -175,10 +178,12 @@ auto with_upload_repeated(Invocation& call, Convert convert) {
 ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& source,
                             const ImageReference& destination, Invocation& call) {
     const DiskOutput output = disk_output(arguments);
-    const ContainerDiskOptions options = container_disk_options(arguments);
-    const OpenedDisk disk =
-        prepare_disk(open_source_disk(source, *arguments.source_options, options.image.architecture, call.operation),
-                     arguments, call);
+    ContainerDiskOptions options = container_disk_options(arguments);
+    const std::string wanted = wanted_architecture(arguments);
+    SourceDisk source_disk = open_source_disk(source, *arguments.source_options, wanted, call.operation);
+    const std::string& found = source_disk.architecture;
+    options.image.architecture = !wanted.empty() ? wanted : !found.empty() ? found : host_architecture();
+    const OpenedDisk disk = prepare_disk(std::move(source_disk.disk), arguments, call);
     const auto open_store = [&] {
         return open_image_destination(destination, call.operation, arguments.source_options->registry->options());
     };
@@ -207,10 +212,11 @@ ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& 
     return ExitCode::done;
 }
 
-// Options that only an image has, given for a plain disk, are a mistake that must not pass in silence.
+// Options that only an image has, given for a plain disk, are a mistake that must not pass in silence. --arch may also
+// choose in the source's index.
 void refuse_image_options(const CLI::App& command) {
     for (const CLI::Option* option : command.get_options())
-        if (option->get_group() == group::image && option->count() != 0)
+        if (option->get_group() == group::image && option->count() != 0 && option->get_name() != "--arch")
             fail(ErrorKind::usage,
                  option->get_name() + " is for images; the destination is a disk (see 'vm2oci convert --help')");
 }
@@ -225,7 +231,8 @@ ExitCode convert_into_disk(const ConvertArguments& arguments, const Reference& s
         effective.disk_format = to_string(*destination.format);
     }
     const OpenedDisk disk = prepare_disk(
-        open_source_disk(source, *arguments.source_options, host_architecture(), call.operation), effective, call);
+        open_source_disk(source, *arguments.source_options, wanted_architecture(arguments), call.operation).disk,
+        effective, call);
     const DiskReport report = convert_to_disk(disk, disk_output(effective), destination.path, call.operation);
     if (call.json()) {
         call.out << to_json(report, arguments.destination).dump(2) << '\n';
@@ -287,7 +294,8 @@ void add_options(CLI::App& command, ConvertArguments& arguments) {
         ->group(group::image);
     text("--name", arguments.name, "FILE", "The disk's name in /disk (default: disk.qcow2 or disk.img)")
         ->group(group::image);
-    text("--arch", arguments.architecture, "ARCH", "The image's architecture (default: this machine's)")
+    text("--arch", arguments.architecture, "ARCH",
+         "The image's architecture (default: the source image's, else this machine's); chooses in an index")
         ->group(group::image);
     list("--label", arguments.labels, "KEY=VALUE", "Add a label to the image's configuration; repeatable");
     list("--annotation", arguments.annotations, "KEY=VALUE", "Add an annotation to the manifest; repeatable");

@@ -54,7 +54,7 @@ ExitCode inspect_disk(const DiskReference& reference, const InspectArguments& ar
 
 ExitCode inspect_image(const ImageReference& reference, const InspectArguments& arguments, Invocation& call) {
     const std::string architecture =
-        arguments.architecture.empty() ? host_architecture() : parse_architecture(arguments.architecture);
+        arguments.architecture.empty() ? std::string() : parse_architecture(arguments.architecture);
     const auto image = open_image_source(reference, call.operation, arguments.source_options->registry->options());
     const ImageFindings findings = examine_image(*image, architecture, call.operation);
     if (call.json()) {
@@ -85,8 +85,7 @@ void add_inspect_command(CommandTable& table) {
                       return inspect_disk(std::get<DiskReference>(source), *arguments, call);
                   });
     command.add_option("SOURCE", arguments->source, "A disk or an image")->required();
-    command
-        .add_option("--arch", arguments->architecture, "Which image of an index to look at (default: this machine's)")
+    command.add_option("--arch", arguments->architecture, "Which image of an index to look at")
         ->option_text("ARCH")
         ->group(group::source);
     command
