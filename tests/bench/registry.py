@@ -4,8 +4,8 @@
     tests/bench/registry.py [--vm2oci PROGRAM] [--disk DISK] [--runs N] [--json FILE]
 
 Starts docker-registry on the loopback interface. The disk is the real Debian disk unless told otherwise. Every job runs
-N times (default 3) into a repository that nothing was pushed to before, the jobs in turns; shown is the run with the
-least wall time. Columns: wall and CPU seconds and largest resident set of the client alone, then two ratios:
+N times (default 3), the jobs in turns, and finds the registry empty but for what it pulls: skopeo remembers what it has
+pushed and would mount it. Shown is the run with the least wall time. Columns: wall and CPU seconds and largest resident set of the client alone, then two ratios:
 
   push / skopeo      wall time of `vm2oci push` by that of `skopeo copy` of the same layout; the aim is at most 1.1
   stream / slower    wall time of `convert DISK docker://…` by the slower of `convert DISK oci:…` and `push`; at most 1.15
@@ -71,10 +71,12 @@ def main():
             "skopeo copy docker oci": f"rm -rf got; skopeo copy -q --src-tls-verify=false docker://{address}/source:v1 oci:got:v1",
             "vm2oci pull": f"rm -rf got; {program} pull -q docker://{address}/source:v1 oci:got:v1",
         }
-        measure(f"{program} push -q oci:layout:v1 docker://{address}/source:v1", folder)
         best = {}
         for run in range(arguments.runs):
             for number, (name, command) in enumerate(jobs.items()):
+                shutil.rmtree(folder / "registry", ignore_errors=True)
+                if "/source" in command:
+                    measure(f"{program} push -q oci:layout:v1 docker://{address}/source:v1", folder)
                 result = measure(command.format(repo=f"{address}/bench/{run}-{number}"), folder)
                 if name not in best or result["wall"] < best[name]["wall"]:
                     best[name] = result
