@@ -2,6 +2,7 @@
 
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
+#include "libconvert/guest/appliance.hpp"
 #include "libconvert/guest/mounted_guest.hpp"
 #include "libconvert/guest/native_file_systems.hpp"
 
@@ -155,6 +156,39 @@ class NativeOpener {
     std::vector<MountedFileSystem> mounted_;
 };
 
+// Something on the disk is nothing that this process reads, and the guest needs it.
+bool needs_appliance(const OpenedGuest& result) {
+    if (result.guest)
+        return !result.missing.empty() &&
+               std::any_of(result.fstab_volumes.begin(), result.fstab_volumes.end(), [&](const auto& index) {
+                   return index && result.layout.volumes[*index].signature &&
+                          result.layout.volumes[*index].signature->kind != ContentKind::swap &&
+                          !is_native(*result.layout.volumes[*index].signature);
+               });
+    return std::any_of(result.layout.volumes.begin(), result.layout.volumes.end(), [](const Volume& volume) {
+        return volume.signature && volume.signature->kind != ContentKind::swap && !is_native(*volume.signature);
+    });
+}
+
+void open_by_appliance(OpenedGuest& result, const OperationContext& operation) {
+    ApplianceGuest found = open_appliance(result.disk, operation);
+    result.remarks.insert(result.remarks.end(), found.remarks.begin(), found.remarks.end());
+    if (found.file_systems.empty()) {
+        result.reason = "libguestfs finds no operating system that it can mount (encrypted disks need their key)";
+        return;
+    }
+    result.guest = std::make_unique<MountedGuest>(std::move(found.file_systems));
+    result.backend = "libguestfs";
+    result.reason.clear();
+    result.missing.clear();
+    result.fstab.clear();
+    result.fstab_volumes.clear();
+    if (const std::optional<std::string> text = try_read_text(*result.guest, "/etc/fstab", kFstabLimit))
+        result.fstab = parse_fstab(*text);
+    for (const FstabEntry& entry : result.fstab)
+        result.fstab_volumes.push_back(find_volume(result.layout, entry.device));
+}
+
 } // namespace
 
 GuestBackend parse_guest_backend(std::string_view text) {
@@ -174,6 +208,18 @@ OpenedGuest open_guest(const std::shared_ptr<const BlockDevice>& disk, GuestBack
     result.layout = examine_layout(disk);
     if (backend != GuestBackend::libguestfs)
         NativeOpener(result, operation).open();
+    if (backend == GuestBackend::libguestfs) {
+        open_by_appliance(result, operation);
+    } else if (backend == GuestBackend::automatic && needs_appliance(result)) {
+        try {
+            open_by_appliance(result, operation);
+        } catch (const Error& error) {
+            // What was read natively is still worth telling; a conversion refuses what is missing.
+            if (error.kind() != ErrorKind::external)
+                throw;
+            result.remarks.push_back(error.what());
+        }
+    }
     return result;
 }
 

@@ -1,0 +1,358 @@
+#include "libconvert/guest/appliance.hpp"
+
+#include "formats/base/error.hpp"
+#include "formats/base/escape.hpp"
+#include "formats/nbd/server.hpp"
+
+#include <fmt/format.h>
+#include <guestfs.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+#include <utility>
+
+namespace vm2oci {
+namespace {
+
+constexpr std::size_t kReadSize = 2 * 1024 * 1024; // a message of the appliance's protocol holds 4 MiB
+constexpr std::size_t kNamesPerCall = 500;
+
+// libguestfs has functions of the same names.
+using RawStatus = struct guestfs_statns;
+using RawStatusList = struct guestfs_statns_list;
+using RawAttributes = struct guestfs_xattr_list;
+using RawUsage = struct guestfs_statvfs;
+
+// A list of strings as libguestfs returns it: freed as a whole.
+std::vector<std::string> take_strings(char** list) {
+    std::vector<std::string> strings;
+    for (char** item = list; item != nullptr && *item != nullptr; ++item) {
+        strings.emplace_back(*item);
+        std::free(*item);
+    }
+    std::free(list);
+    return strings;
+}
+
+std::string take_string(char* text) {
+    std::string taken = text == nullptr ? "" : text;
+    std::free(text);
+    return taken;
+}
+
+// A folder for the socket, that nobody else can enter.
+class PrivateFolder {
+  public:
+    explicit PrivateFolder(std::string_view parent) {
+        std::string pattern = parent.empty() ? "/tmp" : std::string(parent);
+        pattern += "/vm2oci-nbd-XXXXXX";
+        if (::mkdtemp(pattern.data()) == nullptr)
+            fail_errno("cannot make a folder for a socket", errno);
+        path_ = pattern;
+    }
+    ~PrivateFolder() {
+        std::error_code ignored;
+        std::filesystem::remove_all(path_, ignored);
+    }
+    PrivateFolder(const PrivateFolder&) = delete;
+    PrivateFolder& operator=(const PrivateFolder&) = delete;
+    const std::filesystem::path& path() const { return path_; }
+
+  private:
+    std::filesystem::path path_;
+};
+
+class Appliance {
+  public:
+    Appliance(const std::shared_ptr<const BlockDevice>& disk, const OperationContext& operation)
+        : server_(NbdExport{disk, {}, {}}) {
+        const std::filesystem::path socket = folder_.path() / "disk";
+        server_.listen(socket);
+        handle_.reset(guestfs_create_flags(0));
+        if (!handle_)
+            fail(ErrorKind::external, "libguestfs cannot be started");
+        guestfs_set_error_handler(get(), nullptr, nullptr);
+        check(guestfs_set_backend(get(), "direct"), "choosing libguestfs' backend");
+        if (std::getenv("LIBGUESTFS_BACKEND_SETTINGS") == nullptr) {
+            char setting[] = "force_tcg";
+            char* settings[] = {setting, nullptr};
+            check(guestfs_set_backend_settings(get(), settings), "configuring libguestfs");
+        }
+        const std::string server = "unix:" + socket.string();
+        char* servers[] = {const_cast<char*>(server.c_str()), nullptr};
+        check(guestfs_add_drive_opts(get(), "", GUESTFS_ADD_DRIVE_OPTS_READONLY, 1, GUESTFS_ADD_DRIVE_OPTS_FORMAT,
+                                     "raw", GUESTFS_ADD_DRIVE_OPTS_PROTOCOL, "nbd", GUESTFS_ADD_DRIVE_OPTS_SERVER,
+                                     servers, -1),
+              "handing the disk to libguestfs");
+        operation.progress->note("starting libguestfs' appliance; without KVM this takes about half a minute");
+        check(guestfs_launch(get()), "starting libguestfs' appliance");
+    }
+
+    guestfs_h* get() const { return handle_.get(); }
+
+    // `result` negative: throws what libguestfs says.
+    void check(int result, const char* what) const {
+        if (result < 0)
+            throw_error(what);
+    }
+    [[noreturn]] void throw_error(const char* what) const {
+        if (const std::optional<std::string> disk_error = server_.first_error())
+            fail(ErrorKind::io, fmt::format("{}: {}", what, *disk_error));
+        const char* message = guestfs_last_error(get());
+        fail(ErrorKind::external,
+             fmt::format("{}: {}", what, escape_untrusted(message == nullptr ? "unknown error" : message)));
+    }
+
+  private:
+    struct Closer {
+        void operator()(guestfs_h* handle) const { guestfs_close(handle); }
+    };
+    // Destroyed last to first: the appliance, then the export, then the socket's folder. The socket's path must stay
+    // under 108 bytes, so it does not go where the scratch files go.
+    PrivateFolder folder_{""};
+    NbdServer server_;
+    std::unique_ptr<guestfs_h, Closer> handle_;
+};
+
+FileType type_of(std::int64_t mode) {
+    switch (static_cast<mode_t>(mode) & S_IFMT) {
+    case S_IFREG:
+        return FileType::regular;
+    case S_IFDIR:
+        return FileType::directory;
+    case S_IFLNK:
+        return FileType::symlink;
+    case S_IFCHR:
+        return FileType::character_device;
+    case S_IFBLK:
+        return FileType::block_device;
+    case S_IFIFO:
+        return FileType::fifo;
+    case S_IFSOCK:
+        return FileType::socket;
+    default:
+        fail(ErrorKind::corrupt, "a file of the guest is of no known type");
+    }
+}
+
+FileStatus convert_status(const RawStatus& raw) {
+    FileStatus status;
+    status.type = type_of(raw.st_mode);
+    status.permissions = static_cast<std::uint32_t>(raw.st_mode) & 07777u;
+    status.uid = static_cast<std::uint32_t>(raw.st_uid);
+    status.gid = static_cast<std::uint32_t>(raw.st_gid);
+    status.link_count = static_cast<std::uint32_t>(raw.st_nlink);
+    status.modified = {raw.st_mtime_sec, static_cast<std::uint32_t>(raw.st_mtime_nsec)};
+    if (status.type == FileType::regular || status.type == FileType::symlink)
+        status.size = static_cast<std::uint64_t>(raw.st_size);
+    if (status.type == FileType::character_device || status.type == FileType::block_device) {
+        status.device_major = gnu_dev_major(static_cast<dev_t>(raw.st_rdev));
+        status.device_minor = gnu_dev_minor(static_cast<dev_t>(raw.st_rdev));
+    }
+    return status;
+}
+
+// One mounted file system in the appliance. Nodes are numbers for the paths under which they were found.
+class ApplianceFileSystem final : public FileSystem {
+  public:
+    ApplianceFileSystem(std::shared_ptr<const Appliance> appliance, std::string mount_point)
+        : appliance_(std::move(appliance)) {
+        RawStatus* raw = guestfs_lstatns(guest(), mount_point.c_str());
+        if (raw == nullptr)
+            appliance_->throw_error("reading the guest");
+        remember(*raw, std::move(mount_point));
+        guestfs_free_statns(raw);
+    }
+
+    NodeId root() const override { return NodeId{0}; }
+    FileStatus status(NodeId node) const override { return find(node).status; }
+
+    std::vector<DirectoryEntry> list(NodeId folder) const override {
+        const std::string path = find(folder).path;
+        char** raw = guestfs_ls(guest(), path.c_str());
+        if (raw == nullptr)
+            appliance_->throw_error("listing a folder of the guest");
+        std::vector<std::string> names = take_strings(raw);
+        std::sort(names.begin(), names.end());
+        std::vector<DirectoryEntry> entries;
+        for (std::size_t first = 0; first < names.size(); first += kNamesPerCall)
+            list_some(path, names, first, std::min(names.size(), first + kNamesPerCall), entries);
+        return entries;
+    }
+
+    std::optional<NodeId> lookup(NodeId folder, std::string_view name) const override {
+        const std::string path = join(find(folder).path, std::string(name));
+        RawStatus* raw = guestfs_lstatns(guest(), path.c_str());
+        if (raw == nullptr) {
+            const int code = guestfs_last_errno(guest());
+            if (code == ENOENT || code == ENOTDIR)
+                return std::nullopt;
+            appliance_->throw_error("reading the guest");
+        }
+        const NodeId node = remember(*raw, path);
+        guestfs_free_statns(raw);
+        return node;
+    }
+
+    std::string read_link(NodeId symlink) const override {
+        char* target = guestfs_readlink(guest(), find(symlink).path.c_str());
+        if (target == nullptr)
+            appliance_->throw_error("reading a symlink of the guest");
+        return take_string(target);
+    }
+
+    std::vector<ExtendedAttribute> attributes(NodeId node) const override {
+        RawAttributes* raw = guestfs_lgetxattrs(guest(), find(node).path.c_str());
+        if (raw == nullptr) {
+            if (guestfs_last_errno(guest()) == EOPNOTSUPP) // vfat has none
+                return {};
+            appliance_->throw_error("reading extended attributes of the guest");
+        }
+        std::vector<ExtendedAttribute> attributes;
+        for (std::uint32_t i = 0; i < raw->len; ++i)
+            attributes.push_back({raw->val[i].attrname, std::string(raw->val[i].attrval, raw->val[i].attrval_len)});
+        guestfs_free_xattr_list(raw);
+        std::sort(attributes.begin(), attributes.end());
+        return attributes;
+    }
+
+    void read_at(NodeId file, std::uint64_t offset, std::span<std::byte> buffer) const override {
+        const Node& found = find(file);
+        if (found.status.type != FileType::regular)
+            fail(ErrorKind::corrupt, "this is no regular file");
+        while (!buffer.empty()) {
+            std::size_t got = 0;
+            char* bytes =
+                guestfs_pread(guest(), found.path.c_str(), static_cast<int>(std::min(buffer.size(), kReadSize)),
+                              static_cast<std::int64_t>(offset), &got);
+            if (bytes == nullptr)
+                appliance_->throw_error("reading a file of the guest");
+            got = std::min(got, buffer.size());
+            std::copy_n(reinterpret_cast<const std::byte*>(bytes), got, buffer.begin());
+            std::free(bytes);
+            if (got == 0)
+                fail(ErrorKind::corrupt, "a read beyond the end of a file of the guest");
+            buffer = buffer.subspan(got);
+            offset += got;
+        }
+    }
+
+    FileSystemUsage usage() const override {
+        RawUsage* raw = guestfs_statvfs(guest(), nodes_.front().path.c_str());
+        if (raw == nullptr)
+            appliance_->throw_error("asking for free space");
+        const auto size = [](std::int64_t value) {
+            return static_cast<std::uint64_t>(std::max<std::int64_t>(value, 0));
+        };
+        const FileSystemUsage usage{size(raw->blocks) * size(raw->frsize), size(raw->bfree) * size(raw->frsize),
+                                    size(raw->files), size(raw->ffree)};
+        guestfs_free_statvfs(raw);
+        return usage;
+    }
+
+  private:
+    struct Node {
+        std::string path;
+        FileStatus status;
+    };
+
+    guestfs_h* guest() const { return appliance_->get(); }
+
+    static std::string join(const std::string& folder, const std::string& name) {
+        return (folder == "/" ? "" : folder) + "/" + name;
+    }
+
+    const Node& find(NodeId node) const { return nodes_.at(static_cast<std::size_t>(node)); }
+
+    NodeId remember(const RawStatus& raw, std::string path) const {
+        const auto [known, added] = by_inode_.emplace(std::pair(raw.st_dev, raw.st_ino), nodes_.size());
+        if (added) {
+            if (nodes_.size() >= kMaxApplianceNodes)
+                fail(ErrorKind::limit, "the guest has more files than can be read through libguestfs");
+            nodes_.push_back({std::move(path), convert_status(raw)});
+        }
+        return NodeId{known->second};
+    }
+
+    void list_some(const std::string& path, const std::vector<std::string>& names, std::size_t begin, std::size_t end,
+                   std::vector<DirectoryEntry>& entries) const {
+        std::vector<char*> pointers;
+        for (std::size_t i = begin; i < end; ++i)
+            pointers.push_back(const_cast<char*>(names[i].c_str()));
+        pointers.push_back(nullptr);
+        RawStatusList* raw = guestfs_lstatnslist(guest(), path.c_str(), pointers.data());
+        if (raw == nullptr)
+            appliance_->throw_error("listing a folder of the guest");
+        const bool complete = raw->len == end - begin;
+        for (std::size_t i = begin; complete && i < end; ++i)
+            if (is_valid_file_name(names[i]) && raw->val[i - begin].st_ino >= 0)
+                entries.push_back({names[i], remember(raw->val[i - begin], join(path, names[i]))});
+        guestfs_free_statns_list(raw);
+        if (!complete)
+            fail(ErrorKind::external, "libguestfs lists a folder incompletely");
+    }
+
+    std::shared_ptr<const Appliance> appliance_;
+    mutable std::vector<Node> nodes_;
+    mutable std::map<std::pair<std::int64_t, std::int64_t>, std::uint64_t> by_inode_;
+};
+
+// Mount point → device, in the order in which they must be mounted.
+std::map<std::string, std::string> find_mounts(const Appliance& appliance, ApplianceGuest& result) {
+    char** raw_roots = guestfs_inspect_os(appliance.get());
+    if (raw_roots == nullptr)
+        appliance.throw_error("looking for an operating system");
+    const std::vector<std::string> roots = take_strings(raw_roots);
+    if (roots.empty())
+        return {};
+    if (roots.size() > 1)
+        result.remarks.push_back(
+            fmt::format("libguestfs finds {} operating systems; the first was taken", roots.size()));
+    const std::string type = take_string(guestfs_inspect_get_type(appliance.get(), roots.front().c_str()));
+    if (type == "windows")
+        result.remarks.push_back("Windows: " +
+                                 take_string(guestfs_inspect_get_product_name(appliance.get(), roots.front().c_str())));
+    char** raw = guestfs_inspect_get_mountpoints(appliance.get(), roots.front().c_str());
+    if (raw == nullptr)
+        appliance.throw_error("looking for mount points");
+    const std::vector<std::string> pairs = take_strings(raw);
+    std::map<std::string, std::string> mounts;
+    for (std::size_t i = 0; i + 1 < pairs.size(); i += 2)
+        mounts[pairs[i]] = pairs[i + 1];
+    return mounts;
+}
+
+} // namespace
+
+ApplianceGuest open_appliance(const std::shared_ptr<const BlockDevice>& disk, const OperationContext& operation) {
+    const auto appliance = std::make_shared<const Appliance>(disk, operation);
+    ApplianceGuest result;
+    for (const auto& [mount_point, device] : find_mounts(*appliance, result)) {
+        operation.check_cancelled();
+        if (guestfs_mount_ro(appliance->get(), device.c_str(), mount_point.c_str()) < 0) {
+            const char* message = guestfs_last_error(appliance->get());
+            result.remarks.push_back(
+                fmt::format("{} cannot be mounted: {}", mount_point, message == nullptr ? "unknown error" : message));
+            if (mount_point == "/")
+                return result;
+            continue;
+        }
+        GuestMount mount;
+        mount.mount_point = mount_point;
+        mount.volume = device;
+        mount.type = take_string(guestfs_vfs_type(appliance->get(), device.c_str()));
+        mount.uuid = take_string(guestfs_vfs_uuid(appliance->get(), device.c_str()));
+        mount.label = take_string(guestfs_vfs_label(appliance->get(), device.c_str()));
+        auto file_system = std::make_shared<const ApplianceFileSystem>(appliance, mount_point);
+        mount.usage = file_system->usage();
+        result.file_systems.push_back({std::move(mount), std::move(file_system)});
+    }
+    return result;
+}
+
+} // namespace vm2oci

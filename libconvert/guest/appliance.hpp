@@ -1,0 +1,29 @@
+// libguestfs' appliance: what reads the file systems that this process does not. It sees the disk as a raw export that
+// we serve on a unix socket, never the container that the disk came in, and never to write.
+#pragma once
+
+#include "formats/base/progress.hpp"
+#include "formats/block/block_device.hpp"
+#include "libconvert/guest/mounted_guest.hpp"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace vm2oci {
+
+// Files that are remembered by a number; bounds the memory that a hostile tree can ask for.
+inline constexpr std::size_t kMaxApplianceNodes = 4'000'000;
+
+struct ApplianceGuest {
+    std::vector<MountedFileSystem> file_systems; // as the guest mounts them; empty: no operating system was found
+    std::vector<std::string> remarks;
+};
+
+// Starts the appliance, lets libguestfs find the operating system and mounts its file systems read-only. Takes seconds
+// with KVM and about half a minute without; says so before. The appliance lives as long as a file system of the result.
+// KVM is used only if LIBGUESTFS_BACKEND_SETTINGS is set (to anything but force_tcg): that it exists does not say that
+// it works. Error{external} when the appliance cannot be started.
+ApplianceGuest open_appliance(const std::shared_ptr<const BlockDevice>& disk, const OperationContext& operation);
+
+} // namespace vm2oci

@@ -1,0 +1,119 @@
+#include "formats/base/error.hpp"
+#include "libconvert/guest/fstab.hpp"
+#include "libconvert/guest/mounted_guest.hpp"
+#include "tests/support/memory_file_system.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace vm2oci;
+
+namespace {
+
+MountedGuest make_guest(test::MemoryFileSystem root) {
+    return MountedGuest(
+        {{{"/", "", "", "", "", std::nullopt}, std::make_shared<test::MemoryFileSystem>(std::move(root))}});
+}
+
+class PathSink final : public TreeSink {
+  public:
+    void add(const Entry& entry, const FileContent* content) override {
+        paths.push_back(entry.path + (entry.hard_link_to ? " = " + *entry.hard_link_to : ""));
+        if (content != nullptr)
+            ++contents;
+    }
+    std::vector<std::string> paths;
+    std::size_t contents = 0;
+};
+
+} // namespace
+
+TEST_CASE("paths stay inside the guest, whatever its links say") {
+    test::MemoryFileSystem root;
+    root.file("etc/passwd", "guest's").file("usr/lib/os-release", "ID=x");
+    root.symlink("etc/os-release", "../usr/lib/os-release");
+    root.symlink("outside", "../../../../etc/passwd");
+    root.symlink("absolute", "/etc/passwd");
+    root.symlink("folder", "/etc").symlink("self", "self").symlink("dangling", "/nowhere/at/all");
+    root.symlink("bin", "usr/bin").file("usr/bin/sh", "#!");
+    const MountedGuest guest = make_guest(std::move(root));
+    CHECK(guest.read_file("/etc/os-release", 100) == "ID=x");
+    CHECK(guest.read_file("outside", 100) == "guest's");
+    CHECK(guest.read_file("/absolute", 100) == "guest's");
+    CHECK(guest.read_file("/../../etc/./passwd", 100) == "guest's");
+    CHECK(guest.read_file("/folder/passwd", 100) == "guest's");
+    CHECK(guest.read_file("//bin//sh", 100) == "#!");
+    CHECK_FALSE(guest.read_file("/dangling", 100));
+    CHECK_FALSE(guest.read_file("/etc/passwd/below", 100));
+    CHECK_FALSE(guest.read_file("/etc", 100));
+    CHECK(guest.read_link("/self") == "self");
+    CHECK(guest.resolve("/folder/passwd", FinalLink::keep)->canonical == "/etc/passwd");
+    CHECK_THROWS_AS(guest.status("/self", FinalLink::follow), Error);
+    CHECK_FALSE(exists(guest, "/self"));
+    CHECK_THROWS_AS(guest.read_file("/etc/passwd", 3), Error);
+    CHECK(guest.read_range("/etc/passwd", 5, 100) == "'s");
+    CHECK(guest.read_range("/etc/passwd", 50, 100) == "");
+}
+
+TEST_CASE("forty links are followed, and not one more") {
+    test::MemoryFileSystem root;
+    root.file("link-0", "end");
+    for (int i = 1; i <= 41; ++i)
+        root.symlink("link-" + std::to_string(i), "link-" + std::to_string(i - 1));
+    const MountedGuest guest = make_guest(std::move(root));
+    CHECK(guest.read_file("/link-40", 100) == "end");
+    CHECK_THROWS_AS(guest.read_file("/link-41", 100), Error);
+}
+
+TEST_CASE("file systems hide what lies below their mount points") {
+    auto root = std::make_shared<test::MemoryFileSystem>();
+    root->file("boot/hidden", "x").folder("var").file("etc/fstab", "");
+    auto boot = std::make_shared<test::MemoryFileSystem>();
+    boot->file("vmlinuz", "kernel").folder("efi");
+    auto esp = std::make_shared<test::MemoryFileSystem>();
+    esp->file("EFI/BOOT/BOOTX64.EFI", "MZ").symlink("up", "../../etc/fstab");
+    const MountedGuest guest({{{"/", "", "", "", "", std::nullopt}, root},
+                              {{"/boot", "", "", "", "", std::nullopt}, boot},
+                              {{"/boot/efi", "", "", "", "", std::nullopt}, esp}});
+    CHECK_FALSE(exists(guest, "/boot/hidden"));
+    CHECK(guest.read_file("/boot/efi/EFI/BOOT/BOOTX64.EFI", 10) == "MZ");
+    CHECK(guest.read_file("/boot/efi/../vmlinuz", 10) == "kernel");
+    CHECK(guest.read_file("/boot/efi/up", 10) == "");
+    PathSink sink;
+    guest.export_tree({{"/var"}, {"/boot/efi/EFI"}}, sink, {});
+    CHECK(sink.paths == std::vector<std::string>{"", "boot", "boot/efi", "boot/efi/EFI", "boot/efi/up", "boot/vmlinuz",
+                                                 "etc", "etc/fstab"});
+}
+
+TEST_CASE("a tree is sorted, and content comes once") {
+    test::MemoryFileSystem root;
+    root.file("b/two", "2").file("a.txt", "").file("a/one", "1").hard_link("b/one", "a/one").hard_link("z", "a/one");
+    const MountedGuest guest = make_guest(std::move(root));
+    PathSink sink;
+    guest.export_tree({}, sink, {});
+    CHECK(sink.paths ==
+          std::vector<std::string>{"", "a", "a/one", "a.txt", "b", "b/one = a/one", "b/two", "z = a/one"});
+    CHECK(sink.contents == 3);
+}
+
+TEST_CASE("a folder that is its own ancestor ends the walk") {
+    test::MemoryFileSystem root;
+    root.folder("a/b").hard_link("a/b/up", "a");
+    const MountedGuest guest = make_guest(std::move(root));
+    PathSink sink;
+    CHECK_THROWS_AS(guest.export_tree({}, sink, {}), Error);
+    CHECK(sink.paths.size() < 10);
+}
+
+TEST_CASE("fstab is read as mount(8) reads it") {
+    const std::vector<FstabEntry> entries =
+        parse_fstab("# comment\n\nUUID=abc / ext4 errors=remount-ro,noatime 0 1\n/dev/sda2\t/with\\040blank\txfs\n"
+                    "broken\n/dev/sda3 none swap sw 0 0\n");
+    REQUIRE(entries.size() == 3);
+    CHECK(entries[0].device == "UUID=abc");
+    CHECK(has_option(entries[0], "noatime"));
+    CHECK_FALSE(has_option(entries[0], "atime"));
+    CHECK(entries[1].mount_point == "/with blank");
+    CHECK(entries[2].type == "swap");
+    CHECK(normalise_path("//boot/./efi/../x/") == "/boot/x");
+    CHECK(normalise_path("/..") == "/");
+}

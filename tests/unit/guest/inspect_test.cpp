@@ -1,0 +1,188 @@
+#include "libconvert/guest/mounted_guest.hpp"
+#include "libconvert/inspect/guest_info.hpp"
+#include "libconvert/inspect/initrd.hpp"
+#include "libconvert/inspect/parts.hpp"
+#include "tests/support/memory_file_system.hpp"
+
+#include <catch2/catch.hpp>
+#include <fmt/format.h>
+#include <zstd.h>
+
+using namespace vm2oci;
+
+namespace {
+
+GuestInfo inspect(test::MemoryFileSystem root) {
+    OpenedGuest opened;
+    opened.guest = std::make_unique<MountedGuest>(std::vector<MountedFileSystem>{
+        {{"/", "", "", "", "", std::nullopt}, std::make_shared<test::MemoryFileSystem>(std::move(root))}});
+    return inspect_guest(opened, {});
+}
+
+std::string cpio_entry(const std::string& name, const std::string& content) {
+    std::string entry = "070701";
+    for (const std::size_t field : {std::size_t{1}, std::size_t{0100644}, std::size_t{0}, std::size_t{0},
+                                    std::size_t{1}, std::size_t{0}, content.size(), std::size_t{0}, std::size_t{0},
+                                    std::size_t{0}, std::size_t{0}, name.size() + 1, std::size_t{0}})
+        entry += fmt::format("{:08x}", field);
+    entry += name + '\0';
+    entry.resize((entry.size() + 3) / 4 * 4);
+    entry += content;
+    entry.resize((entry.size() + 3) / 4 * 4);
+    return entry;
+}
+
+std::string cpio(const std::vector<std::string>& names) {
+    std::string archive;
+    for (const std::string& name : names)
+        archive += cpio_entry(name, "content of " + name);
+    archive += cpio_entry("TRAILER!!!", "");
+    archive.resize((archive.size() + 511) / 512 * 512);
+    return archive;
+}
+
+std::string zstd(const std::string& text) {
+    std::string out(ZSTD_compressBound(text.size()), '\0');
+    out.resize(ZSTD_compress(out.data(), out.size(), text.data(), text.size(), 3));
+    return out;
+}
+
+DriverPlace place_of(const KernelInfo& kernel, const std::string& name) {
+    for (const DriverInfo& driver : kernel.drivers)
+        if (driver.name == name)
+            return driver.place;
+    return DriverPlace::missing;
+}
+
+} // namespace
+
+TEST_CASE("an initrd is read through microcode in front and an archive behind") {
+    const std::string blk = "usr/lib/modules/6.1/kernel/drivers/block/virtio_blk.ko.xz";
+    const std::string pci = "lib/modules/6.1/kernel/drivers/virtio/virtio_pci.ko";
+    test::MemoryFileSystem root;
+    root.file("initrd", cpio({"kernel/x86/microcode/AuthenticAMD.bin"}) + zstd(cpio({blk, "init"})) +
+                            std::string(3, '\0') + cpio({pci}));
+    root.file("cut", zstd(cpio({blk})).substr(0, 40)).file("other", "what is this").file("nothing", "");
+    const MountedGuest guest(
+        {{{"/", "", "", "", "", std::nullopt}, std::make_shared<test::MemoryFileSystem>(std::move(root))}});
+    const inspect::InitrdFindings found = inspect::read_initrd(guest, "/initrd", {});
+    CHECK(found.problem.empty());
+    CHECK(found.compression == "zstd");
+    CHECK(found.files == 4);
+    CHECK(found.modules == std::vector<std::string>{blk, pci});
+    CHECK_FALSE(inspect::read_initrd(guest, "/cut", {}).problem.empty());
+    CHECK_FALSE(inspect::read_initrd(guest, "/other", {}).problem.empty());
+    CHECK(inspect::read_initrd(guest, "/nothing", {}).problem.empty());
+}
+
+TEST_CASE("a kernel boots on virtio if its drivers are built in or in the initrd") {
+    test::MemoryFileSystem root;
+    root.file("boot/vmlinuz-6.1.0-9-amd64", "MZ").file("boot/vmlinuz-6.1.0-10-amd64", "MZ");
+    for (const char* version : {"6.1.0-9-amd64", "6.1.0-10-amd64"}) {
+        const std::string folder = std::string("lib/modules/") + version;
+        root.file(folder + "/modules.builtin",
+                  "kernel/drivers/virtio/virtio.ko\nkernel/drivers/virtio/virtio-ring.ko\n");
+        root.file(folder + "/modules.dep",
+                  "kernel/drivers/net/virtio_net.ko: kernel/net/core/failover.ko\n"
+                  "kernel/drivers/block/virtio_blk.ko:\nkernel/drivers/virtio/virtio_pci.ko:\n");
+    }
+    root.file("boot/initrd.img-6.1.0-10-amd64", zstd(cpio({"lib/modules/6.1.0-10-amd64/kernel/virtio_blk.ko",
+                                                           "lib/modules/6.1.0-10-amd64/kernel/virtio_pci.ko"})));
+    root.file("boot/initrd.img-6.1.0-9-amd64", cpio({"init"}));
+    const GuestInfo info = inspect(std::move(root));
+    REQUIRE(info.kernels.size() == 2);
+    CHECK(info.kernels[0].version == "6.1.0-10-amd64"); // numbers, not letters
+    CHECK(info.kernels[0].boots_on_virtio);
+    CHECK(place_of(info.kernels[0], "virtio_ring") == DriverPlace::builtin);
+    CHECK(place_of(info.kernels[0], "virtio_blk") == DriverPlace::initrd);
+    CHECK(place_of(info.kernels[0], "virtio_net") == DriverPlace::disk);
+    CHECK(place_of(info.kernels[0], "virtio_scsi") == DriverPlace::missing);
+    CHECK_FALSE(info.kernels[1].boots_on_virtio);
+}
+
+TEST_CASE("distributions are recognised by their files") {
+    struct Row {
+        const char* path;
+        const char* text;
+        const char* distribution;
+        const char* family;
+        const char* version;
+    };
+    const Row rows[] = {
+        {"etc/os-release", "ID=debian\nVERSION_ID=\"12\"\nPRETTY_NAME=\"Debian\"\n", "debian", "debian", "12"},
+        {"etc/os-release", "ID=ubuntu\nID_LIKE=debian\nVERSION_ID='22.04'\n", "ubuntu", "debian", "22.04"},
+        {"usr/lib/os-release", "ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\nVERSION_ID=\"9.3\"\n", "rocky", "redhat",
+         "9.3"},
+        {"etc/os-release", "ID=\"opensuse-leap\"\nID_LIKE=\"suse opensuse\"\nVERSION_ID=15.5\n", "opensuse-leap",
+         "suse", "15.5"},
+        {"etc/os-release", "ID=alpine\nVERSION_ID=3.19.0\n", "alpine", "alpine", "3.19.0"},
+        {"etc/os-release", "ID=arch\n", "arch", "arch", ""},
+        {"etc/os-release", "ID=newone\nID_LIKE=fedora\n", "newone", "redhat", ""},
+        {"etc/redhat-release", "CentOS release 6.10 (Final)\n", "centos", "redhat", "6.10"},
+        {"etc/SuSE-release", "SUSE Linux Enterprise Server 11 (x86_64)\n", "suse", "suse", "11"},
+    };
+    for (const Row& row : rows) {
+        INFO(row.text);
+        const GuestInfo info = inspect(test::MemoryFileSystem().file(row.path, row.text).file("etc/passwd", ""));
+        CHECK(info.os.distribution == row.distribution);
+        CHECK(info.os.family == row.family);
+        CHECK(info.os.version == row.version);
+    }
+    CHECK(inspect(test::MemoryFileSystem()).os.type == "unknown");
+}
+
+TEST_CASE("pinned networks and clouds are found") {
+    test::MemoryFileSystem root;
+    root.file(
+        "etc/netplan/50-cloud-init.yaml",
+        "network:\n  version: 2\n  ethernets:\n    ens192:\n      match:\n        macaddress: '00:50:56:AA:BB:CC'\n"
+        "      addresses:\n      - 10.0.0.5/24\n    ens224:\n      dhcp4: true\n  bonds:\n    bond0: {}\n");
+    root.file("etc/network/interfaces",
+              "auto lo\niface lo inet loopback\nallow-hotplug ens192\niface ens192 inet static\n");
+    root.file("etc/sysconfig/network-scripts/ifcfg-eth0",
+              "DEVICE=eth0\nHWADDR=\"52:54:00:11:22:33\"\nBOOTPROTO=none\n");
+    root.file("etc/udev/rules.d/70-persistent-net.rules",
+              "# x\nSUBSYSTEM==\"net\", ATTR{address}==\"00:0C:29:00:00:01\", NAME=\"eth7\"\n");
+    root.file("usr/bin/cloud-init", "").file("etc/cloud/cloud.cfg", "datasource_list: [ VMware, None ]\n");
+    root.file("etc/cloud/cloud.cfg.d/99-disable-network-config.cfg", "network: {config: disabled}\n");
+    root.file("var/lib/cloud/instances/i-123/obj.pkl", "");
+    const GuestInfo info = inspect(std::move(root));
+    REQUIRE(info.network.size() == 5);
+    CHECK(info.network[0].name == "ens192");
+    CHECK(info.network[0].mac == "00:50:56:aa:bb:cc");
+    CHECK(info.network[0].method == "static");
+    CHECK(info.network[1].name == "ens224");
+    CHECK(info.network[1].method == "dhcp");
+    CHECK(info.network[2].stack == "ifupdown");
+    CHECK(info.network[3].mac == "52:54:00:11:22:33");
+    CHECK(info.network[4].name == "eth7");
+    CHECK(info.cloud_init.installed);
+    CHECK(info.cloud_init.network_disabled);
+    CHECK(info.cloud_init.datasources == std::vector<std::string>{"VMware", "None"});
+    CHECK(info.cloud_init.instances == std::vector<std::string>{"i-123"});
+}
+
+TEST_CASE("identity, users, packages and agents are told") {
+    test::MemoryFileSystem root;
+    root.file("etc/machine-id", "").file("etc/ssh/ssh_host_rsa_key", "x").file("etc/ssh/ssh_host_rsa_key.pub", "x");
+    root.file("etc/passwd",
+              "root:x:0:0::/root:/bin/bash\ndaemon:x:1:1::/:/usr/sbin/nologin\nann:x:1000:1000::/home/ann:/bin/sh\n");
+    root.file("etc/shadow", "root:*:1:::::\nann:$6$salt$hash:1:::::\n");
+    root.file("home/ann/.ssh/authorized_keys", "# mine\nssh-ed25519 AAAA ann\n");
+    root.file("var/lib/dpkg/status",
+              "Package: a\nStatus: install ok installed\n\nPackage: b\nStatus: deinstall ok config-files\n");
+    root.file("usr/bin/vmtoolsd", "").symlink("etc/systemd/system/multi-user.target.wants/open-vm-tools.service", "/x");
+    root.file("etc/selinux/config", "SELINUX=enforcing\nSELINUXTYPE=targeted\n");
+    const GuestInfo info = inspect(std::move(root));
+    CHECK(info.machine_id == "empty");
+    CHECK(info.host_keys == std::vector<std::string>{"ssh_host_rsa_key"});
+    REQUIRE(info.users.size() == 2);
+    CHECK_FALSE(info.users[0].has_password);
+    CHECK(info.users[1].has_password);
+    CHECK(info.users[1].authorized_keys == 1);
+    CHECK(info.packages.count == 1u);
+    REQUIRE(info.agents.size() == 1);
+    CHECK(info.agents[0].name == "open-vm-tools");
+    CHECK(info.agents[0].enabled);
+    CHECK(info.selinux == "enforcing");
+}
