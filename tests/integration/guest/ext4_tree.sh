@@ -13,7 +13,7 @@ unmount() {
     [[ -z $mounted ]] || umount "$mounted"
     mounted=
 }
-trap 'unmount; _clean_up' EXIT
+trap 'status=$?; set +e; unmount; (exit "$status"); _clean_up' EXIT
 
 # compare NAME MKE2FS-OPTION…
 compare() {

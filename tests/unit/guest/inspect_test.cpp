@@ -12,7 +12,7 @@ using namespace vm2oci;
 
 namespace {
 
-GuestInfo inspect(test::MemoryFileSystem root) {
+GuestInfo inspect_tree(test::MemoryFileSystem root) {
     OpenedGuest opened;
     opened.guest = std::make_unique<MountedGuest>(std::vector<MountedFileSystem>{
         {{"/", "", "", "", "", std::nullopt}, std::make_shared<test::MemoryFileSystem>(std::move(root))}});
@@ -89,7 +89,7 @@ TEST_CASE("a kernel boots on virtio if its drivers are built in or in the initrd
     root.file("boot/initrd.img-6.1.0-10-amd64", zstd(cpio({"lib/modules/6.1.0-10-amd64/kernel/virtio_blk.ko",
                                                            "lib/modules/6.1.0-10-amd64/kernel/virtio_pci.ko"})));
     root.file("boot/initrd.img-6.1.0-9-amd64", cpio({"init"}));
-    const GuestInfo info = inspect(std::move(root));
+    const GuestInfo info = inspect_tree(std::move(root));
     REQUIRE(info.kernels.size() == 2);
     CHECK(info.kernels[0].version == "6.1.0-10-amd64"); // numbers, not letters
     CHECK(info.kernels[0].boots_on_virtio);
@@ -123,12 +123,12 @@ TEST_CASE("distributions are recognised by their files") {
     };
     for (const Row& row : rows) {
         INFO(row.text);
-        const GuestInfo info = inspect(test::MemoryFileSystem().file(row.path, row.text).file("etc/passwd", ""));
+        const GuestInfo info = inspect_tree(test::MemoryFileSystem().file(row.path, row.text).file("etc/passwd", ""));
         CHECK(info.os.distribution == row.distribution);
         CHECK(info.os.family == row.family);
         CHECK(info.os.version == row.version);
     }
-    CHECK(inspect(test::MemoryFileSystem()).os.type == "unknown");
+    CHECK(inspect_tree(test::MemoryFileSystem()).os.type == "unknown");
 }
 
 TEST_CASE("pinned networks and clouds are found") {
@@ -146,7 +146,7 @@ TEST_CASE("pinned networks and clouds are found") {
     root.file("usr/bin/cloud-init", "").file("etc/cloud/cloud.cfg", "datasource_list: [ VMware, None ]\n");
     root.file("etc/cloud/cloud.cfg.d/99-disable-network-config.cfg", "network: {config: disabled}\n");
     root.file("var/lib/cloud/instances/i-123/obj.pkl", "");
-    const GuestInfo info = inspect(std::move(root));
+    const GuestInfo info = inspect_tree(std::move(root));
     REQUIRE(info.network.size() == 5);
     CHECK(info.network[0].name == "ens192");
     CHECK(info.network[0].mac == "00:50:56:aa:bb:cc");
@@ -173,7 +173,7 @@ TEST_CASE("identity, users, packages and agents are told") {
               "Package: a\nStatus: install ok installed\n\nPackage: b\nStatus: deinstall ok config-files\n");
     root.file("usr/bin/vmtoolsd", "").symlink("etc/systemd/system/multi-user.target.wants/open-vm-tools.service", "/x");
     root.file("etc/selinux/config", "SELINUX=enforcing\nSELINUXTYPE=targeted\n");
-    const GuestInfo info = inspect(std::move(root));
+    const GuestInfo info = inspect_tree(std::move(root));
     CHECK(info.machine_id == "empty");
     CHECK(info.host_keys == std::vector<std::string>{"ssh_host_rsa_key"});
     REQUIRE(info.users.size() == 2);

@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# The same guest through libguestfs' appliance, and one on xfs that only the appliance reads. Slow without KVM.
+# shellcheck source=../../support/integration.sh
+source "${VM2OCI_SOURCE_DIR:?}/tests/support/integration.sh"
+require_tool mke2fs mkfs.xfs sfdisk guestfish python3
+mkdir -p root/{etc,bin,sbin,boot,home,var,usr/bin,usr/lib,dev,proc}
+printf 'ID=debian\nPRETTY_NAME="Test Linux 1"\nVERSION_ID="1"\nNAME=Debian\n' > root/etc/os-release
+printf '12.1\n' > root/etc/debian_version
+printf 'root:x:0:0::/root:/bin/sh\n' > root/etc/passwd
+cp /bin/true root/bin/sh
+ln -s ../bin/sh root/sbin/init
+ln root/bin/sh root/bin/also-sh
+head -c 3000000 /dev/urandom > root/usr/lib/blob
+
+step "ext4: both backends see the same"
+printf '/dev/sda1 / ext4 defaults 0 1\n' > root/etc/fstab
+truncate -s 80M ext4.raw
+printf 'label: dos\nstart=2048, type=83\n' | sfdisk -q ext4.raw
+truncate -s 79M part.img
+mke2fs -q -F -t ext4 -d root part.img
+dd if=part.img of=ext4.raw bs=1M seek=1 conv=notrunc status=none
+"$VM2OCI" -q --json inspect --guest-backend native ext4.raw > native.json
+"$VM2OCI" -q --json inspect --guest-backend libguestfs ext4.raw > appliance.json
+python3 - << 'PYTHON'
+import json
+native, appliance = (json.load(open(f + ".json"))["inside"] for f in ("native", "appliance"))
+assert native["backend"] == "native" and appliance["backend"] == "libguestfs", (appliance["backend"], appliance["reason"])
+assert native["guest"] == appliance["guest"], (native["guest"], appliance["guest"])
+PYTHON
+"$VM2OCI" -q convert --as rootfs --guest-backend native ext4.raw oci:layout:native > /dev/null
+"$VM2OCI" -q convert --as rootfs --guest-backend libguestfs ext4.raw oci:layout:appliance > /dev/null
+python3 - << 'PYTHON'
+import json
+digests = {m["digest"] for m in json.load(open("layout/index.json"))["manifests"]}
+assert len(digests) == 1, "the two backends make different images"
+PYTHON
+
+step "xfs: auto takes the appliance"
+printf '/dev/sda1 / xfs defaults 0 1\n' > root/etc/fstab
+tar -C root -cf root.tar .
+truncate -s 400M xfs.raw
+printf 'label: dos\nstart=2048, type=83\n' | sfdisk -q xfs.raw
+LIBGUESTFS_BACKEND=direct LIBGUESTFS_BACKEND_SETTINGS=force_tcg guestfish --format=raw -a xfs.raw \
+    run : mkfs xfs /dev/sda1 : mount /dev/sda1 / : tar-in root.tar /
+"$VM2OCI" -q --json inspect xfs.raw > xfs.json
+python3 - << 'PYTHON'
+import json
+inside = json.load(open("xfs.json"))["inside"]
+assert inside["backend"] == "libguestfs", inside["reason"]
+assert inside["mounts"][0]["type"] == "xfs"
+assert inside["guest"]["os"]["product"] == "Test Linux 1", inside["guest"]["os"]
+PYTHON
+if "$VM2OCI" -q inspect --guest-backend native xfs.raw | grep -q 'Test Linux'; then
+    fail "native read xfs: this test is void"
+fi
