@@ -19,7 +19,7 @@ echo "nested: end"
 SH
 chmod +x nested.sh
 qemu=$(command -v qemu-system-x86_64)
-arguments=(--module kvm-amd --program "$VM2OCI" --file "$VM2OCI:/bin/vm2oci" --program "$qemu" --file "$qemu:/bin/qemu-system-x86_64"
+arguments=(--module kvm-amd --program "$VM2OCI" --file "$VM2OCI:/bin/vm2oci" --program "$qemu"
     --file nested.sh:/nested.sh --file small.raw:/small.raw)
 # Firmware lies behind links; the guest gets the files.
 for file in bios-256k.bin vgabios-stdvga.bin kvmvapic.bin linuxboot_dma.bin; do
@@ -30,7 +30,7 @@ done
 "$boot_dir/make-initramfs.sh" "$boot_dir/guest/init" nested.cpio.gz "${arguments[@]}"
 
 kernels=(/boot/vmlinuz-*)
-nice timeout 1500 qemu-system-x86_64 -accel tcg,thread=multi -cpu max -machine q35 -m 2048 -smp 2 -nodefaults -display none \
+timeout 1500 qemu-system-x86_64 -accel tcg,thread=multi -cpu max -machine q35 -m 2048 -smp 2 -nodefaults -display none \
     -no-reboot -serial stdio -kernel "${kernels[-1]}" -initrd nested.cpio.gz \
     -append 'console=ttyS0 quiet panic=-1 vm2oci.test=nested' < /dev/null | tee console.log | sed 's/[^[:print:]]//g'
 grep -q 'nested: probe says usable' console.log || fail 'the probe did not find the nested KVM usable'

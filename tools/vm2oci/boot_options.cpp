@@ -169,8 +169,8 @@ ExitCode boot_and_report(std::shared_ptr<const BlockDevice> disk, const std::str
         return options.console ? ExitCode::done : ExitCode::cancelled;
     // QEMU's own death and an unreadable image are no verdict about the machine.
     if (report.verdict->rule != nullptr && report.verdict->rule->id == "hypervisor-died")
-        fail(ErrorKind::external, "QEMU ended unexpectedly: " + escape_untrusted(report.verdict->detail) + " " +
-                                      escape_untrusted(report.qemu_messages));
+        fail(ErrorKind::external,
+             "QEMU ended unexpectedly: " + verdict_line(report) + ": " + escape_untrusted(report.qemu_messages));
     if (report.verdict->rule != nullptr && report.verdict->rule->id == "disk-read-error")
         fail(ErrorKind::corrupt, "the disk cannot be read: " + verdict_line(report));
     return report.passed() ? ExitCode::done : ExitCode::verdict_no;
