@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# From a fresh clone to a converted virtual machine: installs what is missing, builds, makes a real Debian 12 disk (or
-# takes yours, which is only read), turns it into an OCI image and recomputes every digest of the result.
+# From a fresh clone to a virtual machine that is proven to boot: installs what is missing, builds, makes a real Debian
+# 12 disk (or takes yours, which is only read), turns it into an OCI image, recomputes every digest of the result and
+# boots it.
 #
 #   tools/quickstart.sh [DISK]            DISK is a qcow2 or raw file, or a reference such as raw:PATH
 set -euo pipefail
@@ -37,7 +38,7 @@ bold='' plain=''
 if [[ -t 1 ]]; then
     bold=$'\e[1m' plain=$'\e[0m'
 fi
-steps=4
+steps=5
 step=0
 narrate() {
     step=$((step + 1))
@@ -93,9 +94,15 @@ run $vm2oci convert "$disk" $image
 run $vm2oci verify $image
 took
 
+narrate 'Boot the image until its login prompt (a minute or two where there is no KVM)'
+since=$SECONDS
+run $vm2oci boot $image --report build/quickstart-report
+took
+
 cat << END
 
-${bold}Done after $SECONDS s.${plain} The image is in $PWD/build/quickstart, tag quickstart.
+${bold}Done after $SECONDS s.${plain} The image is in $PWD/build/quickstart, tag quickstart;
+the report of its boot is build/quickstart-report/report.html.
 What to do with it:
       $vm2oci inspect $image
       $vm2oci push $image docker://HOST/REPOSITORY:TAG
