@@ -165,7 +165,9 @@ class Exchange {
     CURL* handle = nullptr;
 };
 
-NetworkFault fault_of(CURLcode code) {
+NetworkFault fault_of(CURLcode code, CURL* handle) {
+    curl_off_t connected_after = 0;
+    curl_easy_getinfo(handle, CURLINFO_CONNECT_TIME_T, &connected_after);
     switch (code) {
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:
@@ -179,7 +181,7 @@ NetworkFault fault_of(CURLcode code) {
     case CURLE_SSL_ISSUER_ERROR:
         return NetworkFault::tls_untrusted;
     case CURLE_OPERATION_TIMEDOUT:
-        return NetworkFault::stalled;
+        return connected_after > 0 ? NetworkFault::stalled : NetworkFault::unreachable;
     case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_HTTP2:
@@ -348,7 +350,7 @@ HttpResponse CurlTransport::perform(const HttpRequest& request) {
     if (code == CURLE_SEND_ERROR && status >= 400)
         return std::move(exchange.response);
     if (code != CURLE_OK)
-        throw NetworkError(fault_of(code),
+        throw NetworkError(fault_of(code, handle),
                            fmt::format("{}: {}", request.url.host_and_port(),
                                        escape_untrusted(message[0] != '\0' ? &message[0] : curl_easy_strerror(code))));
     return std::move(exchange.response);

@@ -43,7 +43,9 @@ std::shared_ptr<RegistryClient> connect_endpoint(const Endpoint& endpoint, const
                                                  const OperationContext& operation) {
     const bool insecure =
         options.tls_verify == TlsVerify::never || (options.tls_verify == TlsVerify::automatic && endpoint.insecure);
-    const std::string host = parse_url("https://" + endpoint.registry + "/").host;
+    const Url tls_address = parse_url("https://" + endpoint.registry + "/");
+    const std::string& host = tls_address.host;
+    const bool names_no_port = tls_address.port == 443;
     const bool may_be_plain = insecure || (options.tls_verify == TlsVerify::automatic && is_loopback(host));
     return with_context("connecting to " + endpoint.registry, [&] {
         try {
@@ -53,8 +55,10 @@ std::shared_ptr<RegistryClient> connect_endpoint(const Endpoint& endpoint, const
             if (error.fault() == NetworkFault::tls_untrusted)
                 error.add_context("its certificate is not trusted (put the authority's certificate into certs.d, or "
                                   "give --cert-dir or --tls-verify=false)");
-            const bool speaks_no_tls =
-                error.fault() == NetworkFault::tls_handshake || error.fault() == NetworkFault::dropped;
+            // Without a port in its name, plain HTTP is at another port than TLS.
+            const bool may_be_elsewhere = error.fault() == NetworkFault::unreachable && insecure && names_no_port;
+            const bool speaks_no_tls = error.fault() == NetworkFault::tls_handshake ||
+                                       error.fault() == NetworkFault::dropped || may_be_elsewhere;
             if (!speaks_no_tls || !may_be_plain) {
                 if (speaks_no_tls && options.tls_verify == TlsVerify::automatic)
                     error.add_context("it does not speak TLS (--tls-verify=false allows plain HTTP)");
