@@ -49,14 +49,16 @@ pull_succeeds cut
 expect_equal 20 "$(seen cuts)" "cuts of a pull"
 expect_at_most $((layer_size + 100000)) "$(seen download_bytes)" "bytes downloaded with twenty cuts"
 
-step "the same to a registry that can resume: nothing is sent twice"
+step "the same to a registry that can resume: only what a cut lost is sent twice"
 start_python resuming resuming_registry.py "$scratch/resuming"
 resuming=$address
 start_proxy "$resuming" cut
 "$VM2OCI" push --quiet oci:layout:v1 "docker://$proxy/cut/disk:v1" > /dev/null
 stop_proxy
 expect_equal 20 "$(seen cuts)" "cuts before the registry that resumes"
-expect_at_most $((layer_size + 100000)) "$(seen upload_bytes)" "bytes uploaded with twenty cuts"
+# What was on its way when the connection was cut may be lost: at most one piece for each cut.
+allowed=$((layer_size + 20 * 65536 + 100000))
+expect_at_most $allowed "$(seen upload_bytes)" "bytes uploaded with twenty cuts"
 "$VM2OCI" pull --quiet "docker://$resuming/cut/disk:v1" oci:resumed:v1 > /dev/null
 expect_same_tree layout/blobs resumed/blobs
 
@@ -66,7 +68,7 @@ mkdir tmp
 "$VM2OCI" convert --quiet --tmpdir tmp raw:disk.raw "docker://$proxy/stream/disk:v1" > /dev/null
 stop_proxy
 expect_equal 20 "$(seen cuts)" "cuts of a stream"
-expect_at_most $((layer_size + 100000)) "$(seen upload_bytes)" "bytes of a stream with twenty cuts"
+expect_at_most $allowed "$(seen upload_bytes)" "bytes of a stream with twenty cuts"
 "$VM2OCI" pull --quiet "docker://$resuming/stream/disk:v1" oci:streamed:v1 > /dev/null
 expect_same_tree layout/blobs streamed/blobs
 start_proxy "$registry" cut
