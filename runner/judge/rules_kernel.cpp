@@ -23,6 +23,7 @@ constexpr P kNoInit[] = {"Kernel panic - not syncing: No working init found",
 constexpr P kMemoryPanic[] = {"Kernel panic - not syncing: System is deadlocked on memory",
                               "Kernel panic - not syncing: Out of memory", "Initramfs unpacking failed: write error",
                               "Kernel panic - not syncing: Cannot allocate"};
+constexpr P kTimer[] = {"Kernel panic - not syncing: IO-APIC + timer doesn't work"};
 constexpr P kInitDied[] = {"Kernel panic - not syncing: Attempted to kill init!"};
 constexpr P kFatalOops[] = {"Kernel panic - not syncing: Fatal exception"};
 constexpr P kPanic[] = {"Kernel panic - not syncing", "^Kernel panic:", "^panic: ", "end Kernel panic"};
@@ -108,6 +109,8 @@ constexpr std::array kRules = {
          "the root file system has no working /sbin/init: it is the wrong one, or its files are damaged", "", kNoInit},
     Rule{"out-of-memory-panic", Severity::fatal, RuleRole::cause, "the machine has too little memory to start",
          "give it more with --memory", "", kMemoryPanic},
+    Rule{"timer-check-failed", Severity::fatal, RuleRole::cause, "the kernel found its timer not working",
+         "the host was too busy to emulate it in time: try again, or with less beside it", "", kTimer},
     Rule{"init-died", Severity::fatal, RuleRole::symptom, "init died, and the kernel panicked",
          "the lines above say what killed it: a damaged file, a wrong architecture, too old a processor", "",
          kInitDied},
