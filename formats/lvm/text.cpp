@@ -18,7 +18,7 @@ class Parser {
 
     Section parse() {
         // Sections that are open, outermost first; the innermost takes what comes.
-        std::vector<std::pair<std::string, Section>> open(1);
+        std::vector<NamedSection> open(1);
         for (;;) {
             skip_blanks();
             if (at_end())
@@ -27,9 +27,9 @@ class Parser {
                 ++at_;
                 if (open.size() == 1)
                     fail_here();
-                std::pair<std::string, Section> done = std::move(open.back());
+                NamedSection done = std::move(open.back());
                 open.pop_back();
-                open.back().second.sections.push_back(std::move(done));
+                open.back().section.sections.push_back(std::move(done));
                 continue;
             }
             if (++items_ > kMaxItems)
@@ -42,17 +42,17 @@ class Parser {
                 ++at_;
                 if (open.size() > kMaxDepth)
                     fail_here();
-                open.emplace_back(std::move(name), Section{});
+                open.push_back({std::move(name), Section{}});
             } else if (text_[at_] == '=') {
                 ++at_;
-                open.back().second.values.emplace_back(std::move(name), read_values());
+                open.back().section.values.emplace_back(std::move(name), read_values());
             } else {
                 fail_here();
             }
         }
         if (open.size() != 1)
             fail_here();
-        return std::move(open.front().second);
+        return std::move(open.front().section);
     }
 
   private:
@@ -143,20 +143,17 @@ class Parser {
     std::size_t items_ = 0;
 };
 
-template <class Pairs>
-auto find_named(const Pairs& pairs, std::string_view name) -> decltype(&pairs.front().second) {
-    const auto found = std::find_if(pairs.begin(), pairs.end(), [&](const auto& pair) { return pair.first == name; });
-    return found == pairs.end() ? nullptr : &found->second;
-}
-
 } // namespace
 
 const Section* Section::section(std::string_view name) const {
-    return find_named(sections, name);
+    const auto found =
+        std::find_if(sections.begin(), sections.end(), [&](const NamedSection& child) { return child.name == name; });
+    return found == sections.end() ? nullptr : &found->section;
 }
 
 const std::vector<Value>* Section::list(std::string_view name) const {
-    return find_named(values, name);
+    const auto found = std::find_if(values.begin(), values.end(), [&](const auto& pair) { return pair.first == name; });
+    return found == values.end() ? nullptr : &found->second;
 }
 
 std::optional<std::string> Section::text(std::string_view name) const {

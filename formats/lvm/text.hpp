@@ -13,16 +13,23 @@ namespace vm2oci::lvm {
 
 using Value = std::variant<std::int64_t, std::string>;
 
+struct NamedSection;
+
 // A section: its values and sections in order.
 struct Section {
     std::vector<std::pair<std::string, std::vector<Value>>> values; // a scalar is a list of one
-    std::vector<std::pair<std::string, Section>> sections;
+    std::vector<NamedSection> sections;
 
     const Section* section(std::string_view name) const;
     const std::vector<Value>* list(std::string_view name) const;
     // nullopt: not there, of another type, or a list.
     std::optional<std::string> text(std::string_view name) const;
     std::optional<std::uint64_t> number(std::string_view name) const; // nullopt also when negative
+};
+
+struct NamedSection {
+    std::string name;
+    Section section;
 };
 
 // Error{corrupt}.
