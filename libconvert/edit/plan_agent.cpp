@@ -157,6 +157,16 @@ void switch_on(PlanBuilder& plan, const AgentRequest& agent) {
 } // namespace
 
 void plan_agent(PlanBuilder& plan, const AgentRequest& agent) {
+    if (!agent.distribution.empty()) {
+        const std::string system = plan.read_text("/etc/os-release").value_or("");
+        const std::string guest = shell_value(system, "ID") + " " + shell_value(system, "VERSION_ID");
+        if (guest != agent.distribution)
+            fail(ErrorKind::unsupported,
+                 fmt::format("this machine's {} is for {}, and the guest is {}: name a package file of the guest's "
+                             "distribution",
+                             escape_untrusted(agent.name), escape_untrusted(agent.distribution),
+                             quote_untrusted(guest)));
+    }
     DependencyCheck check(plan, agent);
     for (const AgentFile& file : agent.files)
         if (file.type == FileType::regular)

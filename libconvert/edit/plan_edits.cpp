@@ -79,6 +79,10 @@ FixRequest select_fixes(std::string_view list) {
     return request;
 }
 
+Seed make_cloud_init_seed(const EditRequest& request) {
+    return make_seed(request.cloud_init, request.hostname, joined_keys(request));
+}
+
 EditPlan plan_edits(const Guest& guest, const std::vector<DiskVolume>& volumes, const EditRequest& request) {
     PlanBuilder plan(guest);
     plan_sysprep(plan, request.sysprep);
@@ -87,10 +91,8 @@ EditPlan plan_edits(const Guest& guest, const std::vector<DiskVolume>& volumes, 
     plan.begin("cloud-init");
     // A key for nobody in particular goes to the user that cloud-init makes, where there is a cloud-init.
     const bool seed_keys = !keys.empty() && has_cloud_init(plan);
-    const bool seed_hostname = !request.hostname.empty() && request.cloud_init.has_files();
     if (request.cloud_init.has_files() || seed_keys)
-        plan_cloud_init(plan, request.cloud_init, seed_hostname || seed_keys ? request.hostname : "",
-                        seed_keys ? keys : "");
+        plan_cloud_init(plan, request.cloud_init, request.hostname, keys);
     if (!request.hostname.empty()) {
         plan.begin("hostname");
         plan_hostname(plan, request.hostname);

@@ -44,6 +44,9 @@ struct Seed {
 // everything else, so that equal input is the same instance and other input is a new one.
 Seed make_seed(const CloudInitRequest& request, const std::string& hostname, const std::string& public_keys);
 
+// The seed that plan_edits() makes of the whole request.
+Seed make_cloud_init_seed(const EditRequest& request);
+
 void plan_cloud_init(PlanBuilder& plan, const CloudInitRequest& request, const std::string& hostname,
                      const std::string& public_keys);
 // Error{usage} unless `hostname` is one by RFC 1123.

@@ -53,7 +53,7 @@ struct AgentFile {
 // An agent, unpacked: what `--agent` makes of a package, a folder or a program with its unit.
 struct AgentRequest {
     std::string name;                      // "qemu-ga", "collector.deb"
-    std::string architecture;              // of the package, in the words of its distribution; empty: none said
+    std::string distribution;              // that it was built for, "debian 12"; empty: any that its programs run on
     std::vector<AgentFile> files;          // folders before what they hold
     std::vector<std::string> scripts_left; // names of maintainer scripts that were not run
 };

@@ -19,6 +19,7 @@ namespace {
 void add_commands(CommandTable& table) {
     add_inspect_command(table);
     add_convert_command(table);
+    add_inject_command(table);
     add_boot_command(table);
     add_verify_command(table);
     add_check_command(table);

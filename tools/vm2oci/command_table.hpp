@@ -78,6 +78,7 @@ class CommandTable {
 void add_check_command(CommandTable& table);
 void add_verify_command(CommandTable& table);
 void add_convert_command(CommandTable& table);
+void add_inject_command(CommandTable& table);
 void add_inspect_command(CommandTable& table);
 void add_boot_command(CommandTable& table);
 void add_completion_command(CommandTable& table);

@@ -1,0 +1,259 @@
+#include "libconvert/edit/agent_package.hpp"
+
+#include "formats/base/error.hpp"
+#include "formats/base/escape.hpp"
+#include "formats/base/fd.hpp"
+#include "libconvert/edit/text.hpp"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <map>
+#include <memory>
+
+namespace vm2oci {
+namespace {
+
+constexpr std::size_t kListLimit = 1024 * 1024; // of dpkg's file lists
+constexpr std::array kMaintainerScripts = {"preinst", "postinst", "prerm", "postrm"};
+// Documentation and debugging aids have no use in a guest that never sees its package manager touch them.
+constexpr std::array kLeftOut = {"/usr/share/doc/", "/usr/share/man/", "/usr/share/locale/", "/usr/share/lintian/",
+                                 "/usr/lib/.build-id/"};
+
+struct ArchiveCloser {
+    void operator()(archive* handle) const { archive_read_free(handle); }
+};
+using Archive = std::unique_ptr<archive, ArchiveCloser>;
+
+Archive open_archive(std::string_view bytes, const std::string& name) {
+    Archive opened(archive_read_new());
+    archive_read_support_filter_all(opened.get());
+    archive_read_support_format_ar(opened.get());
+    archive_read_support_format_tar(opened.get());
+    archive_read_support_format_cpio(opened.get());
+    if (archive_read_open_memory(opened.get(), bytes.data(), bytes.size()) != ARCHIVE_OK)
+        fail(ErrorKind::corrupt, fmt::format("{} is no package that can be read", quote_untrusted(name)));
+    return opened;
+}
+
+// nullptr at the end.
+archive_entry* next_entry(archive* opened, const std::string& name) {
+    archive_entry* entry = nullptr;
+    const int status = archive_read_next_header(opened, &entry);
+    if (status == ARCHIVE_EOF)
+        return nullptr;
+    if (status < ARCHIVE_WARN || entry == nullptr) {
+        const char* words = archive_error_string(opened);
+        fail(ErrorKind::corrupt, fmt::format("{} cannot be unpacked: {}", quote_untrusted(name),
+                                             escape_untrusted(words == nullptr ? "no reason given" : words)));
+    }
+    return entry;
+}
+
+std::string read_content(archive* opened, const std::string& name, std::size_t& total) {
+    std::string content;
+    std::array<char, 65536> buffer{};
+    while (true) {
+        const la_ssize_t got = archive_read_data(opened, buffer.data(), buffer.size());
+        if (got < 0)
+            fail(ErrorKind::corrupt, fmt::format("{} cannot be unpacked", quote_untrusted(name)));
+        if (got == 0)
+            return content;
+        total += static_cast<std::size_t>(got);
+        if (total > kAgentSizeLimit)
+            fail(ErrorKind::limit, fmt::format("{} is larger than 256 MiB when unpacked", quote_untrusted(name)));
+        content.append(buffer.data(), static_cast<std::size_t>(got));
+    }
+}
+
+// "./usr/bin/x" -> "/usr/bin/x"; empty for the root itself.
+std::string absolute_path(std::string_view path, const std::string& name) {
+    std::string out;
+    while (!path.empty()) {
+        const std::size_t slash = std::min(path.find('/'), path.size());
+        const std::string_view part = path.substr(0, slash);
+        path.remove_prefix(std::min(slash + 1, path.size()));
+        if (part.empty() || part == ".")
+            continue;
+        if (!is_valid_file_name(part))
+            fail(ErrorKind::unsafe, fmt::format("{} holds a path with '..'", quote_untrusted(name)));
+        out += "/" + std::string(part);
+    }
+    return out;
+}
+
+bool left_out(const std::string& path) {
+    return std::any_of(kLeftOut.begin(), kLeftOut.end(),
+                       [&](const char* prefix) { return (path + "/").starts_with(prefix); });
+}
+
+void add_entry(archive* opened, archive_entry* entry, const std::string& name, std::size_t& total,
+               AgentRequest& agent) {
+    AgentFile file;
+    file.path = absolute_path(archive_entry_pathname(entry), name);
+    if (file.path.empty() || left_out(file.path))
+        return;
+    file.permissions = static_cast<std::uint32_t>(archive_entry_perm(entry));
+    file.uid = static_cast<std::uint32_t>(archive_entry_uid(entry));
+    file.gid = static_cast<std::uint32_t>(archive_entry_gid(entry));
+    if (const char* link = archive_entry_hardlink(entry)) {
+        const std::string target = absolute_path(link, name);
+        const auto first = std::find_if(agent.files.begin(), agent.files.end(),
+                                        [&](const AgentFile& each) { return each.path == target; });
+        if (first == agent.files.end())
+            fail(ErrorKind::corrupt, fmt::format("{} holds a hard link to nothing", quote_untrusted(name)));
+        file.content = first->content;
+    } else if (archive_entry_filetype(entry) == AE_IFDIR) {
+        file.type = FileType::directory;
+    } else if (archive_entry_filetype(entry) == AE_IFLNK) {
+        file.type = FileType::symlink;
+        file.content = archive_entry_symlink(entry);
+    } else if (archive_entry_filetype(entry) == AE_IFREG) {
+        file.content = read_content(opened, name, total);
+    } else {
+        fail(ErrorKind::unsafe,
+             fmt::format("{} holds a device: {}", quote_untrusted(name), quote_untrusted(file.path)));
+    }
+    agent.files.push_back(std::move(file));
+}
+
+void read_tree(std::string_view bytes, const std::string& name, std::size_t& total, AgentRequest& agent) {
+    const Archive opened = open_archive(bytes, name);
+    while (archive_entry* entry = next_entry(opened.get(), name))
+        add_entry(opened.get(), entry, name, total, agent);
+}
+
+void read_scripts(std::string_view control, const std::string& name, AgentRequest& agent) {
+    const Archive opened = open_archive(control, name);
+    while (archive_entry* entry = next_entry(opened.get(), name)) {
+        const std::string path = absolute_path(archive_entry_pathname(entry), name);
+        for (const char* script : kMaintainerScripts)
+            if (path == std::string("/") + script)
+                agent.scripts_left.emplace_back(script);
+    }
+}
+
+// A Debian package: an ar archive of control.tar.* and data.tar.*.
+void read_deb(std::string_view bytes, const std::string& name, AgentRequest& agent) {
+    std::size_t total = 0;
+    bool has_data = false;
+    const Archive opened = open_archive(bytes, name);
+    while (archive_entry* entry = next_entry(opened.get(), name)) {
+        const std::string member = archive_entry_pathname(entry);
+        const std::string content = read_content(opened.get(), name, total);
+        if (member.starts_with("control.tar"))
+            read_scripts(content, name, agent);
+        if (member.starts_with("data.tar")) {
+            read_tree(content, name, total, agent);
+            has_data = true;
+        }
+    }
+    if (!has_data)
+        fail(ErrorKind::corrupt, fmt::format("{} is an ar archive, and no Debian package", quote_untrusted(name)));
+}
+
+AgentFile read_host_file(const std::filesystem::path& source, std::string destination) {
+    struct stat status {};
+    if (lstat(source.c_str(), &status) != 0)
+        fail_errno(source.string(), errno);
+    AgentFile file;
+    file.path = std::move(destination);
+    file.permissions = status.st_mode & 07777;
+    if (S_ISDIR(status.st_mode)) {
+        file.type = FileType::directory;
+    } else if (S_ISLNK(status.st_mode)) {
+        file.type = FileType::symlink;
+        file.content = std::filesystem::read_symlink(source).string();
+    } else if (S_ISREG(status.st_mode)) {
+        file.content = read_file(source, kAgentSizeLimit).value_or("");
+    } else {
+        fail(ErrorKind::unsupported, source.string() + " is neither a file nor a folder");
+    }
+    return file;
+}
+
+AgentRequest read_folder(const std::filesystem::path& folder) {
+    AgentRequest agent;
+    agent.name = folder.filename().string();
+    std::vector<std::filesystem::path> paths;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder))
+        paths.push_back(entry.path());
+    std::sort(paths.begin(), paths.end());
+    for (const std::filesystem::path& path : paths)
+        agent.files.push_back(read_host_file(path, "/" + path.lexically_relative(folder).string()));
+    return agent;
+}
+
+// The guest agent that this machine itself has, by dpkg's list of its files.
+AgentRequest read_own_qemu_agent() {
+    const auto list = read_file("/var/lib/dpkg/info/qemu-guest-agent.list", kListLimit);
+    const auto system = read_file("/etc/os-release", kListLimit);
+    if (!list || !system)
+        fail(ErrorKind::not_found, "this machine has no package qemu-guest-agent that could be taken; name a package "
+                                   "file of the guest's distribution (--agent qemu-guest-agent.deb)");
+    AgentRequest agent;
+    agent.name = "qemu-ga";
+    agent.distribution = shell_value(*system, "ID") + " " + shell_value(*system, "VERSION_ID");
+    for (const std::string_view line : lines_of(*list)) {
+        const std::string path(trimmed(line));
+        if (path.size() > 1 && path != "/." && !left_out(path))
+            agent.files.push_back(read_host_file(path, path));
+    }
+    return agent;
+}
+
+AgentRequest read_program_and_unit(const std::filesystem::path& program, const std::filesystem::path& unit) {
+    AgentRequest agent;
+    agent.name = program.filename().string();
+    AgentFile executable = read_host_file(program, "/usr/local/bin/" + program.filename().string());
+    executable.permissions = 0755;
+    const std::string unit_name = unit.filename().string();
+    // A unit of systemd by its name, else a script of OpenRC.
+    const bool script = unit_name.find('.') == std::string::npos;
+    AgentFile service = read_host_file(unit, (script ? "/etc/init.d/" : "/etc/systemd/system/") + unit_name);
+    service.permissions = script ? 0755 : 0644;
+    if (executable.type != FileType::regular || service.type != FileType::regular)
+        fail(ErrorKind::usage, "--agent FILE:UNIT takes two regular files");
+    agent.files = {std::move(executable), std::move(service)};
+    return agent;
+}
+
+} // namespace
+
+AgentRequest read_agent_package(std::string_view bytes, const std::string& name) {
+    AgentRequest agent;
+    agent.name = name;
+    if (bytes.starts_with("!<arch>\n")) {
+        read_deb(bytes, name, agent);
+    } else {
+        std::size_t total = 0;
+        read_tree(bytes, name, total, agent);
+    }
+    if (agent.files.empty())
+        fail(ErrorKind::corrupt, fmt::format("{} holds no files", quote_untrusted(name)));
+    return agent;
+}
+
+AgentRequest load_agent(const std::string& specification) {
+    return with_context("--agent " + specification, [&] {
+        if (specification == "qemu-ga")
+            return read_own_qemu_agent();
+        if (std::filesystem::is_directory(specification))
+            return read_folder(specification);
+        if (!std::filesystem::exists(specification)) {
+            const std::size_t colon = specification.rfind(':');
+            if (colon != std::string::npos && std::filesystem::exists(specification.substr(0, colon)))
+                return read_program_and_unit(specification.substr(0, colon), specification.substr(colon + 1));
+            fail(ErrorKind::not_found, "no such file; it takes qemu-ga, a package, a tar, a folder, or FILE:UNIT");
+        }
+        const auto bytes = read_file(specification, kAgentSizeLimit);
+        return read_agent_package(bytes.value_or(""), std::filesystem::path(specification).filename().string());
+    });
+}
+
+} // namespace vm2oci

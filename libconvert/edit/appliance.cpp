@@ -1,0 +1,267 @@
+#include "libconvert/edit/appliance.hpp"
+
+#include "formats/base/error.hpp"
+#include "formats/base/escape.hpp"
+#include "formats/base/fd.hpp"
+#include "formats/nbd/server.hpp"
+
+#include <fmt/format.h>
+#include <guestfs.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+
+namespace vm2oci {
+namespace {
+
+constexpr std::size_t kAppendStep = 2 * 1024 * 1024; // libguestfs's messages hold 4 MiB
+constexpr const char* kLabel = "security.selinux";
+
+// A folder that only we may enter, for the socket.
+class SocketFolder {
+  public:
+    explicit SocketFolder(std::string_view scratch) {
+        const char* fallback = std::getenv("TMPDIR");
+        std::string text = scratch.empty() ? (fallback != nullptr ? fallback : "/var/tmp") : std::string(scratch);
+        text += "/vm2oci-XXXXXX";
+        if (mkdtemp(text.data()) == nullptr)
+            fail_errno("cannot make a folder in " + text, errno);
+        path_ = text;
+    }
+    SocketFolder(const SocketFolder&) = delete;
+    SocketFolder& operator=(const SocketFolder&) = delete;
+    ~SocketFolder() {
+        std::error_code ignored;
+        std::filesystem::remove_all(path_, ignored);
+    }
+    std::filesystem::path socket() const { return path_ / "disk"; }
+
+  private:
+    std::filesystem::path path_;
+};
+
+struct HandleCloser {
+    void operator()(guestfs_h* handle) const { guestfs_close(handle); }
+};
+
+class ScratchSink final : public ByteSink {
+  public:
+    explicit ScratchSink(int fd) : fd_(fd) {}
+    void write(std::span<const std::byte> bytes) override {
+        write_exactly(fd_, bytes);
+        total_ += bytes.size();
+    }
+    std::uint64_t total() const { return total_; }
+
+  private:
+    int fd_;
+    std::uint64_t total_ = 0;
+};
+
+std::string device_of(const Volume& volume, const PartitionTable& table) {
+    if (!volume.logical_volume.empty())
+        return "/dev/" + volume.logical_volume;
+    return volume.partition ? fmt::format("/dev/sda{}", table.partitions.at(*volume.partition).number) : "/dev/sda";
+}
+
+// What of fstab decides which files are seen, and nothing else of it.
+std::string mount_options(const OpenedGuest& opened, const std::string& mount_point) {
+    for (const FstabEntry& entry : opened.fstab)
+        if (normalise_path(entry.mount_point) == mount_point)
+            for (const std::string& option : entry.options)
+                if (option.starts_with("subvol=") || option.starts_with("subvolid="))
+                    return option;
+    return "";
+}
+
+class ApplianceEditor final : public FileSystemEditor {
+  public:
+    ApplianceEditor(const OpenedGuest& opened, const std::shared_ptr<OverlayDevice>& overlay, std::int64_t time,
+                    const OperationContext& operation)
+        : folder_(operation.scratch_folder),
+          server_(
+              {overlay,
+               [overlay](std::uint64_t offset, std::span<const std::byte> bytes) { overlay->write_at(offset, bytes); },
+               {}}),
+          handle_(guestfs_create()), scratch_(operation.scratch_folder), time_(time) {
+        if (!handle_)
+            fail(ErrorKind::external, "libguestfs cannot be started");
+        guestfs_set_error_handler(handle_.get(), nullptr, nullptr);
+        guestfs_set_identifier(handle_.get(), "vm2oci");
+        server_.listen(folder_.socket());
+        operation.progress->note("starting libguestfs's appliance to write what is not written here");
+        const std::string server = "unix:" + folder_.socket().string();
+        char* servers[] = {const_cast<char*>(server.c_str()), nullptr};
+        struct guestfs_add_drive_opts_argv options {};
+        options.bitmask = GUESTFS_ADD_DRIVE_OPTS_FORMAT_BITMASK | GUESTFS_ADD_DRIVE_OPTS_PROTOCOL_BITMASK |
+                          GUESTFS_ADD_DRIVE_OPTS_SERVER_BITMASK;
+        options.format = "raw";
+        options.protocol = "nbd";
+        options.server = servers;
+        check(guestfs_add_drive_opts_argv(handle_.get(), "", &options), "handing over the disk");
+        check(guestfs_launch(handle_.get()), "starting the appliance");
+        mount(opened);
+    }
+
+    void write_file(std::string_view path, std::uint64_t size, const FileContent& content,
+                    const FileAttributes& attributes) override {
+        const std::string absolute = "/" + std::string(path);
+        const bool fresh = !is_there(absolute);
+        if (!fresh)
+            separate(absolute);
+        const UniqueFd file = scratch_file(scratch_);
+        ScratchSink sink(file.get());
+        content.copy_to(sink);
+        if (sink.total() != size)
+            fail(ErrorKind::io, "a file changed while it was copied into the guest; try again");
+        check(guestfs_upload(handle_.get(), fmt::format("/proc/self/fd/{}", file.get()).c_str(), absolute.c_str()),
+              "writing a file");
+        set_attributes(absolute, attributes, fresh ? std::optional(0644u) : std::nullopt);
+        if (fresh)
+            inherit_label(absolute, attributes.selinux_type);
+        touch(absolute);
+    }
+
+    void append_file(std::string_view path, std::string_view content) override {
+        const std::string absolute = "/" + std::string(path);
+        separate(absolute);
+        for (; !content.empty(); content.remove_prefix(std::min(content.size(), kAppendStep)))
+            check(guestfs_write_append(handle_.get(), absolute.c_str(), content.data(),
+                                       std::min(content.size(), kAppendStep)),
+                  "appending to a file");
+        touch(absolute);
+    }
+
+    void make_folder(std::string_view path, const FileAttributes& attributes) override {
+        const std::string absolute = "/" + std::string(path);
+        check(guestfs_mkdir(handle_.get(), absolute.c_str()), "making a folder");
+        set_attributes(absolute, attributes, 0755);
+        inherit_label(absolute, attributes.selinux_type);
+        touch(absolute);
+    }
+
+    void make_symlink(std::string_view path, std::string_view target) override {
+        const std::string absolute = "/" + std::string(path);
+        check(guestfs_ln_s(handle_.get(), std::string(target).c_str(), absolute.c_str()), "making a symbolic link");
+        inherit_label(absolute, {});
+    }
+
+    void remove(std::string_view path) override {
+        check(guestfs_rm_rf(handle_.get(), ("/" + std::string(path)).c_str()), "removing");
+    }
+
+    void finish() override {
+        check(guestfs_umount_all(handle_.get()), "unmounting");
+        check(guestfs_shutdown(handle_.get()), "stopping the appliance");
+        if (const auto error = server_.first_error())
+            fail(ErrorKind::io, "the appliance could not read or write the disk: " + *error);
+    }
+
+  private:
+    void check(int result, const char* what) const {
+        if (result == 0)
+            return;
+        if (const auto error = server_.first_error())
+            fail(ErrorKind::io, fmt::format("{}: {}", what, *error));
+        const int code = guestfs_last_errno(handle_.get());
+        const char* words = guestfs_last_error(handle_.get());
+        const std::string text = escape_untrusted(words == nullptr ? "no reason given" : words);
+        if (code == ENOSPC)
+            fail(ErrorKind::limit, "the guest's file system is full: grow it, or remove something");
+        fail(ErrorKind::external, fmt::format("libguestfs, {}: {}", what, text));
+    }
+
+    void mount(const OpenedGuest& opened) {
+        for (const GuestMount& wanted : opened.guest->mounts()) {
+            const auto volume = std::find_if(opened.layout.volumes.begin(), opened.layout.volumes.end(),
+                                             [&](const Volume& each) { return each.name == wanted.volume; });
+            if (volume == opened.layout.volumes.end())
+                fail(ErrorKind::unsupported, fmt::format("{} of the guest lies on no volume that is known",
+                                                         quote_untrusted(wanted.mount_point)));
+            check(guestfs_mount_options(handle_.get(), mount_options(opened, wanted.mount_point).c_str(),
+                                        device_of(*volume, opened.layout.table).c_str(), wanted.mount_point.c_str()),
+                  "mounting");
+        }
+    }
+
+    bool is_there(const std::string& path) const {
+        const int there = guestfs_is_file(handle_.get(), path.c_str());
+        if (there < 0)
+            check(-1, "looking at a file");
+        if (there == 0 && guestfs_exists(handle_.get(), path.c_str()) == 1)
+            fail(ErrorKind::unsafe,
+                 fmt::format("cannot write {} in the guest: it is no regular file", quote_untrusted(path)));
+        return there == 1;
+    }
+
+    // Other names of the file keep its content.
+    void separate(const std::string& path) const {
+        struct guestfs_statns* status = guestfs_lstatns(handle_.get(), path.c_str());
+        if (status == nullptr)
+            check(-1, "looking at a file");
+        const bool shared = status->st_nlink > 1;
+        guestfs_free_statns(status);
+        if (!shared)
+            return;
+        const std::string copy = path + ".vm2oci-new";
+        check(guestfs_cp_a(handle_.get(), path.c_str(), copy.c_str()), "copying a file");
+        check(guestfs_mv(handle_.get(), copy.c_str(), path.c_str()), "replacing a file");
+    }
+
+    void set_attributes(const std::string& path, const FileAttributes& attributes,
+                        std::optional<unsigned> default_permissions) const {
+        if (attributes.uid || attributes.gid) {
+            struct guestfs_statns* status = guestfs_lstatns(handle_.get(), path.c_str());
+            if (status == nullptr)
+                check(-1, "looking at a file");
+            const auto owner = attributes.uid ? static_cast<int>(*attributes.uid) : static_cast<int>(status->st_uid);
+            const auto group = attributes.gid ? static_cast<int>(*attributes.gid) : static_cast<int>(status->st_gid);
+            guestfs_free_statns(status);
+            check(guestfs_chown(handle_.get(), owner, group, path.c_str()), "setting an owner");
+        }
+        if (attributes.permissions || default_permissions)
+            check(guestfs_chmod(handle_.get(),
+                                static_cast<int>(attributes.permissions.value_or(default_permissions.value_or(0644))),
+                                path.c_str()),
+                  "setting a mode");
+    }
+
+    void inherit_label(const std::string& path, const std::string& type) const {
+        const std::string parent = path.substr(0, std::max<std::size_t>(path.rfind('/'), 1));
+        std::size_t size = 0;
+        char* value = guestfs_lgetxattr(handle_.get(), parent.c_str(), kLabel, &size);
+        if (value == nullptr)
+            return; // no labels here
+        std::string label(value, size);
+        std::free(value);
+        const std::size_t begin = label.find(':', label.find(':') + 1);
+        if (!type.empty() && begin != std::string::npos) {
+            const std::size_t end = std::min(label.find_first_of(std::string_view(":\0", 2), begin + 1), label.size());
+            label.replace(begin + 1, end - begin - 1, type);
+        }
+        check(guestfs_lsetxattr(handle_.get(), kLabel, label.data(), static_cast<int>(label.size()), path.c_str()),
+              "setting a label");
+    }
+
+    void touch(const std::string& path) const {
+        if (time_ > 0)
+            check(guestfs_utimens(handle_.get(), path.c_str(), time_, 0, time_, 0), "setting a time");
+    }
+
+    SocketFolder folder_;
+    NbdServer server_;
+    std::unique_ptr<guestfs_h, HandleCloser> handle_;
+    std::filesystem::path scratch_;
+    std::int64_t time_;
+};
+
+} // namespace
+
+std::unique_ptr<FileSystemEditor> open_appliance_editor(const OpenedGuest& opened,
+                                                        const std::shared_ptr<OverlayDevice>& overlay,
+                                                        std::int64_t time, const OperationContext& operation) {
+    return std::make_unique<ApplianceEditor>(opened, overlay, time, operation);
+}
+
+} // namespace vm2oci

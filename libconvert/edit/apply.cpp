@@ -1,0 +1,192 @@
+#include "libconvert/edit/apply.hpp"
+
+#include "formats/base/error.hpp"
+#include "formats/base/escape.hpp"
+#include "formats/base/fd.hpp"
+#include "formats/block/slice.hpp"
+#include "formats/ext4/editor.hpp"
+#include "libconvert/edit/appliance.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <optional>
+#include <set>
+
+namespace vm2oci {
+namespace {
+
+// A file of ours, read while it is written into the guest.
+class HostFileContent final : public FileContent {
+  public:
+    HostFileContent(const std::filesystem::path& path, std::uint64_t size) : file_(open_read(path)), size_(size) {}
+
+    void copy_to(ByteSink& out) const override {
+        std::vector<std::byte> buffer(1024 * 1024);
+        for (std::uint64_t offset = 0; offset < size_;) {
+            const std::size_t step = static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), size_ - offset));
+            const std::size_t got = read_at(file_.get(), offset, std::span(buffer).first(step));
+            if (got == 0)
+                return;
+            out.write(std::span(buffer).first(got));
+            offset += got;
+        }
+    }
+
+  private:
+    UniqueFd file_;
+    std::uint64_t size_;
+};
+
+class TextContent final : public FileContent {
+  public:
+    explicit TextContent(std::string_view text) : text_(text) {}
+    void copy_to(ByteSink& out) const override { out.write(as_bytes(text_)); }
+
+  private:
+    std::string_view text_;
+};
+
+// A volume's stretch of the overlay.
+class OverlayChanges final : public BlockChanges {
+  public:
+    OverlayChanges(OverlayDevice& overlay, std::uint64_t offset) : overlay_(overlay), offset_(offset) {}
+    void write_at(std::uint64_t offset, std::span<const std::byte> bytes) override {
+        overlay_.write_at(offset_ + offset, bytes);
+    }
+    void discard(std::uint64_t offset, std::uint64_t length) override { overlay_.discard(offset_ + offset, length); }
+
+  private:
+    OverlayDevice& overlay_;
+    std::uint64_t offset_;
+};
+
+bool lies_on(const std::string& path, const std::string& mount_point) {
+    return mount_point == "/" || path == mount_point || path.starts_with(mount_point + "/");
+}
+
+// The deepest mount that holds the path.
+std::size_t mount_of(const std::vector<GuestMount>& mounts, const std::string& path) {
+    std::optional<std::size_t> best;
+    for (std::size_t i = 0; i < mounts.size(); ++i)
+        if (lies_on(path, mounts[i].mount_point) &&
+            (!best || mounts[i].mount_point.size() > mounts[*best].mount_point.size()))
+            best = i;
+    if (!best)
+        fail(ErrorKind::unsupported, fmt::format("{} lies on no file system of the guest", quote_untrusted(path)));
+    return *best;
+}
+
+// Where on the disk the mounted volume lies; nullopt: not in one stretch, or not of a kind that is written here.
+struct Stretch {
+    std::uint64_t offset;
+    std::uint64_t length;
+};
+std::optional<Stretch> native_stretch(const OpenedGuest& opened, const GuestMount& mount, const BlockDevice& disk) {
+    if (mount.type != "ext4" && mount.type != "ext3" && mount.type != "ext2")
+        return std::nullopt;
+    for (const Volume& volume : opened.layout.volumes) {
+        if (volume.name != mount.volume || !volume.logical_volume.empty())
+            continue;
+        if (!volume.partition)
+            return Stretch{0, disk.size()};
+        const Partition& partition = opened.layout.table.partitions.at(*volume.partition);
+        return Stretch{partition.offset, partition.length};
+    }
+    return std::nullopt;
+}
+
+// Why the plan cannot be carried out natively; nullopt: it can.
+std::optional<std::string> native_obstacle(const EditPlan& plan, const OpenedGuest& opened,
+                                           const std::shared_ptr<OverlayDevice>& overlay) {
+    const std::vector<GuestMount> mounts = opened.guest->mounts();
+    std::set<std::size_t> seen;
+    for (const Edit& edit : plan.edits) {
+        const std::size_t index = mount_of(mounts, edit.path);
+        if (!seen.insert(index).second)
+            continue;
+        const GuestMount& mount = mounts[index];
+        const auto stretch = native_stretch(opened, mount, *overlay);
+        if (!stretch)
+            return fmt::format("{} is {} on {}, which is not written natively", escape_untrusted(mount.mount_point),
+                               escape_untrusted(mount.type), escape_untrusted(mount.volume));
+        if (const auto reason =
+                reason_not_to_edit(std::make_shared<SliceDevice>(overlay, stretch->offset, stretch->length)))
+            return fmt::format("{}: {}", escape_untrusted(mount.volume), *reason);
+    }
+    return std::nullopt;
+}
+
+void apply_edit(const Edit& edit, const std::string& path, FileSystemEditor& editor) {
+    switch (edit.kind) {
+    case EditKind::write_file:
+        if (edit.host_file)
+            return editor.write_file(path, edit.size, HostFileContent(*edit.host_file, edit.size), edit.attributes);
+        return editor.write_file(path, edit.content.size(), TextContent(edit.content), edit.attributes);
+    case EditKind::append_file:
+        return editor.append_file(path, edit.content);
+    case EditKind::make_folder:
+        return editor.make_folder(path, edit.attributes);
+    case EditKind::make_symlink:
+        return editor.make_symlink(path, edit.link_target);
+    case EditKind::remove:
+        return editor.remove(path);
+    }
+}
+
+void apply_natively(const EditPlan& plan, const OpenedGuest& opened, const std::shared_ptr<OverlayDevice>& overlay,
+                    const ApplyOptions& options, const OperationContext& operation) {
+    struct Opened {
+        std::unique_ptr<OverlayChanges> changes;
+        std::unique_ptr<Ext4Editor> editor;
+    };
+    const std::vector<GuestMount> mounts = opened.guest->mounts();
+    std::map<std::size_t, Opened> editors;
+    for (const Edit& edit : plan.edits) {
+        operation.check_cancelled();
+        const std::size_t index = mount_of(mounts, edit.path);
+        Opened& target = editors[index];
+        if (!target.editor) {
+            const Stretch stretch = native_stretch(opened, mounts[index], *overlay).value();
+            target.changes = std::make_unique<OverlayChanges>(*overlay, stretch.offset);
+            target.editor = std::make_unique<Ext4Editor>(
+                std::make_shared<SliceDevice>(overlay, stretch.offset, stretch.length), *target.changes, options.time);
+        }
+        const std::string& mount_point = mounts[index].mount_point;
+        with_context(fmt::format("changing {} in the guest", quote_untrusted(edit.path)), [&] {
+            apply_edit(edit, edit.path.substr(mount_point == "/" ? 1 : mount_point.size() + 1), *target.editor);
+        });
+    }
+    for (auto& [index, target] : editors)
+        target.editor->finish();
+}
+
+} // namespace
+
+std::string apply_edits(const EditPlan& plan, const OpenedGuest& opened, const std::shared_ptr<OverlayDevice>& overlay,
+                        const ApplyOptions& options, const OperationContext& operation) {
+    if (plan.edits.empty())
+        return "none";
+    if (options.backend != GuestBackend::libguestfs) {
+        const auto obstacle = native_obstacle(plan, opened, overlay);
+        if (!obstacle) {
+            apply_natively(plan, opened, overlay, options, operation);
+            return "native";
+        }
+        if (options.backend == GuestBackend::native)
+            fail(ErrorKind::unsupported, *obstacle);
+        operation.progress->note(*obstacle);
+    }
+    const auto editor = open_appliance_editor(opened, overlay, options.time, operation);
+    for (const Edit& edit : plan.edits) {
+        operation.check_cancelled();
+        with_context(fmt::format("changing {} in the guest", quote_untrusted(edit.path)),
+                     [&] { apply_edit(edit, edit.path.substr(1), *editor); });
+    }
+    editor->finish();
+    return "libguestfs";
+}
+
+} // namespace vm2oci

@@ -1,0 +1,27 @@
+// Carries a plan out on a disk, through an overlay: the disk itself is never written.
+#pragma once
+
+#include "formats/block/overlay.hpp"
+#include "libconvert/edit/plan.hpp"
+#include "libconvert/guest/open_guest.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace vm2oci {
+
+struct ApplyOptions {
+    GuestBackend backend = GuestBackend::automatic;
+    std::int64_t time = 0; // what changed files bear, seconds since 1970; 0: the time of the last write to each volume
+};
+
+// Which backend did it: "native", "libguestfs", or "none" for an empty plan.
+//
+// `overlay` lies over the disk that `opened` was opened from. Native for ext4 on partitions and whole disks, libguestfs
+// when another file system has to be written (automatic), so that a plan is carried out by one of them as a whole.
+// After an Error the overlay is in an undefined state: drop it. Error{unsupported} says why neither can.
+std::string apply_edits(const EditPlan& plan, const OpenedGuest& opened, const std::shared_ptr<OverlayDevice>& overlay,
+                        const ApplyOptions& options, const OperationContext& operation);
+
+} // namespace vm2oci

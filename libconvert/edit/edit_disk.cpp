@@ -1,0 +1,44 @@
+#include "libconvert/edit/edit_disk.hpp"
+
+#include "formats/base/error.hpp"
+
+#include <algorithm>
+
+namespace vm2oci {
+namespace {
+
+std::vector<DiskVolume> disk_volumes(const DiskLayout& layout) {
+    std::vector<DiskVolume> volumes;
+    for (const Volume& volume : layout.volumes)
+        if (volume.signature && volume.logical_volume.empty())
+            volumes.push_back({volume.partition ? layout.table.partitions.at(*volume.partition).number : 0,
+                               volume.signature->type, volume.signature->uuid});
+    return volumes;
+}
+
+} // namespace
+
+EditReport edit_disk(OpenedDisk& disk, const EditRequest& request, const ApplyOptions& options, EditMode mode,
+                     const OperationContext& operation) {
+    const auto overlay =
+        std::make_shared<OverlayDevice>(disk.device, std::nullopt, std::filesystem::path(operation.scratch_folder));
+    const OpenedGuest opened = open_guest(overlay, options.backend, operation);
+    if (!opened.guest)
+        fail(ErrorKind::unsupported, "there is no guest on this disk that could be changed: " + opened.reason);
+    const std::vector<DiskVolume> volumes = disk_volumes(opened.layout);
+    EditReport report;
+    report.plan = plan_edits(*opened.guest, volumes, request);
+    for (Problem& problem : diagnose(*opened.guest, volumes)) {
+        const std::vector<std::string>& asked = request.fixes.names;
+        if (std::find(asked.begin(), asked.end(), problem.fix) == asked.end())
+            report.problems.push_back(std::move(problem));
+    }
+    report.backend = "none";
+    if (mode == EditMode::apply) {
+        report.backend = apply_edits(report.plan, opened, overlay, options, operation);
+        disk.device = overlay;
+    }
+    return report;
+}
+
+} // namespace vm2oci

@@ -1,0 +1,27 @@
+// A disk with its guest changed, in one step: open, plan, apply to an overlay.
+#pragma once
+
+#include "formats/block/open_disk.hpp"
+#include "libconvert/edit/apply.hpp"
+#include "libconvert/edit/plan_edits.hpp"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace vm2oci {
+
+enum class EditMode { plan_only, apply };
+
+struct EditReport {
+    EditPlan plan;
+    std::string backend;           // that carried it out; "none" when nothing was written
+    std::vector<Problem> problems; // what is wrong and was not asked to be mended
+};
+
+// Replaces `disk.device` by the changed disk (EditMode::apply); the source itself is never written. Error{unsupported}
+// when the disk has no guest that can be read.
+EditReport edit_disk(OpenedDisk& disk, const EditRequest& request, const ApplyOptions& options, EditMode mode,
+                     const OperationContext& operation);
+
+} // namespace vm2oci

@@ -1,0 +1,105 @@
+// `vm2oci inject SOURCE DEST`.
+#include "formats/base/error.hpp"
+#include "formats/base/fd.hpp"
+#include "libconvert/convert.hpp"
+#include "libconvert/package/architecture.hpp"
+#include "libconvert/package/timestamp.hpp"
+#include "tools/vm2oci/command_table.hpp"
+#include "tools/vm2oci/edit_options.hpp"
+#include "tools/vm2oci/help.hpp"
+#include "tools/vm2oci/references.hpp"
+#include "tools/vm2oci/source_options.hpp"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <filesystem>
+#include <ostream>
+
+namespace vm2oci::cli {
+namespace {
+
+struct InjectArguments {
+    std::string source;
+    std::string destination;
+    std::shared_ptr<SourceOptions> source_options;
+    std::shared_ptr<EditOptions> edits;
+    std::string created;
+};
+
+DiskReference destination_disk(const InjectArguments& arguments) {
+    if (arguments.destination.empty())
+        fail(ErrorKind::usage, "DEST is missing: where the changed disk goes (or --dry-run)");
+    const Reference reference = parse_reference(arguments.destination);
+    if (const auto* disk = std::get_if<DiskReference>(&reference))
+        return *disk;
+    fail(ErrorKind::usage, "inject writes disks; 'vm2oci convert' takes the same options and writes images");
+}
+
+// DEST with ".cidata.iso" behind it: the disk that the guest looks for.
+void write_seed_beside(const SeedFiles& seed, const std::filesystem::path& destination, nlohmann::ordered_json& json) {
+    const std::filesystem::path path = destination.string() + ".cidata.iso";
+    TemporaryFile file(path.parent_path());
+    const std::vector<std::byte> bytes = make_seed_iso(seed);
+    write_exactly(file.fd(), bytes);
+    file.publish(path, 0600);
+    json["seed_disk"] = path.string();
+}
+
+ExitCode inject(const InjectArguments& arguments, Invocation& call) {
+    const EditOptions& edits = *arguments.edits;
+    const EditRequest request = edits.request();
+    if (request.empty())
+        fail(ErrorKind::usage, "nothing to change was asked for; see 'vm2oci inject --help'");
+    const std::optional<SeedFiles> seed = wanted_seed_disk(request);
+    const std::int64_t created = arguments.created.empty() ? default_timestamp() : parse_timestamp(arguments.created);
+    DiskReference destination;
+    if (edits.mode() == EditMode::apply)
+        destination = destination_disk(arguments);
+    OpenedDisk disk = open_source_disk(parse_reference(arguments.source), *arguments.source_options,
+                                       host_architecture(), call.operation);
+    const EditReport report = edit_disk(disk, request, edits.apply_options(created), edits.mode(), call.operation);
+    nlohmann::ordered_json json = {{"source", arguments.source}, {"edits", edit_report_json(report)}};
+    if (edits.mode() == EditMode::apply) {
+        DiskOutput output;
+        output.format = destination.format == DiskFormat::raw ? DiskOutputFormat::raw : DiskOutputFormat::qcow2;
+        const DiskReport written = convert_to_disk(disk, output, destination.path, call.operation);
+        json["destination"] = arguments.destination;
+        json["disk"] = {{"format", to_string(written.format)},
+                        {"file_size", written.file_size},
+                        {"virtual_size", written.virtual_size},
+                        {"allocated_size", written.allocated_size}};
+        if (seed)
+            write_seed_beside(*seed, destination.path, json);
+    }
+    if (call.json())
+        call.out << json.dump(2) << '\n';
+    else
+        call.out << edit_report_text(report, edits.mode());
+    return ExitCode::done;
+}
+
+} // namespace
+
+void add_inject_command(CommandTable& table) {
+    const auto arguments = std::make_shared<InjectArguments>();
+    CLI::App& command = table.add(
+        "inject", "Change the guest on a disk: cloud-init, keys, agents, sysprep, and what makes it boot here",
+        {{"vm2oci inject --user-data user.yaml --ssh-key id.pub:root web01.qcow2 web01-new.qcow2",
+          "a seed for cloud-init and a key for root"},
+         {"vm2oci inject --fix --sysprep vmware.qcow2 template.qcow2", "a template for KubeVirt from a VMware machine"},
+         {"vm2oci inject --fix=virtio,console --dry-run old.qcow2", "what would be changed, and why"}},
+        [arguments](Invocation& call) { return inject(*arguments, call); });
+    command.add_option("SOURCE", arguments->source, "A disk, or an image with a disk in it")->required();
+    command.add_option("DEST", arguments->destination, "The changed disk (qcow2:PATH or raw:PATH; not with --dry-run)");
+    arguments->source_options = add_source_options(command);
+    arguments->edits = add_edit_options(command);
+    command
+        .add_option("--created", arguments->created,
+                    "Time that changed files bear (default: $SOURCE_DATE_EPOCH, else the last write to the disk)")
+        ->option_text("TIME")
+        ->group(group::output);
+}
+
+} // namespace vm2oci::cli
