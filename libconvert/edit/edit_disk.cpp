@@ -28,7 +28,7 @@ EditReport edit_disk(OpenedDisk& disk, const EditRequest& request, const ApplyOp
     const std::vector<DiskVolume> volumes = disk_volumes(opened.layout);
     EditReport report;
     report.plan = plan_edits(*opened.guest, volumes, request);
-    for (Problem& problem : diagnose(*opened.guest, volumes)) {
+    for (BootProblem& problem : diagnose(*opened.guest, volumes)) {
         const std::vector<std::string>& asked = request.fixes.names;
         if (std::find(asked.begin(), asked.end(), problem.fix) == asked.end())
             report.problems.push_back(std::move(problem));

@@ -15,8 +15,8 @@ enum class EditMode { plan_only, apply };
 
 struct EditReport {
     EditPlan plan;
-    std::string backend;           // that carried it out; "none" when nothing was written
-    std::vector<Problem> problems; // what is wrong and was not asked to be mended
+    std::string backend;               // that carried it out; "none" when nothing was written
+    std::vector<BootProblem> problems; // what is wrong and was not asked to be mended
 };
 
 // Replaces `disk.device` by the changed disk (EditMode::apply); the source itself is never written. Error{unsupported}

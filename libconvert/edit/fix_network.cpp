@@ -180,12 +180,12 @@ void plan_network_fix(PlanBuilder& plan, const FixContext& context) {
     if (!pinned)
         return;
     switch (context.network) {
-    case NetworkMode::dhcp:
+    case NetworkFix::dhcp:
         return set_up_dhcp(plan, settings);
-    case NetworkMode::pin:
+    case NetworkFix::pin:
         pin_names(plan, settings);
         break;
-    case NetworkMode::keep:
+    case NetworkFix::keep:
         break;
     }
     for (const InterfaceSetting& setting : settings)

@@ -57,7 +57,7 @@ std::string to_text(const EditPlan& plan) {
     std::string text;
     for (const Edit& edit : plan.edits)
         text += fmt::format("{}\n           {}: {}\n", edit_text(edit), edit.operation, edit.reason);
-    for (const Finding& finding : plan.findings)
+    for (const EditFinding& finding : plan.findings)
         text += fmt::format("found    {}: {}\n", finding.operation, finding.text);
     return text;
 }
@@ -81,7 +81,7 @@ nlohmann::ordered_json to_json(const EditPlan& plan) {
         edits.push_back(std::move(item));
     }
     nlohmann::ordered_json findings = nlohmann::ordered_json::array();
-    for (const Finding& finding : plan.findings)
+    for (const EditFinding& finding : plan.findings)
         findings.push_back({{"operation", finding.operation}, {"text", finding.text}});
     return {{"changed", std::move(edits)}, {"found", std::move(findings)}};
 }

@@ -37,14 +37,14 @@ struct Edit {
 };
 
 // Something that planners saw and did not change.
-struct Finding {
+struct EditFinding {
     std::string operation;
     std::string text; // one line, escaped
 };
 
 struct EditPlan {
     std::vector<Edit> edits; // to be carried out in this order
-    std::vector<Finding> findings;
+    std::vector<EditFinding> findings;
 };
 
 // One line an edit, then the findings. Secrets do not appear: contents are never shown, only their sizes.

@@ -66,11 +66,11 @@ FixRequest select_fixes(std::string_view list) {
         const std::size_t end = std::min(names.find(',', begin), names.size());
         const std::string mode = names.substr(begin, end - begin);
         if (mode == "dhcp")
-            request.network = NetworkMode::dhcp;
+            request.network = NetworkFix::dhcp;
         else if (mode == "pin")
-            request.network = NetworkMode::pin;
+            request.network = NetworkFix::pin;
         else if (mode == "keep")
-            request.network = NetworkMode::keep;
+            request.network = NetworkFix::keep;
         else
             fail(ErrorKind::usage, fmt::format("--fix=network takes dhcp, pin or keep, not {}", quote_untrusted(mode)));
         names.erase(begin - 1, end - begin + 1);
@@ -125,13 +125,13 @@ EditPlan plan_edits(const Guest& guest, const std::vector<DiskVolume>& volumes, 
     return std::move(plan).finish();
 }
 
-std::vector<Problem> diagnose(const Guest& guest, const std::vector<DiskVolume>& volumes) {
-    std::vector<Problem> all;
+std::vector<BootProblem> diagnose(const Guest& guest, const std::vector<DiskVolume>& volumes) {
+    std::vector<BootProblem> all;
     for (const KnownFix& fix : known_fixes()) {
         PlanBuilder scratch(guest);
         std::vector<std::string> problems;
         try {
-            fix.plan(scratch, {volumes, NetworkMode::dhcp, problems});
+            fix.plan(scratch, {volumes, NetworkFix::dhcp, problems});
         } catch (const Error& error) {
             if (error.kind() == ErrorKind::cancelled || error.kind() == ErrorKind::io)
                 throw;

@@ -10,7 +10,7 @@
 
 namespace vm2oci {
 
-struct Problem {
+struct BootProblem {
     std::string fix;  // the name that --fix takes
     std::string text; // what would keep the guest from booting or from its network, one line, escaped
 };
@@ -20,6 +20,6 @@ struct Problem {
 EditPlan plan_edits(const Guest& guest, const std::vector<DiskVolume>& volumes, const EditRequest& request);
 
 // What every fix would mend, without mending it.
-std::vector<Problem> diagnose(const Guest& guest, const std::vector<DiskVolume>& volumes);
+std::vector<BootProblem> diagnose(const Guest& guest, const std::vector<DiskVolume>& volumes);
 
 } // namespace vm2oci

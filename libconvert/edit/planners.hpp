@@ -83,7 +83,7 @@ FixRequest select_fixes(std::string_view list);
 // What a fix may use besides the guest.
 struct FixContext {
     const std::vector<DiskVolume>& volumes;
-    NetworkMode network;
+    NetworkFix network;
     std::vector<std::string>& problems; // filled with what is wrong, mended or not
 };
 void plan_virtio_fix(PlanBuilder& plan, const FixContext& context);

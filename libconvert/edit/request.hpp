@@ -58,7 +58,7 @@ struct AgentRequest {
     std::vector<std::string> scripts_left; // names of maintainer scripts that were not run
 };
 
-enum class NetworkMode {
+enum class NetworkFix {
     dhcp, // every wired interface asks by DHCP, whatever its name and MAC
     pin,  // the old names are given to the interfaces in the order of their slots, settings stay
     keep, // only what binds to a MAC is let go
@@ -66,7 +66,7 @@ enum class NetworkMode {
 
 struct FixRequest {
     std::vector<std::string> names; // of fix_names(); in its order
-    NetworkMode network = NetworkMode::dhcp;
+    NetworkFix network = NetworkFix::dhcp;
 };
 
 struct EditRequest {

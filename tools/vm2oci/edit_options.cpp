@@ -20,6 +20,22 @@ namespace {
 
 constexpr std::size_t kTextFileLimit = 16 * 1024 * 1024; // user data and keys
 
+constexpr std::size_t kAnnotatedFileLimit = 256 * 1024; // registries take manifests of 4 MiB
+
+std::string encode_base64(std::string_view text) {
+    constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    std::string out;
+    for (std::size_t at = 0; at < text.size(); at += 3) {
+        const std::string_view group = text.substr(at, 3);
+        unsigned bits = 0;
+        for (std::size_t i = 0; i < 3; ++i)
+            bits = bits << 8 | (i < group.size() ? static_cast<unsigned char>(group[i]) : 0u);
+        for (std::size_t i = 0; i < 4; ++i)
+            out += i <= group.size() ? kDigits[bits >> (18 - 6 * i) & 63] : '=';
+    }
+    return out;
+}
+
 std::string read_users_file(const std::string& path, std::string_view option) {
     auto text = read_file(path, kTextFileLimit);
     if (!text)
@@ -154,8 +170,30 @@ std::optional<SeedFiles> wanted_seed_disk(const EditRequest& request) {
                      std::move(seed.vendor_data)};
 }
 
-ApplyOptions EditOptions::apply_options(std::int64_t created) const {
-    return {parse_guest_backend(guest_backend), created};
+std::filesystem::path write_seed_beside(const SeedFiles& seed, const std::filesystem::path& destination) {
+    const std::filesystem::path path = destination.string() + ".cidata.iso";
+    TemporaryFile file(path.parent_path());
+    const std::vector<std::byte> bytes = make_seed_iso(seed);
+    write_exactly(file.fd(), bytes);
+    file.publish(path, 0600);
+    return path;
+}
+
+void add_seed_annotations(const SeedFiles& seed, std::map<std::string, std::string>& annotations) {
+    const auto add = [&](const char* name, const std::string& content) {
+        if (content.size() > kAnnotatedFileLimit)
+            fail(ErrorKind::limit,
+                 fmt::format("the {} is too large for an image's annotations; use the seed inside the "
+                             "guest (--cloud-init-as seed)",
+                             name));
+        annotations[std::string("org.vm2oci.cloud-init.") + name] = encode_base64(content);
+    };
+    add("user-data", seed.user_data);
+    add("meta-data", seed.meta_data);
+    if (seed.network_config)
+        add("network-config", *seed.network_config);
+    if (seed.vendor_data)
+        add("vendor-data", *seed.vendor_data);
 }
 
 std::shared_ptr<EditOptions> add_edit_options(CLI::App& command) {
@@ -186,15 +224,13 @@ std::shared_ptr<EditOptions> add_edit_options(CLI::App& command) {
     command
         .add_flag("--sysprep{default}", options->sysprep,
                   "Make it a template: --sysprep=all, none, OP,… or +OP,-OP of " + names_of(sysprep_operations()))
-        ->option_text("[=OP,…]")
+        ->option_text("[=LIST]")
         ->group(group::edits);
     command
         .add_flag("--fix{default}", options->fix,
                   "Mend what keeps it from booting here: --fix=OP,… or -OP of " + names_of(fixes()))
-        ->option_text("[=OP,…]")
+        ->option_text("[=LIST]")
         ->group(group::edits);
-    text("--guest-backend", options->guest_backend, "BACKEND", "auto (default), native or libguestfs")
-        ->check(CLI::IsMember({"auto", "native", "libguestfs"}));
     command.add_flag("--dry-run", options->dry_run, "Print what would be changed, and write nothing")
         ->group(group::edits);
     return options;
@@ -202,7 +238,7 @@ std::shared_ptr<EditOptions> add_edit_options(CLI::App& command) {
 
 std::string edit_report_text(const EditReport& report, EditMode mode) {
     std::string text = to_text(report.plan);
-    for (const Problem& problem : report.problems)
+    for (const BootProblem& problem : report.problems)
         text += fmt::format("left     {} (--fix={} mends it)\n", problem.text, problem.fix);
     if (mode == EditMode::plan_only)
         text += fmt::format("{} changes; nothing was written\n", report.plan.edits.size());
@@ -212,7 +248,7 @@ std::string edit_report_text(const EditReport& report, EditMode mode) {
 nlohmann::ordered_json edit_report_json(const EditReport& report) {
     nlohmann::ordered_json json = to_json(report.plan);
     json["left"] = nlohmann::ordered_json::array();
-    for (const Problem& problem : report.problems)
+    for (const BootProblem& problem : report.problems)
         json["left"].push_back({{"fix", problem.fix}, {"text", problem.text}});
     json["backend"] = report.backend;
     return json;

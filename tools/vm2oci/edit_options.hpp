@@ -8,6 +8,8 @@
 #include <CLI/App.hpp>
 #include <nlohmann/json_fwd.hpp>
 
+#include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -27,18 +29,21 @@ struct EditOptions {
     std::vector<std::string> copies;
     std::string sysprep; // empty: not asked for
     std::string fix;     // empty: not asked for
-    std::string guest_backend = "auto";
     bool dry_run = false;
 
     // Reads the files that the options name. Error{usage} for values that make no sense.
     EditRequest request() const;
-    // `created`: what changed files bear.
-    ApplyOptions apply_options(std::int64_t created) const;
     EditMode mode() const { return dry_run ? EditMode::plan_only : EditMode::apply; }
 };
 
 // The second disk that --cloud-init-as disk asks for; nullopt: none was asked for.
 std::optional<SeedFiles> wanted_seed_disk(const EditRequest& request);
+
+// The disk that the guest looks for, as a file beside `destination` with ".cidata.iso" behind its name, which is
+// returned.
+std::filesystem::path write_seed_beside(const SeedFiles& seed, const std::filesystem::path& destination);
+// For images, which hold one disk: the seed's files in base64, for whoever starts machines from the image.
+void add_seed_annotations(const SeedFiles& seed, std::map<std::string, std::string>& annotations);
 
 std::shared_ptr<EditOptions> add_edit_options(CLI::App& command);
 

@@ -45,6 +45,9 @@ std::string option_entry(const CLI::Option& option) {
     std::string names = option.get_name(false, true);
     for (std::size_t at = names.find(','); at != std::string::npos; at = names.find(',', at + 2))
         names.replace(at, 1, ", ");
+    // CLI11 shows what a flag means without a value behind its name.
+    if (const std::size_t brace = names.find('{'); brace != std::string::npos)
+        names.erase(brace, names.find('}', brace) + 1 - brace);
     const std::string value = option.get_option_text();
     const bool attached = value.starts_with('[');
     if (!value.empty())

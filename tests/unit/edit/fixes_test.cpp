@@ -28,7 +28,7 @@ EditPlan fix(const MemoryGuest& guest, std::string_view list, const std::vector<
 
 bool has_problem(const MemoryGuest& guest, const std::string& name, const std::vector<DiskVolume>& volumes = {}) {
     const auto problems = diagnose(guest, volumes);
-    return std::any_of(problems.begin(), problems.end(), [&](const Problem& each) { return each.fix == name; });
+    return std::any_of(problems.begin(), problems.end(), [&](const BootProblem& each) { return each.fix == name; });
 }
 
 const std::vector<DiskVolume> kVolumes = {{1, "ext4", "1111-aaaa"}, {2, "swap", "2222-bbbb"}, {3, "LVM2_member", "x"}};
@@ -37,7 +37,7 @@ const std::vector<DiskVolume> kVolumes = {{1, "ext4", "1111-aaaa"}, {2, "swap", 
 
 TEST_CASE("Fixes are chosen by name, the network's mode behind a colon") {
     CHECK(select_fixes("").names.size() == fixes().size());
-    CHECK(select_fixes("network:pin,virtio").network == NetworkMode::pin);
+    CHECK(select_fixes("network:pin,virtio").network == NetworkFix::pin);
     CHECK(select_fixes("network:pin,virtio").names == std::vector<std::string>{"network", "virtio"});
     CHECK(select_fixes("-selinux").names.size() == fixes().size() - 1);
     CHECK_THROWS_WITH(select_fixes("network:magic"), Catch::Contains("dhcp, pin or keep"));
@@ -67,7 +67,7 @@ TEST_CASE("Device names become UUIDs, and everything else stays") {
     CHECK(find_edit(plan, "/etc/default/grub")->content == "GRUB_CMDLINE_LINUX=\"resume=UUID=2222-bbbb\"\n");
     CHECK(find_edit(plan, "/etc/initramfs-tools/conf.d/resume")->content == "RESUME=UUID=2222-bbbb\n");
     CHECK(std::any_of(plan.findings.begin(), plan.findings.end(),
-                      [](const Finding& each) { return each.text.find("/dev/sdb1") != std::string::npos; }));
+                      [](const EditFinding& each) { return each.text.find("/dev/sdb1") != std::string::npos; }));
     CHECK(has_problem(guest, "devices", kVolumes));
 }
 

@@ -7,6 +7,7 @@
 #include "libconvert/package/timestamp.hpp"
 #include "libconvert/registry/blob_upload.hpp"
 #include "tools/vm2oci/command_table.hpp"
+#include "tools/vm2oci/edit_options.hpp"
 #include "tools/vm2oci/help.hpp"
 #include "tools/vm2oci/references.hpp"
 #include "tools/vm2oci/rootfs_report.hpp"
@@ -17,6 +18,7 @@
 #include <nlohmann/json.hpp>
 
 #include <map>
+#include <optional>
 #include <ostream>
 
 namespace vm2oci::cli {
@@ -28,6 +30,7 @@ struct ConvertArguments {
     std::string source;
     std::string destination;
     std::shared_ptr<SourceOptions> source_options;
+    std::shared_ptr<EditOptions> edits;
     std::string disk_format = "qcow2";
     std::string cluster_compression = "none";
     std::string size;
@@ -175,6 +178,36 @@ auto with_upload_repeated(Invocation& call, Convert convert) {
     return convert();
 }
 
+// What the edit options made of the disk; nullopt: nothing was asked for.
+struct GuestChanges {
+    EditReport report;
+    EditMode mode;
+    std::optional<SeedFiles> seed; // a second disk that was asked for
+};
+
+std::optional<GuestChanges> change_guest(OpenedDisk& disk, const ConvertArguments& arguments, DiskOutputFormat format,
+                                         Invocation& call) {
+    const EditOptions& edits = *arguments.edits;
+    const EditRequest request = edits.request();
+    if (request.empty() && edits.mode() == EditMode::apply)
+        return std::nullopt;
+    if (format == DiskOutputFormat::keep)
+        fail(ErrorKind::usage, "--disk-format keep leaves the disk as it is; it cannot go with edits");
+    GuestChanges changes{{}, edits.mode(), wanted_seed_disk(request)};
+    const std::int64_t time = arguments.created.empty() ? default_timestamp() : parse_timestamp(arguments.created);
+    const ApplyOptions options{parse_guest_backend(arguments.guest_backend), time};
+    changes.report = edit_disk(disk, request, options, edits.mode(), call.operation);
+    return changes;
+}
+
+ExitCode show_plan(const GuestChanges& changes, const std::string& source, Invocation& call) {
+    if (call.json())
+        call.out << Json{{"source", source}, {"edits", edit_report_json(changes.report)}}.dump(2) << '\n';
+    else
+        call.out << edit_report_text(changes.report, changes.mode);
+    return ExitCode::done;
+}
+
 ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& source,
                             const ImageReference& destination, Invocation& call) {
     const DiskOutput output = disk_output(arguments);
@@ -183,6 +216,11 @@ ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& 
     SourceDisk source_disk = open_source_disk(source, *arguments.source_options, wanted, call.operation);
     const std::string& found = source_disk.architecture;
     options.image.architecture = !wanted.empty() ? wanted : !found.empty() ? found : host_architecture();
+    const std::optional<GuestChanges> changes = change_guest(source_disk.disk, arguments, output.format, call);
+    if (changes && changes->mode == EditMode::plan_only)
+        return show_plan(*changes, arguments.source, call);
+    if (changes && changes->seed)
+        add_seed_annotations(*changes->seed, options.image.annotations);
     const OpenedDisk disk = prepare_disk(std::move(source_disk.disk), arguments, call);
     const auto open_store = [&] {
         return open_image_destination(destination, call.operation, arguments.source_options->registry->options());
@@ -193,6 +231,8 @@ ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& 
             return convert_to_rootfs(disk, parse_guest_backend(arguments.guest_backend),
                                      rootfs_options(arguments, options.image), *store, call.operation);
         });
+        if (changes && !call.json())
+            call.out << edit_report_text(changes->report, changes->mode);
         print_rootfs(image, arguments.destination, call);
         return ExitCode::done;
     }
@@ -201,9 +241,14 @@ ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& 
         return convert_to_container_disk(disk, output, options, *store, call.operation);
     });
     if (call.json()) {
-        call.out << to_json(report, arguments.destination).dump(2) << '\n';
+        Json json = to_json(report, arguments.destination);
+        if (changes)
+            json["edits"] = edit_report_json(changes->report);
+        call.out << json.dump(2) << '\n';
         return ExitCode::done;
     }
+    if (changes)
+        call.out << edit_report_text(changes->report, changes->mode);
     call.out << fmt::format("{}\n  image   {}\n  layer   {} ({})\n  disk    disk/{}, {}, {} of data in {}\n",
                             arguments.destination, report.manifest.digest.text(), report.layer.descriptor.digest.text(),
                             format_size(report.layer.descriptor.size), report.disk_file_name,
@@ -230,14 +275,26 @@ ExitCode convert_into_disk(const ConvertArguments& arguments, const Reference& s
             fail(ErrorKind::usage, "the destination says its format already; leave --disk-format away");
         effective.disk_format = to_string(*destination.format);
     }
-    const OpenedDisk disk = prepare_disk(
-        open_source_disk(source, *arguments.source_options, wanted_architecture(arguments), call.operation).disk,
-        effective, call);
-    const DiskReport report = convert_to_disk(disk, disk_output(effective), destination.path, call.operation);
+    OpenedDisk opened =
+        open_source_disk(source, *arguments.source_options, wanted_architecture(arguments), call.operation).disk;
+    const DiskOutput output = disk_output(effective);
+    const std::optional<GuestChanges> changes = change_guest(opened, arguments, output.format, call);
+    if (changes && changes->mode == EditMode::plan_only)
+        return show_plan(*changes, arguments.source, call);
+    const OpenedDisk disk = prepare_disk(std::move(opened), effective, call);
+    const DiskReport report = convert_to_disk(disk, output, destination.path, call.operation);
+    Json json = to_json(report, arguments.destination);
+    if (changes) {
+        json["edits"] = edit_report_json(changes->report);
+        if (changes->seed)
+            json["seed_disk"] = write_seed_beside(*changes->seed, destination.path).string();
+    }
     if (call.json()) {
-        call.out << to_json(report, arguments.destination).dump(2) << '\n';
+        call.out << json.dump(2) << '\n';
         return ExitCode::done;
     }
+    if (changes)
+        call.out << edit_report_text(changes->report, changes->mode);
     call.out << fmt::format("{}\n  disk    {}, {} of data in {}\n", arguments.destination, to_string(report.format),
                             format_size(report.allocated_size), format_size(report.virtual_size));
     return ExitCode::done;
@@ -258,6 +315,7 @@ void add_options(CLI::App& command, ConvertArguments& arguments) {
     command.add_option("DEST", arguments.destination, "An image, or qcow2:PATH or raw:PATH for a plain disk")
         ->required();
     arguments.source_options = add_source_options(command);
+    arguments.edits = add_edit_options(command);
     add_mount_option(command, *arguments.source_options->registry);
 
     text("--disk-format", arguments.disk_format, "FORMAT",

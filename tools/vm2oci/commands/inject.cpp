@@ -1,6 +1,5 @@
 // `vm2oci inject SOURCE DEST`.
 #include "formats/base/error.hpp"
-#include "formats/base/fd.hpp"
 #include "libconvert/convert.hpp"
 #include "libconvert/package/architecture.hpp"
 #include "libconvert/package/timestamp.hpp"
@@ -26,6 +25,7 @@ struct InjectArguments {
     std::shared_ptr<SourceOptions> source_options;
     std::shared_ptr<EditOptions> edits;
     std::string created;
+    std::string guest_backend = "auto";
 };
 
 DiskReference destination_disk(const InjectArguments& arguments) {
@@ -35,16 +35,6 @@ DiskReference destination_disk(const InjectArguments& arguments) {
     if (const auto* disk = std::get_if<DiskReference>(&reference))
         return *disk;
     fail(ErrorKind::usage, "inject writes disks; 'vm2oci convert' takes the same options and writes images");
-}
-
-// DEST with ".cidata.iso" behind it: the disk that the guest looks for.
-void write_seed_beside(const SeedFiles& seed, const std::filesystem::path& destination, nlohmann::ordered_json& json) {
-    const std::filesystem::path path = destination.string() + ".cidata.iso";
-    TemporaryFile file(path.parent_path());
-    const std::vector<std::byte> bytes = make_seed_iso(seed);
-    write_exactly(file.fd(), bytes);
-    file.publish(path, 0600);
-    json["seed_disk"] = path.string();
 }
 
 ExitCode inject(const InjectArguments& arguments, Invocation& call) {
@@ -59,7 +49,8 @@ ExitCode inject(const InjectArguments& arguments, Invocation& call) {
         destination = destination_disk(arguments);
     OpenedDisk disk = open_source_disk(parse_reference(arguments.source), *arguments.source_options,
                                        host_architecture(), call.operation);
-    const EditReport report = edit_disk(disk, request, edits.apply_options(created), edits.mode(), call.operation);
+    const EditReport report =
+        edit_disk(disk, request, {parse_guest_backend(arguments.guest_backend), created}, edits.mode(), call.operation);
     nlohmann::ordered_json json = {{"source", arguments.source}, {"edits", edit_report_json(report)}};
     if (edits.mode() == EditMode::apply) {
         DiskOutput output;
@@ -71,7 +62,7 @@ ExitCode inject(const InjectArguments& arguments, Invocation& call) {
                         {"virtual_size", written.virtual_size},
                         {"allocated_size", written.allocated_size}};
         if (seed)
-            write_seed_beside(*seed, destination.path, json);
+            json["seed_disk"] = write_seed_beside(*seed, destination.path).string();
     }
     if (call.json())
         call.out << json.dump(2) << '\n';
@@ -95,6 +86,10 @@ void add_inject_command(CommandTable& table) {
     command.add_option("DEST", arguments->destination, "The changed disk (qcow2:PATH or raw:PATH; not with --dry-run)");
     arguments->source_options = add_source_options(command);
     arguments->edits = add_edit_options(command);
+    command.add_option("--guest-backend", arguments->guest_backend, "auto (default), native or libguestfs")
+        ->option_text("BACKEND")
+        ->check(CLI::IsMember({"auto", "native", "libguestfs"}))
+        ->group(group::edits);
     command
         .add_option("--created", arguments->created,
                     "Time that changed files bear (default: $SOURCE_DATE_EPOCH, else the last write to the disk)")
