@@ -1,7 +1,6 @@
 // `vm2oci inject SOURCE DEST`.
 #include "formats/base/error.hpp"
 #include "libconvert/convert.hpp"
-#include "libconvert/package/architecture.hpp"
 #include "libconvert/package/timestamp.hpp"
 #include "tools/vm2oci/command_table.hpp"
 #include "tools/vm2oci/edit_options.hpp"
@@ -47,8 +46,8 @@ ExitCode inject(const InjectArguments& arguments, Invocation& call) {
     DiskReference destination;
     if (edits.mode() == EditMode::apply)
         destination = destination_disk(arguments);
-    OpenedDisk disk = open_source_disk(parse_reference(arguments.source), *arguments.source_options,
-                                       host_architecture(), call.operation);
+    OpenedDisk disk =
+        open_source_disk(parse_reference(arguments.source), *arguments.source_options, "", call.operation).disk;
     const EditReport report =
         edit_disk(disk, request, {parse_guest_backend(arguments.guest_backend), created}, edits.mode(), call.operation);
     nlohmann::ordered_json json = {{"source", arguments.source}, {"edits", edit_report_json(report)}};
