@@ -68,6 +68,26 @@ void collect(CpioReader& reader, Initrd& initrd) {
     }
 }
 
+// Zeros may follow the compressed stream: the kernel passes over them, and some decoders take them for damage. A stream
+// may also end in zeros of its own, so that it is tried as it is first.
+void collect_compressed(std::string_view bytes, Initrd& initrd) {
+    const auto collect_from = [&](std::string_view packed) {
+        UnpackedStream stream(packed);
+        CpioReader reader([&](std::size_t count) { return stream.read(count); });
+        collect(reader, initrd);
+    };
+    const std::size_t end = bytes.find_last_not_of('\0') + 1;
+    if (end == bytes.size())
+        return collect_from(bytes);
+    try {
+        collect_from(bytes);
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::corrupt)
+            throw;
+        collect_from(bytes.substr(0, end));
+    }
+}
+
 InitrdKind kind_of(const Initrd& initrd) {
     const auto has = [&](const char* name) { return initrd.names.contains(name); };
     if (has("scripts/functions") && (has("conf/initramfs.conf") || has("conf/arch.conf")))
@@ -178,9 +198,7 @@ Initrd read_initrd(std::string_view bytes) {
             continue;
         }
         // Whatever may follow a compressed archive is ours, and known by its marker.
-        UnpackedStream stream(rest);
-        CpioReader reader([&](std::size_t count) { return stream.read(count); });
-        collect(reader, initrd);
+        collect_compressed(rest, initrd);
         initrd.can_be_extended = !rest.starts_with(kLegacyLz4);
         break;
     }
