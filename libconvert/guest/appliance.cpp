@@ -3,9 +3,9 @@
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/nbd/server.hpp"
+#include "libconvert/guest/guestfs_library.hpp"
 
 #include <fmt/format.h>
-#include <guestfs.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
@@ -73,24 +73,24 @@ class Appliance {
         : server_(NbdExport{disk, {}, {}}) {
         const std::filesystem::path socket = folder_.path() / "disk";
         server_.listen(socket);
-        handle_.reset(guestfs_create_flags(0));
+        handle_.reset(guestfs_library().create_flags(0));
         if (!handle_)
             fail(ErrorKind::external, "libguestfs cannot be started");
-        guestfs_set_error_handler(get(), nullptr, nullptr);
-        check(guestfs_set_backend(get(), "direct"), "choosing libguestfs' backend");
+        guestfs_library().set_error_handler(get(), nullptr, nullptr);
+        check(guestfs_library().set_backend(get(), "direct"), "choosing libguestfs' backend");
         if (std::getenv("LIBGUESTFS_BACKEND_SETTINGS") == nullptr) {
             char setting[] = "force_tcg";
             char* settings[] = {setting, nullptr};
-            check(guestfs_set_backend_settings(get(), settings), "configuring libguestfs");
+            check(guestfs_library().set_backend_settings(get(), settings), "configuring libguestfs");
         }
         const std::string server = "unix:" + socket.string();
         char* servers[] = {const_cast<char*>(server.c_str()), nullptr};
-        check(guestfs_add_drive_opts(get(), "", GUESTFS_ADD_DRIVE_OPTS_READONLY, 1, GUESTFS_ADD_DRIVE_OPTS_FORMAT,
-                                     "raw", GUESTFS_ADD_DRIVE_OPTS_PROTOCOL, "nbd", GUESTFS_ADD_DRIVE_OPTS_SERVER,
-                                     servers, -1),
+        check(guestfs_library().add_drive_opts(get(), "", GUESTFS_ADD_DRIVE_OPTS_READONLY, 1,
+                                               GUESTFS_ADD_DRIVE_OPTS_FORMAT, "raw", GUESTFS_ADD_DRIVE_OPTS_PROTOCOL,
+                                               "nbd", GUESTFS_ADD_DRIVE_OPTS_SERVER, servers, -1),
               "handing the disk to libguestfs");
         operation.progress->note("starting libguestfs' appliance; without KVM this takes about half a minute");
-        check(guestfs_launch(get()), "starting libguestfs' appliance");
+        check(guestfs_library().launch(get()), "starting libguestfs' appliance");
     }
 
     guestfs_h* get() const { return handle_.get(); }
@@ -103,14 +103,14 @@ class Appliance {
     [[noreturn]] void throw_error(const char* what) const {
         if (const std::optional<std::string> disk_error = server_.first_error())
             fail(ErrorKind::io, fmt::format("{}: {}", what, *disk_error));
-        const char* message = guestfs_last_error(get());
+        const char* message = guestfs_library().last_error(get());
         fail(ErrorKind::external,
              fmt::format("{}: {}", what, escape_untrusted(message == nullptr ? "unknown error" : message)));
     }
 
   private:
     struct Closer {
-        void operator()(guestfs_h* handle) const { guestfs_close(handle); }
+        void operator()(guestfs_h* handle) const { guestfs_library().close(handle); }
     };
     // Destroyed last to first: the appliance, then the export, then the socket's folder. The socket's path must stay
     // under 108 bytes, so it does not go where the scratch files go.
@@ -162,11 +162,11 @@ class ApplianceFileSystem final : public FileSystem {
   public:
     ApplianceFileSystem(std::shared_ptr<const Appliance> appliance, std::string mount_point)
         : appliance_(std::move(appliance)) {
-        RawStatus* raw = guestfs_lstatns(guest(), mount_point.c_str());
+        RawStatus* raw = guestfs_library().lstatns(guest(), mount_point.c_str());
         if (raw == nullptr)
             appliance_->throw_error("reading the guest");
         remember(*raw, std::move(mount_point));
-        guestfs_free_statns(raw);
+        guestfs_library().free_statns(raw);
     }
 
     NodeId root() const override { return NodeId{0}; }
@@ -174,7 +174,7 @@ class ApplianceFileSystem final : public FileSystem {
 
     std::vector<DirectoryEntry> list(NodeId folder) const override {
         const std::string path = find(folder).path;
-        char** raw = guestfs_ls(guest(), path.c_str());
+        char** raw = guestfs_library().ls(guest(), path.c_str());
         if (raw == nullptr)
             appliance_->throw_error("listing a folder of the guest");
         std::vector<std::string> names = take_strings(raw);
@@ -187,36 +187,36 @@ class ApplianceFileSystem final : public FileSystem {
 
     std::optional<NodeId> lookup(NodeId folder, std::string_view name) const override {
         const std::string path = join(find(folder).path, std::string(name));
-        RawStatus* raw = guestfs_lstatns(guest(), path.c_str());
+        RawStatus* raw = guestfs_library().lstatns(guest(), path.c_str());
         if (raw == nullptr) {
-            const int code = guestfs_last_errno(guest());
+            const int code = guestfs_library().last_errno(guest());
             if (code == ENOENT || code == ENOTDIR)
                 return std::nullopt;
             appliance_->throw_error("reading the guest");
         }
         const NodeId node = remember(*raw, path);
-        guestfs_free_statns(raw);
+        guestfs_library().free_statns(raw);
         return node;
     }
 
     std::string read_link(NodeId symlink) const override {
-        char* target = guestfs_readlink(guest(), find(symlink).path.c_str());
+        char* target = guestfs_library().readlink(guest(), find(symlink).path.c_str());
         if (target == nullptr)
             appliance_->throw_error("reading a symlink of the guest");
         return take_string(target);
     }
 
     std::vector<ExtendedAttribute> attributes(NodeId node) const override {
-        RawAttributes* raw = guestfs_lgetxattrs(guest(), find(node).path.c_str());
+        RawAttributes* raw = guestfs_library().lgetxattrs(guest(), find(node).path.c_str());
         if (raw == nullptr) {
-            if (guestfs_last_errno(guest()) == EOPNOTSUPP) // vfat has none
+            if (guestfs_library().last_errno(guest()) == EOPNOTSUPP) // vfat has none
                 return {};
             appliance_->throw_error("reading extended attributes of the guest");
         }
         std::vector<ExtendedAttribute> attributes;
         for (std::uint32_t i = 0; i < raw->len; ++i)
             attributes.push_back({raw->val[i].attrname, std::string(raw->val[i].attrval, raw->val[i].attrval_len)});
-        guestfs_free_xattr_list(raw);
+        guestfs_library().free_xattr_list(raw);
         std::sort(attributes.begin(), attributes.end());
         return attributes;
     }
@@ -227,9 +227,9 @@ class ApplianceFileSystem final : public FileSystem {
             fail(ErrorKind::corrupt, "this is no regular file");
         while (!buffer.empty()) {
             std::size_t got = 0;
-            char* bytes =
-                guestfs_pread(guest(), found.path.c_str(), static_cast<int>(std::min(buffer.size(), kReadSize)),
-                              static_cast<std::int64_t>(offset), &got);
+            char* bytes = guestfs_library().pread(guest(), found.path.c_str(),
+                                                  static_cast<int>(std::min(buffer.size(), kReadSize)),
+                                                  static_cast<std::int64_t>(offset), &got);
             if (bytes == nullptr)
                 appliance_->throw_error("reading a file of the guest");
             got = std::min(got, buffer.size());
@@ -243,7 +243,7 @@ class ApplianceFileSystem final : public FileSystem {
     }
 
     FileSystemUsage usage() const override {
-        RawUsage* raw = guestfs_statvfs(guest(), nodes_.front().path.c_str());
+        RawUsage* raw = guestfs_library().statvfs(guest(), nodes_.front().path.c_str());
         if (raw == nullptr)
             appliance_->throw_error("asking for free space");
         const auto size = [](std::int64_t value) {
@@ -251,7 +251,7 @@ class ApplianceFileSystem final : public FileSystem {
         };
         const FileSystemUsage usage{size(raw->blocks) * size(raw->frsize), size(raw->bfree) * size(raw->frsize),
                                     size(raw->files), size(raw->ffree)};
-        guestfs_free_statvfs(raw);
+        guestfs_library().free_statvfs(raw);
         return usage;
     }
 
@@ -285,14 +285,14 @@ class ApplianceFileSystem final : public FileSystem {
         for (std::size_t i = begin; i < end; ++i)
             pointers.push_back(const_cast<char*>(names[i].c_str()));
         pointers.push_back(nullptr);
-        RawStatusList* raw = guestfs_lstatnslist(guest(), path.c_str(), pointers.data());
+        RawStatusList* raw = guestfs_library().lstatnslist(guest(), path.c_str(), pointers.data());
         if (raw == nullptr)
             appliance_->throw_error("listing a folder of the guest");
         const bool complete = raw->len == end - begin;
         for (std::size_t i = begin; complete && i < end; ++i)
             if (is_valid_file_name(names[i]) && raw->val[i - begin].st_ino >= 0)
                 entries.push_back({names[i], remember(raw->val[i - begin], join(path, names[i]))});
-        guestfs_free_statns_list(raw);
+        guestfs_library().free_statns_list(raw);
         if (!complete)
             fail(ErrorKind::external, "libguestfs lists a folder incompletely");
     }
@@ -304,7 +304,7 @@ class ApplianceFileSystem final : public FileSystem {
 
 // Mount point → device, in the order in which they must be mounted.
 std::map<std::string, std::string> find_mounts(const Appliance& appliance, ApplianceGuest& result) {
-    char** raw_roots = guestfs_inspect_os(appliance.get());
+    char** raw_roots = guestfs_library().inspect_os(appliance.get());
     if (raw_roots == nullptr)
         appliance.throw_error("looking for an operating system");
     const std::vector<std::string> roots = take_strings(raw_roots);
@@ -313,11 +313,11 @@ std::map<std::string, std::string> find_mounts(const Appliance& appliance, Appli
     if (roots.size() > 1)
         result.remarks.push_back(
             fmt::format("libguestfs finds {} operating systems; the first was taken", roots.size()));
-    const std::string type = take_string(guestfs_inspect_get_type(appliance.get(), roots.front().c_str()));
+    const std::string type = take_string(guestfs_library().inspect_get_type(appliance.get(), roots.front().c_str()));
     if (type == "windows")
-        result.remarks.push_back("Windows: " +
-                                 take_string(guestfs_inspect_get_product_name(appliance.get(), roots.front().c_str())));
-    char** raw = guestfs_inspect_get_mountpoints(appliance.get(), roots.front().c_str());
+        result.remarks.push_back("Windows: " + take_string(guestfs_library().inspect_get_product_name(
+                                                   appliance.get(), roots.front().c_str())));
+    char** raw = guestfs_library().inspect_get_mountpoints(appliance.get(), roots.front().c_str());
     if (raw == nullptr)
         appliance.throw_error("looking for mount points");
     const std::vector<std::string> pairs = take_strings(raw);
@@ -334,8 +334,8 @@ ApplianceGuest open_appliance(const std::shared_ptr<const BlockDevice>& disk, co
     ApplianceGuest result;
     for (const auto& [mount_point, device] : find_mounts(*appliance, result)) {
         operation.check_cancelled();
-        if (guestfs_mount_ro(appliance->get(), device.c_str(), mount_point.c_str()) < 0) {
-            const char* message = guestfs_last_error(appliance->get());
+        if (guestfs_library().mount_ro(appliance->get(), device.c_str(), mount_point.c_str()) < 0) {
+            const char* message = guestfs_library().last_error(appliance->get());
             result.remarks.push_back(
                 fmt::format("{} cannot be mounted: {}", mount_point, message == nullptr ? "unknown error" : message));
             if (mount_point == "/")
@@ -345,9 +345,9 @@ ApplianceGuest open_appliance(const std::shared_ptr<const BlockDevice>& disk, co
         GuestMount mount;
         mount.mount_point = mount_point;
         mount.volume = device;
-        mount.type = take_string(guestfs_vfs_type(appliance->get(), device.c_str()));
-        mount.uuid = take_string(guestfs_vfs_uuid(appliance->get(), device.c_str()));
-        mount.label = take_string(guestfs_vfs_label(appliance->get(), device.c_str()));
+        mount.type = take_string(guestfs_library().vfs_type(appliance->get(), device.c_str()));
+        mount.uuid = take_string(guestfs_library().vfs_uuid(appliance->get(), device.c_str()));
+        mount.label = take_string(guestfs_library().vfs_label(appliance->get(), device.c_str()));
         auto file_system = std::make_shared<const ApplianceFileSystem>(appliance, mount_point);
         mount.usage = file_system->usage();
         result.file_systems.push_back({std::move(mount), std::move(file_system)});

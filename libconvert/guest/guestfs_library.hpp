@@ -1,0 +1,50 @@
+// libguestfs, loaded when the first guest needs it: it brings some forty libraries along, which read files of their own
+// as soon as they are loaded, and most commands have no use for any of them.
+#pragma once
+
+#include <guestfs.h>
+
+// The functions that we call, without their prefix guestfs_.
+#define VM2OCI_GUESTFS_FUNCTIONS(FUNCTION)                                                                             \
+    FUNCTION(add_drive_opts)                                                                                           \
+    FUNCTION(close)                                                                                                    \
+    FUNCTION(create_flags)                                                                                             \
+    FUNCTION(free_statns)                                                                                              \
+    FUNCTION(free_statns_list)                                                                                         \
+    FUNCTION(free_statvfs)                                                                                             \
+    FUNCTION(free_xattr_list)                                                                                          \
+    FUNCTION(inspect_get_mountpoints)                                                                                  \
+    FUNCTION(inspect_get_product_name)                                                                                 \
+    FUNCTION(inspect_get_type)                                                                                         \
+    FUNCTION(inspect_os)                                                                                               \
+    FUNCTION(last_errno)                                                                                               \
+    FUNCTION(last_error)                                                                                               \
+    FUNCTION(launch)                                                                                                   \
+    FUNCTION(lgetxattrs)                                                                                               \
+    FUNCTION(ls)                                                                                                       \
+    FUNCTION(lstatns)                                                                                                  \
+    FUNCTION(lstatnslist)                                                                                              \
+    FUNCTION(mount_ro)                                                                                                 \
+    FUNCTION(pread)                                                                                                    \
+    FUNCTION(readlink)                                                                                                 \
+    FUNCTION(set_backend)                                                                                              \
+    FUNCTION(set_backend_settings)                                                                                     \
+    FUNCTION(set_error_handler)                                                                                        \
+    FUNCTION(statvfs)                                                                                                  \
+    FUNCTION(vfs_label)                                                                                                \
+    FUNCTION(vfs_type)                                                                                                 \
+    FUNCTION(vfs_uuid)
+
+namespace vm2oci {
+
+struct GuestfsLibrary {
+#define VM2OCI_DECLARE_FUNCTION(name) decltype(&guestfs_##name) name = nullptr;
+    VM2OCI_GUESTFS_FUNCTIONS(VM2OCI_DECLARE_FUNCTION)
+#undef VM2OCI_DECLARE_FUNCTION
+};
+
+// The same object each time; thread-safe. Error{external} when libguestfs is not installed. Never unloaded: its
+// libraries register handlers that run at exit.
+const GuestfsLibrary& guestfs_library();
+
+} // namespace vm2oci
