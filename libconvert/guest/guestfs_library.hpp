@@ -43,8 +43,7 @@ struct GuestfsLibrary {
 #undef VM2OCI_DECLARE_FUNCTION
 };
 
-// The same object each time; thread-safe. Error{external} when libguestfs is not installed. Never unloaded: its
-// libraries register handlers that run at exit.
+// The same object each time; thread-safe. Error{external} when libguestfs is not installed.
 const GuestfsLibrary& guestfs_library();
 
 } // namespace vm2oci

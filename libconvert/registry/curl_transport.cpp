@@ -1,8 +1,8 @@
 #include "libconvert/registry/curl_transport.hpp"
 
 #include "formats/base/escape.hpp"
+#include "libconvert/registry/curl_library.hpp"
 
-#include <curl/curl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -21,18 +21,18 @@ constexpr std::size_t kMaxHeaders = 200;          // curl bounds the size of one
 void initialise_libcurl_once() {
     static std::once_flag once;
     std::call_once(once, [] {
-        if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+        if (curl_library().global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
             fail(ErrorKind::external, "libcurl cannot be initialised");
     });
 }
 
 struct ListDeleter {
-    void operator()(curl_slist* list) const { curl_slist_free_all(list); }
+    void operator()(curl_slist* list) const { curl_library().slist_free_all(list); }
 };
 using HeaderList = std::unique_ptr<curl_slist, ListDeleter>;
 
 void append(HeaderList& list, const std::string& line) {
-    curl_slist* longer = curl_slist_append(list.get(), line.c_str());
+    curl_slist* longer = curl_library().slist_append(list.get(), line.c_str());
     if (longer == nullptr)
         fail(ErrorKind::io, "out of memory");
     (void)list.release();
@@ -126,7 +126,7 @@ class Exchange {
         if (!body_began_) {
             body_began_ = true;
             long status = 0;
-            curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
+            curl_library().easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
             response.status = static_cast<int>(status);
             sink_ = request_.choose_sink ? request_.choose_sink(response) : nullptr;
         }
@@ -167,7 +167,7 @@ class Exchange {
 
 NetworkFault fault_of(CURLcode code, CURL* handle) {
     curl_off_t connected_after = 0;
-    curl_easy_getinfo(handle, CURLINFO_CONNECT_TIME_T, &connected_after);
+    curl_library().easy_getinfo(handle, CURLINFO_CONNECT_TIME_T, &connected_after);
     switch (code) {
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:
@@ -193,8 +193,8 @@ NetworkFault fault_of(CURLcode code, CURL* handle) {
 
 template <class Value>
 void set(CURL* handle, CURLoption option, Value value) {
-    if (const CURLcode code = curl_easy_setopt(handle, option, value); code != CURLE_OK)
-        fail(ErrorKind::external, fmt::format("libcurl refuses a setting: {}", curl_easy_strerror(code)));
+    if (const CURLcode code = curl_library().easy_setopt(handle, option, value); code != CURLE_OK)
+        fail(ErrorKind::external, fmt::format("libcurl refuses a setting: {}", curl_library().easy_strerror(code)));
 }
 
 void set_method(CURL* handle, const HttpRequest& request, Exchange& exchange) {
@@ -239,7 +239,7 @@ class CurlTransport::HandlePool {
     HandlePool() { initialise_libcurl_once(); }
     ~HandlePool() {
         for (CURL* handle : idle_)
-            curl_easy_cleanup(handle);
+            curl_library().easy_cleanup(handle);
     }
     HandlePool(const HandlePool&) = delete;
     HandlePool& operator=(const HandlePool&) = delete;
@@ -251,19 +251,19 @@ class CurlTransport::HandlePool {
             idle_.pop_back();
             return handle;
         }
-        CURL* handle = curl_easy_init();
+        CURL* handle = curl_library().easy_init();
         if (handle == nullptr)
             fail(ErrorKind::io, "out of memory");
         return handle;
     }
 
     void put_back(CURL* handle) noexcept {
-        curl_easy_reset(handle); // options go, connections stay
+        curl_library().easy_reset(handle); // options go, connections stay
         const std::lock_guard lock(mutex_);
         try {
             idle_.push_back(handle);
         } catch (...) {
-            curl_easy_cleanup(handle);
+            curl_library().easy_cleanup(handle);
         }
     }
 
@@ -334,11 +334,11 @@ HttpResponse CurlTransport::perform(const HttpRequest& request) {
     }
     set_method(handle, request, exchange);
 
-    const CURLcode code = curl_easy_perform(handle);
+    const CURLcode code = curl_library().easy_perform(handle);
     if (exchange.failure)
         std::rethrow_exception(exchange.failure);
     long status = 0;
-    curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
+    curl_library().easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &status);
     exchange.response.status = static_cast<int>(status);
     if (exchange.stopped_at_limit) {
         exchange.response.completeness = HttpResponse::Completeness::cut_at_limit;
@@ -350,9 +350,10 @@ HttpResponse CurlTransport::perform(const HttpRequest& request) {
     if (code == CURLE_SEND_ERROR && status >= 400)
         return std::move(exchange.response);
     if (code != CURLE_OK)
-        throw NetworkError(fault_of(code, handle),
-                           fmt::format("{}: {}", request.url.host_and_port(),
-                                       escape_untrusted(message[0] != '\0' ? &message[0] : curl_easy_strerror(code))));
+        throw NetworkError(
+            fault_of(code, handle),
+            fmt::format("{}: {}", request.url.host_and_port(),
+                        escape_untrusted(message[0] != '\0' ? &message[0] : curl_library().easy_strerror(code))));
     return std::move(exchange.response);
 }
 

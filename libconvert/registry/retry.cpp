@@ -1,6 +1,7 @@
 #include "libconvert/registry/retry.hpp"
 
-#include <curl/curl.h>
+#include "libconvert/registry/curl_library.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -37,7 +38,7 @@ std::optional<seconds> retry_after(const HttpHeaders& headers, std::int64_t unix
     const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
     if (error == std::errc() && end == text->data() + text->size())
         return seconds(std::max<std::int64_t>(value, 0));
-    const std::time_t date = curl_getdate(text->c_str(), nullptr);
+    const std::time_t date = curl_library().getdate(text->c_str(), nullptr);
     if (date < 0)
         return std::nullopt;
     return seconds(std::max<std::int64_t>(static_cast<std::int64_t>(date) - unix_now, 0));

@@ -2,8 +2,8 @@
 
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
+#include "libconvert/registry/curl_library.hpp"
 
-#include <curl/curl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -14,16 +14,16 @@ namespace vm2oci::registry {
 namespace {
 
 struct UrlDeleter {
-    void operator()(CURLU* handle) const { curl_url_cleanup(handle); }
+    void operator()(CURLU* handle) const { curl_library().url_cleanup(handle); }
 };
 using UrlHandle = std::unique_ptr<CURLU, UrlDeleter>;
 
 std::string part(CURLU* handle, CURLUPart which, unsigned flags = 0) {
     char* text = nullptr;
-    if (curl_url_get(handle, which, &text, flags) != CURLUE_OK)
+    if (curl_library().url_get(handle, which, &text, flags) != CURLUE_OK)
         return {};
     std::string result(text);
-    curl_free(text);
+    curl_library().free(text);
     return result;
 }
 
@@ -59,7 +59,7 @@ Url from_handle(CURLU* handle, std::string_view text) {
 }
 
 UrlHandle new_handle() {
-    UrlHandle handle(curl_url());
+    UrlHandle handle(curl_library().url());
     if (!handle)
         fail(ErrorKind::io, "out of memory");
     return handle;
@@ -84,7 +84,7 @@ Url parse_url(std::string_view text) {
     if (has_control_or_space(text))
         refuse(text, "contains a space or a control character");
     const UrlHandle handle = new_handle();
-    if (curl_url_set(handle.get(), CURLUPART_URL, std::string(text).c_str(), 0) != CURLUE_OK)
+    if (curl_library().url_set(handle.get(), CURLUPART_URL, std::string(text).c_str(), 0) != CURLUE_OK)
         refuse(text, "is not an https or http address");
     return from_handle(handle.get(), text);
 }
@@ -93,8 +93,8 @@ Url resolve_url(const Url& base, std::string_view location) {
     if (location.empty() || has_control_or_space(location))
         refuse(location, "is not a usable Location");
     const UrlHandle handle = new_handle();
-    if (curl_url_set(handle.get(), CURLUPART_URL, base.text().c_str(), 0) != CURLUE_OK ||
-        curl_url_set(handle.get(), CURLUPART_URL, std::string(location).c_str(), 0) != CURLUE_OK)
+    if (curl_library().url_set(handle.get(), CURLUPART_URL, base.text().c_str(), 0) != CURLUE_OK ||
+        curl_library().url_set(handle.get(), CURLUPART_URL, std::string(location).c_str(), 0) != CURLUE_OK)
         refuse(location, "is not a usable Location");
     return from_handle(handle.get(), location);
 }
