@@ -24,8 +24,8 @@ build_tools=(
 build_libraries=(
     libssl-dev libcurl4-openssl-dev
     libzstd-dev zlib1g-dev liblzma-dev libbz2-dev libdeflate-dev libisal-dev
-    libarchive-dev libext2fs-dev comerr-dev libblkid-dev
-    libguestfs-dev libhivex-dev libyaml-dev
+    libarchive-dev libext2fs-dev comerr-dev
+    libguestfs-dev libyaml-dev
     libcli11-dev libfmt-dev nlohmann-json3-dev
     libre2-dev
     catch2          # unit tests are part of the default build

@@ -17,10 +17,10 @@ constexpr std::string_view kConvertAgain = "convert the disk again with vm2oci c
 class Problems {
   public:
     void error(std::string rule, std::string text, std::string_view remedy = kConvertAgain) {
-        found_.push_back({Severity::error, std::move(rule), std::move(text), std::string(remedy)});
+        found_.push_back({ProblemSeverity::error, std::move(rule), std::move(text), std::string(remedy)});
     }
     void warning(std::string rule, std::string text, std::string_view remedy = "") {
-        found_.push_back({Severity::warning, std::move(rule), std::move(text), std::string(remedy)});
+        found_.push_back({ProblemSeverity::warning, std::move(rule), std::move(text), std::string(remedy)});
     }
     std::vector<Problem> take() { return std::move(found_); }
 

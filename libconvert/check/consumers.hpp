@@ -10,13 +10,13 @@
 
 namespace vm2oci {
 
-enum class Severity {
+enum class ProblemSeverity {
     error,   // it does not work there
     warning, // it works, under a condition that the text names
 };
 
 struct Problem {
-    Severity severity = Severity::error;
+    ProblemSeverity severity = ProblemSeverity::error;
     std::string rule;   // a stable word for programs: "one-file-in-disk"
     std::string text;   // what is wrong, with the consumer's own words where it has some
     std::string remedy; // what to do; may be empty

@@ -4,9 +4,9 @@
 #include "formats/base/escape.hpp"
 #include "formats/base/fd.hpp"
 #include "formats/nbd/server.hpp"
+#include "libconvert/guest/guestfs_library.hpp"
 
 #include <fmt/format.h>
-#include <guestfs.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -42,7 +42,7 @@ class SocketFolder {
 };
 
 struct HandleCloser {
-    void operator()(guestfs_h* handle) const { guestfs_close(handle); }
+    void operator()(guestfs_h* handle) const { guestfs_library().close(handle); }
 };
 
 class ScratchSink final : public ByteSink {
@@ -84,11 +84,11 @@ class ApplianceEditor final : public FileSystemEditor {
               {overlay,
                [overlay](std::uint64_t offset, std::span<const std::byte> bytes) { overlay->write_at(offset, bytes); },
                {}}),
-          handle_(guestfs_create()), scratch_(operation.scratch_folder), time_(time) {
+          handle_(guestfs_library().create()), scratch_(operation.scratch_folder), time_(time) {
         if (!handle_)
             fail(ErrorKind::external, "libguestfs cannot be started");
-        guestfs_set_error_handler(handle_.get(), nullptr, nullptr);
-        guestfs_set_identifier(handle_.get(), "vm2oci");
+        guestfs_library().set_error_handler(handle_.get(), nullptr, nullptr);
+        guestfs_library().set_identifier(handle_.get(), "vm2oci");
         server_.listen(folder_.socket());
         operation.progress->note("starting libguestfs's appliance to write what is not written here");
         const std::string server = "unix:" + folder_.socket().string();
@@ -99,8 +99,8 @@ class ApplianceEditor final : public FileSystemEditor {
         options.format = "raw";
         options.protocol = "nbd";
         options.server = servers;
-        check(guestfs_add_drive_opts_argv(handle_.get(), "", &options), "handing over the disk");
-        check(guestfs_launch(handle_.get()), "starting the appliance");
+        check(guestfs_library().add_drive_opts_argv(handle_.get(), "", &options), "handing over the disk");
+        check(guestfs_library().launch(handle_.get()), "starting the appliance");
         mount(opened);
     }
 
@@ -115,7 +115,8 @@ class ApplianceEditor final : public FileSystemEditor {
         content.copy_to(sink);
         if (sink.total() != size)
             fail(ErrorKind::io, "a file changed while it was copied into the guest; try again");
-        check(guestfs_upload(handle_.get(), fmt::format("/proc/self/fd/{}", file.get()).c_str(), absolute.c_str()),
+        check(guestfs_library().upload(handle_.get(), fmt::format("/proc/self/fd/{}", file.get()).c_str(),
+                                       absolute.c_str()),
               "writing a file");
         set_attributes(absolute, attributes, fresh ? std::optional(0644u) : std::nullopt);
         if (fresh)
@@ -127,15 +128,15 @@ class ApplianceEditor final : public FileSystemEditor {
         const std::string absolute = "/" + std::string(path);
         separate(absolute);
         for (; !content.empty(); content.remove_prefix(std::min(content.size(), kAppendStep)))
-            check(guestfs_write_append(handle_.get(), absolute.c_str(), content.data(),
-                                       std::min(content.size(), kAppendStep)),
+            check(guestfs_library().write_append(handle_.get(), absolute.c_str(), content.data(),
+                                                 std::min(content.size(), kAppendStep)),
                   "appending to a file");
         touch(absolute);
     }
 
     void make_folder(std::string_view path, const FileAttributes& attributes) override {
         const std::string absolute = "/" + std::string(path);
-        check(guestfs_mkdir(handle_.get(), absolute.c_str()), "making a folder");
+        check(guestfs_library().mkdir(handle_.get(), absolute.c_str()), "making a folder");
         set_attributes(absolute, attributes, 0755);
         inherit_label(absolute, attributes.selinux_type);
         touch(absolute);
@@ -143,17 +144,18 @@ class ApplianceEditor final : public FileSystemEditor {
 
     void make_symlink(std::string_view path, std::string_view target) override {
         const std::string absolute = "/" + std::string(path);
-        check(guestfs_ln_s(handle_.get(), std::string(target).c_str(), absolute.c_str()), "making a symbolic link");
+        check(guestfs_library().ln_s(handle_.get(), std::string(target).c_str(), absolute.c_str()),
+              "making a symbolic link");
         inherit_label(absolute, {});
     }
 
     void remove(std::string_view path) override {
-        check(guestfs_rm_rf(handle_.get(), ("/" + std::string(path)).c_str()), "removing");
+        check(guestfs_library().rm_rf(handle_.get(), ("/" + std::string(path)).c_str()), "removing");
     }
 
     void finish() override {
-        check(guestfs_umount_all(handle_.get()), "unmounting");
-        check(guestfs_shutdown(handle_.get()), "stopping the appliance");
+        check(guestfs_library().umount_all(handle_.get()), "unmounting");
+        check(guestfs_library().shutdown(handle_.get()), "stopping the appliance");
         if (const auto error = server_.first_error())
             fail(ErrorKind::io, "the appliance could not read or write the disk: " + *error);
     }
@@ -164,8 +166,8 @@ class ApplianceEditor final : public FileSystemEditor {
             return;
         if (const auto error = server_.first_error())
             fail(ErrorKind::io, fmt::format("{}: {}", what, *error));
-        const int code = guestfs_last_errno(handle_.get());
-        const char* words = guestfs_last_error(handle_.get());
+        const int code = guestfs_library().last_errno(handle_.get());
+        const char* words = guestfs_library().last_error(handle_.get());
         const std::string text = escape_untrusted(words == nullptr ? "no reason given" : words);
         if (code == ENOSPC)
             fail(ErrorKind::limit, "the guest's file system is full: grow it, or remove something");
@@ -179,17 +181,18 @@ class ApplianceEditor final : public FileSystemEditor {
             if (volume == opened.layout.volumes.end())
                 fail(ErrorKind::unsupported, fmt::format("{} of the guest lies on no volume that is known",
                                                          quote_untrusted(wanted.mount_point)));
-            check(guestfs_mount_options(handle_.get(), mount_options(opened, wanted.mount_point).c_str(),
-                                        device_of(*volume, opened.layout.table).c_str(), wanted.mount_point.c_str()),
+            check(guestfs_library().mount_options(handle_.get(), mount_options(opened, wanted.mount_point).c_str(),
+                                                  device_of(*volume, opened.layout.table).c_str(),
+                                                  wanted.mount_point.c_str()),
                   "mounting");
         }
     }
 
     bool is_there(const std::string& path) const {
-        const int there = guestfs_is_file(handle_.get(), path.c_str());
+        const int there = guestfs_library().is_file(handle_.get(), path.c_str());
         if (there < 0)
             check(-1, "looking at a file");
-        if (there == 0 && guestfs_exists(handle_.get(), path.c_str()) == 1)
+        if (there == 0 && guestfs_library().exists(handle_.get(), path.c_str()) == 1)
             fail(ErrorKind::unsafe,
                  fmt::format("cannot write {} in the guest: it is no regular file", quote_untrusted(path)));
         return there == 1;
@@ -197,40 +200,41 @@ class ApplianceEditor final : public FileSystemEditor {
 
     // Other names of the file keep its content.
     void separate(const std::string& path) const {
-        struct guestfs_statns* status = guestfs_lstatns(handle_.get(), path.c_str());
+        struct guestfs_statns* status = guestfs_library().lstatns(handle_.get(), path.c_str());
         if (status == nullptr)
             check(-1, "looking at a file");
         const bool shared = status->st_nlink > 1;
-        guestfs_free_statns(status);
+        guestfs_library().free_statns(status);
         if (!shared)
             return;
         const std::string copy = path + ".vm2oci-new";
-        check(guestfs_cp_a(handle_.get(), path.c_str(), copy.c_str()), "copying a file");
-        check(guestfs_mv(handle_.get(), copy.c_str(), path.c_str()), "replacing a file");
+        check(guestfs_library().cp_a(handle_.get(), path.c_str(), copy.c_str()), "copying a file");
+        check(guestfs_library().mv(handle_.get(), copy.c_str(), path.c_str()), "replacing a file");
     }
 
     void set_attributes(const std::string& path, const FileAttributes& attributes,
                         std::optional<unsigned> default_permissions) const {
         if (attributes.uid || attributes.gid) {
-            struct guestfs_statns* status = guestfs_lstatns(handle_.get(), path.c_str());
+            struct guestfs_statns* status = guestfs_library().lstatns(handle_.get(), path.c_str());
             if (status == nullptr)
                 check(-1, "looking at a file");
             const auto owner = attributes.uid ? static_cast<int>(*attributes.uid) : static_cast<int>(status->st_uid);
             const auto group = attributes.gid ? static_cast<int>(*attributes.gid) : static_cast<int>(status->st_gid);
-            guestfs_free_statns(status);
-            check(guestfs_chown(handle_.get(), owner, group, path.c_str()), "setting an owner");
+            guestfs_library().free_statns(status);
+            check(guestfs_library().chown(handle_.get(), owner, group, path.c_str()), "setting an owner");
         }
         if (attributes.permissions || default_permissions)
-            check(guestfs_chmod(handle_.get(),
-                                static_cast<int>(attributes.permissions.value_or(default_permissions.value_or(0644))),
-                                path.c_str()),
+            check(guestfs_library().chmod(
+                      handle_.get(),
+                      static_cast<int>(attributes.permissions.value_or(default_permissions.value_or(0644))),
+                      path.c_str()),
                   "setting a mode");
     }
 
     void inherit_label(const std::string& path, const std::string& type) const {
         const std::string parent = path.substr(0, std::max<std::size_t>(path.rfind('/'), 1));
         std::size_t size = 0;
-        char* value = guestfs_lgetxattr(handle_.get(), parent.c_str(), kLabel, &size);
+        char* value = guestfs_library().lgetxattr(handle_.get(), parent.c_str(), kLabel, &size);
         if (value == nullptr)
             return; // no labels here
         std::string label(value, size);
@@ -240,13 +244,14 @@ class ApplianceEditor final : public FileSystemEditor {
             const std::size_t end = std::min(label.find_first_of(std::string_view(":\0", 2), begin + 1), label.size());
             label.replace(begin + 1, end - begin - 1, type);
         }
-        check(guestfs_lsetxattr(handle_.get(), kLabel, label.data(), static_cast<int>(label.size()), path.c_str()),
+        check(guestfs_library().lsetxattr(handle_.get(), kLabel, label.data(), static_cast<int>(label.size()),
+                                          path.c_str()),
               "setting a label");
     }
 
     void touch(const std::string& path) const {
         if (time_ > 0)
-            check(guestfs_utimens(handle_.get(), path.c_str(), time_, 0, time_, 0), "setting a time");
+            check(guestfs_library().utimens(handle_.get(), path.c_str(), time_, 0, time_, 0), "setting a time");
     }
 
     SocketFolder folder_;

@@ -7,8 +7,14 @@
 // The functions that we call, without their prefix guestfs_.
 #define VM2OCI_GUESTFS_FUNCTIONS(FUNCTION)                                                                             \
     FUNCTION(add_drive_opts)                                                                                           \
+    FUNCTION(add_drive_opts_argv)                                                                                      \
+    FUNCTION(chmod)                                                                                                    \
+    FUNCTION(chown)                                                                                                    \
     FUNCTION(close)                                                                                                    \
+    FUNCTION(cp_a)                                                                                                     \
+    FUNCTION(create)                                                                                                   \
     FUNCTION(create_flags)                                                                                             \
+    FUNCTION(exists)                                                                                                   \
     FUNCTION(free_statns)                                                                                              \
     FUNCTION(free_statns_list)                                                                                         \
     FUNCTION(free_statvfs)                                                                                             \
@@ -17,23 +23,37 @@
     FUNCTION(inspect_get_product_name)                                                                                 \
     FUNCTION(inspect_get_type)                                                                                         \
     FUNCTION(inspect_os)                                                                                               \
+    FUNCTION(is_file)                                                                                                  \
     FUNCTION(last_errno)                                                                                               \
     FUNCTION(last_error)                                                                                               \
     FUNCTION(launch)                                                                                                   \
+    FUNCTION(lgetxattr)                                                                                                \
     FUNCTION(lgetxattrs)                                                                                               \
+    FUNCTION(ln_s)                                                                                                     \
     FUNCTION(ls)                                                                                                       \
+    FUNCTION(lsetxattr)                                                                                                \
     FUNCTION(lstatns)                                                                                                  \
     FUNCTION(lstatnslist)                                                                                              \
+    FUNCTION(mkdir)                                                                                                    \
+    FUNCTION(mount_options)                                                                                            \
     FUNCTION(mount_ro)                                                                                                 \
+    FUNCTION(mv)                                                                                                       \
     FUNCTION(pread)                                                                                                    \
     FUNCTION(readlink)                                                                                                 \
+    FUNCTION(rm_rf)                                                                                                    \
     FUNCTION(set_backend)                                                                                              \
     FUNCTION(set_backend_settings)                                                                                     \
     FUNCTION(set_error_handler)                                                                                        \
+    FUNCTION(set_identifier)                                                                                           \
+    FUNCTION(shutdown)                                                                                                 \
     FUNCTION(statvfs)                                                                                                  \
+    FUNCTION(umount_all)                                                                                               \
+    FUNCTION(upload)                                                                                                   \
+    FUNCTION(utimens)                                                                                                  \
     FUNCTION(vfs_label)                                                                                                \
     FUNCTION(vfs_type)                                                                                                 \
-    FUNCTION(vfs_uuid)
+    FUNCTION(vfs_uuid)                                                                                                 \
+    FUNCTION(write_append)
 
 namespace vm2oci {
 

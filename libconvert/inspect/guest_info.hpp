@@ -87,7 +87,7 @@ struct CloudInitInfo {
     bool has_seed = false;
 };
 
-struct AgentInfo {
+struct InstalledAgent {
     std::string name;
     std::string path;
     bool enabled = false; // starts at boot
@@ -113,7 +113,7 @@ struct GuestInfo {
     std::vector<std::string> enabled_services;
     std::vector<NetworkInterface> network;
     CloudInitInfo cloud_init;
-    std::vector<AgentInfo> agents;
+    std::vector<InstalledAgent> agents;
     PackageInfo packages;
     std::string machine_id; // "set", "empty", "absent", "uninitialized"
     std::vector<std::string> host_keys;

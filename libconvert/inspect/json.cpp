@@ -139,7 +139,7 @@ Json to_json(const GuestInfo& info) {
                     {"mac", text_or_null(interface.mac)}};
     });
     json["cloud_init"] = cloud_init_to_json(info.cloud_init);
-    json["agents"] = list_of(info.agents, [](const AgentInfo& agent) {
+    json["agents"] = list_of(info.agents, [](const InstalledAgent& agent) {
         return Json{{"name", agent.name}, {"path", agent.path}, {"enabled", agent.enabled}};
     });
     json["packages"] = {{"manager", text_or_null(info.packages.manager)}, {"count", nullptr}};

@@ -19,7 +19,7 @@ std::vector<NetworkInterface> read_network(const Guest& guest);
 CloudInitInfo read_cloud_init(const Guest& guest);
 std::string read_init(const Guest& guest);
 std::vector<std::string> read_enabled_services(const Guest& guest);
-std::vector<AgentInfo> read_agents(const Guest& guest, const std::vector<std::string>& services);
+std::vector<InstalledAgent> read_agents(const Guest& guest, const std::vector<std::string>& services);
 PackageInfo read_packages(const Guest& guest);
 std::string read_machine_id(const Guest& guest);
 std::vector<std::string> read_host_keys(const Guest& guest);

@@ -100,14 +100,14 @@ std::vector<std::string> read_enabled_services(const Guest& guest) {
     return {services.begin(), services.end()};
 }
 
-std::vector<AgentInfo> read_agents(const Guest& guest, const std::vector<std::string>& services) {
-    std::vector<AgentInfo> agents;
+std::vector<InstalledAgent> read_agents(const Guest& guest, const std::vector<std::string>& services) {
+    std::vector<InstalledAgent> agents;
     for (const KnownAgent& known : kAgents) {
         const auto path = std::find_if(known.paths.begin(), known.paths.end(),
                                        [&](std::string_view p) { return !p.empty() && exists(guest, p); });
         if (path == known.paths.end())
             continue;
-        AgentInfo agent{std::string(known.name), std::string(*path), false};
+        InstalledAgent agent{std::string(known.name), std::string(*path), false};
         for (const std::string_view service : known.services) {
             if (service.empty())
                 continue;

@@ -100,7 +100,7 @@ void describe_system(Page& page, const GuestInfo& info) {
     page.row("users", users.empty() ? "none can log in" : fmt::format("{}", fmt::join(users, ", ")));
     page.row_unless_empty("SELinux", safe(info.selinux));
     std::vector<std::string> agents;
-    for (const AgentInfo& agent : info.agents)
+    for (const InstalledAgent& agent : info.agents)
         agents.push_back(agent.name + (agent.enabled ? "" : " (not enabled)"));
     page.row("agents", agents.empty() ? "none" : fmt::format("{}", fmt::join(agents, ", ")));
 }

@@ -25,18 +25,18 @@ ImageFacts good_facts() {
     return facts;
 }
 
-bool has(Severity severity, std::string_view consumer, const ImageFacts& facts, std::string_view rule) {
+bool has(ProblemSeverity severity, std::string_view consumer, const ImageFacts& facts, std::string_view rule) {
     const std::vector<Problem> problems = find_consumer(consumer).check(facts);
     return std::any_of(problems.begin(), problems.end(),
                        [&](const Problem& problem) { return problem.rule == rule && problem.severity == severity; });
 }
 
 bool has_error(std::string_view consumer, const ImageFacts& facts, std::string_view rule) {
-    return has(Severity::error, consumer, facts, rule);
+    return has(ProblemSeverity::error, consumer, facts, rule);
 }
 
 bool has_warning(std::string_view consumer, const ImageFacts& facts, std::string_view rule) {
-    return has(Severity::warning, consumer, facts, rule);
+    return has(ProblemSeverity::warning, consumer, facts, rule);
 }
 
 } // namespace

@@ -31,7 +31,7 @@ struct ConsumerVerdict {
 
     bool works() const {
         return std::none_of(problems.begin(), problems.end(),
-                            [](const Problem& problem) { return problem.severity == Severity::error; });
+                            [](const Problem& problem) { return problem.severity == ProblemSeverity::error; });
     }
 };
 
@@ -50,7 +50,7 @@ Json to_json(const std::vector<ConsumerVerdict>& verdicts, const std::string& im
     for (const ConsumerVerdict& verdict : verdicts) {
         Json problems = Json::array();
         for (const Problem& problem : verdict.problems) {
-            Json entry = {{"severity", problem.severity == Severity::error ? "error" : "warning"},
+            Json entry = {{"severity", problem.severity == ProblemSeverity::error ? "error" : "warning"},
                           {"rule", problem.rule},
                           {"text", problem.text}};
             if (!problem.remedy.empty())
@@ -68,7 +68,7 @@ std::string to_text(const std::vector<ConsumerVerdict>& verdicts) {
     for (const ConsumerVerdict& verdict : verdicts) {
         page.heading(std::string(verdict.consumer->description) + ": " + (verdict.works() ? "works" : "does not work"));
         for (const Problem& problem : verdict.problems)
-            page.row(problem.severity == Severity::error ? "error" : "note",
+            page.row(problem.severity == ProblemSeverity::error ? "error" : "note",
                      problem.text + (problem.remedy.empty() ? "" : "; " + problem.remedy));
     }
     return page.text();
