@@ -49,6 +49,9 @@ std::optional<std::string> obstacle(const Ext4Library& library) {
             "the guest's file system has features (bits 0x{:x}) that are newer than this program: it can "
             "be read, and not be written",
             unknown);
+    // libext2fs loses the inline content of a file or folder when its attributes are rewritten.
+    if (ext2fs_has_feature_inline_data(library.handle()->super))
+        return "the guest's file system has the feature 'inline_data', with which it cannot be written here";
     if (ext2fs_has_feature_ea_inode(library.handle()->super))
         return "the guest's file system has the feature 'ea_inode', with which it cannot be written here";
     return std::nullopt;

@@ -81,7 +81,6 @@ check ext2 -t ext2
 check ext3 -t ext3 -b 1024
 check inode-128 -t ext4 -I 128
 check no-checksums -t ext4 -O '^metadata_csum,uninit_bg'
-check inline -t ext4 -I 512 -O inline_data
 check bigalloc -t ext4 -O bigalloc -C 16384
 check no-index -t ext4 -O '^dir_index'
 check no-extents -t ext4 -O '^extents,^64bit'
