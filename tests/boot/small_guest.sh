@@ -46,7 +46,7 @@ expect_verdict device-timeout
 expect_equal fstab "$(jq -r .verdict.fix stdout)" 'the fix'
 small_guest crash
 boot 4
-expect_verdict kernel-oops
+expect_verdict kernel-panic
 small_guest exit
 boot 4
 expect_verdict init-died
