@@ -1,0 +1,74 @@
+#include "formats/base/error.hpp"
+#include "formats/oci/bundle.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace vm2oci;
+
+namespace {
+
+BundleDescription sample() {
+    BundleDescription bundle;
+    bundle.kernel_origin = KernelOrigin::minimal;
+    bundle.kernel_release = "6.1.192-vm2oci";
+    bundle.initramfs = bundle_path::initramfs;
+    bundle.command_line = "root=/dev/vda ro console=ttyS0";
+    bundle.root = bundle_path::root_erofs;
+    bundle.root_format = BundleRootFormat::erofs;
+    return bundle;
+}
+
+ErrorKind refusal(const Annotations& annotations) {
+    try {
+        parse_bundle(annotations);
+    } catch (const Error& error) {
+        return error.kind();
+    }
+    FAIL("accepted");
+    return ErrorKind::io;
+}
+
+} // namespace
+
+TEST_CASE("bundles say in annotations what they are") {
+    CHECK(parse_bundle(bundle_annotations(sample())) == sample());
+    CHECK(parse_bundle({{"org.vm2oci.version", "1"}}) == std::nullopt);
+    BundleDescription plain;
+    plain.command_line = "root=/dev/vda1";
+    CHECK(parse_bundle(bundle_annotations(plain)) == plain);
+    CHECK(bundle_annotations(plain).count(bundle_annotation::initramfs) == 0);
+}
+
+TEST_CASE("bundles that cannot be right are refused") {
+    const Annotations good = bundle_annotations(sample());
+    const auto with = [&](const char* key, const std::string& value) {
+        Annotations changed = good;
+        changed[key] = value;
+        return changed;
+    };
+    CHECK(refusal(with(bundle_annotation::version, "2")) == ErrorKind::unsupported);
+    for (const char* key : {bundle_annotation::kernel, bundle_annotation::kernel_origin,
+                            bundle_annotation::command_line, bundle_annotation::root, bundle_annotation::root_format}) {
+        Annotations changed = good;
+        changed.erase(key);
+        CAPTURE(key);
+        CHECK(refusal(changed) == ErrorKind::corrupt);
+    }
+    for (const char* path : {"", "/boot/vmlinuz", "../vmlinuz", "boot/../../x", "boot//x", "boot/", "./x", "boot/a b",
+                             "boot/a,b", "boot/\x1b"})
+        for (const char* key : {bundle_annotation::kernel, bundle_annotation::initramfs, bundle_annotation::root}) {
+            CAPTURE(path, key);
+            CHECK(refusal(with(key, path)) == ErrorKind::corrupt);
+        }
+    CHECK(refusal(with(bundle_annotation::initramfs, "other/vmlinuz")) == ErrorKind::corrupt);
+    CHECK(refusal(with(bundle_annotation::root_format, "vmdk")) == ErrorKind::corrupt);
+    CHECK(refusal(with(bundle_annotation::command_line, "a\nb")) == ErrorKind::corrupt);
+    CHECK(refusal(with(bundle_annotation::command_line, std::string(2048, 'a'))) == ErrorKind::corrupt);
+    CHECK(parse_bundle(with(bundle_annotation::command_line, std::string(2047, 'a'))).has_value());
+}
+
+TEST_CASE("bundles that would be refused are not made") {
+    BundleDescription bundle = sample();
+    bundle.kernel = "/boot/vmlinuz";
+    CHECK_THROWS_AS(bundle_annotations(bundle), Error);
+}
