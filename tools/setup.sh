@@ -53,6 +53,7 @@ tests=(
     chromium                            # opens report.html
     zstd xz-utils pigz cpio tar gzip bzip2 genisoimage
     gdisk parted                        # a second opinion on partition tables
+    qemu-user                           # the program on older processors
     strace                              # which files were opened
     time                                # peak memory
     jq curl openssl ca-certificates file procps util-linux iproute2 netcat-openbsd

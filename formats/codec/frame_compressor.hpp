@@ -9,8 +9,8 @@
 
 namespace vm2oci {
 
-// The result depends on the content and the level alone: not on what was compressed before, nor on the processor.
-// Not thread-safe: one for each thread.
+// The result depends on the content and the level alone, not on what was compressed before; nor on the processor,
+// except for gzip at level 1 (below). Not thread-safe: one for each thread.
 class FrameCompressor {
   public:
     virtual ~FrameCompressor() = default;
@@ -25,8 +25,9 @@ class FrameCompressor {
 // For gzip and zstd; Error{usage} for a level that does not exist, and for Compression::none.
 //
 // zstd: frames with their content size in the header, without checksum (blob digests cover them) and dictionary;
-// stored frames are raw blocks. gzip: members (RFC 1952) with time 0 and operating system 255, made by libdeflate at
-// every level: igzip is twice as fast at level 1, but what it writes depends on the processor that it runs on.
+// stored frames are raw blocks. gzip: members (RFC 1952) with time 0 and operating system 255, made by libdeflate. At
+// level 1 they are ISA-L's, twice as fast, on x86 processors with SSE 4.2 (2008), which all write the same bytes;
+// processors without them, and other architectures, write libdeflate's: the same content in other bytes.
 std::unique_ptr<FrameCompressor> make_frame_compressor(const CompressionSpec& spec);
 
 } // namespace vm2oci

@@ -7,6 +7,7 @@
 #include <libdeflate.h>
 #include <zstd.h>
 
+#include <cstdint>
 #include <string>
 
 using namespace vm2oci;
@@ -90,6 +91,22 @@ TEST_CASE("a gzip layer is members that decode to the content") {
     CHECK(encoded.bytes[9] == '\xff');
 }
 
+TEST_CASE("gzip takes content that cannot be packed, at every level") {
+    std::string noise(2 * kFrameSize + 77, '\0');
+    std::uint64_t state = 88172645463325252U; // xorshift64
+    for (char& c : noise) {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        c = static_cast<char>(state);
+    }
+    for (const int level : {1, 2, 6, 12}) {
+        const Encoded encoded = encode(noise, {Compression::gzip, level}, 2);
+        CHECK(decode_gzip(encoded.bytes, noise.size()) == noise);
+        CHECK(encoded.bytes.size() < noise.size() + noise.size() / 100);
+    }
+}
+
 TEST_CASE("an uncompressed layer is its content, and is not hashed twice") {
     const std::string text = sample(2 * kFrameSize + 9);
     const Encoded encoded = encode(text, {Compression::none, 0}, 2);
@@ -102,7 +119,7 @@ TEST_CASE("an uncompressed layer is its content, and is not hashed twice") {
 TEST_CASE("threads and the sizes of writes do not change a layer") {
     const std::string text = sample(9 * kFrameSize + 123);
     for (const CompressionSpec spec : {CompressionSpec{Compression::zstd, 3}, CompressionSpec{Compression::zstd, 1},
-                                       CompressionSpec{Compression::gzip, 3}}) {
+                                       CompressionSpec{Compression::gzip, 1}, CompressionSpec{Compression::gzip, 3}}) {
         const std::string one = encode(text, spec, 1).bytes;
         CHECK(encode(text, spec, 8).bytes == one);
         CHECK(encode(text, spec, 2, 4 * kFrameSize + 1).bytes == one);
