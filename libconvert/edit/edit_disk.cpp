@@ -2,6 +2,8 @@
 
 #include "formats/base/error.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace vm2oci {
@@ -18,6 +20,25 @@ std::vector<DiskVolume> disk_volumes(const DiskLayout& layout) {
 
 } // namespace
 
+std::vector<BootProblem> diagnose(const OpenedGuest& opened) {
+    return opened.guest ? diagnose(*opened.guest, disk_volumes(opened.layout)) : std::vector<BootProblem>();
+}
+
+EditReport report_unchanged(const OpenedDisk& disk, const OperationContext& operation) {
+    EditReport report;
+    try {
+        const OpenedGuest opened = open_guest(disk.device, GuestBackend::native, operation);
+        report.problems = diagnose(opened);
+        if (!opened.guest && !opened.reason.empty())
+            operation.progress->note("whether the guest would boot was not looked at: " + opened.reason);
+    } catch (const Error& error) {
+        if (error.kind() == ErrorKind::cancelled || error.kind() == ErrorKind::io)
+            throw;
+        operation.progress->note(fmt::format("whether the guest would boot was not looked at: {}", error.what()));
+    }
+    return report;
+}
+
 EditReport edit_disk(OpenedDisk& disk, const EditRequest& request, const ApplyOptions& options, EditMode mode,
                      const OperationContext& operation) {
     const auto overlay =
@@ -28,12 +49,11 @@ EditReport edit_disk(OpenedDisk& disk, const EditRequest& request, const ApplyOp
     const std::vector<DiskVolume> volumes = disk_volumes(opened.layout);
     EditReport report;
     report.plan = plan_edits(*opened.guest, volumes, request);
-    for (BootProblem& problem : diagnose(*opened.guest, volumes)) {
+    for (BootProblem& problem : diagnose(opened)) {
         const std::vector<std::string>& asked = request.fixes.names;
         if (std::find(asked.begin(), asked.end(), problem.fix) == asked.end())
             report.problems.push_back(std::move(problem));
     }
-    report.backend = "none";
     if (mode == EditMode::apply) {
         report.backend = apply_edits(report.plan, opened, overlay, options, operation);
         disk.device = overlay;

@@ -15,7 +15,7 @@ enum class EditMode { plan_only, apply };
 
 struct EditReport {
     EditPlan plan;
-    std::string backend;               // that carried it out; "none" when nothing was written
+    std::string backend = "none";      // that carried it out; "none" when nothing was written
     std::vector<BootProblem> problems; // what is wrong and was not asked to be mended
 };
 
@@ -23,5 +23,13 @@ struct EditReport {
 // when the disk has no guest that can be read.
 EditReport edit_disk(OpenedDisk& disk, const EditRequest& request, const ApplyOptions& options, EditMode mode,
                      const OperationContext& operation);
+
+// What would keep the guest from booting elsewhere or from its network; empty without a guest. Throws only what the
+// disk throws.
+std::vector<BootProblem> diagnose(const OpenedGuest& opened);
+
+// The report of a conversion that changes nothing: only `problems` are filled, of a guest that is read natively. For
+// any other starting the appliance would cost more than the conversion: that nothing was looked for is a note.
+EditReport report_unchanged(const OpenedDisk& disk, const OperationContext& operation);
 
 } // namespace vm2oci

@@ -85,10 +85,14 @@ class KernelModules {
 void mend(PlanBuilder& plan, const FixContext& context, const KernelModules& modules, const std::string& version,
           const std::string& path) {
     const std::string shown = escape_untrusted(path);
-    const auto bytes = plan.guest().read_file(path, kInitrdLimit);
-    if (!bytes)
+    const auto status = plan.status(path);
+    if (!status || status->type != FileType::regular)
         return;
-    const Initrd initrd = read_initrd(*bytes);
+    if (status->size > kInitrdLimit)
+        fail(ErrorKind::limit, "it is larger than 1 GiB");
+    const Initrd initrd = read_initrd({status->size, [&](std::uint64_t offset, std::size_t length) {
+                                           return plan.guest().read_range(path, offset, length).value_or("");
+                                       }});
     if (initrd.was_extended)
         return;
     std::set<std::string> present;
@@ -115,7 +119,7 @@ void mend(PlanBuilder& plan, const FixContext& context, const KernelModules& mod
     for (const std::string& module : modules.paths_with_needs(loaded))
         if (!present.contains(module_name(module)))
             added.push_back(modules.read(module));
-    plan.append(path, initrd_extension(initrd, bytes->size(), version, modules.dependencies(), added, loaded),
+    plan.append(path, initrd_extension(initrd, status->size, version, modules.dependencies(), added, loaded),
                 fmt::format("loads {} before the root is looked for", fmt::join(loaded, ", ")));
 }
 

@@ -9,7 +9,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <exception>
 #include <memory>
+#include <utility>
 
 namespace vm2oci {
 namespace {
@@ -19,21 +21,74 @@ constexpr std::string_view kMarker = "etc/vm2oci-drivers";
 constexpr std::string_view kLegacyLz4("\x02\x21\x4c\x18", 4);
 constexpr std::size_t kKeptFileLimit = 64 * 1024; // conf/modules and config have a few lines
 
+constexpr std::size_t kPieceSize = 1024 * 1024;
+
 struct ArchiveCloser {
     void operator()(archive* handle) const { archive_read_free(handle); }
 };
 
-// Takes bytes out of what libarchive unpacks.
+std::string read_piece(const InitrdSource& source, std::uint64_t offset, std::uint64_t end) {
+    return source.read(offset, static_cast<std::size_t>(std::min<std::uint64_t>(end - offset, kPieceSize)));
+}
+
+bool holds_marker(const InitrdSource& source) {
+    std::string window;
+    for (std::uint64_t offset = 0; offset < source.size;) {
+        const std::string piece = read_piece(source, offset, source.size);
+        if (piece.empty())
+            return false;
+        offset += piece.size();
+        window += piece;
+        if (window.find(kMarker) != std::string::npos)
+            return true;
+        window.erase(0, window.size() - std::min(window.size(), kMarker.size()));
+    }
+    return false;
+}
+
+// The first byte from `offset` that is not zero; the end when there is none.
+std::uint64_t skip_zeros(const InitrdSource& source, std::uint64_t offset) {
+    while (offset < source.size) {
+        const std::string piece = read_piece(source, offset, source.size);
+        if (piece.empty())
+            return source.size;
+        const std::size_t found = piece.find_first_not_of('\0');
+        if (found != std::string::npos)
+            return offset + found;
+        offset += piece.size();
+    }
+    return source.size;
+}
+
+// Behind the last byte that is not zero.
+std::uint64_t end_without_zeros(const InitrdSource& source) {
+    std::uint64_t end = source.size;
+    while (end > 0) {
+        const std::uint64_t begin = end - std::min<std::uint64_t>(end, kPieceSize);
+        const std::size_t found = read_piece(source, begin, end).find_last_not_of('\0');
+        if (found != std::string::npos)
+            return begin + found + 1;
+        end = begin;
+    }
+    return 0;
+}
+
+// Takes bytes out of what libarchive unpacks from [offset, end) of the source.
 class UnpackedStream {
   public:
-    explicit UnpackedStream(std::string_view bytes) : archive_(archive_read_new()) {
+    UnpackedStream(const InitrdSource& source, std::uint64_t offset, std::uint64_t end)
+        : source_(source), offset_(offset), end_(end), archive_(archive_read_new()) {
         archive_read_support_filter_all(archive_.get());
         archive_read_support_format_raw(archive_.get());
         archive_entry* entry = nullptr;
-        if (archive_read_open_memory(archive_.get(), bytes.data(), bytes.size()) != ARCHIVE_OK ||
-            archive_read_next_header(archive_.get(), &entry) != ARCHIVE_OK || archive_filter_count(archive_.get()) < 2)
+        const bool opened = archive_read_open(archive_.get(), this, nullptr, feed, nullptr) == ARCHIVE_OK &&
+                            archive_read_next_header(archive_.get(), &entry) == ARCHIVE_OK;
+        rethrow();
+        if (!opened || archive_filter_count(archive_.get()) < 2)
             fail(ErrorKind::unsupported, "the initrd is compressed in a way that is not known");
     }
+    UnpackedStream(const UnpackedStream&) = delete;
+    UnpackedStream& operator=(const UnpackedStream&) = delete;
 
     std::string read(std::size_t count) {
         total_ += count;
@@ -43,6 +98,7 @@ class UnpackedStream {
         std::size_t filled = 0;
         while (filled < count) {
             const la_ssize_t got = archive_read_data(archive_.get(), out.data() + filled, count - filled);
+            rethrow();
             if (got < 0)
                 fail(ErrorKind::corrupt, "the initrd cannot be unpacked");
             if (got == 0)
@@ -54,8 +110,32 @@ class UnpackedStream {
     }
 
   private:
-    std::unique_ptr<archive, ArchiveCloser> archive_;
+    // Called by libarchive, through which nothing may be thrown.
+    static la_ssize_t feed(archive*, void* data, const void** buffer) {
+        auto& self = *static_cast<UnpackedStream*>(data);
+        try {
+            self.piece_ = read_piece(self.source_, self.offset_, self.end_);
+        } catch (...) {
+            self.thrown_ = std::current_exception();
+            return ARCHIVE_FATAL;
+        }
+        self.offset_ += self.piece_.size();
+        *buffer = self.piece_.data();
+        return static_cast<la_ssize_t>(self.piece_.size());
+    }
+
+    void rethrow() {
+        if (thrown_)
+            std::rethrow_exception(std::exchange(thrown_, nullptr));
+    }
+
+    const InitrdSource& source_;
+    std::uint64_t offset_;
+    std::uint64_t end_;
+    std::string piece_;
+    std::exception_ptr thrown_;
     std::uint64_t total_ = 0;
+    std::unique_ptr<archive, ArchiveCloser> archive_; // goes first: it reads through the others
 };
 
 void collect(CpioReader& reader, Initrd& initrd) {
@@ -70,21 +150,21 @@ void collect(CpioReader& reader, Initrd& initrd) {
 
 // Zeros may follow the compressed stream: the kernel passes over them, and some decoders take them for damage. A stream
 // may also end in zeros of its own, so that it is tried as it is first.
-void collect_compressed(std::string_view bytes, Initrd& initrd) {
-    const auto collect_from = [&](std::string_view packed) {
-        UnpackedStream stream(packed);
+void collect_compressed(const InitrdSource& source, std::uint64_t offset, Initrd& initrd) {
+    const auto collect_until = [&](std::uint64_t end) {
+        UnpackedStream stream(source, offset, end);
         CpioReader reader([&](std::size_t count) { return stream.read(count); });
         collect(reader, initrd);
     };
-    const std::size_t end = bytes.find_last_not_of('\0') + 1;
-    if (end == bytes.size())
-        return collect_from(bytes);
+    const std::uint64_t end = end_without_zeros(source);
+    if (end == source.size)
+        return collect_until(end);
     try {
-        collect_from(bytes);
+        collect_until(source.size);
     } catch (const Error& error) {
         if (error.kind() != ErrorKind::corrupt)
             throw;
-        collect_from(bytes.substr(0, end));
+        collect_until(end);
     }
 }
 
@@ -176,31 +256,38 @@ void add_loader(Extension& extension, const Initrd& initrd, const std::vector<st
 
 } // namespace
 
-Initrd read_initrd(std::string_view bytes) {
+Initrd read_initrd(const InitrdSource& source) {
     Initrd initrd;
-    initrd.was_extended = bytes.find(kMarker) != std::string_view::npos;
-    std::size_t at = 0;
-    while (at < bytes.size()) {
-        if (bytes[at] == '\0') {
-            ++at;
-            continue;
+    initrd.was_extended = holds_marker(source);
+    for (std::uint64_t at = skip_zeros(source, 0); at < source.size; at = skip_zeros(source, at)) {
+        const std::string head = source.read(at, kLegacyLz4.size() + 1);
+        if (head != "07070") {
+            // Whatever may follow a compressed archive is ours, and known by its marker.
+            collect_compressed(source, at, initrd);
+            initrd.can_be_extended = !head.starts_with(kLegacyLz4);
+            break;
         }
-        const std::string_view rest = bytes.substr(at);
-        if (rest.starts_with("07070")) {
-            std::size_t taken = 0;
-            CpioReader reader([&](std::size_t count) {
-                std::string piece(rest.substr(std::min(taken, rest.size()), count));
-                taken += piece.size();
-                return piece;
-            });
-            collect(reader, initrd);
-            at += static_cast<std::size_t>(reader.position());
-            continue;
-        }
-        // Whatever may follow a compressed archive is ours, and known by its marker.
-        collect_compressed(rest, initrd);
-        initrd.can_be_extended = !rest.starts_with(kLegacyLz4);
-        break;
+        std::uint64_t next = at;
+        std::string piece;
+        std::size_t used = 0;
+        CpioReader reader([&](std::size_t count) {
+            std::string taken;
+            while (taken.size() < count) {
+                if (used == piece.size()) {
+                    piece = next < source.size ? read_piece(source, next, source.size) : std::string();
+                    next += piece.size();
+                    used = 0;
+                    if (piece.empty())
+                        break;
+                }
+                const std::size_t step = std::min(count - taken.size(), piece.size() - used);
+                taken.append(piece, used, step);
+                used += step;
+            }
+            return taken;
+        });
+        collect(reader, initrd);
+        at += reader.position();
     }
     initrd.kind = kind_of(initrd);
     return initrd;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -11,7 +12,7 @@
 
 namespace vm2oci {
 
-inline constexpr std::size_t kInitrdLimit = 512 * 1024 * 1024; // a generic one with firmware has 150 MB
+inline constexpr std::uint64_t kInitrdLimit = 1024ULL * 1024 * 1024; // a generic one with firmware has 150 MB
 inline constexpr std::uint64_t kInitrdUnpackedLimit = 2ULL * 1024 * 1024 * 1024;
 inline constexpr std::size_t kInitrdMemberLimit = 1'000'000;
 
@@ -25,8 +26,14 @@ struct Initrd {
     bool was_extended = false;                // by us, before
 };
 
+// An initrd where it lies: read in pieces, since many machines' would not fit into our memory.
+struct InitrdSource {
+    std::uint64_t size = 0;
+    std::function<std::string(std::uint64_t offset, std::size_t length)> read; // fewer bytes only at the end
+};
+
 // Every archive in it, one behind another, each plain or compressed. Error{corrupt}, Error{unsupported}, Error{limit}.
-Initrd read_initrd(std::string_view bytes);
+Initrd read_initrd(const InitrdSource& source);
 
 // modules.dep: the path of each module, and those of the modules that it needs.
 struct ModuleDependencies {

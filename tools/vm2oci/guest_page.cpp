@@ -3,6 +3,7 @@
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/base/size.hpp"
+#include "libconvert/edit/edit_disk.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -173,6 +174,14 @@ void describe_network(Page& page, const GuestInfo& info) {
         page.row("seed", "in the image (NoCloud)");
 }
 
+void describe_problems(Page& page, const std::vector<BootProblem>& problems) {
+    page.heading("On another machine");
+    if (problems.empty())
+        page.row("problems", "none were found");
+    for (const BootProblem& problem : problems)
+        page.row("--fix=" + problem.fix, problem.text);
+}
+
 } // namespace
 
 GuestFindings examine_guest(const std::shared_ptr<const BlockDevice>& disk, GuestBackend backend,
@@ -181,6 +190,7 @@ GuestFindings examine_guest(const std::shared_ptr<const BlockDevice>& disk, Gues
     try {
         findings.opened = open_guest(disk, backend, operation);
         findings.info = inspect_guest(findings.opened, operation);
+        findings.problems = diagnose(findings.opened);
     } catch (const Error& error) {
         if (error.kind() != ErrorKind::corrupt && error.kind() != ErrorKind::limit &&
             error.kind() != ErrorKind::unsupported)
@@ -202,6 +212,7 @@ void describe_guest(Page& page, const GuestFindings& findings) {
         describe_system(page, findings.info);
         describe_boot(page, findings.info);
         describe_network(page, findings.info);
+        describe_problems(page, findings.problems);
     } else {
         page.heading("Guest");
         page.row("not read", safe(findings.opened.reason));
@@ -217,6 +228,9 @@ nlohmann::ordered_json guest_to_json(const GuestFindings& findings) {
         return {{"refusal", findings.refusal}};
     nlohmann::ordered_json json = to_json(findings.opened);
     json["guest"] = findings.opened.guest ? to_json(findings.info) : nlohmann::ordered_json(nullptr);
+    json["problems"] = nlohmann::ordered_json::array();
+    for (const BootProblem& problem : findings.problems)
+        json["problems"].push_back({{"fix", problem.fix}, {"text", problem.text}});
     return json;
 }
 

@@ -2,19 +2,22 @@
 #pragma once
 
 #include "formats/base/progress.hpp"
+#include "libconvert/edit/plan_edits.hpp"
 #include "libconvert/inspect/guest_info.hpp"
 #include "tools/vm2oci/page.hpp"
 
 #include <nlohmann/json_fwd.hpp>
 
 #include <memory>
+#include <vector>
 
 namespace vm2oci::cli {
 
 struct GuestFindings {
     OpenedGuest opened;
     GuestInfo info;
-    std::string refusal; // why the disk's division cannot be read; empty: it was
+    std::vector<BootProblem> problems; // what would keep it from booting elsewhere, or from its network
+    std::string refusal;               // why the disk's division cannot be read; empty: it was
 };
 
 // A partition table that is refused is told in the result.

@@ -43,9 +43,11 @@ Json to_json(const RootfsImage& image, const std::string& destination) {
 
 } // namespace
 
-void print_rootfs(const RootfsImage& image, const std::string& destination, Invocation& call) {
+void print_rootfs(const RootfsImage& image, const std::string& destination, const Json& edits, Invocation& call) {
     if (call.json()) {
-        call.out << to_json(image, destination).dump(2) << '\n';
+        Json json = to_json(image, destination);
+        json["edits"] = edits;
+        call.out << json.dump(2) << '\n';
         return;
     }
     call.out << fmt::format("{}\n  image   {}\n", destination, image.manifest.digest.text());

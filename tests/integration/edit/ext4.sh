@@ -20,7 +20,7 @@ touch tree/usr/bin/cloud-init tree/usr/lib/systemd/systemd
 for name in rsa ed25519; do echo secret-$name > "tree/etc/ssh/ssh_host_${name}_key"; done
 head -c 300000 /dev/urandom > tree/var/log/syslog
 head -c 300000 /dev/urandom > tree/tmp/deep/er/file
-for ((i = 0; i < 3000; i++)); do : > "tree/many/file-with-a-name-of-some-length-$i"; done
+for ((i = 0; i < 500; i++)); do : > "tree/many/file-with-a-name-of-some-length-$i"; done
 
 # dump IMAGE FOLDER
 dump() {
@@ -87,6 +87,20 @@ check no-extents -t ext4 -O '^extents,^64bit'
 check meta-bg -t ext4 -O 'meta_bg,^resize_inode'
 check csum-seed -t ext4 -O metadata_csum_seed
 check large-dir -t ext4 -b 1024 -O large_dir
+
+step "inspect and convert name what would keep a guest from its network, and what mends it"
+mkdir -p tree/etc/netplan
+printf 'network: {version: 2, ethernets: {ens192: {addresses: [192.0.2.7/24]}}}\n' > tree/etc/netplan/01-netcfg.yaml
+rm -f image.raw
+truncate -s 96M image.raw
+mke2fs -q -F -d tree -N 8192 -t ext4 image.raw
+expect_match '--fix=network.*ens192' "$("$VM2OCI" inspect raw:image.raw | tr '\n' ' ')" "inspect"
+expect_match '"fix": "network"' "$("$VM2OCI" inspect --json raw:image.raw)" "inspect --json"
+expect_match 'ens192.*--fix=network mends it' "$("$VM2OCI" convert -q raw:image.raw null:)" "convert"
+expect_match '"fix": "network"' "$("$VM2OCI" convert -q --json raw:image.raw null:)" "convert --json"
+expect_match 'ens192.*--fix=network mends it' "$("$VM2OCI" inject --hostname x --dry-run raw:image.raw null)" "inject"
+[[ $("$VM2OCI" convert -q --fix raw:image.raw null:) != *'mends it'* ]] || fail "what was mended is called left"
+rm -r tree/etc/netplan
 
 step "what cannot be written is refused, and nothing is left behind"
 rm -f image.raw out.raw

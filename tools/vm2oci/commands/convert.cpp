@@ -178,19 +178,20 @@ auto with_upload_repeated(Invocation& call, Convert convert) {
     return convert();
 }
 
-// What the edit options made of the disk; nullopt: nothing was asked for.
+// What the edit options made of the disk.
 struct GuestChanges {
     EditReport report;
     EditMode mode;
     std::optional<SeedFiles> seed; // a second disk that was asked for
 };
 
-std::optional<GuestChanges> change_guest(OpenedDisk& disk, const ConvertArguments& arguments, DiskOutputFormat format,
-                                         Invocation& call) {
+GuestChanges change_guest(OpenedDisk& disk, const ConvertArguments& arguments, DiskOutputFormat format,
+                          Invocation& call) {
     const EditOptions& edits = *arguments.edits;
     const EditRequest request = edits.request();
+    const bool boots = kImageKinds.at(arguments.kind) != ImageKind::rootfs;
     if (request.empty() && edits.mode() == EditMode::apply)
-        return std::nullopt;
+        return {boots ? report_unchanged(disk, call.operation) : EditReport(), edits.mode(), std::nullopt};
     if (format == DiskOutputFormat::keep)
         fail(ErrorKind::usage, "--disk-format keep leaves the disk as it is; it cannot go with edits");
     GuestChanges changes{{}, edits.mode(), wanted_seed_disk(request)};
@@ -216,11 +217,11 @@ ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& 
     SourceDisk source_disk = open_source_disk(source, *arguments.source_options, wanted, call.operation);
     const std::string& found = source_disk.architecture;
     options.image.architecture = !wanted.empty() ? wanted : !found.empty() ? found : host_architecture();
-    const std::optional<GuestChanges> changes = change_guest(source_disk.disk, arguments, output.format, call);
-    if (changes && changes->mode == EditMode::plan_only)
-        return show_plan(*changes, arguments.source, call);
-    if (changes && changes->seed)
-        add_seed_annotations(*changes->seed, options.image.annotations);
+    const GuestChanges changes = change_guest(source_disk.disk, arguments, output.format, call);
+    if (changes.mode == EditMode::plan_only)
+        return show_plan(changes, arguments.source, call);
+    if (changes.seed)
+        add_seed_annotations(*changes.seed, options.image.annotations);
     const OpenedDisk disk = prepare_disk(std::move(source_disk.disk), arguments, call);
     const auto open_store = [&] {
         return open_image_destination(destination, call.operation, arguments.source_options->registry->options());
@@ -231,9 +232,9 @@ ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& 
             return convert_to_rootfs(disk, parse_guest_backend(arguments.guest_backend),
                                      rootfs_options(arguments, options.image), *store, call.operation);
         });
-        if (changes && !call.json())
-            call.out << edit_report_text(changes->report, changes->mode);
-        print_rootfs(image, arguments.destination, call);
+        if (!call.json())
+            call.out << edit_report_text(changes.report, changes.mode);
+        print_rootfs(image, arguments.destination, edit_report_json(changes.report), call);
         return ExitCode::done;
     }
     const ImageReport report = with_upload_repeated(call, [&] {
@@ -242,13 +243,11 @@ ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& 
     });
     if (call.json()) {
         Json json = to_json(report, arguments.destination);
-        if (changes)
-            json["edits"] = edit_report_json(changes->report);
+        json["edits"] = edit_report_json(changes.report);
         call.out << json.dump(2) << '\n';
         return ExitCode::done;
     }
-    if (changes)
-        call.out << edit_report_text(changes->report, changes->mode);
+    call.out << edit_report_text(changes.report, changes.mode);
     call.out << fmt::format("{}\n  image   {}\n  layer   {} ({})\n  disk    disk/{}, {}, {} of data in {}\n",
                             arguments.destination, report.manifest.digest.text(), report.layer.descriptor.digest.text(),
                             format_size(report.layer.descriptor.size), report.disk_file_name,
@@ -278,23 +277,20 @@ ExitCode convert_into_disk(const ConvertArguments& arguments, const Reference& s
     OpenedDisk opened =
         open_source_disk(source, *arguments.source_options, wanted_architecture(arguments), call.operation).disk;
     const DiskOutput output = disk_output(effective);
-    const std::optional<GuestChanges> changes = change_guest(opened, arguments, output.format, call);
-    if (changes && changes->mode == EditMode::plan_only)
-        return show_plan(*changes, arguments.source, call);
+    const GuestChanges changes = change_guest(opened, arguments, output.format, call);
+    if (changes.mode == EditMode::plan_only)
+        return show_plan(changes, arguments.source, call);
     const OpenedDisk disk = prepare_disk(std::move(opened), effective, call);
     const DiskReport report = convert_to_disk(disk, output, destination.path, call.operation);
     Json json = to_json(report, arguments.destination);
-    if (changes) {
-        json["edits"] = edit_report_json(changes->report);
-        if (changes->seed)
-            json["seed_disk"] = write_seed_beside(*changes->seed, destination.path).string();
-    }
+    json["edits"] = edit_report_json(changes.report);
+    if (changes.seed)
+        json["seed_disk"] = write_seed_beside(*changes.seed, destination.path).string();
     if (call.json()) {
         call.out << json.dump(2) << '\n';
         return ExitCode::done;
     }
-    if (changes)
-        call.out << edit_report_text(changes->report, changes->mode);
+    call.out << edit_report_text(changes.report, changes.mode);
     call.out << fmt::format("{}\n  disk    {}, {} of data in {}\n", arguments.destination, to_string(report.format),
                             format_size(report.allocated_size), format_size(report.virtual_size));
     return ExitCode::done;
