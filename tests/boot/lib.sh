@@ -34,3 +34,33 @@ expect_verdict() {
     expect_equal "$1" "$(jq -r '.verdict.rule' "$scratch/stdout")" \
         "rule of the verdict ($(jq -r '.summary + " | " + .last_line' "$scratch/stdout"))"
 }
+
+# nested_machine SECONDS SCRIPT FILE:TARGET…: runs SCRIPT as root in an emulated machine with AMD's virtualization and the
+# kernel's KVM, in which vm2oci, QEMU and the FILEs are installed. What it prints is in $scratch/console.log, without
+# carriage returns. One emulated processor and one thread: what runs in that machine then never races with its emulator.
+nested_machine() {
+    local limit=$1 script=$2 qemu file folder
+    shift 2
+    require_tool busybox cpio modprobe qemu-system-x86_64 strip
+    qemu=$(command -v qemu-system-x86_64)
+    strip -o "$scratch/vm2oci" "$VM2OCI"
+    local arguments=(--module kvm-amd --program "$scratch/vm2oci" --file "$scratch/vm2oci:/bin/vm2oci"
+        --program "$qemu" --file "$script:/nested.sh")
+    for file in "$@"; do arguments+=(--file "$file"); done
+    # Firmware lies behind links; the machine gets the files.
+    for file in bios-256k.bin vgabios-stdvga.bin kvmvapic.bin linuxboot_dma.bin; do
+        for folder in /usr/share/seabios /usr/share/qemu; do
+            [[ -e $folder/$file ]] && arguments+=(--file "$folder/$file:/usr/share/qemu/$file") && break
+        done
+    done
+    "$boot_dir/make-initramfs.sh" "$boot_dir/guest/init" "$scratch/nested.cpio.gz" "${arguments[@]}"
+    local kernels=(/boot/vmlinuz-*) status=0
+    timeout "$limit" "$qemu" -accel tcg,thread=single -cpu max -machine q35 -m 2048 -smp 1 -nodefaults -display none \
+        -no-reboot -serial stdio -kernel "${kernels[-1]}" -initrd "$scratch/nested.cpio.gz" \
+        -append 'console=ttyS0 quiet panic=-1 no_timer_check vm2oci.test=nested' < /dev/null > "$scratch/console.raw" ||
+        status=$?
+    tr -d '\r' < "$scratch/console.raw" > "$scratch/console.log"
+    # For the log of the test: without what a terminal would obey.
+    tr -cd '\n[:print:]' < "$scratch/console.log"
+    [[ $status -eq 0 ]] || fail "the emulated machine did not end by itself within $limit s (exit status $status)"
+}
