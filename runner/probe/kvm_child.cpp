@@ -42,11 +42,12 @@ class Child {
   public:
     Child(int pipe_fd, std::uint64_t start_us) : pipe_fd_(pipe_fd), start_us_(start_us) {}
 
-    void send(ChildMessageKind kind, std::uint32_t value, const char* operation = "") {
+    void send(ChildMessageKind kind, std::uint32_t value, const char* operation = "", std::uint64_t ran_us = 0) {
         ChildMessage message{};
         message.kind = kind;
         message.value = value;
         message.at_us = monotonic_us() - start_us_;
+        message.ran_us = ran_us;
         ::strncpy(message.operation, operation, sizeof message.operation - 1);
         // A reader that has gone away means that nobody wants the answer.
         if (::write(pipe_fd_, &message, sizeof message) != static_cast<ssize_t>(sizeof message))
@@ -152,12 +153,12 @@ void enter_long_mode(Child& child, int vcpu) {
         }
         if (run.exit_reason != KVM_EXIT_IO || run.io.port != PROBE_PORT || run.io.size != 1)
             child.end(ChildMessageKind::guest_stopped, run.exit_reason);
-        const std::uint64_t now_us = monotonic_us();
+        const std::uint64_t ran_us = monotonic_us() - last_us;
         const auto step = static_cast<std::uint8_t>(reinterpret_cast<const char*>(&run)[run.io.data_offset]);
-        child.send(ChildMessageKind::step, step);
+        child.send(ChildMessageKind::step, step, "", ran_us);
         if (step == PROBE_STEP_RATE) {
             const auto limit = static_cast<std::uint64_t>(kProbeRateInterval.count());
-            if (now_us - last_us < limit || ++intervals == kProbeRateAttempts)
+            if (ran_us < limit || ++intervals == kProbeRateAttempts)
                 child.end(ChildMessageKind::rate_known, 0);
         }
         last_us = monotonic_us();

@@ -17,7 +17,8 @@ enum class ChildMessageKind : std::uint8_t {
 struct ChildMessage {
     ChildMessageKind kind;
     std::uint32_t value;
-    std::uint64_t at_us; // since the probe began
+    std::uint64_t at_us;  // since the probe began
+    std::uint64_t ran_us; // step: how long the guest ran for it, without what reporting the one before cost
     char operation[24];
 };
 

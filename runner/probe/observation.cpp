@@ -111,12 +111,9 @@ std::string_view to_string(KvmVerdict verdict) {
 
 std::optional<std::chrono::microseconds> best_rate_interval(const std::vector<ProbeStepReport>& steps) {
     std::optional<std::chrono::microseconds> best;
-    for (std::size_t i = 1; i < steps.size(); ++i) {
-        if (steps[i].step != PROBE_STEP_RATE)
-            continue;
-        const auto interval = steps[i].at - steps[i - 1].at;
-        best = best ? std::min(*best, interval) : interval;
-    }
+    for (const ProbeStepReport& report : steps)
+        if (report.step == PROBE_STEP_RATE)
+            best = best ? std::min(*best, report.ran) : report.ran;
     return best;
 }
 

@@ -39,6 +39,7 @@ enum class ProbeEnd {
 struct ProbeStepReport {
     std::uint8_t step = 0; // PROBE_STEP_*
     std::chrono::microseconds at{0};
+    std::chrono::microseconds ran{0}; // of the guest alone: the reports before it may wake the reader on its processor
 };
 
 struct ProbeObservation {
@@ -52,7 +53,7 @@ struct ProbeObservation {
     std::chrono::microseconds elapsed{0};
 };
 
-// The shortest time between two reports of the rate loop.
+// The shortest time that the guest needed for a turn of the rate loop.
 std::optional<std::chrono::microseconds> best_rate_interval(const std::vector<ProbeStepReport>& steps);
 
 KvmProbe judge_probe(const ProbeObservation& observation);

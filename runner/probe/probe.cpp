@@ -71,7 +71,8 @@ bool take(const ChildMessage& message, ProbeObservation& observation) {
             observation.vector = static_cast<std::uint8_t>(step - PROBE_FAULT);
             return true;
         }
-        observation.steps.push_back({step, std::chrono::microseconds(message.at_us)});
+        observation.steps.push_back(
+            {step, std::chrono::microseconds(message.at_us), std::chrono::microseconds(message.ran_us)});
         return false;
     }
     case ChildMessageKind::cannot_open:

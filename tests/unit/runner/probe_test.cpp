@@ -16,7 +16,7 @@ std::vector<ProbeStepReport> steps_until(int last) {
     for (const int step : {PROBE_STEP_ENTERED, PROBE_STEP_CONTROL_REGISTERS, PROBE_STEP_MSR, PROBE_STEP_TASK_REGISTER,
                            PROBE_STEP_INVALID_OPCODE, PROBE_STEP_PAGE_FAULT, PROBE_STEP_RING3, PROBE_STEP_CR3_SWITCH,
                            PROBE_STEP_CR3_RELOADS}) {
-        steps.push_back({static_cast<std::uint8_t>(step), at});
+        steps.push_back({static_cast<std::uint8_t>(step), at, microseconds{20}});
         at += microseconds{20};
         if (step == last)
             break;
@@ -34,10 +34,12 @@ ProbeObservation observation(ProbeEnd end) {
 ProbeObservation with_rate(std::initializer_list<int> intervals_us, ProbeEnd end = ProbeEnd::rate_known) {
     ProbeObservation result = observation(end);
     result.steps = steps_until(PROBE_STEP_CR3_RELOADS);
+    // On a machine with one processor each report hands it over to the reader.
+    constexpr microseconds report_cost{30000};
     microseconds at = result.steps.back().at;
     for (const int interval : intervals_us) {
-        at += microseconds{interval};
-        result.steps.push_back({PROBE_STEP_RATE, at});
+        at += microseconds{interval} + report_cost;
+        result.steps.push_back({PROBE_STEP_RATE, at, microseconds{interval}});
     }
     return result;
 }
