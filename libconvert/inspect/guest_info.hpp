@@ -25,7 +25,8 @@ struct OsInfo {
     std::string hostname;
 };
 
-enum class DriverPlace { builtin, initrd, disk, missing };
+// `unknown`: perhaps in an initrd that was not read.
+enum class DriverPlace { builtin, initrd, disk, missing, unknown };
 std::string_view to_string(DriverPlace place);
 
 struct DriverInfo {
@@ -37,7 +38,7 @@ struct InitrdInfo {
     std::string path;
     std::uint64_t size = 0;
     std::string compression; // of its last part: "zstd", "gzip", "none"
-    std::string problem;     // why its content is not known; empty: it is
+    std::string problem;     // why its content is not known, or not wholly; empty: it is
     std::uint64_t files = 0;
 };
 
@@ -49,8 +50,8 @@ struct KernelInfo {
     bool has_modules = false; // /lib/modules/VERSION is there
     std::optional<InitrdInfo> initrd;
     std::vector<DriverInfo> drivers; // what a virtio machine needs
-    // Everything that is needed to find the disk on virtio is built in or in the initrd.
-    bool boots_on_virtio = false;
+    // Everything that is needed to find the disk on virtio is built in or in the initrd. nullopt: not known.
+    std::optional<bool> boots_on_virtio;
 };
 
 struct EfiProgram {
@@ -122,8 +123,12 @@ struct GuestInfo {
     std::vector<std::string> remarks;
 };
 
+// Initrds are by far the largest files that are read. From far away they are not worth their price.
+enum class InitrdContents { read, leave };
+
 // Everything that can be told; what a damaged file hides is a remark. Throws only what the disk throws.
-GuestInfo inspect_guest(const OpenedGuest& opened, const OperationContext& operation);
+GuestInfo inspect_guest(const OpenedGuest& opened, const OperationContext& operation,
+                        InitrdContents initrds = InitrdContents::read);
 
 nlohmann::ordered_json to_json(const GuestInfo& info);
 // The disk's division and how the guest mounts it.

@@ -29,18 +29,20 @@ std::string_view to_string(DriverPlace place) {
         return "disk";
     case DriverPlace::missing:
         return "missing";
+    case DriverPlace::unknown:
+        return "unknown";
     }
     return "missing";
 }
 
-GuestInfo inspect_guest(const OpenedGuest& opened, const OperationContext& operation) {
+GuestInfo inspect_guest(const OpenedGuest& opened, const OperationContext& operation, InitrdContents initrds) {
     GuestInfo info;
     attempt(info, "boot", [&] { info.boot = inspect::read_boot(opened); });
     if (!opened.guest)
         return info;
     const Guest& guest = *opened.guest;
     attempt(info, "operating system", [&] { info.os = inspect::read_os(guest); });
-    attempt(info, "kernels", [&] { info.kernels = inspect::read_kernels(guest, operation); });
+    attempt(info, "kernels", [&] { info.kernels = inspect::read_kernels(guest, initrds, operation); });
     attempt(info, "init", [&] { info.init = inspect::read_init(guest); });
     attempt(info, "services", [&] { info.enabled_services = inspect::read_enabled_services(guest); });
     attempt(info, "network", [&] { info.network = inspect::read_network(guest); });

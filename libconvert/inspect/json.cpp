@@ -37,14 +37,16 @@ Json kernel_to_json(const KernelInfo& kernel) {
                  {"size", kernel.size},
                  {"architecture", text_or_null(kernel.architecture)},
                  {"has_modules", kernel.has_modules},
-                 {"boots_on_virtio", kernel.boots_on_virtio}};
+                 {"boots_on_virtio", nullptr}};
+    if (kernel.boots_on_virtio)
+        json["boots_on_virtio"] = *kernel.boots_on_virtio;
     for (const DriverInfo& driver : kernel.drivers)
         json["drivers"][driver.name] = to_string(driver.place);
     json["initrd"] = nullptr;
     if (kernel.initrd)
         json["initrd"] = {{"path", safe(kernel.initrd->path)},
                           {"size", kernel.initrd->size},
-                          {"compression", kernel.initrd->compression},
+                          {"compression", text_or_null(kernel.initrd->compression)},
                           {"files", kernel.initrd->files},
                           {"problem", text_or_null(kernel.initrd->problem)}};
     return json;

@@ -119,6 +119,19 @@ bool is_newer(const std::string& a, const std::string& b) {
     return a.size() - i > b.size() - j;
 }
 
+// What holds in an initrd must not be guessed from the modules beside it.
+std::optional<bool> find_disk_early(const KernelInfo& kernel) {
+    bool known = true;
+    for (const DriverInfo& driver : kernel.drivers) {
+        if (driver.name != "virtio_pci" && driver.name != "virtio_blk")
+            continue;
+        if (driver.place == DriverPlace::disk || driver.place == DriverPlace::missing)
+            return false;
+        known = known && driver.place != DriverPlace::unknown;
+    }
+    return known ? std::optional<bool>(true) : std::nullopt;
+}
+
 void read_drivers(const Guest& guest, KernelInfo& kernel, const std::set<std::string>& in_initrd) {
     std::string modules = "/lib/modules/" + kernel.version;
     if (!exists(guest, modules))
@@ -133,19 +146,16 @@ void read_drivers(const Guest& guest, KernelInfo& kernel, const std::set<std::st
             place = DriverPlace::builtin;
         else if (in_initrd.count(key) != 0)
             place = DriverPlace::initrd;
+        else if (kernel.initrd && !kernel.initrd->problem.empty())
+            place = DriverPlace::unknown;
         else if (on_disk.count(key) != 0)
             place = DriverPlace::disk;
         kernel.drivers.push_back({key, place});
     }
-    const auto early = [&](std::string_view name) {
-        const auto found = std::find_if(kernel.drivers.begin(), kernel.drivers.end(),
-                                        [&](const DriverInfo& driver) { return driver.name == name; });
-        return found->place == DriverPlace::builtin || found->place == DriverPlace::initrd;
-    };
-    kernel.boots_on_virtio = early("virtio_pci") && early("virtio_blk");
+    kernel.boots_on_virtio = find_disk_early(kernel);
 }
 
-KernelInfo read_kernel(const Guest& guest, const std::string& folder, const std::string& name,
+KernelInfo read_kernel(const Guest& guest, const std::string& folder, const std::string& name, InitrdContents initrds,
                        const OperationContext& operation) {
     KernelInfo kernel;
     kernel.path = folder + "/" + name;
@@ -163,7 +173,11 @@ KernelInfo read_kernel(const Guest& guest, const std::string& folder, const std:
         const std::optional<FileStatus> found = guest.status(path, FinalLink::follow);
         if (!found || found->type != FileType::regular)
             continue;
-        InitrdFindings findings = read_initrd(guest, path, operation);
+        if (initrds == InitrdContents::leave) {
+            kernel.initrd = InitrdInfo{path, found->size, "", "not read, for its size; inspect a local copy", 0};
+            break;
+        }
+        const InitrdFindings findings = read_initrd(guest, path, operation);
         kernel.initrd = InitrdInfo{path, found->size, findings.compression, findings.problem, findings.files};
         for (const std::string& file : findings.modules)
             in_initrd.insert(module_name(file));
@@ -175,7 +189,7 @@ KernelInfo read_kernel(const Guest& guest, const std::string& folder, const std:
 
 } // namespace
 
-std::vector<KernelInfo> read_kernels(const Guest& guest, const OperationContext& operation) {
+std::vector<KernelInfo> read_kernels(const Guest& guest, InitrdContents initrds, const OperationContext& operation) {
     std::vector<std::pair<std::string, std::string>> images; // folder, name
     for (const std::string& name : list_folder(guest, "/boot"))
         if (is_kernel_name(name)) {
@@ -190,7 +204,7 @@ std::vector<KernelInfo> read_kernels(const Guest& guest, const OperationContext&
     std::vector<KernelInfo> kernels;
     for (const auto& [folder, name] : images) {
         operation.check_cancelled();
-        kernels.push_back(read_kernel(guest, folder, name, operation));
+        kernels.push_back(read_kernel(guest, folder, name, initrds, operation));
     }
     std::stable_sort(kernels.begin(), kernels.end(),
                      [](const KernelInfo& a, const KernelInfo& b) { return is_newer(a.version, b.version); });

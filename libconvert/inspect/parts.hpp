@@ -12,7 +12,7 @@
 namespace vm2oci::inspect {
 
 OsInfo read_os(const Guest& guest);
-std::vector<KernelInfo> read_kernels(const Guest& guest, const OperationContext& operation);
+std::vector<KernelInfo> read_kernels(const Guest& guest, InitrdContents initrds, const OperationContext& operation);
 // `volumes` for the first sector and the EFI system partition.
 BootInfo read_boot(const OpenedGuest& opened);
 std::vector<NetworkInterface> read_network(const Guest& guest);

@@ -134,13 +134,14 @@ void describe_boot(Page& page, const GuestInfo& info) {
         page.row("command line", safe(boot.command_lines.front()));
     page.row("serial console", boot.serial_consoles.empty() ? "none" : join_safe(boot.serial_consoles));
     for (const KernelInfo& kernel : info.kernels) {
-        page.row("kernel",
-                 fmt::format("{} ({}), {}", safe(kernel.version), safe(kernel.path),
-                             kernel.boots_on_virtio ? "boots on virtio" : "does NOT find its disk on virtio"));
+        page.row("kernel", fmt::format("{} ({}), {}", safe(kernel.version), safe(kernel.path),
+                                       !kernel.boots_on_virtio   ? "whether it boots on virtio is not known"
+                                       : *kernel.boots_on_virtio ? "boots on virtio"
+                                                                 : "does NOT find its disk on virtio"));
         if (kernel.initrd)
             page.row("  initrd",
-                     fmt::format("{}, {}, {}{}", safe(kernel.initrd->path), format_size(kernel.initrd->size),
-                                 kernel.initrd->compression,
+                     fmt::format("{}, {}{}{}", safe(kernel.initrd->path), format_size(kernel.initrd->size),
+                                 kernel.initrd->compression.empty() ? "" : ", " + kernel.initrd->compression,
                                  kernel.initrd->problem.empty() ? "" : ": " + safe(kernel.initrd->problem)));
         page.row("  drivers", drivers_line(kernel));
     }
@@ -184,12 +185,12 @@ void describe_problems(Page& page, const std::vector<BootProblem>& problems) {
 
 } // namespace
 
-GuestFindings examine_guest(const std::shared_ptr<const BlockDevice>& disk, GuestBackend backend,
+GuestFindings examine_guest(const std::shared_ptr<const BlockDevice>& disk, const GuestReading& reading,
                             const OperationContext& operation) {
     GuestFindings findings;
     try {
-        findings.opened = open_guest(disk, backend, operation);
-        findings.info = inspect_guest(findings.opened, operation);
+        findings.opened = open_guest(disk, reading.backend, operation);
+        findings.info = inspect_guest(findings.opened, operation, reading.initrds);
         findings.problems = diagnose(findings.opened);
     } catch (const Error& error) {
         if (error.kind() != ErrorKind::corrupt && error.kind() != ErrorKind::limit &&

@@ -20,8 +20,13 @@ struct GuestFindings {
     std::string refusal;               // why the disk's division cannot be read; empty: it was
 };
 
+struct GuestReading {
+    GuestBackend backend = GuestBackend::automatic;
+    InitrdContents initrds = InitrdContents::read;
+};
+
 // A partition table that is refused is told in the result.
-GuestFindings examine_guest(const std::shared_ptr<const BlockDevice>& disk, GuestBackend backend,
+GuestFindings examine_guest(const std::shared_ptr<const BlockDevice>& disk, const GuestReading& reading,
                             const OperationContext& operation);
 
 void describe_guest(Page& page, const GuestFindings& findings);

@@ -37,15 +37,18 @@ Json strings_to_json(const std::vector<std::string>& texts) {
 
 } // namespace
 
-ImageFindings examine_image(ImageSource& source, const std::string& architecture, const OperationContext& operation) {
+ImageFindings examine_image(ImageSource& source, const ImageReading& reading, const OperationContext& operation) {
     ImageFindings findings;
-    findings.content = read_image(source, architecture);
+    findings.content = read_image(source, reading.architecture);
     try {
         const DiskInImage disk = find_disk(source, findings.content, operation);
         findings.disk_path = disk.path;
         DiskSource named;
         named.path = escape_untrusted(disk.path);
+        named.policy = reading.policy;
         findings.disk = examine_disk(disk.bytes, named);
+        if (!findings.disk->refusal)
+            findings.guest = examine_guest(open_disk(disk.bytes, named).device, reading.guest, operation);
     } catch (const Error& error) {
         // An image without a disk is still an image; a machine that fails is not a finding.
         if (error.kind() == ErrorKind::io || error.kind() == ErrorKind::cancelled ||
@@ -81,6 +84,8 @@ void describe_image(Page& page, const ImageFindings& findings) {
     if (findings.disk) {
         page.heading("/" + escape_untrusted(*findings.disk_path));
         describe_disk(page, *findings.disk);
+        if (findings.guest)
+            describe_guest(page, *findings.guest);
     } else {
         page.row("disk", findings.no_disk);
     }
@@ -119,6 +124,7 @@ Json image_to_json(const ImageFindings& findings) {
     if (findings.disk) {
         document["disk"] = disk_to_json(*findings.disk);
         document["disk"]["path"] = "/" + escape_untrusted(*findings.disk_path);
+        document["inside"] = findings.guest ? guest_to_json(*findings.guest) : Json(nullptr);
     } else {
         document["no_disk"] = findings.no_disk;
     }

@@ -26,17 +26,13 @@ struct InspectArguments {
     std::string guest_backend = "auto";
 };
 
-GuestFindings look_inside(const std::shared_ptr<const BlockDevice>& disk, const InspectArguments& arguments,
-                          Invocation& call) {
-    return examine_guest(disk, parse_guest_backend(arguments.guest_backend), call.operation);
-}
-
 ExitCode inspect_disk(const DiskReference& reference, const InspectArguments& arguments, Invocation& call) {
     const DiskSource source = arguments.source_options->disk_source(reference.path, reference.format);
     const DiskFindings findings = examine_disk(source);
     std::optional<GuestFindings> guest;
     if (!findings.refusal)
-        guest = look_inside(open_disk(source).device, arguments, call);
+        guest = examine_guest(open_disk(source).device,
+                              {parse_guest_backend(arguments.guest_backend), InitrdContents::read}, call.operation);
     if (call.json()) {
         Json document = {{"source", arguments.source}, {"disk", disk_to_json(findings)}};
         document["inside"] = guest ? guest_to_json(*guest) : Json(nullptr);
@@ -53,10 +49,15 @@ ExitCode inspect_disk(const DiskReference& reference, const InspectArguments& ar
 }
 
 ExitCode inspect_image(const ImageReference& reference, const InspectArguments& arguments, Invocation& call) {
-    const std::string architecture =
-        arguments.architecture.empty() ? std::string() : parse_architecture(arguments.architecture);
+    ImageReading reading;
+    if (!arguments.architecture.empty())
+        reading.architecture = parse_architecture(arguments.architecture);
+    reading.policy = arguments.source_options->disk_source({}, std::nullopt).policy;
+    reading.guest.backend = parse_guest_backend(arguments.guest_backend);
+    if (std::holds_alternative<RegistryReference>(reference))
+        reading.guest.initrds = InitrdContents::leave;
     const auto image = open_image_source(reference, call.operation, arguments.source_options->registry->options());
-    const ImageFindings findings = examine_image(*image, architecture, call.operation);
+    const ImageFindings findings = examine_image(*image, reading, call.operation);
     if (call.json()) {
         Json document = image_to_json(findings);
         document["source"] = arguments.source;
