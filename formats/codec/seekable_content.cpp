@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::uint32_t kMaxFrameContent = 8 * MiB; // larger ones make random access slow and memory large
 constexpr std::uint32_t kMaxFrameStored = 9 * MiB;  // what such a frame may need at worst
-constexpr std::size_t kMaxCachedBytes = 24 * MiB;   // of content: a few readers at different places
+constexpr std::size_t kMaxCachedBytes = 32 * MiB;   // of content: what a guest's inspection goes back to
 constexpr std::size_t kMaxSkippedFrames = 64;       // each is looked at when the layer is opened
 
 using Content = std::shared_ptr<const std::vector<std::byte>>;

@@ -20,15 +20,20 @@ GuestMount describe_mount(const Volume& volume, std::string mount_point, const F
             volume.signature->label, file_system.usage()};
 }
 
-// How much a file system looks like the root of a Linux system; 0: not at all.
+// How much a file system looks like the root of a Linux system; 0: not at all. Two folders tell it: from far away each
+// one more has its price.
 unsigned root_likeness(const Guest& candidate) {
-    unsigned points = 0;
-    for (const char* path : {"/etc/os-release", "/usr/lib/os-release", "/etc/fstab", "/etc/passwd", "/sbin/init",
-                             "/usr/lib/systemd/systemd", "/usr/bin", "/etc"})
-        if (exists(candidate, path))
-            ++points;
     // A /usr or /boot of its own has some of these names, and no /etc.
-    return exists(candidate, "/etc") ? points : 0;
+    const std::optional<std::vector<std::string>> configuration = candidate.list("/etc");
+    if (!configuration)
+        return 0;
+    const auto count = [](const std::vector<std::string>& names, std::initializer_list<std::string_view> wanted) {
+        return static_cast<unsigned>(std::count_if(wanted.begin(), wanted.end(), [&](std::string_view name) {
+            return std::binary_search(names.begin(), names.end(), name);
+        }));
+    };
+    return 1 + count(*configuration, {"fstab", "group", "os-release", "passwd"}) +
+           count(candidate.list("/").value_or(std::vector<std::string>()), {"bin", "sbin", "usr", "var"});
 }
 
 struct Candidate {
@@ -68,7 +73,7 @@ class NativeOpener {
                 std::shared_ptr<const FileSystem> opened = open_native(volume.device, *volume.signature);
                 const MountedGuest alone({{describe_mount(volume, "/", *opened), opened}});
                 const unsigned likeness = root_likeness(alone);
-                roots += likeness >= 2 ? 1 : 0;
+                roots += likeness >= 4 ? 1 : 0;
                 if (likeness > 0 && (!best || likeness > best->likeness))
                     best = Candidate{i, std::move(opened), likeness};
             } catch (const Error& error) {

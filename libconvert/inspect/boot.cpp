@@ -33,7 +33,7 @@ bool is_signed_pe(std::string_view head) {
     return certificates + 8 <= head.size() && load_le<std::uint32_t>(bytes + certificates + 4) != 0;
 }
 
-void read_efi_partition(const BlockDevice& partition, BootInfo& boot) {
+void read_efi_partition(const BlockDevice& partition, LargeFiles large_files, BootInfo& boot) {
     const FatFileSystem esp(std::shared_ptr<const BlockDevice>(&partition, [](const BlockDevice*) {}));
     const std::optional<NodeId> efi = esp.lookup(esp.root(), "EFI");
     if (!efi || esp.status(*efi).type != FileType::directory)
@@ -41,19 +41,23 @@ void read_efi_partition(const BlockDevice& partition, BootInfo& boot) {
     for (const DirectoryEntry& vendor : esp.list(*efi)) {
         if (esp.status(vendor.node).type != FileType::directory)
             continue;
+        if (upper(vendor.name) == "SYSTEMD")
+            boot.loader = "systemd-boot";
         for (const DirectoryEntry& file : esp.list(vendor.node)) {
             const FileStatus status = esp.status(file.node);
             if (status.type != FileType::regular || !ends_with(upper(file.name), ".EFI"))
                 continue;
+            const std::string path = "EFI/" + vendor.name + "/" + file.name;
+            const bool may_be_fallback = upper(vendor.name) == "BOOT" && starts_with(upper(file.name), "BOOT");
+            if (large_files == LargeFiles::leave && !may_be_fallback) {
+                boot.efi_programs.push_back({path, std::nullopt});
+                continue;
+            }
             std::string head(static_cast<std::size_t>(std::min<std::uint64_t>(status.size, kHeadSize)), '\0');
             esp.read_at(file.node, 0, std::as_writable_bytes(std::span(head)));
-            const std::string path = "EFI/" + vendor.name + "/" + file.name;
             boot.efi_programs.push_back({path, is_signed_pe(head)});
-            if (upper(vendor.name) == "BOOT" && starts_with(upper(file.name), "BOOT") &&
-                !pe_architecture(head).empty() && boot.efi_fallback.empty())
+            if (may_be_fallback && !pe_architecture(head).empty() && boot.efi_fallback.empty())
                 boot.efi_fallback = path;
-            if (upper(vendor.name) == "SYSTEMD")
-                boot.loader = "systemd-boot";
         }
     }
     boot.uefi = !boot.efi_programs.empty();
@@ -157,7 +161,7 @@ void find_serial_consoles(BootInfo& boot, const std::string& more) {
 
 } // namespace
 
-BootInfo read_boot(const OpenedGuest& opened) {
+BootInfo read_boot(const OpenedGuest& opened, LargeFiles large_files) {
     BootInfo boot;
     const DiskLayout& layout = opened.layout;
     if (opened.disk)
@@ -172,7 +176,7 @@ BootInfo read_boot(const OpenedGuest& opened) {
         if (!volume.signature || volume.signature->type != "vfat" || !(is_esp || boot.efi_programs.empty()))
             continue;
         try {
-            read_efi_partition(*volume.device, boot);
+            read_efi_partition(*volume.device, large_files, boot);
         } catch (const Error& error) {
             if (error.kind() == ErrorKind::cancelled || error.kind() == ErrorKind::io)
                 throw;

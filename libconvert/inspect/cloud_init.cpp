@@ -48,7 +48,21 @@ void read_config(const Guest& guest, const std::string& path, CloudInitInfo& inf
     }
 }
 
+// "22.4.2-1+deb12u3" → "22.4.2"
+std::string upstream_version(const std::string& version) {
+    const std::size_t colon = version.find(':');
+    const std::string rest = colon == std::string::npos ? version : version.substr(colon + 1);
+    return rest.substr(0, rest.rfind('-'));
+}
+
 std::string read_version(const Guest& guest) {
+    bool is_ours = false;
+    for (const std::string& line : read_lines(guest, "/var/lib/dpkg/status")) {
+        if (starts_with(line, "Package: "))
+            is_ours = trim(std::string_view(line).substr(9)) == "cloud-init";
+        else if (is_ours && starts_with(line, "Version: "))
+            return upstream_version(trim(std::string_view(line).substr(9)));
+    }
     for (const char* path : {"/usr/lib/python3/dist-packages/cloudinit/version.py"})
         for (const std::string& line : read_lines(guest, path)) {
             const std::size_t quote = line.find('"');
@@ -70,8 +84,8 @@ std::string read_version(const Guest& guest) {
 
 CloudInitInfo read_cloud_init(const Guest& guest) {
     CloudInitInfo info;
-    info.installed = exists(guest, "/usr/bin/cloud-init") || exists(guest, "/usr/lib/cloud-init") ||
-                     exists(guest, "/usr/libexec/cloud-init");
+    info.installed = exists(guest, "/usr/lib/cloud-init") || exists(guest, "/usr/libexec/cloud-init") ||
+                     exists(guest, "/usr/bin/cloud-init");
     if (!info.installed)
         return info;
     info.version = read_version(guest);

@@ -55,8 +55,8 @@ struct KernelInfo {
 };
 
 struct EfiProgram {
-    std::string path; // on the EFI system partition
-    bool is_signed = false;
+    std::string path;              // on the EFI system partition
+    std::optional<bool> is_signed; // nullopt: its head was not read
 };
 
 struct BootInfo {
@@ -123,12 +123,13 @@ struct GuestInfo {
     std::vector<std::string> remarks;
 };
 
-// Initrds are by far the largest files that are read. From far away they are not worth their price.
-enum class InitrdContents { read, leave };
+// Kernels, initrds and boot loaders are the largest files that are looked into. From far away they are not worth their
+// price; of the boot loaders only the fallback is read then.
+enum class LargeFiles { read, leave };
 
 // Everything that can be told; what a damaged file hides is a remark. Throws only what the disk throws.
 GuestInfo inspect_guest(const OpenedGuest& opened, const OperationContext& operation,
-                        InitrdContents initrds = InitrdContents::read);
+                        LargeFiles large_files = LargeFiles::read);
 
 nlohmann::ordered_json to_json(const GuestInfo& info);
 // The disk's division and how the guest mounts it.

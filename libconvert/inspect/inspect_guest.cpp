@@ -35,14 +35,14 @@ std::string_view to_string(DriverPlace place) {
     return "missing";
 }
 
-GuestInfo inspect_guest(const OpenedGuest& opened, const OperationContext& operation, InitrdContents initrds) {
+GuestInfo inspect_guest(const OpenedGuest& opened, const OperationContext& operation, LargeFiles large_files) {
     GuestInfo info;
-    attempt(info, "boot", [&] { info.boot = inspect::read_boot(opened); });
-    if (!opened.guest)
+    if (!opened.guest) {
+        attempt(info, "boot", [&] { info.boot = inspect::read_boot(opened, large_files); });
         return info;
+    }
     const Guest& guest = *opened.guest;
-    attempt(info, "operating system", [&] { info.os = inspect::read_os(guest); });
-    attempt(info, "kernels", [&] { info.kernels = inspect::read_kernels(guest, initrds, operation); });
+    attempt(info, "operating system", [&] { info.os = inspect::read_os(guest, large_files); });
     attempt(info, "init", [&] { info.init = inspect::read_init(guest); });
     attempt(info, "services", [&] { info.enabled_services = inspect::read_enabled_services(guest); });
     attempt(info, "network", [&] { info.network = inspect::read_network(guest); });
@@ -53,6 +53,8 @@ GuestInfo inspect_guest(const OpenedGuest& opened, const OperationContext& opera
     attempt(info, "host keys", [&] { info.host_keys = inspect::read_host_keys(guest); });
     attempt(info, "users", [&] { info.users = inspect::read_users(guest); });
     attempt(info, "SELinux", [&] { info.selinux = inspect::read_selinux(guest); });
+    attempt(info, "kernels", [&] { info.kernels = inspect::read_kernels(guest, large_files, operation); });
+    attempt(info, "boot", [&] { info.boot = inspect::read_boot(opened, large_files); });
     return info;
 }
 

@@ -59,7 +59,10 @@ Json boot_to_json(const BootInfo& boot) {
             {"efi_fallback", text_or_null(boot.efi_fallback)},
             {"efi_programs", list_of(boot.efi_programs,
                                      [](const EfiProgram& program) {
-                                         return Json{{"path", safe(program.path)}, {"signed", program.is_signed}};
+                                         Json json = {{"path", safe(program.path)}, {"signed", nullptr}};
+                                         if (program.is_signed)
+                                             json["signed"] = *program.is_signed;
+                                         return json;
                                      })},
             {"command_lines", safe_list(boot.command_lines)},
             {"serial_consoles", safe_list(boot.serial_consoles)}};

@@ -138,7 +138,10 @@ void read_drivers(const Guest& guest, KernelInfo& kernel, const std::set<std::st
         modules = "/usr/lib/modules/" + kernel.version;
     kernel.has_modules = exists(guest, modules);
     const std::set<std::string> builtin = read_module_list(guest, modules + "/modules.builtin");
-    const std::set<std::string> on_disk = read_module_list(guest, modules + "/modules.dep");
+    const bool is_initrd_known = !kernel.initrd || kernel.initrd->problem.empty();
+    std::set<std::string> on_disk;
+    if (is_initrd_known)
+        on_disk = read_module_list(guest, modules + "/modules.dep");
     for (const std::string_view name : kDrivers) {
         const std::string key(name);
         DriverPlace place = DriverPlace::missing;
@@ -146,7 +149,7 @@ void read_drivers(const Guest& guest, KernelInfo& kernel, const std::set<std::st
             place = DriverPlace::builtin;
         else if (in_initrd.count(key) != 0)
             place = DriverPlace::initrd;
-        else if (kernel.initrd && !kernel.initrd->problem.empty())
+        else if (!is_initrd_known)
             place = DriverPlace::unknown;
         else if (on_disk.count(key) != 0)
             place = DriverPlace::disk;
@@ -155,25 +158,27 @@ void read_drivers(const Guest& guest, KernelInfo& kernel, const std::set<std::st
     kernel.boots_on_virtio = find_disk_early(kernel);
 }
 
-KernelInfo read_kernel(const Guest& guest, const std::string& folder, const std::string& name, InitrdContents initrds,
+KernelInfo read_kernel(const Guest& guest, const std::string& folder, const std::string& name, LargeFiles large_files,
                        const OperationContext& operation) {
     KernelInfo kernel;
     kernel.path = folder + "/" + name;
     const std::optional<FileStatus> status = guest.status(kernel.path, FinalLink::follow);
     kernel.size = status ? status->size : 0;
-    kernel.version = version_in_image(guest, kernel.path);
+    if (large_files == LargeFiles::read) {
+        kernel.version = version_in_image(guest, kernel.path);
+        kernel.architecture = architecture_of(guest, kernel.path);
+    }
     if (kernel.version.empty() && name.find('-') != std::string::npos)
         kernel.version = name.substr(name.find('-') + 1);
     if (starts_with(folder, "/usr/lib/modules/") || starts_with(folder, "/lib/modules/"))
         kernel.version = folder.substr(folder.rfind('/') + 1);
-    kernel.architecture = architecture_of(guest, kernel.path);
     std::set<std::string> in_initrd;
     for (const std::string& candidate : initrd_names(name, kernel.version)) {
         const std::string path = "/boot/" + candidate;
         const std::optional<FileStatus> found = guest.status(path, FinalLink::follow);
         if (!found || found->type != FileType::regular)
             continue;
-        if (initrds == InitrdContents::leave) {
+        if (large_files == LargeFiles::leave) {
             kernel.initrd = InitrdInfo{path, found->size, "", "not read, for its size; inspect a local copy", 0};
             break;
         }
@@ -189,7 +194,7 @@ KernelInfo read_kernel(const Guest& guest, const std::string& folder, const std:
 
 } // namespace
 
-std::vector<KernelInfo> read_kernels(const Guest& guest, InitrdContents initrds, const OperationContext& operation) {
+std::vector<KernelInfo> read_kernels(const Guest& guest, LargeFiles large_files, const OperationContext& operation) {
     std::vector<std::pair<std::string, std::string>> images; // folder, name
     for (const std::string& name : list_folder(guest, "/boot"))
         if (is_kernel_name(name)) {
@@ -204,7 +209,7 @@ std::vector<KernelInfo> read_kernels(const Guest& guest, InitrdContents initrds,
     std::vector<KernelInfo> kernels;
     for (const auto& [folder, name] : images) {
         operation.check_cancelled();
-        kernels.push_back(read_kernel(guest, folder, name, initrds, operation));
+        kernels.push_back(read_kernel(guest, folder, name, large_files, operation));
     }
     std::stable_sort(kernels.begin(), kernels.end(),
                      [](const KernelInfo& a, const KernelInfo& b) { return is_newer(a.version, b.version); });

@@ -99,9 +99,42 @@ std::string read_architecture(const Guest& guest) {
     return {};
 }
 
+// The dynamic loader's name is fixed by each architecture's ABI. What several have in common is not here.
+struct LoaderName {
+    std::string_view name;
+    std::string_view architecture;
+};
+constexpr LoaderName kLoaders[] = {
+    {"ld-linux-x86-64.so.2", "amd64"},
+    {"ld-musl-x86_64.so.1", "amd64"},
+    {"ld-linux-aarch64.so.1", "arm64"},
+    {"ld-musl-aarch64.so.1", "arm64"},
+    {"ld-linux-armhf.so.3", "arm"},
+    {"ld-musl-armhf.so.1", "arm"},
+    {"ld64.so.2", "ppc64le"},
+    {"ld-musl-powerpc64le.so.1", "ppc64le"},
+    {"ld-linux-riscv64-lp64d.so.1", "riscv64"},
+    {"ld-musl-riscv64.so.1", "riscv64"},
+};
+
+// By names alone. Empty: not known, or more than one.
+std::string architecture_of_loader(const Guest& guest) {
+    std::string architecture;
+    for (const char* folder : {"/lib64", "/lib"})
+        for (const std::string& name : list_folder(guest, folder))
+            for (const LoaderName& loader : kLoaders) {
+                if (loader.name != name || loader.architecture == architecture)
+                    continue;
+                if (!architecture.empty())
+                    return {};
+                architecture = loader.architecture;
+            }
+    return architecture;
+}
+
 } // namespace
 
-OsInfo read_os(const Guest& guest) {
+OsInfo read_os(const Guest& guest, LargeFiles large_files) {
     OsInfo os;
     os.type = "linux";
     std::vector<std::string> lines = read_lines(guest, "/etc/os-release");
@@ -115,7 +148,10 @@ OsInfo read_os(const Guest& guest) {
     os.family = family_of(os.distribution, find_assignment(release, "ID_LIKE"));
     if (os.distribution.empty())
         read_release_file(guest, os);
-    os.architecture = read_architecture(guest);
+    if (large_files == LargeFiles::leave)
+        os.architecture = architecture_of_loader(guest);
+    if (os.architecture.empty())
+        os.architecture = read_architecture(guest);
     os.hostname = first_line(guest, "/etc/hostname");
     if (os.hostname.empty())
         os.hostname = find_assignment(parse_assignments(read_lines(guest, "/etc/sysconfig/network")), "HOSTNAME");

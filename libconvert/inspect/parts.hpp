@@ -11,10 +11,10 @@
 
 namespace vm2oci::inspect {
 
-OsInfo read_os(const Guest& guest);
-std::vector<KernelInfo> read_kernels(const Guest& guest, InitrdContents initrds, const OperationContext& operation);
+OsInfo read_os(const Guest& guest, LargeFiles large_files);
+std::vector<KernelInfo> read_kernels(const Guest& guest, LargeFiles large_files, const OperationContext& operation);
 // `volumes` for the first sector and the EFI system partition.
-BootInfo read_boot(const OpenedGuest& opened);
+BootInfo read_boot(const OpenedGuest& opened, LargeFiles large_files);
 std::vector<NetworkInterface> read_network(const Guest& guest);
 CloudInitInfo read_cloud_init(const Guest& guest);
 std::string read_init(const Guest& guest);

@@ -65,11 +65,11 @@ constexpr KnownAgent kAgents[] = {
 } // namespace
 
 std::string read_init(const Guest& guest) {
-    if (exists(guest, "/usr/lib/systemd/systemd") || exists(guest, "/lib/systemd/systemd")) {
-        const std::string target = guest.read_link("/sbin/init").value_or("");
-        if (target.empty() || target.find("systemd") != std::string::npos)
-            return "systemd";
-    }
+    const std::string target = guest.read_link("/sbin/init").value_or("");
+    if (target.find("systemd") != std::string::npos)
+        return "systemd";
+    if (target.empty() && (exists(guest, "/usr/lib/systemd/systemd") || exists(guest, "/lib/systemd/systemd")))
+        return "systemd";
     if (exists(guest, "/sbin/openrc") || exists(guest, "/usr/bin/openrc") || exists(guest, "/usr/sbin/openrc"))
         return "openrc";
     if (exists(guest, "/etc/init") && exists(guest, "/sbin/initctl"))

@@ -127,7 +127,7 @@ void describe_boot(Page& page, const GuestInfo& info) {
                                       : safe(boot.efi_fallback));
         std::vector<std::string> programs;
         for (const EfiProgram& program : boot.efi_programs)
-            programs.push_back(safe(program.path) + (program.is_signed ? " (signed)" : ""));
+            programs.push_back(safe(program.path) + (program.is_signed == true ? " (signed)" : ""));
         page.row("UEFI programs", fmt::format("{}", fmt::join(programs, ", ")));
     }
     if (!boot.command_lines.empty())
@@ -190,8 +190,9 @@ GuestFindings examine_guest(const std::shared_ptr<const BlockDevice>& disk, cons
     GuestFindings findings;
     try {
         findings.opened = open_guest(disk, reading.backend, operation);
-        findings.info = inspect_guest(findings.opened, operation, reading.initrds);
-        findings.problems = diagnose(findings.opened);
+        findings.info = inspect_guest(findings.opened, operation, reading.large_files);
+        if (reading.large_files == LargeFiles::read)
+            findings.problems = diagnose(findings.opened);
     } catch (const Error& error) {
         if (error.kind() != ErrorKind::corrupt && error.kind() != ErrorKind::limit &&
             error.kind() != ErrorKind::unsupported)
@@ -213,7 +214,8 @@ void describe_guest(Page& page, const GuestFindings& findings) {
         describe_system(page, findings.info);
         describe_boot(page, findings.info);
         describe_network(page, findings.info);
-        describe_problems(page, findings.problems);
+        if (findings.problems)
+            describe_problems(page, *findings.problems);
     } else {
         page.heading("Guest");
         page.row("not read", safe(findings.opened.reason));
@@ -229,8 +231,12 @@ nlohmann::ordered_json guest_to_json(const GuestFindings& findings) {
         return {{"refusal", findings.refusal}};
     nlohmann::ordered_json json = to_json(findings.opened);
     json["guest"] = findings.opened.guest ? to_json(findings.info) : nlohmann::ordered_json(nullptr);
+    if (!findings.problems) {
+        json["problems"] = nullptr;
+        return json;
+    }
     json["problems"] = nlohmann::ordered_json::array();
-    for (const BootProblem& problem : findings.problems)
+    for (const BootProblem& problem : *findings.problems)
         json["problems"].push_back({{"fix", problem.fix}, {"text", problem.text}});
     return json;
 }

@@ -9,6 +9,7 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace vm2oci::cli {
@@ -16,13 +17,14 @@ namespace vm2oci::cli {
 struct GuestFindings {
     OpenedGuest opened;
     GuestInfo info;
-    std::vector<BootProblem> problems; // what would keep it from booting elsewhere, or from its network
+    // What would keep it from booting elsewhere, or from its network; nullopt: not looked for.
+    std::optional<std::vector<BootProblem>> problems;
     std::string refusal;               // why the disk's division cannot be read; empty: it was
 };
 
 struct GuestReading {
     GuestBackend backend = GuestBackend::automatic;
-    InitrdContents initrds = InitrdContents::read;
+    LargeFiles large_files = LargeFiles::read;
 };
 
 // A partition table that is refused is told in the result.

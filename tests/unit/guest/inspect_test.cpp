@@ -12,11 +12,11 @@ using namespace vm2oci;
 
 namespace {
 
-GuestInfo inspect_tree(test::MemoryFileSystem root) {
+GuestInfo inspect_tree(test::MemoryFileSystem root, LargeFiles large_files = LargeFiles::read) {
     OpenedGuest opened;
     opened.guest = std::make_unique<MountedGuest>(std::vector<MountedFileSystem>{
         {{"/", "", "", "", "", std::nullopt}, std::make_shared<test::MemoryFileSystem>(std::move(root))}});
-    return inspect_guest(opened, {});
+    return inspect_guest(opened, {}, large_files);
 }
 
 std::string cpio_entry(const std::string& name, const std::string& content) {
@@ -92,12 +92,27 @@ TEST_CASE("a kernel boots on virtio if its drivers are built in or in the initrd
     const GuestInfo info = inspect_tree(std::move(root));
     REQUIRE(info.kernels.size() == 2);
     CHECK(info.kernels[0].version == "6.1.0-10-amd64"); // numbers, not letters
-    CHECK(info.kernels[0].boots_on_virtio);
+    CHECK(info.kernels[0].boots_on_virtio == true);
     CHECK(place_of(info.kernels[0], "virtio_ring") == DriverPlace::builtin);
     CHECK(place_of(info.kernels[0], "virtio_blk") == DriverPlace::initrd);
     CHECK(place_of(info.kernels[0], "virtio_net") == DriverPlace::disk);
     CHECK(place_of(info.kernels[0], "virtio_scsi") == DriverPlace::missing);
-    CHECK_FALSE(info.kernels[1].boots_on_virtio);
+    CHECK(info.kernels[1].boots_on_virtio == false);
+}
+
+TEST_CASE("what is not read is not guessed") {
+    test::MemoryFileSystem root;
+    root.file("boot/vmlinuz-6.1", "MZ").file("boot/initrd.img-6.1", cpio({"init"}));
+    root.file("lib/modules/6.1/modules.builtin", "kernel/drivers/virtio/virtio.ko\n");
+    root.file("lib/modules/6.1/modules.dep", "kernel/drivers/block/virtio_blk.ko:\n");
+    root.file("lib64/ld-linux-x86-64.so.2", "not looked at");
+    const GuestInfo info = inspect_tree(std::move(root), LargeFiles::leave);
+    REQUIRE(info.kernels.size() == 1);
+    CHECK_FALSE(info.kernels[0].boots_on_virtio.has_value());
+    CHECK(place_of(info.kernels[0], "virtio") == DriverPlace::builtin);
+    CHECK(place_of(info.kernels[0], "virtio_blk") == DriverPlace::unknown);
+    CHECK_FALSE(info.kernels[0].initrd->problem.empty());
+    CHECK(info.os.architecture == "amd64");
 }
 
 TEST_CASE("distributions are recognised by their files") {

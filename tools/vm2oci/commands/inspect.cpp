@@ -32,7 +32,7 @@ ExitCode inspect_disk(const DiskReference& reference, const InspectArguments& ar
     std::optional<GuestFindings> guest;
     if (!findings.refusal)
         guest = examine_guest(open_disk(source).device,
-                              {parse_guest_backend(arguments.guest_backend), InitrdContents::read}, call.operation);
+                              {parse_guest_backend(arguments.guest_backend), LargeFiles::read}, call.operation);
     if (call.json()) {
         Json document = {{"source", arguments.source}, {"disk", disk_to_json(findings)}};
         document["inside"] = guest ? guest_to_json(*guest) : Json(nullptr);
@@ -55,7 +55,7 @@ ExitCode inspect_image(const ImageReference& reference, const InspectArguments& 
     reading.policy = arguments.source_options->disk_source({}, std::nullopt).policy;
     reading.guest.backend = parse_guest_backend(arguments.guest_backend);
     if (std::holds_alternative<RegistryReference>(reference))
-        reading.guest.initrds = InitrdContents::leave;
+        reading.guest.large_files = LargeFiles::leave;
     const auto image = open_image_source(reference, call.operation, arguments.source_options->registry->options());
     const ImageFindings findings = examine_image(*image, reading, call.operation);
     if (call.json()) {
