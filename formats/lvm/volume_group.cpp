@@ -7,8 +7,6 @@
 #include "formats/lvm/metadata_area.hpp"
 #include "formats/lvm/text.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <map>
 #include <optional>
@@ -100,7 +98,7 @@ class Group {
                 continue;
             if (!problem.empty()) {
                 findings_.remarks.push_back(
-                    fmt::format("logical volume {}/{}: {}", escape_untrusted(name_), escape_untrusted(name), problem));
+                    "logical volume " + escape_untrusted(name_) + "/" + escape_untrusted(name) + ": " + problem);
                 continue;
             }
             const std::uint64_t size = pieces.back().offset + pieces.back().device->size();
@@ -128,7 +126,7 @@ class Group {
     static std::uint64_t require(const lvm::Section& section, const char* name) {
         const std::optional<std::uint64_t> value = section.number(name);
         if (!value)
-            fail(ErrorKind::corrupt, fmt::format("the LVM metadata does not say {}", name));
+            fail(ErrorKind::corrupt, "the LVM metadata does not say " + std::string(name));
         return *value;
     }
 
@@ -248,7 +246,7 @@ LvmFindings read_volume_groups(const std::vector<LvmPhysicalVolume>& members) {
             if (error.kind() != ErrorKind::corrupt && error.kind() != ErrorKind::limit)
                 throw;
             findings.remarks.push_back(
-                fmt::format("LVM physical volume {}: {}", escape_untrusted(member.uuid), error.what()));
+                "LVM physical volume " + escape_untrusted(member.uuid) + ": " + error.what());
         }
     }
     for (const auto& [id, described] : groups) {
@@ -260,7 +258,7 @@ LvmFindings read_volume_groups(const std::vector<LvmPhysicalVolume>& members) {
             if (error.kind() != ErrorKind::corrupt && error.kind() != ErrorKind::limit)
                 throw;
             findings.remarks.push_back(
-                fmt::format("LVM volume group {}: {}", escape_untrusted(described.name), error.what()));
+                "LVM volume group " + escape_untrusted(described.name) + ": " + error.what());
         }
     }
     return findings;

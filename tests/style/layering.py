@@ -2,7 +2,7 @@
 """Reads every #include and fails on one that points the wrong way.
 
 formats/base <- formats/block <- other rooms of formats <- libconvert, and formats <- runner; libconvert and runner
-never include each other; guest-kernel includes nothing of ours; tools and tests include all. Within formats and
+never include each other; guest-kernel includes formats; tools and tests include all. Within formats and
 libconvert a room may include only rooms that its parent's CMakeLists.txt names above it. The whole of nlohmann/json
 stays out of headers that headers include.
 """
@@ -18,7 +18,7 @@ MAY_INCLUDE = {
     "formats": {"formats"},
     "libconvert": {"formats", "libconvert"},
     "runner": {"formats", "runner"},
-    "guest-kernel": {"guest-kernel"},
+    "guest-kernel": {"formats", "guest-kernel"},
     "tools": set(HOUSES) - {"tests"},
     "tests": set(HOUSES),
 }

@@ -24,7 +24,7 @@ WRONG = {
     "formats starts a process": ("formats/codec/x.cpp", "#include <spawn.h>"),
     "libconvert uses runner": ("libconvert/x.cpp", '#include "runner/boot.hpp"'),
     "runner uses libconvert": ("runner/x.cpp", '#include "libconvert/convert.hpp"'),
-    "the guest's kernel uses formats": ("guest-kernel/init.c", '#include "formats/base/error.hpp"'),
+    "the guest's program uses libconvert": ("guest-kernel/init.cpp", '#include "libconvert/convert.hpp"'),
     "a product uses a test": ("tools/x.cpp", '#include "tests/support/fake.hpp"'),
     "a path from the own folder": ("formats/block/x.cpp", '#include "device.hpp"'),
     "a room that nobody named": ("formats/ghost/x.cpp", '#include "formats/base/error.hpp"'),

@@ -1,0 +1,83 @@
+#include "guest-kernel/agent/port.hpp"
+#include "guest-kernel/agent/session.hpp"
+#include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+using namespace vm2oci::guest;
+using nlohmann::json;
+
+namespace {
+
+std::vector<json> take(Session& session) {
+    std::vector<json> messages;
+    std::string& output = session.output();
+    while (!output.empty()) {
+        const std::size_t end = output.find('\n');
+        REQUIRE(end != std::string::npos);
+        messages.push_back(json::parse(output.substr(0, end)));
+        output.erase(0, end + 1);
+    }
+    return messages;
+}
+
+} // namespace
+
+TEST_CASE("the agent says hello and answers") {
+    Session session;
+    session.connected();
+    const auto hello = take(session);
+    REQUIRE(hello.size() == 1);
+    CHECK(hello[0]["type"] == "hello");
+    CHECK(hello[0]["version"] == 1);
+    CHECK(hello[0]["kernel"].is_string());
+    CHECK(hello[0]["uptime_ms"].is_number_unsigned());
+    session.feed("{\"type\":\"pi");
+    CHECK(take(session).empty());
+    session.feed("ng\",\"id\":3}\n\n{\"type\":\"ping\"}\n");
+    const auto pongs = take(session);
+    REQUIRE(pongs.size() == 2);
+    CHECK(pongs[0] == json{{"type", "pong"}, {"id", 3}});
+    CHECK(pongs[1] == json{{"type", "pong"}});
+}
+
+TEST_CASE("the agent refuses in words and goes on") {
+    Session session;
+    session.feed("nonsense\n{\"type\":\"dance\",\"id\":1}\n{\"type\":\"exec\",\"id\":2}\n");
+    session.feed(std::string(kRequestLimit + 1, 'a'));
+    session.feed(std::string(kRequestLimit, 'a') + "\n{\"type\":\"ping\"}\n");
+    const auto messages = take(session);
+    REQUIRE(messages.size() == 5);
+    CHECK(messages[0]["type"] == "error");
+    CHECK(messages[1]["id"] == 1);
+    CHECK(messages[2]["message"] == "\"argv\" is missing or empty");
+    CHECK(messages[3]["message"] == "the request is longer than 64 KiB");
+    CHECK(messages[4]["type"] == "pong");
+}
+
+TEST_CASE("a host that comes back is greeted again and gets nothing of the old talk") {
+    Session session;
+    session.feed("{\"type\":\"ping\"}\n{\"type\":\"pi");
+    session.connected();
+    session.feed("{\"type\":\"ping\",\"id\":9}\n");
+    const auto messages = take(session);
+    REQUIRE(messages.size() == 2);
+    CHECK(messages[0]["type"] == "hello");
+    CHECK(messages[1]["id"] == 9);
+}
+
+TEST_CASE("the port is found by its name") {
+    char pattern[] = "/tmp/vm2oci-port-XXXXXX";
+    const std::filesystem::path folder = ::mkdtemp(pattern);
+    const auto ports = folder / "sys/class/virtio-ports";
+    std::filesystem::create_directories(ports / "vport0p1");
+    std::filesystem::create_directories(ports / "vport1p2");
+    std::ofstream(ports / "vport0p1/name") << "org.qemu.guest_agent.0\n";
+    CHECK(find_port(kPortName, folder / "sys", folder / "dev").empty());
+    std::ofstream(ports / "vport1p2/name") << "org.vm2oci.agent.0\n";
+    CHECK(find_port(kPortName, folder / "sys", "/dev") == "/dev/vport1p2");
+    std::filesystem::remove_all(folder);
+}
