@@ -25,12 +25,12 @@ constexpr std::size_t kMaxChunks = 256;        // 8 MiB: the inode tables of a u
 // Recently read stretches, the least recently used ones dropped.
 class ChunkCache {
   public:
-    const std::byte* find(std::uint64_t index) {
+    std::vector<std::byte>* find(std::uint64_t index) {
         const auto found = by_index_.find(index);
         if (found == by_index_.end())
             return nullptr;
         chunks_.splice(chunks_.begin(), chunks_, found->second);
-        return chunks_.front().bytes.data();
+        return &chunks_.front().bytes;
     }
     std::vector<std::byte>& insert(std::uint64_t index) {
         if (chunks_.size() >= kMaxChunks) {
@@ -108,6 +108,11 @@ void check_superblock(const BlockDevice& device) {
         fail(ErrorKind::corrupt, "the ext4 superblock names an impossible first inode");
 }
 
+void know_messages() {
+    static const bool messages_known = (initialize_ext2_error_table(), true);
+    static_cast<void>(messages_known);
+}
+
 } // namespace
 
 struct Ext4Library::Channel {
@@ -125,15 +130,15 @@ struct Ext4Library::Channel {
             const std::uint64_t index = offset / kChunkSize;
             const std::uint64_t within = offset % kChunkSize;
             const std::size_t step = std::min<std::size_t>(buffer.size(), kChunkSize - within);
-            const std::byte* chunk = cache.find(index);
+            const std::vector<std::byte>* chunk = cache.find(index);
             if (chunk == nullptr) {
                 std::vector<std::byte> fresh(std::min<std::uint64_t>(kChunkSize, device->size() - index * kChunkSize));
                 device->read_at(index * kChunkSize, fresh);
                 std::vector<std::byte>& kept = cache.insert(index);
                 kept = std::move(fresh);
-                chunk = kept.data();
+                chunk = &kept;
             }
-            std::memcpy(buffer.data(), chunk + within, step);
+            std::memcpy(buffer.data(), chunk->data() + within, step);
             buffer = buffer.subspan(step);
             offset += step;
         }
@@ -144,6 +149,18 @@ struct Ext4Library::Channel {
             return;
         for (std::uint64_t index = offset / kChunkSize; index <= (offset + length - 1) / kChunkSize; ++index)
             cache.forget(index);
+    }
+
+    // What is in memory of a stretch that was written.
+    void refresh(std::uint64_t offset, std::span<const std::byte> bytes) {
+        while (!bytes.empty()) {
+            const std::uint64_t within = offset % kChunkSize;
+            const std::size_t step = std::min<std::size_t>(bytes.size(), kChunkSize - within);
+            if (std::vector<std::byte>* chunk = cache.find(offset / kChunkSize))
+                std::memcpy(chunk->data() + within, bytes.data(), step);
+            bytes = bytes.subspan(step);
+            offset += step;
+        }
     }
 
     // Runs what may throw on behalf of libext2fs.
@@ -231,8 +248,8 @@ struct ChannelFunctions {
             return EXT2_ET_RO_FILSYS;
         return state.guard(EXT2_ET_SHORT_WRITE, [&] {
             check_range(*state.device, offset, bytes.size());
-            state.forget(offset, bytes.size());
             state.changes->write_at(offset, bytes);
+            state.refresh(offset, bytes);
         });
     }
     static errcode_t write64(io_channel channel, unsigned long long block, int count, const void* data) {
@@ -292,8 +309,7 @@ Ext4Library::Ext4Library(std::shared_ptr<const BlockDevice> device, BlockChanges
     channel_->device = device_.get();
     channel_->changes = changes;
     ChannelFunctions::opening = channel_.get();
-    static const bool messages_known = (initialize_ext2_error_table(), true);
-    static_cast<void>(messages_known);
+    know_messages();
     // Multiple-mount protection would open the device by its name.
     const int flags = EXT2_FLAG_64BITS | EXT2_FLAG_SKIP_MMP | (changes != nullptr ? EXT2_FLAG_RW : 0);
     const errcode_t code = ext2fs_open2("vm2oci", nullptr, flags, 0, 0, ChannelFunctions::manager(), &handle_);
@@ -301,6 +317,102 @@ Ext4Library::Ext4Library(std::shared_ptr<const BlockDevice> device, BlockChanges
     if (code == EXT2_ET_UNSUPP_FEATURE || code == EXT2_ET_RO_UNSUPP_FEATURE || code == EXT2_ET_REV_TOO_HIGH)
         fail(ErrorKind::unsupported, fmt::format("the ext4 file system cannot be read: {}", error_message(code)));
     check(code, "opening the ext4 file system");
+}
+
+Ext4Library::Ext4Library(std::shared_ptr<const BlockDevice> device, BlockChanges& changes, const Ext4Geometry& geometry)
+    : device_(std::move(device)), channel_(std::make_unique<Channel>()) {
+    channel_->device = device_.get();
+    channel_->changes = &changes;
+    know_messages();
+    try {
+        initialize(geometry);
+    } catch (...) { // without a whole object there is no destructor
+        if (handle_ != nullptr)
+            ext2fs_free(handle_);
+        throw;
+    }
+}
+
+void Ext4Library::initialize(const Ext4Geometry& geometry) {
+    constexpr std::uint64_t kBlockSize = 4 * KiB;
+    constexpr std::uint64_t kSmallest = 8 * MiB;           // below it there is no room for a journal
+    constexpr std::uint64_t kGroupBlocks = 8 * kBlockSize; // as many as one block of bits counts
+    const std::uint64_t blocks = device_->size() / kBlockSize;
+    if (device_->size() < kSmallest ||
+        divide_up(blocks, kGroupBlocks) * EXT2_MIN_DESC_SIZE_64BIT > kMaxGroupDescriptorBytes)
+        fail(ErrorKind::limit, fmt::format("no ext4 file system is made with {}", format_size(device_->size())));
+
+    ext2_super_block super{};
+    super.s_rev_level = EXT2_DYNAMIC_REV;
+    super.s_log_block_size = 2;
+    super.s_log_cluster_size = 2;
+    super.s_inode_size = 256;
+    super.s_min_extra_isize = super.s_want_extra_isize = sizeof(ext2_inode_large) - EXT2_GOOD_OLD_INODE_SIZE;
+    super.s_log_groups_per_flex = 4;
+    super.s_inodes_count = checked_cast<std::uint32_t>(geometry.inodes, "the number of inodes");
+    ext2fs_blocks_count_set(&super, blocks);
+    ext2fs_r_blocks_count_set(&super, blocks * geometry.reserved_percent / 100);
+    ext2fs_set_feature_xattr(&super);
+    ext2fs_set_feature_resize_inode(&super);
+    ext2fs_set_feature_dir_index(&super);
+    ext2fs_set_feature_filetype(&super);
+    ext2fs_set_feature_extents(&super);
+    ext2fs_set_feature_64bit(&super);
+    ext2fs_set_feature_flex_bg(&super);
+    ext2fs_set_feature_sparse_super(&super);
+    ext2fs_set_feature_large_file(&super);
+    ext2fs_set_feature_huge_file(&super);
+    ext2fs_set_feature_dir_nlink(&super);
+    ext2fs_set_feature_extra_isize(&super);
+    ext2fs_set_feature_metadata_csum(&super);
+
+    ChannelFunctions::opening = channel_.get();
+    const errcode_t code =
+        ext2fs_initialize("vm2oci", EXT2_FLAG_64BITS | EXT2_FLAG_RW, &super, ChannelFunctions::manager(), &handle_);
+    ChannelFunctions::opening = nullptr;
+    constexpr const char* kMaking = "making an ext4 file system";
+    check(code, kMaking);
+
+    ext2_super_block& made = *handle_->super;
+    handle_->now = static_cast<decltype(handle_->now)>(geometry.time);
+    made.s_mkfs_time = made.s_lastcheck = made.s_wtime = static_cast<std::uint32_t>(geometry.time);
+    made.s_checkinterval = 0;
+    made.s_max_mnt_count = -1;
+    made.s_errors = EXT2_ERRORS_CONTINUE;
+    made.s_checksum_type = EXT2_CRC32C_CHKSUM;
+    made.s_def_hash_version = EXT2_HASH_HALF_MD4;
+    made.s_flags |= EXT2_FLAGS_SIGNED_HASH;
+    made.s_default_mount_opts = EXT2_DEFM_XATTR_USER | EXT2_DEFM_ACL;
+    std::memcpy(made.s_uuid, geometry.uuid.data(), geometry.uuid.size());
+    std::memcpy(made.s_hash_seed, geometry.hash_seed.data(), geometry.hash_seed.size());
+    std::memcpy(made.s_volume_name, geometry.label.data(),
+                std::min<std::size_t>(geometry.label.size(), sizeof made.s_volume_name));
+    ext2fs_init_csum_seed(handle_);
+
+    check(ext2fs_allocate_tables(handle_), kMaking);
+    for (dgrp_t group = 0; group < handle_->group_desc_count; ++group) {
+        // The device reads as zeros where nothing was written.
+        ext2fs_bg_flags_set(handle_, group, EXT2_BG_INODE_ZEROED);
+        ext2fs_group_desc_csum_set(handle_, group);
+    }
+    check(ext2fs_mkdir(handle_, EXT2_ROOT_INO, EXT2_ROOT_INO, nullptr), kMaking);
+    for (ext2_ino_t reserved = EXT2_ROOT_INO + 1; reserved < EXT2_FIRST_INODE(&made); ++reserved)
+        ext2fs_inode_alloc_stats2(handle_, reserved, +1, 0);
+    ext2fs_inode_alloc_stats2(handle_, EXT2_BAD_INO, +1, 0);
+    check(ext2fs_update_bb_inode(handle_, nullptr), kMaking);
+    check(ext2fs_mkdir(handle_, EXT2_ROOT_INO, 0, "lost+found"), kMaking);
+    ext2_ino_t lost_and_found = 0;
+    check(ext2fs_lookup(handle_, EXT2_ROOT_INO, "lost+found", 10, nullptr, &lost_and_found), kMaking);
+    constexpr unsigned kLostAndFoundBlocks = 4; // e2fsck finds room there when there is none elsewhere
+    for (unsigned i = 1; i < kLostAndFoundBlocks; ++i)
+        check(ext2fs_expand_dir(handle_, lost_and_found), kMaking);
+    ext2_inode inode{};
+    check(ext2fs_read_inode(handle_, lost_and_found, &inode), kMaking);
+    inode.i_mode = LINUX_S_IFDIR | 0700;
+    check(ext2fs_write_inode(handle_, lost_and_found, &inode), kMaking);
+    check(ext2fs_create_resize_inode(handle_), kMaking);
+    check(ext2fs_add_journal_inode2(handle_, static_cast<blk_t>(ext2fs_default_journal_size(blocks)), ~0ULL, 0),
+          kMaking);
 }
 
 Ext4Library::~Ext4Library() {

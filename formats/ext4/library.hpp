@@ -8,9 +8,11 @@
 
 #include <ext2fs/ext2fs.h>
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace vm2oci {
@@ -23,6 +25,16 @@ class BlockChanges {
     virtual void discard(std::uint64_t offset, std::uint64_t length) = 0;
 };
 
+// What a new file system is given; everything else is as mke2fs makes ext4 by default.
+struct Ext4Geometry {
+    std::uint64_t inodes = 0;
+    std::array<std::byte, 16> uuid{};
+    std::array<std::byte, 16> hash_seed{}; // of the order of names in indexed folders
+    std::string label;                     // the first 16 bytes count
+    std::int64_t time = 1;                 // seconds since 1970, 1 to 2^32 - 1: when it was made
+    unsigned reserved_percent = 5;         // of the blocks, for root
+};
+
 // Group descriptors are held in memory. Honest ones of 2 TiB in blocks of 1 KiB take 16 MiB.
 inline constexpr std::uint64_t kMaxGroupDescriptorBytes = 32 * 1024 * 1024;
 
@@ -33,6 +45,10 @@ class Ext4Library {
     // Both outlive this object's user: `device` is shared, `changes` is not owned. Error{corrupt}, Error{unsupported}
     // (by the feature's name), Error{limit}. The journal is not looked at (see journal.hpp).
     explicit Ext4Library(std::shared_ptr<const BlockDevice> device, BlockChanges* changes = nullptr);
+    // Makes an ext4 file system with blocks of 4 KiB that fills `device`, which reads as zeros, and leaves it open for
+    // writing: with a root folder, lost+found and a journal, and nothing else. The same input makes the same bytes.
+    // Error{limit} for a size that no ext4 can have.
+    Ext4Library(std::shared_ptr<const BlockDevice> device, BlockChanges& changes, const Ext4Geometry& geometry);
     ~Ext4Library(); // without writing: call close() to flush
     Ext4Library(const Ext4Library&) = delete;
     Ext4Library& operator=(const Ext4Library&) = delete;
@@ -52,6 +68,8 @@ class Ext4Library {
   private:
     struct Channel;
     friend struct ChannelFunctions;
+
+    void initialize(const Ext4Geometry& geometry);
 
     std::shared_ptr<const BlockDevice> device_;
     std::unique_ptr<Channel> channel_;

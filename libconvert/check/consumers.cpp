@@ -2,6 +2,7 @@
 
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
+#include "formats/oci/bundle.hpp"
 
 #include <fmt/format.h>
 
@@ -234,11 +235,56 @@ std::vector<Problem> check_crun_vm(const ImageFacts& facts) {
     return problems.take();
 }
 
-constexpr std::array<Consumer, 4> kConsumers = {{
-    {"kubevirt", "KubeVirt containerDisk", check_kubevirt},
-    {"image-volume", "KubeVirt disk on a Kubernetes image volume", check_image_volume},
-    {"cdi", "Containerized Data Importer, registry source", check_cdi},
-    {"crun-vm", "crun-vm under Podman or Docker", check_crun_vm},
+bool concerns_every_image(const ImageFacts&) {
+    return true;
+}
+
+bool concerns_bundles(const ImageFacts& facts) {
+    return facts.content.parsed_manifest.annotations.count(bundle_annotation::version) != 0;
+}
+
+void check_boot_file(const ImageFacts& facts, const std::string& path, const char* what, Problems& problems) {
+    const auto file = facts.files.find(path);
+    if (file == facts.files.end() || file->second.type != TarType::regular)
+        problems.error("boot-files",
+                       fmt::format("the {} is said to be {}, and there is no such file", what, quote_untrusted(path)));
+    else
+        check_readable(facts, path, problems);
+}
+
+// kubevirt/kubevirt: pkg/container-disk (GenerateKernelBootContainer), pkg/virt-handler/container-disk/mount.go
+// (mountKernelArtifacts).
+std::vector<Problem> check_kernel_boot(const ImageFacts& facts) {
+    Problems problems;
+    check_platform(facts, problems);
+    std::optional<BundleDescription> bundle;
+    try {
+        bundle = parse_bundle(facts.content.parsed_manifest.annotations);
+    } catch (const Error& error) {
+        problems.error("bundle-annotations", error.what());
+        return problems.take();
+    }
+    if (!bundle) {
+        problems.error("bundle-annotations", "no annotation says where its kernel is and what it is to be told",
+                       "convert the disk with --as bundle");
+        return problems.take();
+    }
+    check_boot_file(facts, bundle->kernel, "kernel", problems);
+    if (bundle->initramfs)
+        check_boot_file(facts, *bundle->initramfs, "initramfs", problems);
+    check_boot_file(facts, bundle->root, "root disk", problems);
+    if (bundle->command_line.find("root=") == std::string::npos)
+        problems.error("boot-arguments", "the kernel is not told where its root is");
+    check_zstd_pullers(facts, problems);
+    return problems.take();
+}
+
+constexpr std::array<Consumer, 5> kConsumers = {{
+    {"kubevirt", "KubeVirt containerDisk", check_kubevirt, concerns_every_image},
+    {"image-volume", "KubeVirt disk on a Kubernetes image volume", check_image_volume, concerns_every_image},
+    {"kernel-boot", "KubeVirt kernelBoot container", check_kernel_boot, concerns_bundles},
+    {"cdi", "Containerized Data Importer, registry source", check_cdi, concerns_every_image},
+    {"crun-vm", "crun-vm under Podman or Docker", check_crun_vm, concerns_every_image},
 }};
 
 } // namespace

@@ -26,6 +26,8 @@ struct Consumer {
     std::string_view name;        // for --for
     std::string_view description; // for people
     std::vector<Problem> (*check)(const ImageFacts& facts);
+    // Whether the image is meant for it; what is not is judged only when the consumer is named.
+    bool (*concerns)(const ImageFacts& facts);
 };
 
 // All that we know, in the order in which they are reported.

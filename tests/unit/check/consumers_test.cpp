@@ -1,4 +1,5 @@
 #include "formats/base/error.hpp"
+#include "formats/oci/bundle.hpp"
 #include "libconvert/check/consumers.hpp"
 
 #include <catch2/catch.hpp>
@@ -25,6 +26,22 @@ ImageFacts good_facts() {
     return facts;
 }
 
+// A bundle as vm2oci writes it.
+ImageFacts good_bundle() {
+    BundleDescription bundle;
+    bundle.initramfs = bundle_path::initramfs;
+    bundle.command_line = "root=/dev/vda ro console=ttyS0";
+    ImageFacts facts = good_facts();
+    facts.content.parsed_manifest.annotations = bundle_annotations(bundle);
+    facts.files["disk/rootfs.qcow2"] = facts.files["disk/disk.qcow2"];
+    facts.files.erase("disk/disk.qcow2");
+    facts.regular_files = {"disk/rootfs.qcow2"};
+    facts.files["boot"] = {TarType::directory, 0555, 107, 107, 0};
+    facts.files["boot/vmlinuz"] = {TarType::regular, 0444, 107, 107, 1000};
+    facts.files["boot/initramfs"] = {TarType::regular, 0444, 107, 107, 1000};
+    return facts;
+}
+
 bool has(ProblemSeverity severity, std::string_view consumer, const ImageFacts& facts, std::string_view rule) {
     const std::vector<Problem> problems = find_consumer(consumer).check(facts);
     return std::any_of(problems.begin(), problems.end(),
@@ -43,7 +60,8 @@ bool has_warning(std::string_view consumer, const ImageFacts& facts, std::string
 
 TEST_CASE("our own containerDisk has no problem anywhere") {
     for (const Consumer& consumer : consumers())
-        CHECK(consumer.check(good_facts()).empty());
+        if (consumer.concerns(good_facts()))
+            CHECK(consumer.check(good_facts()).empty());
     CHECK_THROWS_AS(find_consumer("xen"), Error);
 }
 
@@ -127,4 +145,30 @@ TEST_CASE("an image without architecture or configuration is no image for a node
     facts.content.config.reset();
     CHECK(has_error("kubevirt", facts, "image-config"));
     CHECK_FALSE(has_error("image-volume", facts, "image-config"));
+}
+
+TEST_CASE("our own bundle has no problem anywhere, and kernelBoot finds its files") {
+    for (const Consumer& consumer : consumers()) {
+        CHECK(consumer.concerns(good_bundle()));
+        CHECK(consumer.check(good_bundle()).empty());
+    }
+    CHECK_FALSE(find_consumer("kernel-boot").concerns(good_facts()));
+    CHECK(has_error("kernel-boot", good_facts(), "bundle-annotations"));
+
+    ImageFacts facts = good_bundle();
+    facts.files.erase("boot/vmlinuz");
+    CHECK(has_error("kernel-boot", facts, "boot-files"));
+    facts = good_bundle();
+    facts.files["boot/initramfs"] = {TarType::regular, 0600, 0, 0, 1000};
+    CHECK(has_error("kernel-boot", facts, "readable-by-qemu"));
+    facts = good_bundle();
+    facts.files["boot/other/vmlinuz"] = facts.files["boot/initramfs"];
+    facts.content.parsed_manifest.annotations[bundle_annotation::initramfs] = "boot/other/vmlinuz";
+    CHECK(has_error("kernel-boot", facts, "bundle-annotations")); // both would be mounted under one name
+    facts = good_bundle();
+    facts.content.parsed_manifest.annotations[bundle_annotation::command_line] = "console=ttyS0";
+    CHECK(has_error("kernel-boot", facts, "boot-arguments"));
+    facts = good_bundle();
+    facts.content.parsed_manifest.annotations[bundle_annotation::version] = "7";
+    CHECK(has_error("kernel-boot", facts, "bundle-annotations"));
 }

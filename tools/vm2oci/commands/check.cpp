@@ -35,14 +35,19 @@ struct ConsumerVerdict {
     }
 };
 
-std::vector<const Consumer*> chosen_consumers(const std::vector<std::string>& names) {
-    std::vector<const Consumer*> chosen;
+std::vector<const Consumer*> named_consumers(const std::vector<std::string>& names) {
+    std::vector<const Consumer*> named;
     for (const std::string& name : names)
-        chosen.push_back(&find_consumer(name));
-    if (names.empty())
-        for (const Consumer& consumer : consumers())
-            chosen.push_back(&consumer);
-    return chosen;
+        named.push_back(&find_consumer(name));
+    return named;
+}
+
+std::vector<const Consumer*> concerned_consumers(const ImageFacts& facts) {
+    std::vector<const Consumer*> concerned;
+    for (const Consumer& consumer : consumers())
+        if (consumer.concerns(facts))
+            concerned.push_back(&consumer);
+    return concerned;
 }
 
 Json to_json(const std::vector<ConsumerVerdict>& verdicts, const std::string& image) {
@@ -75,14 +80,14 @@ std::string to_text(const std::vector<ConsumerVerdict>& verdicts) {
 }
 
 ExitCode check(const CheckArguments& arguments, Invocation& call) {
-    const std::vector<const Consumer*> chosen = chosen_consumers(arguments.consumers);
+    const std::vector<const Consumer*> named = named_consumers(arguments.consumers);
     const ImageReference reference = parse_image_only(arguments.image, "check");
     const auto source = open_image_source(reference, call.operation, arguments.registry->options());
     const std::string architecture =
         arguments.architecture.empty() ? std::string() : parse_architecture(arguments.architecture);
     const ImageFacts facts = gather_image_facts(*source, architecture, call.operation);
     std::vector<ConsumerVerdict> verdicts;
-    for (const Consumer* consumer : chosen)
+    for (const Consumer* consumer : named.empty() ? concerned_consumers(facts) : named)
         verdicts.push_back({consumer, consumer->check(facts)});
     if (call.json())
         call.out << to_json(verdicts, arguments.image).dump(2) << '\n';
@@ -112,7 +117,7 @@ void add_check_command(CommandTable& table) {
     command.add_option("IMAGE", arguments->image, "The image")->required();
     command
         .add_option("--for", arguments->consumers,
-                    "Consumers, parted by commas: " + consumer_names() + " (default: all)")
+                    "Consumers, parted by commas: " + consumer_names() + " (default: all that the image is for)")
         ->option_text("NAME,...")
         ->delimiter(',')
         ->allow_extra_args(false);

@@ -6,6 +6,7 @@
 #include "libconvert/package/sparsify.hpp"
 #include "libconvert/package/timestamp.hpp"
 #include "libconvert/registry/blob_upload.hpp"
+#include "tools/vm2oci/bundle_options.hpp"
 #include "tools/vm2oci/command_table.hpp"
 #include "tools/vm2oci/edit_options.hpp"
 #include "tools/vm2oci/help.hpp"
@@ -46,14 +47,15 @@ struct ConvertArguments {
     std::string kind = "containerdisk";
     std::string layers = "one";
     std::string guest_backend = "auto";
+    BundleArguments bundle;
     bool keep_kernel = false;
     bool sparsify = false;
 };
 
-enum class ImageKind { container_disk, rootfs };
+enum class ImageKind { container_disk, bundle, rootfs };
 
-const std::map<std::string, ImageKind> kImageKinds = {{"containerdisk", ImageKind::container_disk},
-                                                      {"rootfs", ImageKind::rootfs}};
+const std::map<std::string, ImageKind> kImageKinds = {
+    {"containerdisk", ImageKind::container_disk}, {"bundle", ImageKind::bundle}, {"rootfs", ImageKind::rootfs}};
 
 const std::map<std::string, RootfsLayers> kRootfsLayers = {{"one", RootfsLayers::one}, {"split", RootfsLayers::split}};
 
@@ -209,6 +211,35 @@ ExitCode show_plan(const GuestChanges& changes, const std::string& source, Invoc
     return ExitCode::done;
 }
 
+ExitCode convert_into_bundle(const ConvertArguments& arguments, const OpenedDisk& disk, const DiskOutput& output,
+                             const ContainerDiskOptions& image, const ImageReference& destination, Invocation& call) {
+    const EditOptions& edits = *arguments.edits;
+    if (!arguments.name.empty())
+        fail(ErrorKind::usage, "--name is for containerDisks; the files of a bundle have fixed names");
+    BundleOptions options = bundle_options(arguments.bundle);
+    options.disk = output;
+    options.unused_blocks = arguments.sparsify ? UnusedBlocks::leave_out : UnusedBlocks::keep;
+    options.edits = edits.request();
+    options.mode = edits.mode();
+    options.backend = parse_guest_backend(arguments.guest_backend);
+    options.time = arguments.created.empty() ? default_timestamp() : parse_timestamp(arguments.created);
+    BundleImageOptions image_options{image.compression, image.image, image.instancetype, image.preference};
+    if (arguments.architecture.empty())
+        image_options.image.architecture.clear(); // the guest's own
+    if (const auto seed = wanted_seed_disk(options.edits))
+        add_seed_annotations(*seed, image_options.image.annotations);
+    const PreparedBundle bundle = prepare_bundle(disk, options, call.operation);
+    if (options.mode == EditMode::plan_only)
+        return show_plan({bundle.edits, options.mode, std::nullopt}, arguments.source, call);
+    const BundleImage written = with_upload_repeated(call, [&] {
+        const auto store =
+            open_image_destination(destination, call.operation, arguments.source_options->registry->options());
+        return write_bundle(bundle, image_options, *store, call.operation);
+    });
+    print_bundle(bundle, written, arguments.destination, call);
+    return ExitCode::done;
+}
+
 ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& source,
                             const ImageReference& destination, Invocation& call) {
     const DiskOutput output = disk_output(arguments);
@@ -217,6 +248,8 @@ ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& 
     SourceDisk source_disk = open_source_disk(source, *arguments.source_options, wanted, call.operation);
     const std::string& found = source_disk.architecture;
     options.image.architecture = !wanted.empty() ? wanted : !found.empty() ? found : host_architecture();
+    if (kImageKinds.at(arguments.kind) == ImageKind::bundle)
+        return convert_into_bundle(arguments, source_disk.disk, output, options, destination, call);
     const GuestChanges changes = change_guest(source_disk.disk, arguments, output.format, call);
     if (changes.mode == EditMode::plan_only)
         return show_plan(changes, arguments.source, call);
@@ -330,7 +363,8 @@ void add_options(CLI::App& command, ConvertArguments& arguments) {
         ->group(group::output);
 
     text("--as", arguments.kind, "KIND",
-         "What the image is: containerdisk (default), or rootfs (the guest's files as a container image)")
+         "What the image is: containerdisk (default), bundle (kernel and root file system), or rootfs (the guest's "
+         "files as a container image)")
         ->check(one_of(kImageKinds))
         ->group(group::image);
     command
@@ -341,8 +375,9 @@ void add_options(CLI::App& command, ConvertArguments& arguments) {
          "rootfs: one (default), or split: files of packages in a layer of their own, which like machines share")
         ->check(one_of(kRootfsLayers))
         ->group(group::image);
+    add_bundle_options(command, arguments.bundle);
     text("--guest-backend", arguments.guest_backend, "BACKEND",
-         "rootfs: what reads the guest's files: native, libguestfs, or auto (default: native where it can)")
+         "bundle, rootfs: what reads the guest's files: native, libguestfs, or auto (default: native where it can)")
         ->group(group::image);
     text("--compression", arguments.compression, "ALGORITHM[:LEVEL]", "Of the layer: zstd (default), gzip or none")
         ->group(group::image);

@@ -1,0 +1,174 @@
+#include "libconvert/bundle/bundle.hpp"
+
+#include "formats/base/error.hpp"
+#include "formats/base/escape.hpp"
+#include "formats/base/fd.hpp"
+#include "libconvert/bundle/plan_root.hpp"
+#include "libconvert/guest/fstab.hpp"
+#include "libconvert/inspect/guest_info.hpp"
+#include "libconvert/package/disk_layer.hpp"
+#include "libconvert/package/sparsify.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace vm2oci {
+namespace {
+
+OpenedDisk as_opened_disk(const std::shared_ptr<const BlockDevice>& device) {
+    OpenedDisk disk;
+    disk.device = device;
+    disk.container = device;
+    disk.info.format = DiskFormat::raw;
+    disk.info.file_size = disk.info.virtual_size = device->size();
+    return disk;
+}
+
+void append(EditReport& into, EditReport&& from) {
+    for (Edit& edit : from.plan.edits)
+        into.plan.edits.push_back(std::move(edit));
+    for (EditFinding& finding : from.plan.findings)
+        into.plan.findings.push_back(std::move(finding));
+    for (BootProblem& problem : from.problems)
+        into.problems.push_back(std::move(problem));
+    if (into.backend.empty() || into.backend == "none")
+        into.backend = std::move(from.backend);
+}
+
+// Makes the root stand alone, then does what the user wants. Returns the guest on it as it is afterwards.
+OpenedGuest settle_root(const DiskLayout& old_layout, const BundleOptions& options, PreparedBundle& bundle,
+                        const OperationContext& operation) {
+    const std::shared_ptr<OverlayDevice>& device = bundle.root_disk.device;
+    OpenedGuest lone = open_guest(device, options.backend, operation);
+    if (!lone.guest)
+        fail(ErrorKind::unsupported,
+             "the guest's root file system cannot be read by itself: " + escape_untrusted(lone.reason));
+    EditReport own;
+    own.plan = plan_lone_root(*lone.guest, old_layout, bundle.root_disk);
+    own.backend = apply_edits(own.plan, lone, device, {options.backend, options.time}, operation);
+    const bool changed = !own.plan.edits.empty();
+    append(bundle.edits, std::move(own));
+    if (!options.edits.empty()) {
+        OpenedDisk disk = as_opened_disk(device);
+        append(bundle.edits,
+               edit_disk(disk, options.edits, {options.backend, options.time}, EditMode::apply, operation));
+        // Over the overlay lies another one now.
+        bundle.root_disk.device =
+            std::make_shared<OverlayDevice>(disk.device, std::nullopt, std::filesystem::path(operation.scratch_folder));
+    }
+    if (!changed && options.edits.empty())
+        return lone;
+    return open_guest(bundle.root_disk.device, options.backend, operation);
+}
+
+BundleKernel choose_kernel(const Guest& guest, const GuestInfo& info, const BundleOptions& options) {
+    BundleKernel kernel = options.kernel == KernelOrigin::guest ? read_guest_kernel(guest, info)
+                                                                : read_kernel_file(options.kernel, options.kernel_file);
+    if (options.initramfs == InitramfsChoice::none)
+        kernel.initramfs.reset();
+    else if (options.initramfs == InitramfsChoice::file)
+        kernel.initramfs = read_initramfs_file(options.initramfs_file);
+    return kernel;
+}
+
+bool fstab_has_root(const Guest& guest) {
+    const std::vector<FstabEntry> entries = parse_fstab(try_read_text(guest, "/etc/fstab").value_or(""));
+    return std::any_of(entries.begin(), entries.end(), [](const FstabEntry& entry) {
+        return entry.mount_point.starts_with("/") && normalise_path(entry.mount_point) == "/";
+    });
+}
+
+DiskImage make_root_image(PreparedBundle& bundle, const BundleOptions& options, const OperationContext& operation) {
+    if (options.disk.format == DiskOutputFormat::keep)
+        fail(ErrorKind::usage, "a bundle holds the root file system alone, so the source's own file cannot be kept; "
+                               "leave --disk-format keep away");
+    DiskOutput output = options.disk;
+    if (bundle.root_disk.shape == RootShape::joined)
+        output.virtual_size.reset(); // the file system has that size already
+    OpenedDisk disk = as_opened_disk(bundle.root_disk.device);
+    if (options.unused_blocks == UnusedBlocks::leave_out) {
+        SparsifiedDisk sparse = sparsify(disk.device, operation);
+        disk.device = std::move(sparse.device);
+        bundle.remarks.insert(bundle.remarks.end(), sparse.remarks.begin(), sparse.remarks.end());
+    }
+    return make_disk_image(disk, output, operation);
+}
+
+} // namespace
+
+PreparedBundle prepare_bundle(const OpenedDisk& disk, const BundleOptions& options, const OperationContext& operation) {
+    PreparedBundle bundle;
+    const OpenedGuest opened = open_guest(disk.device, options.backend, operation);
+    bundle.root_disk = make_root_disk(opened, {options.disk.virtual_size, options.time}, operation);
+    const OpenedGuest lone = settle_root(opened.layout, options, bundle, operation);
+    const GuestInfo info = inspect_guest(lone, operation);
+    bundle.architecture = info.os.architecture;
+    bundle.product = escape_untrusted(info.os.product);
+
+    bundle.kernel = choose_kernel(*lone.guest, info, options);
+    bundle.remarks = bundle.kernel.remarks;
+    for (const std::string& place : bundle.root_disk.left_out)
+        bundle.remarks.push_back(escape_untrusted(place) + " is left out: nothing starts from it any more");
+    if (bundle.root_disk.attributes_left_out != 0)
+        bundle.remarks.push_back(fmt::format("{} extended attributes that ext4 does not store were left out",
+                                             bundle.root_disk.attributes_left_out));
+
+    BundleDescription& description = bundle.description;
+    description.kernel_origin = bundle.kernel.origin;
+    description.kernel_release = bundle.kernel.release;
+    if (options.disk.format == DiskOutputFormat::raw) {
+        description.root = bundle_path::root_raw;
+        description.root_format = BundleRootFormat::raw;
+    }
+    if (bundle.kernel.initramfs)
+        description.initramfs = bundle_path::initramfs;
+    const std::string guest_words = info.boot.command_lines.empty() ? "" : info.boot.command_lines.front();
+    description.command_line = bundle_command_line({options.command_line.value_or(guest_words), bundle.architecture,
+                                                    bundle.root_disk, description.root_format,
+                                                    bundle.kernel.initramfs.has_value(), fstab_has_root(*lone.guest)});
+    if (options.mode == EditMode::apply)
+        bundle.root = make_root_image(bundle, options, operation);
+    return bundle;
+}
+
+BundleImage write_bundle(const PreparedBundle& bundle, const BundleImageOptions& options, ImageDestination& destination,
+                         const OperationContext& operation) {
+    const BundleDescription& description = bundle.description;
+    ImageContents contents;
+    contents.title = bundle.product.empty() ? "bundle" : bundle.product;
+    contents.created_by = "vm2oci convert --as bundle";
+    contents.entrypoint = {"no-entrypoint"}; // crun-vm under docker needs one, and none may be real
+    contents.annotations = bundle_annotations(description);
+    // For who sees containers and not manifests.
+    for (const auto& [key, value] : contents.annotations)
+        contents.labels.emplace(key, value);
+    contents.labels["org.vm2oci.disk.format"] = to_string(bundle.root->format);
+    contents.labels["org.vm2oci.disk.virtual-size"] = std::to_string(bundle.root->virtual_size);
+    if (!options.instancetype.empty())
+        contents.environment.push_back("INSTANCETYPE_KUBEVIRT_IO_DEFAULT_INSTANCETYPE=" + options.instancetype);
+    if (!options.preference.empty())
+        contents.environment.push_back("INSTANCETYPE_KUBEVIRT_IO_DEFAULT_PREFERENCE=" + options.preference);
+
+    BundleImage image;
+    // The disk goes first: the importer of CDI takes the first layer's file.
+    const std::string disk_name = description.root.substr(description.root.rfind('/') + 1);
+    image.disk_layer = write_disk_layer(*bundle.root, disk_name, options.compression, destination, operation);
+    std::vector<LayerFile> files = {{description.kernel, bundle.kernel.image}};
+    if (bundle.kernel.initramfs)
+        files.push_back({*description.initramfs, *bundle.kernel.initramfs});
+    image.boot_layer = write_files_layer(files, options.compression, destination, operation);
+    contents.layers = {image.disk_layer, image.boot_layer};
+
+    ImageOptions users = options.image;
+    if (users.architecture.empty())
+        users.architecture = bundle.architecture;
+    if (users.architecture.empty())
+        fail(ErrorKind::unsupported, "the guest's architecture is not known: give it with --arch");
+    image.manifest = assemble_image(users, contents, destination);
+    operation.check_cancelled();
+    destination.publish(image.manifest);
+    return image;
+}
+
+} // namespace vm2oci

@@ -1,0 +1,130 @@
+#include "libconvert/bundle/plan_root.hpp"
+
+#include "formats/base/escape.hpp"
+#include "libconvert/edit/kernel_command_lines.hpp"
+#include "libconvert/edit/plan_builder.hpp"
+#include "libconvert/edit/text.hpp"
+#include "libconvert/guest/fstab.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace vm2oci {
+namespace {
+
+constexpr std::string_view kMark = "# not in this bundle: ";
+
+class FstabMender {
+  public:
+    FstabMender(const DiskLayout& layout, const RootDisk& root) : layout_(layout), root_(root) {}
+
+    std::string mend(std::string_view text) const {
+        std::string out;
+        for (const std::string_view line : lines_of(text)) {
+            const std::vector<FstabEntry> entries = parse_fstab(line);
+            out += entries.empty() ? std::string(line) : mend_line(std::string(line), entries.front());
+            out += '\n';
+        }
+        return out;
+    }
+
+  private:
+    std::string mend_line(const std::string& line, const FstabEntry& entry) const {
+        const auto volume = find_volume(layout_, entry.device);
+        const std::string place = normalise_path(entry.mount_point);
+        const bool inside = volume && *volume == root_.volumes.front();
+        if (place == "/" && entry.mount_point.starts_with("/"))
+            return root_line(line, entry);
+        // Sub-volumes of the file system that the root is.
+        if (inside && root_.shape == RootShape::slice && entry.type != "swap")
+            return with_device(line, entry);
+        return volume ? std::string(kMark) + line : line;
+    }
+
+    std::string root_line(const std::string& line, const FstabEntry& entry) const {
+        if (root_.shape == RootShape::slice || entry.type == root_.type || entry.type == "auto")
+            return with_device(line, entry);
+        // Another kind of file system has other options.
+        return fmt::format("UUID={} / {} errors=remount-ro 0 1", root_.uuid, root_.type);
+    }
+
+    // UUID and label are the file system's own and came along; partitions and volume groups did not.
+    std::string with_device(const std::string& line, const FstabEntry& entry) const {
+        if (names_file_system(entry.device) || root_.uuid.empty())
+            return line;
+        const std::size_t begin = line.find_first_not_of(" \t");
+        const std::size_t end = std::min(line.find_first_of(" \t", begin), line.size());
+        return line.substr(0, begin) + "UUID=" + root_.uuid + line.substr(end);
+    }
+
+    static bool names_file_system(std::string_view device) {
+        return device.starts_with("UUID=") || device.starts_with("LABEL=") ||
+               device.starts_with("/dev/disk/by-uuid/") || device.starts_with("/dev/disk/by-label/");
+    }
+
+    const DiskLayout& layout_;
+    const RootDisk& root_;
+};
+
+void plan_crypttab(PlanBuilder& plan, const DiskLayout& layout) {
+    const char* path = "/etc/crypttab";
+    const auto text = plan.read_text(path);
+    if (!text)
+        return;
+    std::string out;
+    for (const std::string_view line : lines_of(*text)) {
+        const std::vector<std::string> words = words_of(line);
+        const bool ours = words.size() >= 2 && !words[0].starts_with("#") && find_volume(layout, words[1]);
+        out += (ours ? std::string(kMark) : "") + std::string(line) + "\n";
+    }
+    if (out != *text)
+        plan.write(path, out, "names partitions that are left behind");
+}
+
+} // namespace
+
+std::vector<std::string> without_old_devices(std::vector<std::string> words, RootShape shape) {
+    constexpr std::string_view kPrefixes[] = {
+        "root=",       "rootfstype=", "resume=",       "resume_offset=", "rd.lvm.lv=", "rd.lvm.vg=",
+        "rd.md.uuid=", "rd.dm.uuid=", "rd.luks.uuid=", "cryptdevice=",   "lvmwait="};
+    std::erase_if(words, [&](const std::string& word) {
+        return (shape == RootShape::joined && word.starts_with("rootflags=")) ||
+               std::any_of(std::begin(kPrefixes), std::end(kPrefixes),
+                           [&](std::string_view prefix) { return word.starts_with(prefix); });
+    });
+    return words;
+}
+
+EditPlan plan_lone_root(const Guest& guest, const DiskLayout& layout, const RootDisk& root) {
+    PlanBuilder plan(guest);
+    plan.begin("bundle");
+    if (const auto text = plan.read_text("/etc/fstab")) {
+        const std::string mended = FstabMender(layout, root).mend(*text);
+        if (mended != *text && mended != *text + "\n")
+            plan.write("/etc/fstab", mended, "the root stands alone: other partitions are joined or left behind");
+    }
+    plan_crypttab(plan, layout);
+    const char* resume = "/etc/initramfs-tools/conf.d/resume";
+    if (const auto text = plan.read_text(resume))
+        if (find_volume(layout, shell_value(*text, "RESUME")))
+            plan.write(resume, "RESUME=none\n", "the swap to resume from is left behind");
+    if (!root.uuid.empty())
+        change_kernel_command_lines(
+            plan,
+            [&](std::vector<std::string> words) {
+                const auto old = std::find_if(words.begin(), words.end(),
+                                              [](const std::string& word) { return word.starts_with("root="); });
+                if (old == words.end())
+                    return words;
+                const auto at = old - words.begin();
+                std::vector<std::string> kept = without_old_devices(words, root.shape);
+                kept.insert(kept.begin() + std::min<std::ptrdiff_t>(at, static_cast<std::ptrdiff_t>(kept.size())),
+                            "root=UUID=" + root.uuid);
+                return kept;
+            },
+            "the root is the whole disk");
+    return std::move(plan).finish();
+}
+
+} // namespace vm2oci

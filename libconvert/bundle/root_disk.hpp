@@ -1,0 +1,45 @@
+// The root file system of a guest as a disk of its own, without partitions, logical volumes or a boot loader around it.
+#pragma once
+
+#include "formats/block/overlay.hpp"
+#include "libconvert/guest/open_guest.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace vm2oci {
+
+// The new file system is given as much room as the old ones had, and never less than this.
+inline constexpr std::uint64_t kSmallestJoinedRoot = 64 * 1024 * 1024;
+
+enum class RootShape {
+    slice,  // the guest's own file system, out of its partition or logical volume
+    joined, // a new ext4 with the files of several
+};
+
+struct RootDisk {
+    std::shared_ptr<OverlayDevice> device; // one file system and nothing else; changes go into the overlay
+    RootShape shape = RootShape::slice;
+    std::string type;                      // "ext4", "xfs", …
+    std::string uuid;                      // the guest's own, also of a new file system
+    std::string origin;                    // for people: "partition 1", "logical volume vg0/root", "/, /boot, /var"
+    std::vector<std::size_t> volumes;      // of the guest's disk that are part of it: indices into the layout
+    std::vector<std::string> left_out;     // mount points that are not part of it (EFI system partitions)
+    std::uint64_t attributes_left_out = 0; // joined: extended attributes that ext4 does not store
+};
+
+struct RootDiskOptions {
+    std::optional<std::uint64_t> size; // of a new file system
+    std::int64_t time = 0;             // seconds since 1970 that a new file system bears
+};
+
+// Slices where the root is one file system and joins where fstab adds others to it. An EFI system partition is left
+// out: nothing starts from it any more. Error{not_found} without a guest; Error{unsupported} if a part of the tree
+// cannot be read; Error{limit} if the files do not fit into `size`. `opened` is not changed, and lives as long as the
+// result.
+RootDisk make_root_disk(const OpenedGuest& opened, const RootDiskOptions& options, const OperationContext& operation);
+
+} // namespace vm2oci

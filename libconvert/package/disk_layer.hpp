@@ -1,0 +1,30 @@
+// Layers that virtual machines are shipped in: one disk under /disk, or a few files, owned by the user that KubeVirt
+// reads them as.
+#pragma once
+
+#include "formats/codec/compression.hpp"
+#include "formats/oci/layer_writer.hpp"
+#include "formats/oci/store.hpp"
+#include "libconvert/package/disk_image.hpp"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace vm2oci {
+
+// One layer with the folder "disk" (0555) and in it the disk (0444), both owned by 107:107, dated 1970. One pass.
+// A canonical qcow2 is cut into frames where the guest's disk has its own borders.
+StoredLayer write_disk_layer(const DiskImage& disk, const std::string& file_name, const CompressionSpec& compression,
+                             ImageDestination& destination, const OperationContext& operation);
+
+struct LayerFile {
+    std::string path; // "boot/vmlinuz"; the folders that hold it come before it by themselves
+    std::string_view content;
+};
+
+// One layer with these files (0444) and their folders (0555), owned by 107:107, dated 1970, in the order given.
+StoredLayer write_files_layer(const std::vector<LayerFile>& files, const CompressionSpec& compression,
+                              ImageDestination& destination, const OperationContext& operation);
+
+} // namespace vm2oci

@@ -1,0 +1,222 @@
+#include "formats/base/error.hpp"
+#include "formats/base/fd.hpp"
+#include "formats/base/sha256.hpp"
+#include "formats/base/size.hpp"
+#include "formats/block/empty.hpp"
+#include "formats/block/overlay.hpp"
+#include "formats/ext4/editor.hpp"
+#include "formats/ext4/file_system.hpp"
+#include "formats/ext4/tree_writer.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+
+using namespace vm2oci;
+
+namespace {
+
+constexpr std::uint64_t kDiskSize = 64 * MiB;
+
+class Bytes final : public FileContent {
+  public:
+    explicit Bytes(std::string bytes) : bytes_(std::move(bytes)) {}
+    void copy_to(ByteSink& out) const override {
+        // In pieces that do not end where blocks do.
+        for (std::size_t at = 0; at < bytes_.size(); at += 5000)
+            out.write(as_bytes(std::string_view(bytes_).substr(at, 5000)));
+    }
+
+  private:
+    std::string bytes_;
+};
+
+Ext4Geometry geometry() {
+    Ext4Geometry made;
+    made.inodes = 4096;
+    made.uuid.fill(std::byte{0x5a});
+    made.hash_seed.fill(std::byte{0x21});
+    made.label = "root";
+    made.time = 1'700'000'000;
+    return made;
+}
+
+Entry entry(std::string path, FileType type, std::uint32_t permissions = 0644) {
+    Entry made;
+    made.path = std::move(path);
+    made.status.type = type;
+    made.status.permissions = permissions;
+    made.status.modified = {1'600'000'000, 123'456'789};
+    return made;
+}
+
+// A file system being filled.
+struct Written {
+    std::shared_ptr<OverlayDevice> disk;
+    Ext4TreeWriter writer;
+
+    explicit Written(std::uint64_t size = kDiskSize, const Ext4Geometry& made = geometry())
+        : disk(std::make_shared<OverlayDevice>(std::make_shared<EmptyDevice>(size))), writer(disk, made) {
+        writer.add(entry("", FileType::directory, 0755), nullptr);
+    }
+    void folder(const std::string& path, std::uint32_t permissions = 0755) {
+        writer.add(entry(path, FileType::directory, permissions), nullptr);
+    }
+    void file(Entry made, std::string content) {
+        made.status.size = content.size();
+        const Bytes bytes(std::move(content));
+        writer.add(made, &bytes);
+    }
+    void file(const std::string& path, std::string content) {
+        file(entry(path, FileType::regular), std::move(content));
+    }
+};
+
+NodeId find(const Ext4FileSystem& files, std::string_view path) {
+    NodeId node = files.root();
+    while (!path.empty()) {
+        const std::size_t slash = std::min(path.find('/'), path.size());
+        const auto next = files.lookup(node, path.substr(0, slash));
+        REQUIRE(next);
+        node = *next;
+        path.remove_prefix(std::min(slash + 1, path.size()));
+    }
+    return node;
+}
+
+std::string content_of(const Ext4FileSystem& files, std::string_view path) {
+    const NodeId node = find(files, path);
+    std::string content(files.status(node).size, '\0');
+    files.read_at(node, 0, std::as_writable_bytes(std::span(content)));
+    return content;
+}
+
+std::string digest(const OverlayDevice& disk) {
+    Sha256 hash;
+    std::vector<std::byte> buffer(1 * MiB);
+    for (std::uint64_t at = 0; at < disk.size(); at += buffer.size()) {
+        disk.read_at(at, buffer);
+        hash.update(buffer);
+    }
+    return to_hex(hash.finish());
+}
+
+std::string noise(std::size_t size) {
+    std::string bytes(size, '\0');
+    std::uint32_t state = 7;
+    for (char& c : bytes) {
+        state = state * 1664525 + 1013904223;
+        c = static_cast<char>(state >> 24);
+    }
+    return bytes;
+}
+
+void fill(Written& made) {
+    made.folder("bin");
+    Entry tool = entry("bin/ping", FileType::regular, 04755);
+    tool.attributes = {{"security.capability", std::string("\1\0\0\2\0\4\0\0", 8)}, {"user.note", "x"}};
+    made.file(tool, noise(3'000'000));
+    made.folder("etc", 0700);
+    Entry first = entry("etc/a", FileType::regular);
+    first.status.link_count = 2;
+    made.file(first, "linked\n");
+    Entry second = entry("etc/b", FileType::regular);
+    second.hard_link_to = "etc/a";
+    made.writer.add(second, nullptr);
+    Entry link = entry("etc/short", FileType::symlink, 0777);
+    link.link_target = "a";
+    made.writer.add(link, nullptr);
+    link.path = "etc/very-long";
+    link.link_target = std::string(300, 'n');
+    made.writer.add(link, nullptr);
+    made.folder("many");
+    for (int i = 1000; i < 1500; ++i)
+        made.file("many/a-name-of-some-length-" + std::to_string(i), std::to_string(i));
+    Entry null = entry("null", FileType::character_device, 0666);
+    null.status.device_major = 1;
+    null.status.device_minor = 3;
+    made.writer.add(null, nullptr);
+    // A hole between two blocks.
+    made.file("sparse", "begin" + std::string(9 * MiB, '\0') + "end");
+}
+
+} // namespace
+
+TEST_CASE("a tree is read back from the file system that was made of it") {
+    Written made;
+    fill(made);
+    const Ext4TreeReport report = made.writer.finish();
+    CHECK(report.entries == 510);
+    CHECK(report.attributes_left_out == 0);
+
+    const Ext4FileSystem files(made.disk);
+    CHECK(files.facts().uuid == "5a5a5a5a-5a5a-5a5a-5a5a-5a5a5a5a5a5a");
+    CHECK(files.facts().label == "root");
+    CHECK(files.facts().journal == Ext4Facts::Journal::clean);
+    CHECK(content_of(files, "bin/ping") == noise(3'000'000));
+    const FileStatus ping = files.status(find(files, "bin/ping"));
+    CHECK(ping.permissions == 04755);
+    CHECK(ping.modified == Timestamp{1'600'000'000, 123'456'789});
+    CHECK(files.attributes(find(files, "bin/ping")) ==
+          std::vector<ExtendedAttribute>{{"security.capability", std::string("\1\0\0\2\0\4\0\0", 8)},
+                                         {"user.note", "x"}});
+    CHECK(files.status(find(files, "etc")).permissions == 0700);
+    CHECK(find(files, "etc/a") == find(files, "etc/b"));
+    CHECK(files.status(find(files, "etc/a")).link_count == 2);
+    CHECK(files.read_link(find(files, "etc/short")) == "a");
+    CHECK(files.read_link(find(files, "etc/very-long")) == std::string(300, 'n'));
+    CHECK(files.list(find(files, "many")).size() == 500);
+    CHECK(content_of(files, "many/a-name-of-some-length-1499") == "1499");
+    CHECK(files.status(find(files, "null")).device_minor == 3);
+    CHECK(content_of(files, "sparse") == "begin" + std::string(9 * MiB, '\0') + "end");
+    CHECK(files.list(files.root()).size() == 6); // and lost+found
+    CHECK(made.disk->scratch_bytes() < 8 * MiB);
+}
+
+TEST_CASE("the same tree makes the same file system, and another time another one") {
+    const auto make = [](const Ext4Geometry& wanted) {
+        Written made(kDiskSize, wanted);
+        fill(made);
+        made.writer.finish();
+        return digest(*made.disk);
+    };
+    const std::string first = make(geometry());
+    CHECK(make(geometry()) == first);
+    Ext4Geometry later = geometry();
+    ++later.time;
+    CHECK(make(later) != first);
+}
+
+TEST_CASE("what was made can be edited") {
+    Written made;
+    fill(made);
+    made.writer.finish();
+    CHECK_FALSE(reason_not_to_edit(made.disk));
+}
+
+TEST_CASE("a file system that is too small for its files says so") {
+    Written made(16 * MiB);
+    try {
+        made.file("large", noise(20 * MiB));
+        FAIL("a file larger than its disk was written");
+    } catch (const Error& error) {
+        CHECK(error.kind() == ErrorKind::limit);
+        CHECK(std::string(error.what()).find("--size") != std::string::npos);
+    }
+    CHECK_THROWS_AS(Written(4 * MiB), Error);
+}
+
+TEST_CASE("the tree's own lost+found gives way to the new one, and attributes of other systems are counted") {
+    Written made;
+    Entry odd = entry("odd", FileType::regular);
+    odd.attributes = {{"btrfs.compression", "zstd"}, {"user.kept", "1"}};
+    made.folder("lost+found", 0755);
+    made.file("lost+found/#12", "fragment");
+    made.file(odd, "");
+    const Ext4TreeReport report = made.writer.finish();
+    CHECK(report.attributes_left_out == 1);
+    const Ext4FileSystem files(made.disk);
+    CHECK(files.list(find(files, "lost+found")).empty());
+    CHECK(files.status(find(files, "lost+found")).permissions == 0700);
+    CHECK(files.attributes(find(files, "odd")).size() == 1);
+}

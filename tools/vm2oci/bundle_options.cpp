@@ -1,0 +1,117 @@
+#include "tools/vm2oci/bundle_options.hpp"
+
+#include "formats/base/error.hpp"
+#include "formats/base/size.hpp"
+#include "tools/vm2oci/edit_options.hpp"
+#include "tools/vm2oci/help.hpp"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <ostream>
+
+namespace vm2oci::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json layer_json(const StoredLayer& layer) {
+    return {{"digest", layer.descriptor.digest.text()},
+            {"diff_id", layer.diff_id.text()},
+            {"media_type", layer.descriptor.media_type},
+            {"size", layer.descriptor.size},
+            {"content_size", layer.content_size}};
+}
+
+Json bundle_json(const PreparedBundle& bundle, const BundleImage& image, const std::string& destination) {
+    const BundleDescription& description = bundle.description;
+    Json kernel = {{"path", description.kernel},
+                   {"origin", to_string(description.kernel_origin)},
+                   {"size", bundle.kernel.image.size()}};
+    if (!description.kernel_release.empty())
+        kernel["release"] = description.kernel_release;
+    Json json = {{"destination", destination},
+                 {"digest", image.manifest.digest.text()},
+                 {"media_type", image.manifest.media_type},
+                 {"size", image.manifest.size},
+                 {"layers", {layer_json(image.disk_layer), layer_json(image.boot_layer)}},
+                 {"kernel", std::move(kernel)}};
+    if (description.initramfs)
+        json["initramfs"] = {{"path", *description.initramfs}, {"size", bundle.kernel.initramfs->size()}};
+    json["command_line"] = description.command_line;
+    json["root"] = {{"path", description.root},
+                    {"format", to_string(description.root_format)},
+                    {"file_system", bundle.root_disk.type},
+                    {"from", bundle.root_disk.origin},
+                    {"joined", bundle.root_disk.shape == RootShape::joined},
+                    {"virtual_size", bundle.root->virtual_size},
+                    {"file_size", bundle.root->bytes->size()}};
+    json["edits"] = edit_report_json(bundle.edits);
+    json["remarks"] = bundle.remarks;
+    return json;
+}
+
+} // namespace
+
+void add_bundle_options(CLI::App& command, BundleArguments& arguments) {
+    const auto text = [&](const char* name, std::string& value, const char* value_name, const char* description) {
+        return command.add_option(name, value, description)->option_text(value_name)->group(group::image);
+    };
+    text("--kernel", arguments.kernel, "KERNEL",
+         "bundle: guest (default: the guest's newest, with its initrd), minimal (ours), or a file");
+    text("--initrd", arguments.initramfs, "FILE", "bundle: another initramfs than the kernel's own, or none");
+    text("--cmdline", arguments.command_line, "TEXT",
+         "bundle: what the kernel is told besides its root (default: what the guest's boot loader tells its own)");
+    text("--root", arguments.root, "KIND",
+         "bundle: qcow2 (default: the guest's root file system, as --disk-format has it), or erofs (read-only, with "
+         "what the guest writes kept in memory)")
+        ->check(CLI::IsMember({"qcow2", "erofs"}));
+}
+
+BundleOptions bundle_options(const BundleArguments& arguments) {
+    BundleOptions options;
+    if (arguments.kernel == "guest") {
+        options.kernel = KernelOrigin::guest;
+    } else {
+        options.kernel = KernelOrigin::file;
+        options.kernel_file = arguments.kernel;
+    }
+    if (arguments.initramfs == "none") {
+        options.initramfs = InitramfsChoice::none;
+    } else if (!arguments.initramfs.empty()) {
+        options.initramfs = InitramfsChoice::file;
+        options.initramfs_file = arguments.initramfs;
+    }
+    if (!arguments.command_line.empty())
+        options.command_line = arguments.command_line;
+    return options;
+}
+
+void print_bundle(const PreparedBundle& bundle, const BundleImage& image, const std::string& destination,
+                  Invocation& call) {
+    if (call.json()) {
+        call.out << bundle_json(bundle, image, destination).dump(2) << '\n';
+        return;
+    }
+    const BundleDescription& description = bundle.description;
+    call.out << edit_report_text(bundle.edits, EditMode::apply);
+    call.out << fmt::format("{}\n  image   {}\n", destination, image.manifest.digest.text());
+    for (const StoredLayer& layer : {image.disk_layer, image.boot_layer})
+        call.out << fmt::format("  layer   {} ({})\n", layer.descriptor.digest.text(),
+                                format_size(layer.descriptor.size));
+    call.out << fmt::format("  kernel  {}, {}{}, {}\n", description.kernel, to_string(description.kernel_origin),
+                            description.kernel_release.empty() ? "" : " " + description.kernel_release,
+                            format_size(bundle.kernel.image.size()));
+    if (description.initramfs)
+        call.out << fmt::format("  initrd  {}, {}\n", *description.initramfs,
+                                format_size(bundle.kernel.initramfs->size()));
+    call.out << fmt::format("  root    {}, {} from {}{}, {} of data in {}\n", description.root, bundle.root_disk.type,
+                            bundle.root_disk.shape == RootShape::joined ? "joined " : "", bundle.root_disk.origin,
+                            format_size(bundle.root->allocated_size), format_size(bundle.root->virtual_size));
+    call.out << "  told    " << description.command_line << '\n';
+    for (const std::string& remark : bundle.remarks)
+        call.out << "  note    " << remark << '\n';
+}
+
+} // namespace vm2oci::cli

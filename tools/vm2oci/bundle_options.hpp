@@ -1,0 +1,30 @@
+// What `vm2oci convert --as bundle` takes, and what it says of its result.
+#pragma once
+
+#include "libconvert/bundle/bundle.hpp"
+#include "tools/vm2oci/command_table.hpp"
+
+#include <CLI/App.hpp>
+
+#include <string>
+
+namespace vm2oci::cli {
+
+struct BundleArguments {
+    std::string kernel = "guest";
+    std::string initramfs; // empty: what the kernel needs
+    std::string command_line;
+    std::string root = "qcow2";
+};
+
+void add_bundle_options(CLI::App& command, BundleArguments& arguments);
+
+// Which kernel and initramfs, and how the root is kept. Error{usage} for values that make no sense; Error{not_found} if
+// a file of ours is not installed.
+BundleOptions bundle_options(const BundleArguments& arguments);
+
+// To standard output, for people or as JSON.
+void print_bundle(const PreparedBundle& bundle, const BundleImage& image, const std::string& destination,
+                  Invocation& call);
+
+} // namespace vm2oci::cli
