@@ -4,6 +4,7 @@
 #include "formats/base/fd.hpp"
 #include "formats/block/copy.hpp"
 #include "formats/block/raw_writer.hpp"
+#include "formats/oci/stored_blob.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -68,15 +69,22 @@ void write_to_block_device(const DiskImage& image, const fs::path& destination, 
 
 } // namespace
 
-ImageReport convert_to_container_disk(const OpenedDisk& disk, const DiskOutput& output,
-                                      const ContainerDiskOptions& options, ImageDestination& destination,
-                                      const OperationContext& operation) {
+ImageReport write_container_disk_image(const OpenedDisk& disk, const DiskOutput& output,
+                                       const ContainerDiskOptions& options, ImageDestination& destination,
+                                       const OperationContext& operation) {
     const DiskImage image = make_disk_image(disk, output, operation);
     const ContainerDisk packaged = write_container_disk(image, options, destination, operation);
     operation.check_cancelled();
-    destination.publish(packaged.manifest);
     return {packaged.manifest, packaged.layer,     packaged.file_name,
             image.format,      image.virtual_size, image.allocated_size};
+}
+
+ImageReport convert_to_container_disk(const OpenedDisk& disk, const DiskOutput& output,
+                                      const ContainerDiskOptions& options, ImageDestination& destination,
+                                      const OperationContext& operation) {
+    ImageReport report = write_container_disk_image(disk, output, options, destination, operation);
+    destination.publish(report.manifest);
+    return report;
 }
 
 RootfsImage convert_to_rootfs(const OpenedDisk& disk, GuestBackend backend, const RootfsOptions& options,
@@ -90,8 +98,11 @@ RootfsImage convert_to_rootfs(const OpenedDisk& disk, GuestBackend backend, cons
 }
 
 DiskReport convert_to_disk(const OpenedDisk& disk, const DiskOutput& output, const fs::path& destination,
-                           const OperationContext& operation) {
+                           const OperationContext& operation, const DiskApproval& approve) {
     const Place place = look_at(destination);
+    if (place == Place::block_device && approve)
+        fail(ErrorKind::usage, destination.string() + " is a block device, and what is written to one cannot be held " +
+                                   "back; write to a file first");
     const DiskImage image = make_disk_image(disk, output, operation);
     if (place == Place::block_device) {
         write_to_block_device(image, destination, operation);
@@ -101,7 +112,8 @@ DiskReport convert_to_disk(const OpenedDisk& disk, const DiskOutput& output, con
         TemporaryFile file(target.parent_path());
         write_image(image, file.fd(), operation);
         operation.check_cancelled();
-        file.publish(target);
+        if (!approve || approve(duplicate_stretch(file.fd(), 0, file_size(file.fd())), image.format))
+            file.publish(target);
     }
     return {image.format, image.bytes->size(), image.virtual_size, image.allocated_size};
 }

@@ -131,6 +131,13 @@ class OciArchiveDestination::State {
         return known_.contains(digest);
     }
 
+    std::shared_ptr<const BlockDevice> open(const Descriptor& blob) {
+        const std::lock_guard lock(mutex_);
+        const auto placed = placed_.find(blob.digest);
+        return placed == placed_.end() || !archive_ ? nullptr
+                                                    : duplicate_stretch(archive_->fd(), placed->second, blob.size);
+    }
+
     void publish(const Descriptor& top) {
         const std::lock_guard lock(mutex_);
         if (published_)
@@ -181,9 +188,9 @@ class OciArchiveDestination::State {
             copy_content(slot.scratch.get(), size);
         // One block, whatever the size: the content stands behind it already.
         append(tar_header(file_entry(blob_name(slot.blob->digest), size), {}, TarSizes::base256));
+        placed_.emplace(slot.blob->digest, end_);
         end_ += size;
         append(std::string(tar_padding(size), '\0'));
-        placed_.insert(slot.blob->digest);
         slot.scratch.reset();
     }
 
@@ -203,8 +210,8 @@ class OciArchiveDestination::State {
     std::optional<TemporaryFile> archive_;
     std::uint64_t end_ = 0; // of what is placed; moves only while no slot writes to the archive itself
     std::deque<std::shared_ptr<Slot>> slots_;
-    std::set<Digest> known_;  // committed
-    std::set<Digest> placed_; // in the archive
+    std::set<Digest> known_;                 // committed
+    std::map<Digest, std::uint64_t> placed_; // where the content lies in the archive
     bool published_ = false;
 };
 
@@ -266,6 +273,10 @@ Descriptor OciArchiveDestination::put_manifest(const std::string& bytes, const s
     writer->write(as_bytes(bytes));
     const BlobIdentity blob = writer->commit();
     return {.media_type = media_type, .digest = blob.digest, .size = blob.size};
+}
+
+std::shared_ptr<const BlockDevice> OciArchiveDestination::open_written(const Descriptor& blob) {
+    return state_->open(blob);
 }
 
 void OciArchiveDestination::publish(const Descriptor& top) {

@@ -25,6 +25,7 @@ class OciArchiveDestination final : public ImageDestination {
     bool has_blob(const Descriptor& blob) override;
     std::unique_ptr<BlobWriter> begin_blob(const std::optional<Descriptor>& expected) override;
     Descriptor put_manifest(const std::string& bytes, const std::string& media_type) override;
+    std::shared_ptr<const BlockDevice> open_written(const Descriptor& blob) override;
     // Once.
     void publish(const Descriptor& top) override;
 

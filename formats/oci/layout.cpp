@@ -171,6 +171,14 @@ class OciLayoutDestination::State {
         staged_.try_emplace(blob.digest, std::move(file));
     }
 
+    std::shared_ptr<const BlockDevice> open(const Descriptor& blob) {
+        const std::lock_guard lock(mutex_);
+        if (const auto staged = staged_.find(blob.digest); staged != staged_.end())
+            return duplicate_stretch(staged->second.fd(), 0, blob.size);
+        auto stored = std::make_shared<UniqueFd>(open_inside(folder_, blob_path(blob.digest)));
+        return *stored ? std::make_shared<FileStretch>(std::move(stored), 0, blob.size) : nullptr;
+    }
+
     void publish(const Descriptor& top) {
         const std::lock_guard lock(mutex_);
         make_folders(blob_folder(folder_));
@@ -273,6 +281,10 @@ Descriptor OciLayoutDestination::put_manifest(const std::string& bytes, const st
     writer->write(as_bytes(bytes));
     const BlobIdentity blob = writer->commit();
     return {.media_type = media_type, .digest = blob.digest, .size = blob.size};
+}
+
+std::shared_ptr<const BlockDevice> OciLayoutDestination::open_written(const Descriptor& blob) {
+    return state_->open(blob);
 }
 
 void OciLayoutDestination::publish(const Descriptor& top) {

@@ -25,6 +25,7 @@ class OciLayoutDestination final : public ImageDestination {
     bool has_blob(const Descriptor& blob) override;
     std::unique_ptr<BlobWriter> begin_blob(const std::optional<Descriptor>& expected) override;
     Descriptor put_manifest(const std::string& bytes, const std::string& media_type) override;
+    std::shared_ptr<const BlockDevice> open_written(const Descriptor& blob) override;
     // May be called again; each call publishes the blobs that were committed since.
     void publish(const Descriptor& top) override;
 

@@ -10,24 +10,6 @@
 namespace vm2oci {
 namespace {
 
-class MemoryBlob final : public BlockDevice {
-  public:
-    explicit MemoryBlob(std::shared_ptr<const std::string> content) : content_(std::move(content)) {}
-
-    std::uint64_t size() const override { return content_->size(); }
-    void read_at(std::uint64_t offset, std::span<std::byte> buffer) const override {
-        check_range(*this, offset, buffer.size());
-        std::ranges::copy(as_bytes(*content_).subspan(offset, buffer.size()), buffer.begin());
-    }
-    Extent extent_at(std::uint64_t offset) const override {
-        check_range(*this, offset, 1);
-        return {size() - offset, ExtentKind::data};
-    }
-
-  private:
-    std::shared_ptr<const std::string> content_;
-};
-
 class MemoryBlobWriter final : public BlobWriter {
   public:
     explicit MemoryBlobWriter(std::shared_ptr<MemoryStore> store) : store_(std::move(store)) {}
@@ -84,6 +66,11 @@ Descriptor MemoryDestination::put_manifest(const std::string& bytes, const std::
     return {.media_type = media_type, .digest = digest, .size = bytes.size()};
 }
 
+std::shared_ptr<const BlockDevice> MemoryDestination::open_written(const Descriptor& blob) {
+    std::shared_ptr<const std::string> content = store_->find_blob(blob.digest);
+    return content == nullptr ? nullptr : std::make_shared<TextBlob>(std::move(content));
+}
+
 void MemoryDestination::publish(const Descriptor& top) {
     store_->set_tag(tag_, top);
 }
@@ -103,7 +90,7 @@ std::shared_ptr<const BlockDevice> MemorySource::open_blob(const Descriptor& blo
     std::shared_ptr<const std::string> content = store_->find_blob(blob.digest);
     if (content == nullptr)
         fail(ErrorKind::not_found, "the store has no blob " + blob.digest.text());
-    return std::make_shared<MemoryBlob>(std::move(content));
+    return std::make_shared<TextBlob>(std::move(content));
 }
 
 } // namespace vm2oci

@@ -32,10 +32,11 @@ class MemoryDestination final : public ImageDestination {
   public:
     explicit MemoryDestination(std::shared_ptr<MemoryStore> store, std::optional<std::string> tag = std::nullopt);
 
-    DestinationTraits traits() const override { return {.blob_reads_back = true}; }
+    DestinationTraits traits() const override { return {}; }
     bool has_blob(const Descriptor& blob) override;
     std::unique_ptr<BlobWriter> begin_blob(const std::optional<Descriptor>& expected) override;
     Descriptor put_manifest(const std::string& bytes, const std::string& media_type) override;
+    std::shared_ptr<const BlockDevice> open_written(const Descriptor& blob) override;
     void publish(const Descriptor& top) override;
 
   private:

@@ -24,7 +24,6 @@ class BlobWriter : public ByteSink {
 // What a destination can do, as data, so that nobody asks which destination it is.
 struct DestinationTraits {
     bool stores_blobs = true;        // false: null:, which computes and forgets
-    bool blob_reads_back = false;    // a committed blob can be read again at once
     bool one_blob_at_a_time = false; // blobs written side by side cost a detour, and their order shows
     std::uint64_t max_manifest_bytes = 4 * 1024 * 1024;
 };
@@ -44,6 +43,8 @@ class ImageDestination {
     }
     // Stores a manifest or index by digest; its blobs must be there already.
     virtual Descriptor put_manifest(const std::string& bytes, const std::string& media_type) = 0;
+    // A committed blob or manifest as it was stored, before publish(). Null: this destination cannot read it.
+    virtual std::shared_ptr<const BlockDevice> open_written(const Descriptor& /*blob*/) { return nullptr; }
     // Makes `top` what the destination's reference names. The last step: until it returns, readers see the old image.
     // What else the destination holds stays.
     virtual void publish(const Descriptor& top) = 0;

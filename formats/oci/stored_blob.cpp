@@ -4,7 +4,11 @@
 #include "formats/base/size.hpp"
 #include "formats/oci/json.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
 
 namespace vm2oci {
 
@@ -19,6 +23,23 @@ void FileStretch::read_at(std::uint64_t offset, std::span<std::byte> buffer) con
 Extent FileStretch::extent_at(std::uint64_t offset) const {
     check_range(*this, offset, 1);
     return {length_ - offset, ExtentKind::data};
+}
+
+std::shared_ptr<const BlockDevice> duplicate_stretch(int fd, std::uint64_t offset, std::uint64_t length) {
+    auto copy = std::make_shared<UniqueFd>(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+    if (!*copy)
+        fail_errno("cannot duplicate a file descriptor", errno);
+    return std::make_shared<FileStretch>(std::move(copy), offset, length);
+}
+
+void TextBlob::read_at(std::uint64_t offset, std::span<std::byte> buffer) const {
+    check_range(*this, offset, buffer.size());
+    std::ranges::copy(as_bytes(*text_).subspan(offset, buffer.size()), buffer.begin());
+}
+
+Extent TextBlob::extent_at(std::uint64_t offset) const {
+    check_range(*this, offset, 1);
+    return {size() - offset, ExtentKind::data};
 }
 
 void check_blob_size(const BlockDevice& content, const Descriptor& blob) {

@@ -27,6 +27,22 @@ class FileStretch final : public BlockDevice {
     std::uint64_t length_;
 };
 
+// A stretch of a file that somebody else keeps open, readable as long as the result lives.
+std::shared_ptr<const BlockDevice> duplicate_stretch(int fd, std::uint64_t offset, std::uint64_t length);
+
+// A text in memory as a blob.
+class TextBlob final : public BlockDevice {
+  public:
+    explicit TextBlob(std::shared_ptr<const std::string> text) : text_(std::move(text)) {}
+
+    std::uint64_t size() const override { return text_->size(); }
+    void read_at(std::uint64_t offset, std::span<std::byte> buffer) const override;
+    Extent extent_at(std::uint64_t offset) const override;
+
+  private:
+    std::shared_ptr<const std::string> text_;
+};
+
 // The whole of a file that must be small. Error{limit} above kMaxManifestBytes; `what` names it.
 std::string read_small_file(const BlockDevice& content, std::string_view what);
 

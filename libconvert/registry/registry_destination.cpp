@@ -1,8 +1,10 @@
 #include "libconvert/registry/registry_destination.hpp"
 
 #include "formats/oci/json.hpp"
+#include "formats/oci/stored_blob.hpp"
 #include "libconvert/registry/blob_upload.hpp"
 #include "libconvert/registry/manifests.hpp"
+#include "libconvert/registry/remote_blob.hpp"
 #include "libconvert/registry/streaming_blob_writer.hpp"
 
 #include <fmt/format.h>
@@ -30,7 +32,7 @@ RegistryDestination::RegistryDestination(std::shared_ptr<RegistryClient> client,
       operation_(operation) {}
 
 DestinationTraits RegistryDestination::traits() const {
-    return {.stores_blobs = true, .blob_reads_back = false, .max_manifest_bytes = kMaxManifestBytes};
+    return {.stores_blobs = true, .max_manifest_bytes = kMaxManifestBytes};
 }
 
 bool RegistryDestination::known_present(const Digest& digest) {
@@ -98,6 +100,16 @@ Descriptor RegistryDestination::put_manifest(const std::string& bytes, const std
     const std::lock_guard lock(mutex_);
     pending_.push_back({descriptor, bytes});
     return descriptor;
+}
+
+std::shared_ptr<const BlockDevice> RegistryDestination::open_written(const Descriptor& blob) {
+    {
+        const std::lock_guard lock(mutex_);
+        for (const Pending& manifest : pending_)
+            if (manifest.descriptor.digest == blob.digest)
+                return std::make_shared<TextBlob>(std::make_shared<const std::string>(manifest.bytes));
+    }
+    return std::make_shared<RemoteBlob>(client_, blob, operation_);
 }
 
 void RegistryDestination::publish(const Descriptor& top) {

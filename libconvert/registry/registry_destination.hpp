@@ -23,6 +23,7 @@ class RegistryDestination final : public ImageDestination {
     bool put_stored_blob(const Descriptor& blob, const BlockDevice& content,
                          const OperationContext& operation) override;
     Descriptor put_manifest(const std::string& bytes, const std::string& media_type) override;
+    std::shared_ptr<const BlockDevice> open_written(const Descriptor& blob) override;
     void publish(const Descriptor& top) override;
 
   private:

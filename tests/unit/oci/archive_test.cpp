@@ -164,3 +164,18 @@ TEST_CASE("a compressed archive is read as well") {
     const ImageManifest manifest = parse_manifest(source.read_manifest(source.resolve()));
     CHECK(read_all(*source.open_blob(manifest.layers.at(0))) == "the disk");
 }
+
+TEST_CASE("what an archive was given can be read before it is published") {
+    const TestFolder folder;
+    OciArchiveDestination destination(folder.path / "image.tar", "v1");
+    const auto first = destination.begin_blob(std::nullopt);
+    first->write(as_bytes("first"));
+    const BlobIdentity second = put_blob(destination, "second, by way of a scratch file");
+    const Descriptor second_blob{.digest = second.digest, .size = second.size};
+    CHECK(destination.open_written(second_blob) == nullptr); // it has no place yet
+    const BlobIdentity one = first->commit();
+    CHECK(read_all(*destination.open_written({.digest = one.digest, .size = one.size})) == "first");
+    CHECK(read_all(*destination.open_written(second_blob)) == "second, by way of a scratch file");
+    const Descriptor top = put_image(destination, "the disk");
+    CHECK(parse_manifest(read_all(*destination.open_written(top))).layers.size() == 1);
+}

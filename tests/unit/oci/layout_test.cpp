@@ -1,6 +1,8 @@
 #include "formats/base/error.hpp"
 #include "formats/oci/layout.hpp"
 #include "formats/oci/layout_index.hpp"
+#include "formats/oci/null_store.hpp"
+#include "formats/oci/written_image.hpp"
 #include "tests/unit/oci/oci_fixture.hpp"
 
 #include <catch2/catch.hpp>
@@ -164,4 +166,25 @@ TEST_CASE("blobs of a foreign layout cannot lead out of it") {
     fs::remove(blob);
     REQUIRE(::mkfifo(blob.c_str(), 0600) == 0);
     CHECK_THROWS_WITH(source.open_blob(top), Catch::Contains("not a regular file"));
+}
+
+TEST_CASE("what was written can be read before it is published") {
+    const TestFolder folder;
+    OciLayoutDestination destination(folder.path / "layout", "v1");
+    const Descriptor top = put_image(destination, "the disk");
+    WrittenImage image(destination, top);
+    const ImageManifest manifest = parse_manifest(image.read_manifest(image.resolve()));
+    const auto layer = image.open_blob(manifest.layers.at(0));
+    CHECK(read_all(*layer) == "the disk");
+    CHECK_FALSE(fs::exists(folder.path / "layout" / "index.json"));
+    destination.publish(top);
+    CHECK(read_all(*layer) == "the disk"); // it goes on living
+    CHECK(read_all(*image.open_blob(manifest.layers.at(0))) == "the disk");
+    CHECK(destination.open_written({.digest = Digest::of("nobody wrote this"), .size = 17}) == nullptr);
+}
+
+TEST_CASE("a destination that keeps nothing says so when it is read") {
+    NullDestination destination;
+    const Descriptor top = put_image(destination, "the disk");
+    CHECK_THROWS_WITH(WrittenImage(destination, top).open_blob(top), Catch::Contains("cannot read back"));
 }

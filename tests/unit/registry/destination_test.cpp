@@ -255,3 +255,19 @@ TEST_CASE("tags come from all pages of a listing") {
     };
     CHECK(list_tags(*connection.client) == std::vector<std::string>{"a", "b", "c"});
 }
+
+TEST_CASE("what a registry was given can be read before anybody sees it") {
+    FakeConnection connection;
+    RegistryDestination destination(connection.client, tagged("v1"), {}, {});
+    const std::string layer(100'000, 'x');
+    const std::unique_ptr<BlobWriter> writer = destination.begin_blob({});
+    writer->write(as_bytes(layer));
+    const BlobIdentity blob = writer->commit();
+    const auto stored = destination.open_written({.digest = blob.digest, .size = blob.size});
+    std::string text(stored->size(), '\0');
+    stored->read_at(0, std::as_writable_bytes(std::span(text)));
+    CHECK(text == layer);
+    const Descriptor manifest = destination.put_manifest("{}", media_type::oci_manifest);
+    CHECK(destination.open_written(manifest)->size() == 2);
+    CHECK(connection.server->manifests["team/disk"].empty());
+}
