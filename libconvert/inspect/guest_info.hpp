@@ -49,7 +49,8 @@ struct KernelInfo {
     std::string architecture; // of the image; empty: not known
     bool has_modules = false; // /lib/modules/VERSION is there
     std::optional<InitrdInfo> initrd;
-    std::vector<DriverInfo> drivers; // what a virtio machine needs
+    std::vector<DriverInfo> drivers;       // what a virtio machine needs
+    std::vector<DriverInfo> older_drivers; // what machines without virtio need: SATA, IDE, and their network cards
     // Everything that is needed to find the disk on virtio is built in or in the initrd. nullopt: not known.
     std::optional<bool> boots_on_virtio;
 };
@@ -110,7 +111,8 @@ struct GuestInfo {
     OsInfo os;
     std::vector<KernelInfo> kernels; // newest first
     BootInfo boot;
-    std::string init; // "systemd", "openrc", "sysvinit"
+    std::string init;         // "systemd", "openrc", "sysvinit"
+    std::string init_version; // systemd's, such as "252"; empty: not known
     std::vector<std::string> enabled_services;
     std::vector<NetworkInterface> network;
     CloudInitInfo cloud_init;

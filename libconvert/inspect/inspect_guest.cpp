@@ -44,6 +44,8 @@ GuestInfo inspect_guest(const OpenedGuest& opened, const OperationContext& opera
     const Guest& guest = *opened.guest;
     attempt(info, "operating system", [&] { info.os = inspect::read_os(guest, large_files); });
     attempt(info, "init", [&] { info.init = inspect::read_init(guest); });
+    if (info.init == "systemd")
+        attempt(info, "systemd", [&] { info.init_version = inspect::read_systemd_version(guest); });
     attempt(info, "services", [&] { info.enabled_services = inspect::read_enabled_services(guest); });
     attempt(info, "network", [&] { info.network = inspect::read_network(guest); });
     attempt(info, "cloud-init", [&] { info.cloud_init = inspect::read_cloud_init(guest); });

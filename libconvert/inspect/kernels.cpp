@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::array<std::string_view, 6> kDrivers = {"virtio",     "virtio_ring", "virtio_pci",
                                                       "virtio_blk", "virtio_scsi", "virtio_net"};
+constexpr std::array<std::string_view, 4> kOlderDrivers = {"ahci", "ata_piix", "piix", "e1000"};
 constexpr std::size_t kModuleListLimit = 16 * 1024 * 1024;
 
 // "kernel/drivers/block/virtio_blk.ko.xz" → "virtio_blk". Dashes and underscores are the same to the kernel.
@@ -26,6 +27,13 @@ std::string module_name(std::string_view path) {
     return name;
 }
 
+bool is_older_driver(std::string_view file) {
+    file.remove_prefix(file.rfind('/') == std::string_view::npos ? 0 : file.rfind('/') + 1);
+    return std::any_of(kOlderDrivers.begin(), kOlderDrivers.end(), [&](std::string_view name) {
+        return starts_with(file, name) && file.substr(name.size(), 3) == ".ko";
+    });
+}
+
 std::set<std::string> read_module_list(const Guest& guest, const std::string& path) {
     std::set<std::string> names;
     const std::string text = try_read_text(guest, path, kModuleListLimit).value_or("");
@@ -33,9 +41,9 @@ std::set<std::string> read_module_list(const Guest& guest, const std::string& pa
         const std::size_t end = std::min(text.find('\n', at), text.size());
         const std::string_view line = std::string_view(text).substr(at, end - at);
         const std::string_view file = line.substr(0, line.find(':')); // modules.dep: what it depends on follows
-        if (line.find("virtio") != std::string_view::npos)
-            if (std::string name = module_name(file); !name.empty())
-                names.insert(std::move(name));
+        const bool virtio = line.find("virtio") != std::string_view::npos;
+        if (std::string name = virtio || is_older_driver(file) ? module_name(file) : std::string(); !name.empty())
+            names.insert(std::move(name));
         at = end + 1;
     }
     return names;
@@ -142,7 +150,7 @@ void read_drivers(const Guest& guest, KernelInfo& kernel, const std::set<std::st
     std::set<std::string> on_disk;
     if (is_initrd_known)
         on_disk = read_module_list(guest, modules + "/modules.dep");
-    for (const std::string_view name : kDrivers) {
+    const auto find = [&](std::string_view name) {
         const std::string key(name);
         DriverPlace place = DriverPlace::missing;
         if (builtin.count(key) != 0)
@@ -153,8 +161,12 @@ void read_drivers(const Guest& guest, KernelInfo& kernel, const std::set<std::st
             place = DriverPlace::unknown;
         else if (on_disk.count(key) != 0)
             place = DriverPlace::disk;
-        kernel.drivers.push_back({key, place});
-    }
+        return DriverInfo{key, place};
+    };
+    for (const std::string_view name : kDrivers)
+        kernel.drivers.push_back(find(name));
+    for (const std::string_view name : kOlderDrivers)
+        kernel.older_drivers.push_back(find(name));
     kernel.boots_on_virtio = find_disk_early(kernel);
 }
 

@@ -18,6 +18,7 @@ BootInfo read_boot(const OpenedGuest& opened, LargeFiles large_files);
 std::vector<NetworkInterface> read_network(const Guest& guest);
 CloudInitInfo read_cloud_init(const Guest& guest);
 std::string read_init(const Guest& guest);
+std::string read_systemd_version(const Guest& guest);
 std::vector<std::string> read_enabled_services(const Guest& guest);
 std::vector<InstalledAgent> read_agents(const Guest& guest, const std::vector<std::string>& services);
 PackageInfo read_packages(const Guest& guest);

@@ -81,6 +81,17 @@ std::string read_init(const Guest& guest) {
     return exists(guest, "/usr/lib/systemd/systemd") ? "systemd" : "";
 }
 
+std::string read_systemd_version(const Guest& guest) {
+    // Its private library bears the version: "libsystemd-core-252.so", on Fedora "libsystemd-core-255.4-1.fc40.so".
+    constexpr std::string_view prefix = "libsystemd-core-";
+    for (const char* folder : {"/usr/lib/systemd", "/usr/lib64/systemd", "/usr/lib/x86_64-linux-gnu/systemd",
+                               "/usr/lib/aarch64-linux-gnu/systemd", "/lib/systemd"})
+        for (const std::string& name : list_folder(guest, folder))
+            if (starts_with(name, prefix))
+                return name.substr(prefix.size(), name.find_first_not_of("0123456789", prefix.size()) - prefix.size());
+    return {};
+}
+
 std::vector<std::string> read_enabled_services(const Guest& guest) {
     std::set<std::string> services;
     for (const std::string& folder : list_folder(guest, "/etc/systemd/system")) {
