@@ -60,6 +60,7 @@ BootReport attempt(const VmSpec& spec, const BootOptions& options, const Choice&
     report.probe = choice.probe;
     report.firmware = spec.firmware;
     report.profile = spec.profile;
+    report.profile_reasons = spec.profile_reasons;
     report.memory = spec.memory;
     report.cpus = spec.cpus;
     report.network = spec.network;

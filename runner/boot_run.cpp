@@ -48,6 +48,9 @@ BootRun::BootRun(const VmSpec& spec, const BootOptions& options, JudgePolicy pol
       machine_(spec, report.accelerator, options.qemu_binary, std::filesystem::path(operation.scratch_folder)),
       ports_(spec.forwards) {
     report_.qemu_arguments = machine_.arguments();
+    if (!machine_.notify_problem().empty())
+        report_.profile_reasons.push_back("systemd in the guest would tell by vsock when it is up, but " +
+                                          machine_.notify_problem());
 }
 
 BootInstant BootRun::now() {
@@ -74,10 +77,12 @@ void BootRun::run() {
 }
 
 void BootRun::wait_for_something() {
-    std::array<pollfd, 5> entries = {{
+    std::array<pollfd, 7> entries = {{
         {machine_.monitor_fd(), POLLIN, 0},
         {machine_.serial_fd(), POLLIN, 0},
         {machine_.agent_fd(), static_cast<short>(agent_.output().empty() ? POLLIN : POLLIN | POLLOUT), 0},
+        {machine_.own_agent_fd(), static_cast<short>(own_agent_.output().empty() ? POLLIN : POLLIN | POLLOUT), 0},
+        {machine_.notify_fd(), POLLIN, 0},
         {machine_.process().error_fd(), POLLIN, 0},
         {observer_.input_fd(), POLLIN, 0},
     }};
@@ -89,6 +94,8 @@ void BootRun::wait_for_something() {
     read_serial();
     read_monitor();
     serve_agent();
+    serve_own_agent();
+    read_notices();
     read_errors();
     forward_input();
     if (const auto problem = machine_.disk_error())
@@ -161,6 +168,11 @@ void BootRun::handle_event(const MonitorMessage& message) {
             judge_.event(GuestEvent::shutdown, at);
     } else if (message.text == "GUEST_PANICKED") {
         judge_.event(GuestEvent::panicked, at);
+    } else if (message.text == "VSERPORT_CHANGE" && message.port == "own-agent") {
+        if (message.port_open)
+            judge_.event(GuestEvent::agent_port_opened, at);
+        else
+            own_agent_.port_closed();
     } else if (message.text == "VSERPORT_CHANGE" && message.port == "agent") {
         if (message.port_open) {
             judge_.event(GuestEvent::agent_port_opened, at);
@@ -192,6 +204,40 @@ void BootRun::greet_agent() {
         return;
     ask_system_state();
     ask_cloud_init();
+}
+
+void BootRun::serve_own_agent() {
+    std::array<char, 16384> buffer{};
+    const ssize_t n = ::recv(machine_.own_agent_fd(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+    const Milliseconds at = now().wall;
+    if (n > 0)
+        own_agent_.feed({buffer.data(), static_cast<std::size_t>(n)}, at);
+    own_agent_.tick(at);
+    if (!own_agent_.output().empty())
+        drain(machine_.own_agent_fd(), own_agent_.output());
+    if (own_agent_.hello() && !own_agent_greeted_) {
+        own_agent_greeted_ = true;
+        judge_.event(GuestEvent::agent_answered, now());
+    }
+    if (own_agent_.ready() && !own_ready_taken_)
+        take_own_ready();
+}
+
+void BootRun::take_own_ready() {
+    own_ready_taken_ = true;
+    const OwnAgentReady& ready = *own_agent_.ready();
+    report_.own_agent = ready;
+    for (const std::string& unit : ready.units_failed)
+        judge_.failure("unit-failed", unit + " is in state failed", now());
+    // Without a service manager that can tell, its word is no more than that the agent runs.
+    if (ready.state == "running" || ready.state == "degraded")
+        judge_.event(GuestEvent::system_running, now());
+}
+
+void BootRun::read_notices() {
+    for (const NotifyMessage& notice : machine_.read_notices())
+        if (notice.ready)
+            judge_.event(GuestEvent::system_running, now());
 }
 
 void BootRun::ask_system_state() {
@@ -267,26 +313,36 @@ void BootRun::forward_input() {
         drain(machine_.serial_fd(), typed_);
 }
 
+bool BootRun::execute(const std::string& command, std::function<void(ExecResult)> done) {
+    if (own_agent_.hello())
+        own_agent_.execute(command, kCommandLimit, std::move(done));
+    else if (report_.agent && report_.agent->can_execute)
+        agent_.execute(command, kCommandLimit, std::move(done));
+    else
+        return false;
+    return true;
+}
+
 void BootRun::run_commands() {
     for (const std::string& command : options_.commands) {
         const std::string name = boot_check::command_name(command);
         const auto check = std::find_if(report_.checks.begin(), report_.checks.end(),
                                         [&](const Check& candidate) { return candidate.name == name; });
-        if (!report_.agent || !report_.agent->can_execute) {
-            check->state = CheckState::failed;
-            check->message = report_.agent ? "the guest agent does not allow guest-exec" : "there is no guest agent";
-            check->at = now();
-            continue;
-        }
         bool answered = false;
-        agent_.execute(command, kCommandLimit, [&](const ExecResult& result) {
+        const bool started = execute(command, [&](const ExecResult& result) {
             answered = true;
             check->state = result.exit_code == 0 ? CheckState::passed : CheckState::failed;
             check->message = result.exit_code ? fmt::format("exit code {}", *result.exit_code) : result.problem;
             check->output = result.output;
             check->at = now();
         });
-        // The session gives every command up at its limit, so this ends; unless QEMU has.
+        if (!started) {
+            check->state = CheckState::failed;
+            check->message = report_.agent ? "the guest agent does not allow guest-exec" : "there is no guest agent";
+            check->at = now();
+            continue;
+        }
+        // The sessions give every command up at its limit, so this ends; unless QEMU has.
         while (!answered && !machine_.process().poll_exit()) {
             operation_.check_cancelled();
             wait_for_something();

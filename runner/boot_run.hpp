@@ -2,12 +2,14 @@
 #pragma once
 
 #include "runner/agent/agent_session.hpp"
+#include "runner/agent/own_session.hpp"
 #include "runner/boot.hpp"
 #include "runner/port_watch.hpp"
 #include "runner/qemu/machine.hpp"
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -36,6 +38,9 @@ class BootRun final {
     void handle_event(const MonitorMessage& message);
     void serve_agent();
     void greet_agent();
+    void serve_own_agent();
+    void take_own_ready();
+    void read_notices();
     void ask_system_state();
     void take_system_state(const ExecResult& result);
     void ask_cloud_init();
@@ -43,6 +48,8 @@ class BootRun final {
     void check_process();
     void forward_input();
     void run_commands();
+    // False: there is no agent that runs commands.
+    bool execute(const std::string& command, std::function<void(ExecResult)> done);
     void take_screenshot();
     void update_report();
     void update_checks();
@@ -54,12 +61,15 @@ class BootRun final {
     Judge judge_;
     QemuMachine machine_;
     AgentSession agent_;
+    OwnAgentSession own_agent_;
     PortWatch ports_;
     std::optional<Clock::time_point> power_on_;
     std::uint64_t continue_id_ = 0;
     std::uint64_t screenshot_id_ = 0;
     bool screenshot_answered_ = false;
     bool agent_greeted_ = false;
+    bool own_agent_greeted_ = false;
+    bool own_ready_taken_ = false;
     bool died_ = false;
     std::string typed_; // keys that the serial port has not taken yet
 };

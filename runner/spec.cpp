@@ -47,6 +47,10 @@ std::string_view to_string(NetworkModel model) {
     return "virtio";
 }
 
+std::string_view to_string(CpuLevel level) {
+    return level == CpuLevel::v2 ? "x86-64-v2" : "x86-64-v3";
+}
+
 Firmware firmware_for(const BlockDevice& disk) {
     PartitionTable table;
     try {

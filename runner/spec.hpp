@@ -19,16 +19,20 @@ std::string_view to_string(Firmware firmware); // "bios", "uefi", "uefi-secure"
 enum class MachineType { q35, i440fx };
 enum class DiskBus { virtio, sata, ide };
 enum class NetworkModel { virtio, e1000, rtl8139 };
+// The levels of the x86-64 psABI: what programs may rely on.
+enum class CpuLevel { v2, v3 };
 std::string_view to_string(MachineType machine);
 std::string_view to_string(DiskBus bus);
 std::string_view to_string(NetworkModel model);
+std::string_view to_string(CpuLevel level); // "x86-64-v2", "x86-64-v3"
 
 // The hardware that a guest finds. The default is what KubeVirt gives; legacy guests need older things.
 struct MachineProfile {
     MachineType machine = MachineType::q35;
     DiskBus disk = DiskBus::virtio;
     NetworkModel network = NetworkModel::virtio;
-    std::string cpu; // QEMU's name of a processor model; empty: chosen for the accelerator
+    CpuLevel cpu_level = CpuLevel::v2; // what an emulated processor offers; with KVM it is the host's
+    std::string cpu;                   // QEMU's name of a processor model; empty: chosen for the accelerator
 };
 
 enum class NetworkMode {
@@ -42,8 +46,13 @@ struct PortForward {
     std::uint16_t guest = 0;
 };
 
+// Whether the guest's service manager tells by vsock when it is up.
+enum class NotifyMode { none, vsock };
+
 struct VmSpec {
     MachineProfile profile;
+    NotifyMode notify = NotifyMode::none;
+    std::vector<std::string> profile_reasons; // why it is not the default, for people
     Firmware firmware = Firmware::bios;
     std::uint64_t memory = 1 * GiB;
     unsigned cpus = 2;

@@ -1,5 +1,7 @@
 #include "runner/agent/agent_session.hpp"
 
+#include "runner/agent/answers.hpp"
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -12,47 +14,12 @@ using nlohmann::json;
 
 constexpr AgentSession::Milliseconds kPollInterval{500}; // of a program that runs in the guest
 
-std::string text_of(const json& object, const char* key) {
-    const auto found = object.find(key);
-    return found != object.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
-
-std::string decode_base64(std::string_view text) {
-    std::string result;
-    std::uint32_t bits = 0;
-    unsigned count = 0;
-    for (const char c : text) {
-        std::uint32_t value = 0;
-        if (c >= 'A' && c <= 'Z')
-            value = static_cast<std::uint32_t>(c - 'A');
-        else if (c >= 'a' && c <= 'z')
-            value = static_cast<std::uint32_t>(c - 'a') + 26;
-        else if (c >= '0' && c <= '9')
-            value = static_cast<std::uint32_t>(c - '0') + 52;
-        else if (c == '+')
-            value = 62;
-        else if (c == '/')
-            value = 63;
-        else
-            continue;
-        bits = bits << 6 | value;
-        count += 6;
-        if (count >= 8) {
-            count -= 8;
-            result += static_cast<char>(bits >> count & 0xff);
-            if (result.size() == kAgentOutputLimit)
-                return result;
-        }
-    }
-    return result;
-}
-
 bool executes(const json& info) {
     const auto commands = info.find("supported_commands");
     if (commands == info.end() || !commands->is_array())
         return false;
     return std::any_of(commands->begin(), commands->end(), [](const json& command) {
-        return command.is_object() && text_of(command, "name") == "guest-exec" && command.contains("enabled") &&
+        return command.is_object() && text_member(command, "name") == "guest-exec" && command.contains("enabled") &&
                command["enabled"].is_boolean() && command["enabled"].get<bool>();
     });
 }
@@ -117,7 +84,7 @@ void AgentSession::take_line(std::string_view line, Milliseconds now) {
     case Phase::asking_info:
         draft_ = {};
         if (is_object) {
-            draft_.version = text_of(*result, "version");
+            draft_.version = text_member(*result, "version");
             draft_.can_execute = executes(*result);
         }
         phase_ = Phase::asking_os;
@@ -125,8 +92,8 @@ void AgentSession::take_line(std::string_view line, Milliseconds now) {
         break;
     case Phase::asking_os:
         if (is_object) {
-            draft_.os_name = text_of(*result, "pretty-name");
-            draft_.kernel = text_of(*result, "kernel-release");
+            draft_.os_name = text_member(*result, "pretty-name");
+            draft_.kernel = text_member(*result, "kernel-release");
         }
         phase_ = Phase::ready;
         info_ = draft_;
@@ -161,7 +128,7 @@ void AgentSession::take_exec_answer(std::string_view line, Milliseconds now) {
     const auto error = answer.find("error");
     const auto result = answer.find("return");
     if (error != answer.end() || result == answer.end() || !result->is_object()) {
-        const std::string why = error != answer.end() && error->is_object() ? text_of(*error, "desc") : "";
+        const std::string why = error != answer.end() && error->is_object() ? text_member(*error, "desc") : "";
         finish_command({current_->text, std::nullopt, "", why.empty() ? "the agent refused it" : why});
         return;
     }
@@ -186,7 +153,8 @@ void AgentSession::take_exec_answer(std::string_view line, Milliseconds now) {
         done.exit_code = code->get<int>();
     else
         done.problem = "it was killed by a signal";
-    done.output = decode_base64(text_of(*result, "out-data")) + decode_base64(text_of(*result, "err-data"));
+    done.output = decode_base64(text_member(*result, "out-data"), kAgentOutputLimit) +
+                  decode_base64(text_member(*result, "err-data"), kAgentOutputLimit);
     done.output.resize(std::min(done.output.size(), kAgentOutputLimit));
     finish_command(std::move(done));
 }

@@ -255,13 +255,17 @@ bool Judge::is_ready(BootInstant at) const {
                 return false;
         return true;
     }
-    return has_reached(Milestone::login) || system_running_ ||
-           (agent_at_ && at.wall - agent_at_->wall >= policy_.agent_patience);
+    const bool up = has_reached(Milestone::login) || system_running_ ||
+                    (agent_at_ && at.wall - agent_at_->wall >= policy_.agent_patience);
+    return up && (policy_.by_default == DefaultReady::login || agent_at_);
 }
 
 std::vector<std::string> Judge::missing() const {
     std::vector<std::string> result;
-    if (policy_.ready.empty() && !has_reached(Milestone::login) && !system_running_)
+    const bool up = has_reached(Milestone::login) || system_running_;
+    if (policy_.ready.empty() && policy_.by_default == DefaultReady::agent && !agent_at_)
+        result.emplace_back("an answer of the guest agent, which the image has and starts");
+    else if (policy_.ready.empty() && !up)
         result.emplace_back("a login prompt or a guest agent that says that the system is up");
     for (std::size_t i = 0; i < policy_.expected.size(); ++i)
         if (!expected_seen_[i])
@@ -324,8 +328,12 @@ void Judge::check_silence(BootInstant at) {
     const Milliseconds quiet = at.wall - last_output_.wall;
     if (quiet < policy_.idle_limit)
         return;
-    const Milliseconds used = at.cpu - last_output_.cpu + (at.starved - last_output_.starved);
-    if (used * 100 >= quiet * kIdleCpuPercent)
+    const Milliseconds busy = at.cpu - last_output_.cpu;
+    // A boot loader that works reads the disk; one that counts down a menu nobody sees is done within the limit.
+    if (busy >= policy_.idle_limit && !has_reached(Milestone::boot_loader) && !has_reached(Milestone::kernel))
+        end_with(own_rule("boot-sector-hangs"), "", std::nullopt, at);
+    const Milliseconds used = busy + (at.starved - last_output_.starved);
+    if (verdict_ || used * 100 >= quiet * kIdleCpuPercent)
         return;
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(quiet).count();
     const bool kernel_heard = has_reached(Milestone::kernel);

@@ -37,10 +37,17 @@ struct ReadyCondition {
     std::optional<ConsolePattern> pattern; // for ReadySignal::pattern
 };
 
-// Ready when all conditions hold. None given: a login prompt, or a guest agent that says that the system is up; an
-// agent that answers and cannot say more counts after `agent_patience`.
+// What makes a machine ready about which nothing else was asked.
+enum class DefaultReady {
+    login, // a login prompt, or a guest agent that says that the system is up
+    agent, // the guest has an agent: it must answer, and the system be up, by its word or by a login prompt
+};
+
+// Ready when all conditions hold; when none is given, by default. An agent that answers and cannot say more counts
+// after `agent_patience`.
 struct JudgePolicy {
     std::vector<ReadyCondition> ready;
+    DefaultReady by_default = DefaultReady::login;
     std::vector<ConsolePattern> expected;  // lines that must come too, whatever makes the machine ready
     std::vector<ConsolePattern> fail;      // lines that must not come
     std::vector<std::string> ignored;      // ids of rules that become warnings (fatal ones too)

@@ -1,6 +1,9 @@
 #include "runner/qemu/arguments.hpp"
 
+#include "runner/agent/own_session.hpp"
+
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <utility>
 
@@ -10,6 +13,9 @@ namespace {
 // x86-64-v2 without what makes emulation slow: with `max` a guest turns on protection keys, SMAP and wide vectors, and
 // each costs the emulator time.
 constexpr std::string_view kEmulatedCpu = "qemu64,+cx16,+lahf_lm,+popcnt,+sse4.1,+sse4.2,+ssse3,+rdrand";
+
+// What the third level adds (psABI supplement, "Micro-Architecture Levels").
+constexpr std::string_view kThirdLevel = ",+avx,+avx2,+bmi1,+bmi2,+f16c,+fma,+abm,+movbe,+xsave";
 
 class Arguments {
   public:
@@ -56,7 +62,8 @@ std::string disk_device(const MachineProfile& profile, std::string_view node, in
     if (profile.disk == DiskBus::virtio)
         return fmt::format("virtio-blk-pci,drive={}{}", node, boot);
     // q35 has an AHCI controller built in, i440fx an IDE one; both call their first bus ide.0.
-    return fmt::format("ide-hd,drive={},bus=ide.{}{}", node, boot_index > 0 ? 0 : 1, boot);
+    const bool added = profile.machine == MachineType::i440fx && profile.disk == DiskBus::sata;
+    return fmt::format("ide-hd,drive={},bus={}.{}{}", node, added ? "ahci" : "ide", boot_index > 0 ? 0 : 1, boot);
 }
 
 void add_disks(Arguments& arguments, const VmSpec& spec, const QemuDescriptors& descriptors) {
@@ -93,6 +100,15 @@ void add_channels(Arguments& arguments, const QemuDescriptors& descriptors) {
     arguments.option("-device", "virtio-serial-pci").option("-chardev", socket("agent", descriptors.agent));
     // Without an id QEMU tells nobody when the guest opens the port.
     arguments.option("-device", "virtserialport,chardev=agent,id=agent,name=org.qemu.guest_agent.0");
+    arguments.option("-chardev", socket("own-agent", descriptors.own_agent));
+    arguments.option("-device", fmt::format("virtserialport,chardev=own-agent,id=own-agent,name={}", kOwnAgentPort));
+}
+
+// A credential for the guest's systemd, which finds it in the firmware's tables.
+void add_notify(Arguments& arguments, const VsockAddress& address, int vhost_fd) {
+    arguments.option("-device", fmt::format("vhost-vsock-pci,guest-cid={},vhostfd={}", address.guest_cid, vhost_fd));
+    arguments.option(
+        "-smbios", fmt::format("type=11,value=io.systemd.credential:vmm.notify_socket=vsock:2:{}", address.host_port));
 }
 
 } // namespace
@@ -102,14 +118,17 @@ std::string_view to_string(Accelerator accelerator) {
 }
 
 std::vector<std::string> qemu_arguments(const VmSpec& spec, Accelerator accelerator,
-                                        const QemuInstallation& installation, const QemuDescriptors& descriptors) {
+                                        const QemuInstallation& installation, const QemuDescriptors& descriptors,
+                                        const std::optional<VsockAddress>& vsock) {
     Arguments arguments(installation.binary);
     arguments.flag("-nodefaults").flag("-no-user-config").option("-display", "none").flag("-S");
     arguments.option("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
     add_firmware(arguments, spec, installation, descriptors);
     arguments.option("-machine", machine_option(spec));
     arguments.option("-accel", accelerator == Accelerator::kvm ? "kvm" : "tcg,thread=multi");
-    const std::string default_cpu = accelerator == Accelerator::kvm ? "host" : std::string(kEmulatedCpu);
+    std::string default_cpu = accelerator == Accelerator::kvm ? "host" : std::string(kEmulatedCpu);
+    if (accelerator == Accelerator::tcg && spec.profile.cpu_level == CpuLevel::v3)
+        default_cpu += kThirdLevel;
     arguments.option("-cpu", spec.profile.cpu.empty() ? default_cpu : spec.profile.cpu);
     arguments.option("-smp", std::to_string(spec.cpus));
     arguments.option("-m", fmt::format("{}M", spec.memory / MiB));
@@ -119,6 +138,8 @@ std::vector<std::string> qemu_arguments(const VmSpec& spec, Accelerator accelera
     add_channels(arguments, descriptors);
     add_disks(arguments, spec, descriptors);
     add_network(arguments, spec);
+    if (vsock)
+        add_notify(arguments, *vsock, descriptors.vhost);
     return arguments.take();
 }
 
@@ -134,6 +155,16 @@ std::vector<FirmwareFiles> firmware_candidates(Firmware firmware) {
             {"/usr/share/edk2/ovmf/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"},
             {"/usr/share/edk2/x64/OVMF_CODE.4m.fd", "/usr/share/edk2/x64/OVMF_VARS.4m.fd"},
             {"/usr/share/qemu/ovmf-x86_64-code.bin", "/usr/share/qemu/ovmf-x86_64-vars.bin"}};
+}
+
+std::optional<FirmwareFiles> find_firmware(Firmware firmware) {
+    const std::vector<FirmwareFiles> candidates = firmware_candidates(firmware);
+    if (candidates.empty())
+        return FirmwareFiles{};
+    for (const FirmwareFiles& files : candidates)
+        if (::access(files.code.c_str(), R_OK) == 0 && ::access(files.variables.c_str(), R_OK) == 0)
+            return files;
+    return std::nullopt;
 }
 
 } // namespace vm2oci

@@ -3,6 +3,7 @@
 
 #include "runner/spec.hpp"
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,8 @@ struct QemuDescriptors {
     int disk = 6;
     int seed = 7;
     int firmware_variables = 8; // a private, writable copy
+    int own_agent = 10;         // 9 is the picture's
+    int vhost = 11;             // of vsock
 };
 
 struct QemuInstallation {
@@ -28,9 +31,16 @@ struct QemuInstallation {
     std::string firmware_code; // OVMF's code for UEFI; empty: BIOS
 };
 
+// How the guest reaches the host by vsock.
+struct VsockAddress {
+    std::uint32_t guest_cid = 0;
+    std::uint32_t host_port = 0;
+};
+
 // The first word is the binary. The machine does not run until the monitor says `cont`.
 std::vector<std::string> qemu_arguments(const VmSpec& spec, Accelerator accelerator,
-                                        const QemuInstallation& installation, const QemuDescriptors& descriptors = {});
+                                        const QemuInstallation& installation, const QemuDescriptors& descriptors = {},
+                                        const std::optional<VsockAddress>& vsock = std::nullopt);
 
 // OVMF as distributions install it.
 struct FirmwareFiles {
@@ -40,5 +50,8 @@ struct FirmwareFiles {
 
 // Candidates, best first; the caller takes the first pair that exists.
 std::vector<FirmwareFiles> firmware_candidates(Firmware firmware);
+
+// The first pair of the candidates that this machine has; empty files for BIOS, which QEMU brings along.
+std::optional<FirmwareFiles> find_firmware(Firmware firmware);
 
 } // namespace vm2oci

@@ -37,14 +37,11 @@ SocketPair make_sockets() {
     return pair;
 }
 
-FirmwareFiles find_firmware(Firmware firmware) {
-    const std::vector<FirmwareFiles> candidates = firmware_candidates(firmware);
-    for (const FirmwareFiles& files : candidates)
-        if (::access(files.code.c_str(), R_OK) == 0 && ::access(files.variables.c_str(), R_OK) == 0)
-            return files;
-    if (!candidates.empty())
+FirmwareFiles require_firmware(Firmware firmware) {
+    const std::optional<FirmwareFiles> files = find_firmware(firmware);
+    if (!files)
         fail(ErrorKind::external, "UEFI firmware for virtual machines is not installed (on Debian: package ovmf)");
-    return {};
+    return *files;
 }
 
 // A private copy that only the process will see.
@@ -106,7 +103,7 @@ QemuMachine::QemuMachine(const VmSpec& spec, Accelerator accelerator, const std:
                   },
                   {}});
 
-    const FirmwareFiles firmware = find_firmware(spec.firmware);
+    const FirmwareFiles firmware = require_firmware(spec.firmware);
     const UniqueFd variables = copy_variables(firmware.variables, scratch_folder);
     picture_ = scratch_file(scratch_folder);
     // QEMU takes a descriptor of a set only if its access mode is the one that it wants.
@@ -117,6 +114,9 @@ QemuMachine::QemuMachine(const VmSpec& spec, Accelerator accelerator, const std:
     SocketPair monitor = make_sockets();
     SocketPair serial = make_sockets();
     SocketPair agent = make_sockets();
+    SocketPair own_agent = make_sockets();
+    if (spec.notify == NotifyMode::vsock)
+        notify_ = NotifyChannel::open(notify_problem_);
     const UniqueFd disk = disk_server_->connect();
     UniqueFd seed;
     if (spec.seed) {
@@ -128,15 +128,22 @@ QemuMachine::QemuMachine(const VmSpec& spec, Accelerator accelerator, const std:
     std::vector<InheritedFd> inherited = {
         {monitor.theirs.get(), numbers.monitor},       {serial.theirs.get(), numbers.serial},
         {agent.theirs.get(), numbers.agent},           {disk.get(), numbers.disk},
-        {variables.get(), numbers.firmware_variables}, {picture_writer.get(), kPictureFd}};
+        {variables.get(), numbers.firmware_variables}, {picture_writer.get(), kPictureFd},
+        {own_agent.theirs.get(), numbers.own_agent}};
     if (seed)
         inherited.push_back({seed.get(), numbers.seed});
-    arguments_ = qemu_arguments(spec, accelerator, {binary, firmware.code}, numbers);
+    std::optional<VsockAddress> vsock;
+    if (notify_) {
+        inherited.push_back({notify_->vhost_fd(), numbers.vhost});
+        vsock = VsockAddress{notify_->guest_cid(), notify_->port()};
+    }
+    arguments_ = qemu_arguments(spec, accelerator, {binary, firmware.code}, numbers, vsock);
     arguments_.insert(arguments_.end(), {"-add-fd", "fd=" + std::to_string(kPictureFd) + ",set=2"});
     process_ = std::make_unique<ChildProcess>(arguments_, inherited);
     monitor_ = std::move(monitor.ours);
     serial_ = std::move(serial.ours);
     agent_ = std::move(agent.ours);
+    own_agent_ = std::move(own_agent.ours);
 }
 
 QemuMachine::~QemuMachine() = default;

@@ -6,6 +6,7 @@
 #include "formats/nbd/server.hpp"
 #include "runner/qemu/arguments.hpp"
 #include "runner/qemu/monitor.hpp"
+#include "runner/qemu/notify.hpp"
 #include "runner/qemu/process.hpp"
 #include "runner/report/boot_report.hpp"
 #include "runner/spec.hpp"
@@ -34,6 +35,11 @@ class QemuMachine final {
     int monitor_fd() const { return monitor_.get(); }
     int serial_fd() const { return serial_.get(); }
     int agent_fd() const { return agent_.get(); }
+    int own_agent_fd() const { return own_agent_.get(); }
+    // -1: this machine has no such channel; notify_problem() says why when it was asked for.
+    int notify_fd() const { return notify_ ? notify_->listener_fd() : -1; }
+    const std::string& notify_problem() const { return notify_problem_; }
+    std::vector<NotifyMessage> read_notices() { return notify_ ? notify_->read() : std::vector<NotifyMessage>(); }
     ChildProcess& process() { return *process_; }
 
     // What has arrived; empty when nothing has. Error{external} when QEMU breaks its protocol.
@@ -58,6 +64,9 @@ class QemuMachine final {
     UniqueFd monitor_;
     UniqueFd serial_;
     UniqueFd agent_;
+    UniqueFd own_agent_;
+    std::optional<NotifyChannel> notify_;
+    std::string notify_problem_;
     UniqueFd picture_;
     MonitorParser parser_;
     std::uint64_t next_id_ = 1;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "runner/agent/agent_session.hpp"
+#include "runner/agent/own_session.hpp"
 #include "runner/judge/judge.hpp"
 #include "runner/probe/probe.hpp"
 #include "runner/qemu/arguments.hpp"
@@ -66,14 +67,16 @@ struct BootReport {
     std::optional<KvmProbe> probe;
     Firmware firmware = Firmware::bios;
     MachineProfile profile;
+    std::vector<std::string> profile_reasons; // why it is not the default machine
     std::uint64_t memory = 0;
     unsigned cpus = 0;
     NetworkMode network = NetworkMode::none;
 
     std::string qemu_version;
     std::vector<std::string> qemu_arguments;
-    std::string qemu_messages; // what QEMU wrote to its standard error; raw
-    std::optional<AgentInfo> agent;
+    std::string qemu_messages;              // what QEMU wrote to its standard error; raw
+    std::optional<AgentInfo> agent;         // qemu-guest-agent
+    std::optional<OwnAgentReady> own_agent; // vm2oci's, when the system was up
     DiskUse disk;
     ConsoleLog console;
     std::string last_line;

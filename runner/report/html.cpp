@@ -111,6 +111,10 @@ std::string machine(const BootReport& report) {
     if (report.agent)
         text += row("Guest agent", markup_text("version " + report.agent->version + ", " + report.agent->os_name +
                                                ", kernel " + report.agent->kernel));
+    if (report.own_agent)
+        text += row("vm2oci agent", markup_text(report.own_agent->os_name + ", " + report.own_agent->state));
+    for (const std::string& reason : report.profile_reasons)
+        text += row("Note", markup_text(reason));
     if (report.resets > 0)
         text += row("Resets", std::to_string(report.resets));
     if (!report.qemu_messages.empty())

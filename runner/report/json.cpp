@@ -67,6 +67,9 @@ Json machine_of(const BootReport& report) {
             {"firmware", to_string(report.firmware)},
             {"type", to_string(report.profile.machine)},
             {"disk_bus", to_string(report.profile.disk)},
+            {"network_model", to_string(report.profile.network)},
+            {"cpu_level", to_string(report.profile.cpu_level)},
+            {"profile_reasons", report.profile_reasons},
             {"network", report.network == NetworkMode::none ? "none" : "user"},
             {"memory", report.memory},
             {"cpus", report.cpus},
@@ -108,6 +111,13 @@ std::string boot_report_json(const BootReport& report) {
                              {"os", report.agent->os_name},
                              {"kernel", report.agent->kernel},
                              {"guest_exec", report.agent->can_execute}};
+    document["vm2oci_agent"] = nullptr;
+    if (report.own_agent)
+        document["vm2oci_agent"] = {{"uptime_ms", report.own_agent->uptime.count()},
+                                    {"state", report.own_agent->state},
+                                    {"os", report.own_agent->os_name},
+                                    {"addresses", report.own_agent->addresses},
+                                    {"units_failed", report.own_agent->units_failed}};
     document["disk"] = {{"size", report.disk.size},
                         {"touched", report.disk.touched},
                         {"read", report.disk.read},

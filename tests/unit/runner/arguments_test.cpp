@@ -45,6 +45,8 @@ TEST_CASE("the default machine, word for word") {
 -device virtio-serial-pci
 -chardev socket,id=agent,fd=5
 -device virtserialport,chardev=agent,id=agent,name=org.qemu.guest_agent.0
+-chardev socket,id=own-agent,fd=10
+-device virtserialport,chardev=own-agent,id=own-agent,name=org.vm2oci.agent.0
 -blockdev driver=nbd,node-name=disk,server.type=fd,server.str=6
 -device virtio-blk-pci,drive=disk,bootindex=1)");
 }
@@ -57,6 +59,22 @@ TEST_CASE("KVM gives the host's processor, unless another is asked for") {
     CHECK_FALSE(has(text, "tcg"));
     spec.profile.cpu = "Nehalem";
     CHECK(has(joined(spec, Accelerator::kvm), "-cpu Nehalem"));
+}
+
+TEST_CASE("an emulated processor has the level that the guest needs") {
+    VmSpec spec;
+    spec.profile.cpu_level = CpuLevel::v3;
+    CHECK(has(joined(spec), "+rdrand,+avx,+avx2,+bmi1,+bmi2,+f16c,+fma,+abm,+movbe,+xsave"));
+    CHECK(has(joined(spec, Accelerator::kvm), "-cpu host"));
+}
+
+TEST_CASE("systemd in the guest is told where to notify") {
+    const std::vector<std::string> words =
+        qemu_arguments(VmSpec{}, Accelerator::tcg, {"qemu", ""}, {}, VsockAddress{77, 1234});
+    CHECK(std::find(words.begin(), words.end(), "vhost-vsock-pci,guest-cid=77,vhostfd=11") != words.end());
+    CHECK(std::find(words.begin(), words.end(), "type=11,value=io.systemd.credential:vmm.notify_socket=vsock:2:1234") !=
+          words.end());
+    CHECK_FALSE(has(joined(VmSpec{}), "vsock"));
 }
 
 TEST_CASE("without being asked, no machine has a network") {
@@ -86,14 +104,15 @@ TEST_CASE("UEFI gets the shared code and private variables") {
 
 TEST_CASE("old guests get old hardware") {
     VmSpec spec;
-    spec.profile = {MachineType::i440fx, DiskBus::ide, NetworkModel::e1000, "qemu64"};
+    spec.profile = {MachineType::i440fx, DiskBus::ide, NetworkModel::e1000, CpuLevel::v2, "qemu64"};
     spec.network = NetworkMode::user;
     const std::string text = joined(spec);
     CHECK(has(text, "-machine pc,"));
     CHECK(has(text, "-device ide-hd,drive=disk,bus=ide.0,bootindex=1"));
     CHECK(has(text, "-device e1000,netdev=network"));
     spec.profile.disk = DiskBus::sata;
-    CHECK(has(joined(spec), "-device ich9-ahci"));
+    CHECK(has(joined(spec), "-device ich9-ahci,id=ahci\n"));
+    CHECK(has(joined(spec), "-device ide-hd,drive=disk,bus=ahci.0,bootindex=1"));
 }
 
 TEST_CASE("a seed is a second disk that cannot be written") {

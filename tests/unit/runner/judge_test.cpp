@@ -129,6 +129,27 @@ TEST_CASE("deadlines count processor time when there is such a limit") {
     CHECK(ceiling.verdict()->outcome == Outcome::timed_out);
 }
 
+TEST_CASE("a boot sector that spins is not waited for until the deadline") {
+    const auto instant = [](int seconds) {
+        return BootInstant{Milliseconds(seconds * 1000), Milliseconds(seconds * 1000)};
+    };
+    Judge judge{JudgePolicy{}};
+    judge.console("SeaBIOS (version 1.16)\r\nBooting from Hard Disk...\r\n", instant(1));
+    judge.disk_activity(instant(2));
+    judge.tick(instant(61));
+    CHECK_FALSE(judge.verdict());
+    judge.tick(instant(62));
+    CHECK(rule_of(judge) == "boot-sector-hangs");
+
+    Judge reading{JudgePolicy{}};
+    reading.console("SeaBIOS (version 1.16)\r\n", instant(1));
+    for (int second = 2; second < 150; ++second) {
+        reading.disk_activity(instant(second)); // a system whose console is elsewhere
+        reading.tick(instant(second));
+    }
+    CHECK_FALSE(reading.verdict());
+}
+
 TEST_CASE("a busy silent machine is not taken for a stopped one") {
     Judge judge{JudgePolicy{}};
     judge.console("[    0.000000] Linux version 6.1\n", {0s, 0s});
