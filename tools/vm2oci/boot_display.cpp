@@ -74,6 +74,8 @@ void BootDisplay::announce(const BootReport& report) {
     announced_ = report.accelerator;
     if (report.accelerator == Accelerator::tcg && report.accelerator_reason != "asked for")
         call_.operation.progress->note("emulating the processor (slow): " + report.accelerator_reason);
+    for (const std::string& reason : report.profile_reasons)
+        call_.operation.progress->note("machine: " + reason);
     if (mode_ == ConsoleMode::interactive)
         call_.operation.progress->note("serial console; Ctrl-] leaves");
 }

@@ -5,8 +5,8 @@
 #include "formats/base/fd.hpp"
 #include "formats/base/size.hpp"
 #include "formats/tree/seed_iso.hpp"
+#include "libconvert/guest/open_guest.hpp"
 #include "runner/report/files.hpp"
-#include "runner/report/json.hpp"
 #include "runner/report/summary.hpp"
 #include "tools/vm2oci/boot_display.hpp"
 #include "tools/vm2oci/help.hpp"
@@ -31,6 +31,7 @@ const std::map<std::string, ReadySignal> kReadySignals = {{"login", ReadySignal:
                                                           {"agent", ReadySignal::agent},
                                                           {"cloud-init", ReadySignal::cloud_init},
                                                           {"systemd", ReadySignal::system}};
+const std::map<std::string, MachineType> kMachines = {{"q35", MachineType::q35}, {"i440fx", MachineType::i440fx}};
 const std::map<std::string, DiskBus> kDiskBuses = {
     {"virtio", DiskBus::virtio}, {"sata", DiskBus::sata}, {"ide", DiskBus::ide}};
 const std::map<std::string, NetworkModel> kNetworkModels = {
@@ -59,21 +60,63 @@ std::string read_seed_file(const std::string& path) {
     return *text;
 }
 
-Firmware firmware_of(const BootTestOptions& options, const BlockDevice& disk) {
+bool has_seed_files(const BootTestOptions& options) {
+    return !options.user_data.empty() || !options.meta_data.empty() || !options.network_config.empty() ||
+           !options.vendor_data.empty();
+}
+
+Firmware firmware_of(const BootTestOptions& options, const BlockDevice& disk, const MachineAdvice& advice) {
     if (options.firmware == "bios")
         return Firmware::bios;
     if (options.firmware == "uefi")
         return Firmware::uefi;
     if (options.firmware == "uefi-secure")
         return Firmware::uefi_secure;
-    return firmware_for(disk);
+    const Firmware firmware = firmware_for(disk);
+    return firmware == Firmware::uefi && advice.secure_boot && find_firmware(Firmware::uefi_secure)
+               ? Firmware::uefi_secure
+               : firmware;
 }
 
-void print_result(const BootReport& report, Invocation& call) {
-    if (call.json()) {
-        call.out << boot_report_json(report) << '\n';
-        return;
+// What the guest inside asks for. A disk in which nothing can be read boots, or not, on the default machine.
+MachineAdvice look_inside(const BootSubject& subject, const BootTestOptions& options, Invocation& call) {
+    const bool all_given = options.machine != "auto" && options.disk_bus != "auto" && options.network_model != "auto" &&
+                           options.firmware != "auto" && !options.cpu.empty() && !options.ready.empty();
+    if (all_given)
+        return {};
+    try {
+        const OpenedGuest guest = open_guest(subject.disk, GuestBackend::native, call.operation);
+        return guest.guest ? advise_machine(inspect_guest(guest, call.operation)) : MachineAdvice{};
+    } catch (const Error& error) {
+        if (error.kind() == ErrorKind::io || error.kind() == ErrorKind::cancelled)
+            throw;
+        return {};
     }
+}
+
+bool is_left_to_us(const BootTestOptions& options, AdviceTopic topic) {
+    switch (topic) {
+    case AdviceTopic::machine:
+        return options.machine == "auto";
+    case AdviceTopic::disk:
+        return options.disk_bus == "auto";
+    case AdviceTopic::network:
+        return options.network_model == "auto" && options.network != "none";
+    case AdviceTopic::processor:
+        return options.cpu.empty();
+    }
+    return true;
+}
+
+template <class Value>
+void choose(Value& value, const std::map<std::string, Value>& names, const std::string& wanted) {
+    if (wanted != "auto")
+        value = names.at(wanted);
+}
+
+} // namespace
+
+void print_verdict(const BootReport& report, Invocation& call) {
     call.out << report.source << ": " << verdict_sentence(report) << '\n';
     if (report.verdict && report.verdict->evidence && !report.verdict->evidence->line.empty()) {
         const Finding& evidence = *report.verdict->evidence;
@@ -96,17 +139,20 @@ void print_result(const BootReport& report, Invocation& call) {
     }
 }
 
-} // namespace
-
-VmSpec machine_spec(const BootTestOptions& options, std::shared_ptr<const BlockDevice> disk) {
+VmSpec machine_spec(const BootTestOptions& options, const BootSubject& subject, const MachineAdvice& advice) {
     VmSpec spec;
-    spec.profile.machine = options.machine == "i440fx" ? MachineType::i440fx : MachineType::q35;
-    spec.profile.disk = kDiskBuses.at(options.disk_bus);
-    spec.profile.network = kNetworkModels.at(options.network_model);
+    spec.profile = advice.profile;
+    spec.notify = advice.notify;
+    for (const AdviceReason& reason : advice.reasons)
+        if (is_left_to_us(options, reason.topic))
+            spec.profile_reasons.push_back(reason.text);
+    choose(spec.profile.machine, kMachines, options.machine);
+    choose(spec.profile.disk, kDiskBuses, options.disk_bus);
+    choose(spec.profile.network, kNetworkModels, options.network_model);
     spec.profile.cpu = options.cpu;
     spec.memory = parse_size(options.memory);
     spec.cpus = options.cpus;
-    spec.firmware = firmware_of(options, *disk);
+    spec.firmware = firmware_of(options, *subject.disk, advice);
     spec.network = options.network == "user" ? NetworkMode::user : NetworkMode::none;
     for (const std::string& text : options.forward)
         spec.forwards.push_back(parse_forward(text));
@@ -116,22 +162,31 @@ VmSpec machine_spec(const BootTestOptions& options, std::shared_ptr<const BlockD
         fail(ErrorKind::usage, "--memory is too small to boot anything; at least 64M");
     if (spec.cpus == 0 || spec.cpus > kMaxCpus)
         fail(ErrorKind::usage, fmt::format("--cpus goes from 1 to {}", kMaxCpus));
-    spec.disk = std::move(disk);
-    if (!options.user_data.empty() || !options.meta_data.empty() || !options.network_config.empty()) {
+    spec.disk = subject.disk;
+    spec.seed = subject.seed;
+    if (has_seed_files(options)) {
         SeedFiles files;
         files.user_data = options.user_data.empty() ? "#cloud-config\n{}\n" : read_seed_file(options.user_data);
         files.meta_data =
             options.meta_data.empty() ? default_meta_data(files.user_data) : read_seed_file(options.meta_data);
         if (!options.network_config.empty())
             files.network_config = read_seed_file(options.network_config);
+        if (!options.vendor_data.empty())
+            files.vendor_data = read_seed_file(options.vendor_data);
         spec.seed = make_seed_disk(files);
     }
     return spec;
 }
 
-BootOptions boot_options(const BootTestOptions& options, const std::string& source) {
+BootOptions boot_options(const BootTestOptions& options, const BootSubject& subject, const MachineAdvice& advice) {
     BootOptions result;
-    result.source = source;
+    result.source = subject.name;
+    result.policy.by_default = advice.ready;
+    const bool seeded = has_seed_files(options) || subject.seed != nullptr || advice.has_seed;
+    if (options.ready.empty() && seeded && advice.tells_cloud_init)
+        result.policy.ready = {
+            {ReadySignal::cloud_init, std::nullopt},
+            {advice.ready == DefaultReady::agent ? ReadySignal::agent : ReadySignal::login, std::nullopt}};
     result.acceleration = kAccelerators.at(options.accelerator);
     if (!options.timeout.empty())
         result.timeout = parse_duration(options.timeout);
@@ -155,28 +210,31 @@ BootOptions boot_options(const BootTestOptions& options, const std::string& sour
     return result;
 }
 
-ExitCode boot_and_report(std::shared_ptr<const BlockDevice> disk, const std::string& source,
-                         const BootTestOptions& options, Invocation& call) {
-    const VmSpec spec = machine_spec(options, std::move(disk));
-    const BootOptions boot = boot_options(options, source);
+BootReport boot_disk(const BootSubject& subject, const BootTestOptions& options, Invocation& call) {
+    const MachineAdvice advice = look_inside(subject, options, call);
+    const VmSpec spec = machine_spec(options, subject, advice);
+    const BootOptions boot = boot_options(options, subject, advice);
     BootDisplay display(call, options.console ? ConsoleMode::interactive : ConsoleMode::status, options.junit);
-    const BootReport report = boot_machine(spec, boot, display, call.operation);
+    BootReport report = boot_machine(spec, boot, display, call.operation);
     display.finish(report);
     if (!options.report.empty())
         write_report_folder(options.report, report);
-    print_result(report, call);
-    if (report.verdict->outcome == Outcome::stopped)
-        return options.console ? ExitCode::done : ExitCode::cancelled;
     // QEMU's own death and an unreadable image are no verdict about the machine.
     if (report.verdict->rule != nullptr && report.verdict->rule->id == "hypervisor-died")
         fail(ErrorKind::external,
              "QEMU ended unexpectedly: " + verdict_line(report) + ": " + escape_untrusted(report.qemu_messages));
     if (report.verdict->rule != nullptr && report.verdict->rule->id == "disk-read-error")
         fail(ErrorKind::corrupt, "the disk cannot be read: " + verdict_line(report));
+    return report;
+}
+
+ExitCode boot_exit_code(const BootReport& report, const BootTestOptions& options) {
+    if (report.verdict->outcome == Outcome::stopped)
+        return options.console ? ExitCode::done : ExitCode::cancelled;
     return report.passed() ? ExitCode::done : ExitCode::verdict_no;
 }
 
-std::shared_ptr<BootTestOptions> add_boot_test_options(CLI::App& command) {
+std::shared_ptr<BootTestOptions> add_boot_test_options(CLI::App& command, SeedOptions seed) {
     auto options = std::make_shared<BootTestOptions>();
     const auto text = [&](const char* name, std::string& value, const char* value_name, const char* description) {
         return command.add_option(name, value, description)->option_text(value_name)->group(group::boot);
@@ -195,13 +253,16 @@ std::shared_ptr<BootTestOptions> add_boot_test_options(CLI::App& command) {
     text("--firmware", options->firmware, "auto|bios|uefi|uefi-secure",
          "Default: what the disk is made for; uefi-secure enforces Secure Boot")
         ->check(CLI::IsMember({"auto", "bios", "uefi", "uefi-secure"}));
-    text("--machine", options->machine, "q35|i440fx", "i440fx for old guests (default: q35)")
-        ->check(CLI::IsMember({"q35", "i440fx"}));
-    text("--disk-bus", options->disk_bus, "virtio|sata|ide", "What the disk hangs on (default: virtio)")
-        ->check(CLI::IsMember({"virtio", "sata", "ide"}));
-    text("--nic", options->network_model, "virtio|e1000|rtl8139", "The network interface (default: virtio)")
-        ->check(CLI::IsMember({"virtio", "e1000", "rtl8139"}));
-    text("--cpu", options->cpu, "MODEL", "QEMU's processor model (default: host with KVM, else x86-64-v2)");
+    text("--machine", options->machine, "auto|q35|i440fx", "Default: q35, i440fx where the guest is too old for it")
+        ->check(CLI::IsMember({"auto", "q35", "i440fx"}));
+    text("--disk-bus", options->disk_bus, "auto|virtio|sata|ide",
+         "What the disk hangs on (default: virtio where the guest has the drivers)")
+        ->check(CLI::IsMember({"auto", "virtio", "sata", "ide"}));
+    text("--nic", options->network_model, "auto|virtio|e1000|rtl8139",
+         "The network interface (default: virtio where the guest has the driver)")
+        ->check(CLI::IsMember({"auto", "virtio", "e1000", "rtl8139"}));
+    text("--cpu", options->cpu, "MODEL",
+         "QEMU's processor model (default: host with KVM, else x86-64-v2, or -v3 where the guest needs it)");
     text("--memory", options->memory, "SIZE", "The machine's memory (default: 1G)");
     command.add_option("--cpus", options->cpus, "The machine's processors (default: 2)")
         ->option_text("N")
@@ -209,14 +270,18 @@ std::shared_ptr<BootTestOptions> add_boot_test_options(CLI::App& command) {
     text("--timeout", options->timeout, "DURATION", "Limit until ready, in processor time when emulated (default: 3m)");
     list("--ready", options->ready, "SIGNAL",
          "login, agent, cloud-init, systemd, or a regular expression for a line of the console; repeat: all must come "
-         "(default: login prompt, or an agent that says that the system is up)");
+         "(default: the strongest that the guest can give: cloud-init's end where there is a seed, an agent where "
+         "the guest starts one, else a login prompt)");
     list("--expect", options->expect, "REGEX", "A line that the console must show; repeatable");
     list("--fail", options->fail, "REGEX", "A line that the console must not show; repeatable");
     list("--ignore", options->ignore, "RULE", "A rule of the judge that becomes a remark; repeatable");
     list("--exec", options->exec, "COMMAND", "Run inside by the guest agent and expect exit code 0; repeatable");
-    text("--user-data", options->user_data, "FILE", "cloud-init's user-data, for this boot only");
-    text("--meta-data", options->meta_data, "FILE", "cloud-init's meta-data, for this boot only");
-    text("--network-config", options->network_config, "FILE", "cloud-init's network-config, for this boot only");
+    if (seed == SeedOptions::offered) {
+        text("--user-data", options->user_data, "FILE", "cloud-init's user-data, for this boot only");
+        text("--meta-data", options->meta_data, "FILE", "cloud-init's meta-data, for this boot only");
+        text("--network-config", options->network_config, "FILE", "cloud-init's network-config, for this boot only");
+        text("--vendor-data", options->vendor_data, "FILE", "cloud-init's vendor-data, for this boot only");
+    }
     text("--network", options->network, "none|user", "none (default), or user: outgoing connections")
         ->check(CLI::IsMember({"none", "user"}));
     list("--forward", options->forward, "HOST:GUEST",

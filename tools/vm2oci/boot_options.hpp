@@ -4,6 +4,7 @@
 #include "formats/block/block_device.hpp"
 #include "runner/boot.hpp"
 #include "tools/vm2oci/command_table.hpp"
+#include "tools/vm2oci/machine_advice.hpp"
 
 #include <CLI/App.hpp>
 
@@ -17,9 +18,9 @@ struct BootTestOptions {
     std::string accelerator = "auto";
     std::string backend = "auto";
     std::string firmware = "auto";
-    std::string machine = "q35";
-    std::string disk_bus = "virtio";
-    std::string network_model = "virtio";
+    std::string machine = "auto";
+    std::string disk_bus = "auto";
+    std::string network_model = "auto";
     std::string cpu;
     std::string memory = "1G";
     unsigned cpus = 2;
@@ -32,6 +33,7 @@ struct BootTestOptions {
     std::string user_data;
     std::string meta_data;
     std::string network_config;
+    std::string vendor_data;
     std::string network = "none";
     std::vector<std::string> forward;
     bool console = false;
@@ -39,14 +41,27 @@ struct BootTestOptions {
     std::string report;
 };
 
-std::shared_ptr<BootTestOptions> add_boot_test_options(CLI::App& command);
+// --user-data and its like, as a seed for one boot.
+enum class SeedOptions { offered, left_out };
+
+std::shared_ptr<BootTestOptions> add_boot_test_options(CLI::App& command, SeedOptions seed);
+
+struct BootSubject {
+    std::string name; // for the report: the reference as the user wrote it
+    std::shared_ptr<const BlockDevice> disk;
+    std::shared_ptr<const BlockDevice> seed; // a second disk; may be null
+};
 
 // Error{usage} when the options contradict each other or a value makes no sense.
-VmSpec machine_spec(const BootTestOptions& options, std::shared_ptr<const BlockDevice> disk);
-BootOptions boot_options(const BootTestOptions& options, const std::string& source);
+VmSpec machine_spec(const BootTestOptions& options, const BootSubject& subject, const MachineAdvice& advice);
+BootOptions boot_options(const BootTestOptions& options, const BootSubject& subject, const MachineAdvice& advice);
 
-// Boots, shows the progress, writes the reports, prints the verdict; done or verdict_no.
-ExitCode boot_and_report(std::shared_ptr<const BlockDevice> disk, const std::string& source,
-                         const BootTestOptions& options, Invocation& call);
+// Boots, shows the progress, writes the reports. Error{external, corrupt} where the run is no verdict about the
+// machine.
+BootReport boot_disk(const BootSubject& subject, const BootTestOptions& options, Invocation& call);
+// The verdict for people.
+void print_verdict(const BootReport& report, Invocation& call);
+// done, verdict_no or cancelled.
+ExitCode boot_exit_code(const BootReport& report, const BootTestOptions& options);
 
 } // namespace vm2oci::cli

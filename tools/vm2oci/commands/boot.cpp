@@ -64,12 +64,18 @@ void add_boot_command(CommandTable& table) {
                           open_source_disk(parse_reference(arguments->source), *arguments->source_options,
                                            host_architecture(), call.operation)
                               .disk;
-                      return boot_and_report(disk.device, arguments->source, *arguments->boot_options, call);
+                      const BootTestOptions& options = *arguments->boot_options;
+                      const BootReport report = boot_disk({arguments->source, disk.device, nullptr}, options, call);
+                      if (call.json())
+                          call.out << boot_report_json(report) << '\n';
+                      else
+                          print_verdict(report, call);
+                      return boot_exit_code(report, options);
                   });
     command.add_option("SOURCE", arguments->source, "A disk, or an image with a disk in it");
     command.add_flag("--probe", arguments->probe, "Only say whether KVM works on this machine");
     arguments->source_options = add_source_options(command);
-    arguments->boot_options = add_boot_test_options(command);
+    arguments->boot_options = add_boot_test_options(command, SeedOptions::offered);
 }
 
 } // namespace vm2oci::cli

@@ -6,6 +6,7 @@
 #include "libconvert/package/sparsify.hpp"
 #include "libconvert/package/timestamp.hpp"
 #include "libconvert/registry/blob_upload.hpp"
+#include "tools/vm2oci/boot_test.hpp"
 #include "tools/vm2oci/bundle_options.hpp"
 #include "tools/vm2oci/command_table.hpp"
 #include "tools/vm2oci/edit_options.hpp"
@@ -32,6 +33,7 @@ struct ConvertArguments {
     std::string destination;
     std::shared_ptr<SourceOptions> source_options;
     std::shared_ptr<EditOptions> edits;
+    std::shared_ptr<BootTest> boot_test;
     std::string disk_format = "qcow2";
     std::string cluster_compression = "none";
     std::string size;
@@ -242,6 +244,10 @@ ExitCode convert_into_bundle(const ConvertArguments& arguments, const OpenedDisk
 
 ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& source,
                             const ImageReference& destination, Invocation& call) {
+    if (arguments.boot_test->wanted && kImageKinds.at(arguments.kind) != ImageKind::container_disk)
+        fail(ErrorKind::usage, "--boot-test boots a disk, and --as " + arguments.kind + " writes none");
+    if (arguments.boot_test->wanted && std::holds_alternative<NullReference>(destination))
+        fail(ErrorKind::usage, "--boot-test boots what was written, and null: keeps nothing");
     const DiskOutput output = disk_output(arguments);
     ContainerDiskOptions options = container_disk_options(arguments);
     const std::string wanted = wanted_architecture(arguments);
@@ -270,17 +276,27 @@ ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& 
         print_rootfs(image, arguments.destination, edit_report_json(changes.report), call);
         return ExitCode::done;
     }
+    std::unique_ptr<ImageDestination> store;
     const ImageReport report = with_upload_repeated(call, [&] {
-        const auto store = open_store();
-        return convert_to_container_disk(disk, output, options, *store, call.operation);
+        store = open_store();
+        return write_container_disk_image(disk, output, options, *store, call.operation);
     });
+    BootTestResult boot;
+    if (arguments.boot_test->wanted)
+        boot = boot_written_image(*arguments.boot_test, *store, report.manifest, *arguments.source_options,
+                                  {arguments.destination, changes.seed}, call);
+    if (may_appear(boot))
+        store->publish(report.manifest);
     if (call.json()) {
         Json json = to_json(report, arguments.destination);
         json["edits"] = edit_report_json(changes.report);
+        add_boot_test_result(json, boot);
         call.out << json.dump(2) << '\n';
-        return ExitCode::done;
+        return boot_test_exit_code(boot, *arguments.boot_test);
     }
     call.out << edit_report_text(changes.report, changes.mode);
+    if (!print_boot_test_result(boot, call))
+        return boot_test_exit_code(boot, *arguments.boot_test);
     call.out << fmt::format("{}\n  image   {}\n  layer   {} ({})\n  disk    disk/{}, {}, {} of data in {}\n",
                             arguments.destination, report.manifest.digest.text(), report.layer.descriptor.digest.text(),
                             format_size(report.layer.descriptor.size), report.disk_file_name,
@@ -314,16 +330,27 @@ ExitCode convert_into_disk(const ConvertArguments& arguments, const Reference& s
     if (changes.mode == EditMode::plan_only)
         return show_plan(changes, arguments.source, call);
     const OpenedDisk disk = prepare_disk(std::move(opened), effective, call);
-    const DiskReport report = convert_to_disk(disk, output, destination.path, call.operation);
+    BootTestResult boot;
+    DiskApproval approve;
+    if (arguments.boot_test->wanted)
+        approve = [&](const std::shared_ptr<const BlockDevice>& file, DiskFormat format) {
+            boot = boot_written_disk(*arguments.boot_test, file, format, *arguments.source_options,
+                                     {arguments.destination, changes.seed}, call);
+            return may_appear(boot);
+        };
+    const DiskReport report = convert_to_disk(disk, output, destination.path, call.operation, approve);
     Json json = to_json(report, arguments.destination);
     json["edits"] = edit_report_json(changes.report);
-    if (changes.seed)
+    if (changes.seed && may_appear(boot))
         json["seed_disk"] = write_seed_beside(*changes.seed, destination.path).string();
+    add_boot_test_result(json, boot);
     if (call.json()) {
         call.out << json.dump(2) << '\n';
-        return ExitCode::done;
+        return boot_test_exit_code(boot, *arguments.boot_test);
     }
     call.out << edit_report_text(changes.report, changes.mode);
+    if (!print_boot_test_result(boot, call))
+        return boot_test_exit_code(boot, *arguments.boot_test);
     call.out << fmt::format("{}\n  disk    {}, {} of data in {}\n", arguments.destination, to_string(report.format),
                             format_size(report.allocated_size), format_size(report.virtual_size));
     return ExitCode::done;
@@ -345,6 +372,7 @@ void add_options(CLI::App& command, ConvertArguments& arguments) {
         ->required();
     arguments.source_options = add_source_options(command);
     arguments.edits = add_edit_options(command);
+    arguments.boot_test = add_boot_test(command);
     add_mount_option(command, *arguments.source_options->registry);
 
     text("--disk-format", arguments.disk_format, "FORMAT",
@@ -408,9 +436,11 @@ void add_convert_command(CommandTable& table) {
         {{"vm2oci convert web01.qcow2 oci:images:web01", "a containerDisk in an OCI layout, tagged web01"},
          {"vm2oci convert --compression gzip raw:sda.img oci-archive:web01.tar",
           "the same in one tar file, for old readers"},
+         {"vm2oci convert --boot-test web01.qcow2 oci:images:web01", "tagged only if it comes up"},
          {"vm2oci convert oci:images:web01 raw:sda.img", "the disk of an image as a sparse raw file"},
          {"vm2oci convert --size 40G web01.qcow2 qcow2:large.qcow2", "a canonical qcow2 with room to grow"}},
         [arguments, command_slot](Invocation& call) {
+            arguments->boot_test->check_usage(**command_slot);
             const Reference source = parse_reference(arguments->source);
             const Reference destination = parse_reference(arguments->destination);
             if (const auto* image = std::get_if<ImageReference>(&destination))
