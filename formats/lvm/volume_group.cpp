@@ -58,13 +58,8 @@ class JoinedDevice final : public BlockDevice {
     std::uint64_t size_;
 };
 
-std::string without_dashes(std::string uuid) {
-    std::erase(uuid, '-');
-    return uuid;
-}
-
 std::string with_dashes(std::string uuid) {
-    uuid = without_dashes(std::move(uuid));
+    std::erase(uuid, '-');
     for (const std::size_t at : {26u, 22u, 18u, 14u, 10u, 6u})
         if (uuid.size() > at)
             uuid.insert(at, "-");
@@ -102,15 +97,13 @@ class Group {
             if (!visible)
                 continue;
             if (!problem.empty()) {
-                findings_.remarks.push_back("logical volume " + escape_untrusted(name_) + "/" + escape_untrusted(name) +
-                                            ": " + problem);
+                findings_.remarks.push_back(
+                    "logical volume " + escape_untrusted(name_) + "/" + escape_untrusted(name) + ": " + problem);
                 continue;
             }
             const std::uint64_t size = pieces.back().offset + pieces.back().device->size();
-            findings_.volumes.push_back({name_, name, std::make_shared<JoinedDevice>(std::move(pieces), size),
-                                         std::move(stretches),
-                                         "LVM-" + without_dashes(section_.text("id").value_or("")) +
-                                             without_dashes(volume.text("id").value_or(""))});
+            findings_.volumes.push_back(
+                {name_, name, std::make_shared<JoinedDevice>(std::move(pieces), size), std::move(stretches)});
         }
     }
 
@@ -252,7 +245,8 @@ LvmFindings read_volume_groups(const std::vector<LvmPhysicalVolume>& members) {
         } catch (const Error& error) {
             if (error.kind() != ErrorKind::corrupt && error.kind() != ErrorKind::limit)
                 throw;
-            findings.remarks.push_back("LVM physical volume " + escape_untrusted(member.uuid) + ": " + error.what());
+            findings.remarks.push_back(
+                "LVM physical volume " + escape_untrusted(member.uuid) + ": " + error.what());
         }
     }
     for (const auto& [id, described] : groups) {
@@ -263,7 +257,8 @@ LvmFindings read_volume_groups(const std::vector<LvmPhysicalVolume>& members) {
         } catch (const Error& error) {
             if (error.kind() != ErrorKind::corrupt && error.kind() != ErrorKind::limit)
                 throw;
-            findings.remarks.push_back("LVM volume group " + escape_untrusted(described.name) + ": " + error.what());
+            findings.remarks.push_back(
+                "LVM volume group " + escape_untrusted(described.name) + ": " + error.what());
         }
     }
     return findings;

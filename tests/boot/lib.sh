@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 boot_dir=$VM2OCI_SOURCE_DIR/tests/boot
 
-# The small guest's initramfs, as $scratch/small.cpio.gz.
+# make_small_initramfs [OPTIONS OF make-initramfs.sh]: the small guest's initramfs, as $scratch/small.cpio.gz.
 make_small_initramfs() {
     require_tool busybox cpio modprobe qemu-ga
     local modules=() module
@@ -10,7 +10,7 @@ make_small_initramfs() {
         modules+=(--module "$module")
     done
     "$boot_dir/make-initramfs.sh" "$boot_dir/guest/init" "$scratch/small.cpio.gz" "${modules[@]}" \
-        --program "$(command -v qemu-ga)" --file "$boot_dir/guest/udhcpc.sh:/udhcpc.sh"
+        --program "$(command -v qemu-ga)" --file "$boot_dir/guest/udhcpc.sh:/udhcpc.sh" "$@"
 }
 
 # small_guest MODE [KERNEL ARGUMENTS]: a disk whose guest does MODE (see guest/init), as $scratch/small.raw.
@@ -47,6 +47,9 @@ nested_machine() {
     local arguments=(--module kvm-amd --program "$scratch/vm2oci" --file "$scratch/vm2oci:/bin/vm2oci"
         --program "$qemu" --file "$script:/nested.sh")
     for file in "$@"; do arguments+=(--file "$file"); done
+    for file in /usr/lib/*/qemu/accel-tcg-x86_64.so; do
+        [[ ! -e $file ]] || arguments+=(--file "$file:$file")
+    done
     # Firmware lies behind links; the machine gets the files.
     for file in bios-256k.bin vgabios-stdvga.bin kvmvapic.bin linuxboot_dma.bin; do
         for folder in /usr/share/seabios /usr/share/qemu; do

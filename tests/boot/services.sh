@@ -19,6 +19,15 @@ expect_equal 'hello from inside' "$(jq -r '.checks[] | select(.name | startswith
 boot 4 --exec 'exit 3'
 expect_equal 'exit code 3' "$(jq -r '.checks[] | select(.name == "exec: exit 3") | .message' stdout)" 'the check'
 
+step 'the agent of our own'
+agent=${VM2OCI%/*/*/*}/share/vm2oci/vm2oci-agent
+[[ -x $agent ]] || fail "$agent is missing: build everything"
+make_small_initramfs --file "$agent:/bin/vm2oci-agent"
+small_guest own-agent
+boot 0 --ready agent --ready systemd --exec 'echo $((40 + 2)); exit 0'
+expect_equal running "$(jq -r .vm2oci_agent.state stdout)" 'what the agent says of the system'
+expect_equal 42 "$(jq -r '.checks[] | select(.name | startswith("exec:")) | .output' stdout)" output
+
 step 'a forwarded port'
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 small_guest port
@@ -26,6 +35,10 @@ boot 0 --network user --forward "$port:22"
 expect_equal passed "$(jq -r '.checks[] | select(.name == "port 22 answers") | .state' stdout)" 'the port'
 expect_exit 2 "$VM2OCI" boot raw:small.raw --forward 80:80
 expect_match -- '--network user' "$(cat stderr)" 'what to do'
+
+step 'a person at the serial console'
+small_guest typed
+"$boot_dir/console_pty.py" "$VM2OCI" raw:small.raw
 
 step 'a JUnit file from the first second on, and an orderly end'
 small_guest spin
