@@ -3,6 +3,7 @@
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/base/fd.hpp"
+#include "libconvert/edit/elf_needs.hpp"
 #include "libconvert/edit/text.hpp"
 
 #include <archive.h>
@@ -13,13 +14,13 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
-#include <map>
 #include <memory>
+#include <set>
 
 namespace vm2oci {
 namespace {
 
-constexpr std::size_t kListLimit = 1024 * 1024; // of dpkg's file lists
+constexpr std::size_t kReleaseLimit = 64 * 1024; // os-release has some lines
 constexpr std::array kMaintainerScripts = {"preinst", "postinst", "prerm", "postrm"};
 // Documentation and debugging aids have no use in a guest that never sees its package manager touch them.
 constexpr std::array kLeftOut = {"/usr/share/doc/", "/usr/share/man/", "/usr/share/locale/", "/usr/share/lintian/",
@@ -189,21 +190,65 @@ AgentRequest read_folder(const std::filesystem::path& folder) {
     return agent;
 }
 
-// The guest agent that this machine itself has, by dpkg's list of its files.
+// Where distributions put the parts of QEMU's guest agent.
+constexpr std::array kQemuAgentFiles = {"/usr/sbin/qemu-ga",
+                                        "/usr/bin/qemu-ga",
+                                        "/usr/lib/systemd/system/qemu-guest-agent.service",
+                                        "/lib/systemd/system/qemu-guest-agent.service",
+                                        "/usr/lib/udev/rules.d/60-qemu-guest-agent.rules",
+                                        "/usr/lib/udev/rules.d/99-qemu-guest-agent.rules",
+                                        "/lib/udev/rules.d/60-qemu-guest-agent.rules",
+                                        "/etc/init.d/qemu-guest-agent",
+                                        "/etc/conf.d/qemu-guest-agent",
+                                        "/etc/sysconfig/qemu-ga",
+                                        "/etc/qemu/fsfreeze-hook",
+                                        "/etc/qemu-ga/fsfreeze-hook"};
+
+// The libraries of this machine that `program` needs, and those that these need.
+std::vector<AgentFile> own_libraries(const std::string& program) {
+    std::vector<std::string> folders = {"/lib", "/usr/lib", "/lib64", "/usr/lib64"};
+    for (const char* root : {"/lib", "/usr/lib"})
+        for (const auto& entry : std::filesystem::directory_iterator(root))
+            if (entry.is_directory() && entry.path().filename().string().ends_with("-linux-gnu"))
+                folders.push_back(entry.path().string());
+    const auto find = [&](const std::string& name) -> std::optional<AgentFile> {
+        for (const std::string& folder : folders)
+            if (std::filesystem::is_regular_file(folder + "/" + name)) // links followed
+                return AgentFile{folder + "/" + name, FileType::regular,
+                                 read_file(folder + "/" + name, kAgentSizeLimit).value_or(""), 0644};
+        return std::nullopt;
+    };
+    std::vector<AgentFile> libraries;
+    std::set<std::string> seen;
+    const auto add_needs = [&](const std::string& content) {
+        if (const auto needs = read_elf_needs(content))
+            for (const std::string& name : needs->libraries)
+                if (seen.insert(name).second)
+                    if (auto library = find(name))
+                        libraries.push_back(std::move(*library));
+    };
+    add_needs(program);
+    for (std::size_t i = 0; i < libraries.size(); ++i)
+        add_needs(std::string(libraries[i].content)); // the list grows meanwhile
+    return libraries;
+}
+
+// The guest agent that this machine itself has.
 AgentRequest read_own_qemu_agent() {
-    const auto list = read_file("/var/lib/dpkg/info/qemu-guest-agent.list", kListLimit);
-    const auto system = read_file("/etc/os-release", kListLimit);
-    if (!list || !system)
-        fail(ErrorKind::not_found, "this machine has no package qemu-guest-agent that could be taken; name a package "
-                                   "file of the guest's distribution (--agent qemu-guest-agent.deb)");
     AgentRequest agent;
     agent.name = "qemu-ga";
-    agent.distribution = shell_value(*system, "ID") + " " + shell_value(*system, "VERSION_ID");
-    for (const std::string_view line : lines_of(*list)) {
-        const std::string path(trimmed(line));
-        if (path.size() > 1 && path != "/." && !left_out(path))
-            agent.files.push_back(read_host_file(path, path));
-    }
+    const std::string system = read_file("/etc/os-release", kReleaseLimit).value_or("");
+    agent.distribution = shell_value(system, "ID") + " " + shell_value(system, "VERSION_ID");
+    std::set<std::filesystem::path> seen;
+    for (const char* path : kQemuAgentFiles)
+        if (std::filesystem::is_regular_file(path) && seen.insert(std::filesystem::canonical(path)).second) {
+            agent.files.push_back(read_host_file(std::filesystem::canonical(path), path));
+            if (std::string_view(path).ends_with("/qemu-ga"))
+                agent.libraries = own_libraries(agent.files.back().content);
+        }
+    if (agent.libraries.empty())
+        fail(ErrorKind::not_found, "this machine has no guest agent of QEMU's that could be taken; name a package "
+                                   "file of the guest's distribution (--agent qemu-guest-agent.deb)");
     return agent;
 }
 

@@ -10,7 +10,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <array>
+#include <map>
+#include <set>
 
 namespace vm2oci {
 namespace {
@@ -53,10 +54,17 @@ std::vector<std::string> library_folders(const PlanBuilder& plan) {
     return folders;
 }
 
+// What the guest offers to a program, and what the agents bring themselves.
 class DependencyCheck {
   public:
-    DependencyCheck(const PlanBuilder& plan, const AgentRequest& agent)
-        : plan_(plan), agent_(agent), folders_(library_folders(plan)), machine_(guest_machine(plan)) {}
+    DependencyCheck(const PlanBuilder& plan, const std::vector<AgentRequest>& agents)
+        : plan_(plan), folders_(library_folders(plan)), machine_(guest_machine(plan)) {
+        for (const AgentRequest& agent : agents)
+            for (const AgentFile& file : agent.files) {
+                brought_.insert(file.path);
+                brought_.insert(base_name(file.path));
+            }
+    }
 
     void check(const AgentFile& file) {
         const auto needs = read_elf_needs(file.content);
@@ -66,7 +74,7 @@ class DependencyCheck {
         if (machine_ && *machine_ != needs->machine)
             problems_.insert(fmt::format("{} is for {}, and the guest is {}", shown, machine_name(needs->machine),
                                          machine_name(*machine_)));
-        if (!needs->interpreter.empty() && !plan_.exists(needs->interpreter) && !brought(needs->interpreter))
+        if (!needs->interpreter.empty() && !plan_.exists(needs->interpreter) && !brought_.contains(needs->interpreter))
             problems_.insert(
                 fmt::format("{} needs the dynamic linker {}", shown, escape_untrusted(needs->interpreter)));
         for (const std::string& library : needs->libraries)
@@ -74,23 +82,30 @@ class DependencyCheck {
                           needs->versions.contains(library) ? needs->versions.at(library) : std::set<std::string>());
     }
 
-    void refuse_problems() const {
+    // Of the libraries that an agent has for a guest without them, those that this guest lacks.
+    std::vector<AgentFile> missing_of(const std::vector<AgentFile>& libraries) {
+        std::vector<AgentFile> missing;
+        for (const AgentFile& library : libraries)
+            if (!brought_.contains(base_name(library.path)) && find(base_name(library.path)) == nullptr)
+                missing.push_back(library);
+        for (const AgentFile& library : missing)
+            brought_.insert(base_name(library.path));
+        return missing;
+    }
+
+    void refuse_problems(const std::string& agent) const {
         if (!problems_.empty())
             fail(ErrorKind::unsupported,
                  fmt::format("the agent {} would not run in this guest: {}; take a package that was built for the "
-                             "guest's distribution",
-                             quote_untrusted(agent_.name), fmt::join(problems_, "; ")));
+                             "guest's distribution, and give packages with missing libraries as further --agent",
+                             quote_untrusted(agent), fmt::join(problems_, "; ")));
     }
 
   private:
-    bool brought(std::string_view path) const {
-        return std::any_of(agent_.files.begin(), agent_.files.end(), [&](const AgentFile& each) {
-            return each.path == path || each.path.substr(each.path.rfind('/') + 1) == path;
-        });
-    }
+    static std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 
     void check_library(const std::string& shown, const std::string& library, const std::set<std::string>& versions) {
-        if (library.find('/') != std::string::npos || brought(library))
+        if (library.find('/') != std::string::npos || brought_.contains(library))
             return;
         const std::set<std::string>* defined = find(library);
         if (defined == nullptr) {
@@ -119,7 +134,7 @@ class DependencyCheck {
     }
 
     const PlanBuilder& plan_;
-    const AgentRequest& agent_;
+    std::set<std::string> brought_; // paths, and names without folders
     std::vector<std::string> folders_;
     std::optional<std::uint16_t> machine_;
     std::map<std::string, std::set<std::string>> libraries_;
@@ -154,41 +169,52 @@ void switch_on(PlanBuilder& plan, const AgentRequest& agent) {
                                escape_untrusted(agent.name)));
 }
 
+void check_distribution(const PlanBuilder& plan, const AgentRequest& agent) {
+    if (agent.distribution.empty())
+        return;
+    const std::string system = plan.read_text("/etc/os-release").value_or("");
+    const std::string guest = shell_value(system, "ID") + " " + shell_value(system, "VERSION_ID");
+    if (guest != agent.distribution)
+        fail(ErrorKind::unsupported,
+             fmt::format("this machine's {} is for {}, and the guest is {}: name a package file of the guest's "
+                         "distribution",
+                         escape_untrusted(agent.name), escape_untrusted(agent.distribution), quote_untrusted(guest)));
+}
+
+void put(PlanBuilder& plan, const AgentFile& file, const std::string& reason) {
+    const FileAttributes attributes{file.permissions, file.uid, file.gid, {}};
+    if (file.type == FileType::directory)
+        return plan.make_folder(file.path, reason, attributes);
+    if (file.type == FileType::regular)
+        return plan.write(file.path, file.content, reason, attributes);
+    const auto present = plan.status(file.path, FinalLink::follow);
+    if (!present || present->type != FileType::directory)
+        plan.make_symlink(file.path, file.content, reason);
+}
+
 } // namespace
 
-void plan_agent(PlanBuilder& plan, const AgentRequest& agent) {
-    if (!agent.distribution.empty()) {
-        const std::string system = plan.read_text("/etc/os-release").value_or("");
-        const std::string guest = shell_value(system, "ID") + " " + shell_value(system, "VERSION_ID");
-        if (guest != agent.distribution)
-            fail(ErrorKind::unsupported,
-                 fmt::format("this machine's {} is for {}, and the guest is {}: name a package file of the guest's "
-                             "distribution",
-                             escape_untrusted(agent.name), escape_untrusted(agent.distribution),
-                             quote_untrusted(guest)));
+void plan_agents(PlanBuilder& plan, const std::vector<AgentRequest>& agents) {
+    DependencyCheck dependencies(plan, agents);
+    for (const AgentRequest& agent : agents) {
+        plan.begin("agent:" + agent.name);
+        check_distribution(plan, agent);
+        const std::vector<AgentFile> libraries = dependencies.missing_of(agent.libraries);
+        for (const std::vector<AgentFile>* files : {&agent.files, &libraries})
+            for (const AgentFile& file : *files)
+                if (file.type == FileType::regular)
+                    dependencies.check(file);
+        dependencies.refuse_problems(agent.name);
+        const std::string name = escape_untrusted(agent.name);
+        for (const AgentFile& file : agent.files)
+            put(plan, file, fmt::format("belongs to the agent {}", name));
+        for (const AgentFile& library : libraries)
+            put(plan, library, fmt::format("a library that the agent {} needs and the guest lacks", name));
+        switch_on(plan, agent);
+        for (const std::string& script : agent.scripts_left)
+            plan.found(fmt::format("the package's script {} was not run: nothing of a package runs here",
+                                   escape_untrusted(script)));
     }
-    DependencyCheck check(plan, agent);
-    for (const AgentFile& file : agent.files)
-        if (file.type == FileType::regular)
-            check.check(file);
-    check.refuse_problems();
-    const std::string reason = fmt::format("belongs to the agent {}", escape_untrusted(agent.name));
-    for (const AgentFile& file : agent.files) {
-        const FileAttributes attributes{file.permissions, file.uid, file.gid, {}};
-        if (file.type == FileType::directory) {
-            plan.make_folder(file.path, reason, attributes);
-        } else if (file.type == FileType::symlink) {
-            const auto present = plan.status(file.path, FinalLink::follow);
-            if (!present || present->type != FileType::directory)
-                plan.make_symlink(file.path, file.content, reason);
-        } else {
-            plan.write(file.path, file.content, reason, attributes);
-        }
-    }
-    switch_on(plan, agent);
-    for (const std::string& script : agent.scripts_left)
-        plan.found(fmt::format("the package's script {} was not run: nothing of a package runs here",
-                               escape_untrusted(script)));
 }
 
 } // namespace vm2oci

@@ -104,10 +104,7 @@ EditPlan plan_edits(const Guest& guest, const std::vector<DiskVolume>& volumes, 
         else
             plan_ssh_key(plan, key);
     }
-    for (const AgentRequest& agent : request.agents) {
-        plan.begin("agent:" + agent.name);
-        plan_agent(plan, agent);
-    }
+    plan_agents(plan, request.agents);
     plan.begin("copy-in");
     for (const CopyRequest& copy : request.copies)
         plan_copy(plan, copy);

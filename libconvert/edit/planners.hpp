@@ -56,7 +56,8 @@ void plan_hostname(PlanBuilder& plan, const std::string& hostname);
 void plan_ssh_key(PlanBuilder& plan, const SshKeyRequest& request);
 void check_public_keys(std::string_view keys);
 void plan_copy(PlanBuilder& plan, const CopyRequest& request);
-void plan_agent(PlanBuilder& plan, const AgentRequest& request);
+// All of them at once, since one may bring what another needs. Each is an operation of its own.
+void plan_agents(PlanBuilder& plan, const std::vector<AgentRequest>& agents);
 
 // --- sysprep ------------------------------------------------------------------------------------------------------
 enum class SysprepDefault { on, off };

@@ -55,6 +55,7 @@ struct AgentRequest {
     std::string name;                      // "qemu-ga", "collector.deb"
     std::string distribution;              // that it was built for, "debian 12"; empty: any that its programs run on
     std::vector<AgentFile> files;          // folders before what they hold
+    std::vector<AgentFile> libraries;      // that its programs need, for a guest that lacks them; each after its own
     std::vector<std::string> scripts_left; // names of maintainer scripts that were not run
 };
 
