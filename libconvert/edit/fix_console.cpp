@@ -62,7 +62,7 @@ void mend_inittab(PlanBuilder& plan, const std::string& terminal, const std::str
 
 void plan_console_fix(PlanBuilder& plan, const FixContext& context) {
     const std::string terminal = serial_terminal(plan);
-    const std::string reason = "a console on the first serial port";
+    const std::string reason = "a console on the first serial port, " + terminal;
     const auto lines = kernel_command_lines(plan);
     if (std::any_of(lines.begin(), lines.end(), [&](const auto& words) { return !names_console(words, terminal); }))
         context.problems.push_back("the kernel has no console on the serial port: `virtctl console` stays blank");

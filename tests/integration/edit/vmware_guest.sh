@@ -1,44 +1,98 @@
-# Makes of the real Debian disk what a migrated VMware guest is like; sourced after integration.sh.
+# Makes of a Debian disk what a migrated VMware guest is like, and mends it; sourced after integration.sh.
 # shellcheck shell=bash
-require_tool debugfs unmkinitramfs cpio depmod zstd
+require_tool debugfs unmkinitramfs cpio depmod zstd ssh-keygen
 
 readonly root_offset=134217728 # where tools/make-debian-disk.sh puts the root file system
 
 # guest_file RAW-DISK PATH: its content.
 guest_file() { debugfs -R "cat $2" "$1?offset=$root_offset" 2> /dev/null; }
 
+# break_initrd INITRD BROKEN-INITRD KERNEL-VERSION: the same without a driver for virtio.
+break_initrd() {
+    unmkinitramfs "$1" tree
+    [[ ! -d tree/main ]] || mv tree/main main && [[ -d main ]] || mv tree main
+    find main -name 'virtio*.ko*' -delete
+    depmod -b main "$3"
+    # One byte more keeps it from ending on a boundary of 4.
+    (cd main && find . | LC_ALL=C sort | cpio --quiet -o -H newc | zstd -q -3) > "$2"
+    printf '\0' >> "$2"
+    rm -rf main tree
+}
+
 # break_guest DISK BROKEN-RAW-DISK: an initrd without virtio, a static address on ens192 for networkd, netplan and
-# ifupdown, /dev/sda1 in fstab and GRUB, no serial console, a data source pinned to VMware, the identity and the tools of
-# the old machine.
+# ifupdown, /dev/sda1 in fstab and GRUB, no serial console, a data source pinned to VMware, and the tools of the old
+# hypervisor; a machine-id and host keys it has already.
 break_guest() {
-    local disk=$1 broken=$2 version
-    "$VM2OCI" convert -q "$disk" raw:whole.raw
+    local disk=$1 broken=$2 version tools=()
+    "$VM2OCI" convert -q "$disk" raw:whole.raw > /dev/null
     version=$(debugfs -R 'ls /boot' "whole.raw?offset=$root_offset" 2> /dev/null | grep -oE 'initrd\.img-[^ ]+' | head -1)
     version=${version#initrd.img-}
     guest_file whole.raw "/boot/initrd.img-$version" > initrd
-    unmkinitramfs initrd tree
-    [[ ! -d tree/main ]] || mv tree/main main && [[ -d main ]] || mv tree main
-    find main -name 'virtio*.ko*' -delete
-    depmod -b main "$version"
-    (cd main && find . | LC_ALL=C sort | cpio --quiet -o -H newc | zstd -q -3) > initrd.broken
+    break_initrd initrd initrd.broken "$version"
 
     guest_file whole.raw /etc/fstab | sed 's,^UUID=[0-9a-f-]*\(.*\text4\),/dev/sda1\1,' > fstab
     guest_file whole.raw /boot/grub/grub.cfg |
         sed -E '/^\s*linux\s/{s,root=UUID=\S+,root=/dev/sda1,;s, console=\S+,,g}' > grub.cfg
+    grep -q root=/dev/sda1 grub.cfg || fail "the kernel's command line was not broken"
+    grep -q '^/dev/sda1' fstab || fail "fstab was not broken"
     printf 'GRUB_CMDLINE_LINUX_DEFAULT="quiet"\nGRUB_CMDLINE_LINUX=""\n' > grub
     printf '[Match]\nName=ens192\n\n[Network]\nAddress=192.0.2.7/24\nGateway=192.0.2.1\n' > 80-dhcp.network
     printf 'network:\n  version: 2\n  ethernets:\n    ens192:\n      addresses: [192.0.2.7/24]\n' > netplan
     printf 'auto lo ens192\niface lo inet loopback\niface ens192 inet static\n  address 192.0.2.7/24\n' > interfaces
     printf 'datasource_list: [ VMware ]\n' > 99-vmware.cfg
-    printf '[Unit]\nDescription=VMware\n[Service]\nExecStart=/bin/false\n[Install]\nWantedBy=multi-user.target\n' > tools
     printf '00000000000000000000000000000bad\n' > machine-id
-    # One byte more in the initrd keeps it from ending on a boundary of 4.
-    printf '\0' >> initrd.broken
+    if [[ -z $(guest_file whole.raw /usr/lib/systemd/system/open-vm-tools.service) ]]; then
+        printf '[Unit]\nDescription=VMware\n[Service]\nExecStart=/bin/false\n[Install]\nWantedBy=multi-user.target\n' > tools
+        tools=(--copy-in tools:/usr/lib/systemd/system/open-vm-tools.service:0644)
+    fi
     "$VM2OCI" inject -q --copy-in "initrd.broken:/boot/initrd.img-$version" --copy-in fstab:/etc/fstab \
         --copy-in grub.cfg:/boot/grub/grub.cfg --copy-in grub:/etc/default/grub \
         --copy-in 80-dhcp.network:/etc/systemd/network/80-dhcp.network --copy-in netplan:/etc/netplan/01-netcfg.yaml \
         --copy-in interfaces:/etc/network/interfaces --copy-in 99-vmware.cfg:/etc/cloud/cloud.cfg.d/99-vmware.cfg \
-        --copy-in tools:/usr/lib/systemd/system/open-vm-tools.service:0644 --copy-in machine-id:/etc/machine-id \
-        raw:whole.raw "raw:$broken" > broken.report
-    rm -rf whole.raw main tree
+        "${tools[@]}" --copy-in machine-id:/etc/machine-id raw:whole.raw "raw:$broken" > broken.report
+    rm whole.raw
+}
+
+# Everything that inspect has to say of a guest that was broken so.
+expect_diagnosis() {
+    local page word
+    page=$("$VM2OCI" inspect "$1")
+    for word in '--fix=virtio.*virtio_blk' '--fix=network.*ens192' '--fix=devices.*/dev/sda1' '--fix=console' \
+        '--fix=tools.*VMware'; do
+        [[ $page =~ $word ]] || fail "inspect says nothing of $word: $page"
+    done
+}
+
+# mend_guest BROKEN-DISK DESTINATION OPTION…: --fix, --sysprep, cloud-init with a key, and QEMU's guest agent.
+mend_guest() {
+    local from=$1 to=$2 word
+    shift 2
+    [[ -e key ]] || ssh-keygen -q -t ed25519 -N '' -C test -f key
+    printf '#cloud-config\nssh_pwauth: false\nruncmd:\n  - [sh, -c, "echo it-was-run > /run/vm2oci-test"]\n' > user-data
+    "$VM2OCI" convert --fix --sysprep --user-data user-data --ssh-key key.pub:root --ssh-key key.pub --hostname mended \
+        --agent qemu-ga "$@" "$from" "$to" > report
+    for word in virtio_blk ens192 /dev/sda1 VMware open-vm-tools machine-id ttyS0 ssh_host qemu-ga; do
+        grep -q -e "$word" report || fail "the report says nothing of $word: $(cat report)"
+    done
+}
+
+# boot_mended DISK OPTION…: to a login on the serial console with an agent that answers, cloud-init done from NoCloud, an
+# address from QEMU's user network, the keys in place, an identity of its own.
+boot_mended() {
+    local disk=$1
+    shift
+    expect_exit 0 nice "$VM2OCI" boot "$disk" --json --accel tcg --timeout 10m --network user \
+        --ready 'mended login:' --ready agent --ready cloud-init "$@" \
+        --exec 'cloud-init status --wait' \
+        --exec 'grep -q DataSourceNoCloud /run/cloud-init/result.json' \
+        --exec 'test "$(cat /run/vm2oci-test)" = it-was-run' \
+        --exec 'hostname -I | grep -q "^10\."' \
+        --exec 'test "$(hostname)" = mended' \
+        --exec 'grep -q " test$" /root/.ssh/authorized_keys' \
+        --exec 'grep -q " test$" /home/debian/.ssh/authorized_keys' \
+        --exec 'systemctl is-active qemu-guest-agent serial-getty@ttyS0' \
+        --exec 'test -s /etc/machine-id && ! grep -q bad /etc/machine-id' \
+        --exec 'test -s /etc/ssh/ssh_host_ed25519_key' \
+        --exec 'test "$(systemctl is-enabled open-vm-tools 2>&1)" = masked'
+    jq -r '"   " + .summary' stdout
 }
