@@ -3,6 +3,7 @@
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/base/fd.hpp"
+#include "formats/base/shared_files.hpp"
 #include "libconvert/edit/elf_needs.hpp"
 #include "libconvert/edit/text.hpp"
 
@@ -252,6 +253,51 @@ AgentRequest read_own_qemu_agent() {
     return agent;
 }
 
+// Started when the host offers the port; on a machine without it the agent ends by itself.
+constexpr const char* kOwnUnit = R"([Unit]
+Description=Tells vm2oci that this machine is up
+BindsTo=dev-virtio\x2dports-org.vm2oci.agent.0.device
+After=dev-virtio\x2dports-org.vm2oci.agent.0.device
+
+[Service]
+ExecStart=/usr/local/sbin/vm2oci-agent
+)";
+constexpr const char* kOwnRule = "SUBSYSTEM==\"virtio-ports\", ATTR{name}==\"org.vm2oci.agent.0\", TAG+=\"systemd\", "
+                                 "ENV{SYSTEMD_WANTS}+=\"vm2oci-agent.service\"\n";
+constexpr const char* kOwnRunScript = R"(#!/sbin/openrc-run
+description="Tells vm2oci that this machine is up"
+command=/usr/local/sbin/vm2oci-agent
+command_background=true
+pidfile=/run/vm2oci-agent.pid
+)";
+constexpr const char* kOwnInitScript = R"(#!/bin/sh
+### BEGIN INIT INFO
+# Provides:          vm2oci-agent
+# Required-Start:    $remote_fs
+# Required-Stop:
+# Default-Start:     2 3 4 5
+# Default-Stop:
+# Short-Description: Tells vm2oci that this machine is up
+### END INIT INFO
+[ "$1" != start ] || /usr/local/sbin/vm2oci-agent < /dev/null > /dev/null 2>&1 &
+)";
+
+AgentRequest read_own_agent() {
+    const auto program = find_shared_file(shared_file::agent);
+    if (!program)
+        fail(ErrorKind::not_found, "the program vm2oci-agent was not installed with this vm2oci");
+    AgentRequest agent;
+    agent.name = "vm2oci";
+    agent.files = {
+        read_host_file(*program, "/usr/local/sbin/vm2oci-agent"),
+        {"/etc/systemd/system/vm2oci-agent.service", FileType::regular, kOwnUnit, 0644, 0, 0, InitSystem::systemd},
+        {"/etc/udev/rules.d/60-vm2oci-agent.rules", FileType::regular, kOwnRule, 0644, 0, 0, InitSystem::systemd},
+        {"/etc/init.d/vm2oci-agent", FileType::regular, kOwnRunScript, 0755, 0, 0, InitSystem::openrc},
+        {"/etc/init.d/vm2oci-agent", FileType::regular, kOwnInitScript, 0755, 0, 0, InitSystem::sysv}};
+    agent.files.front().permissions = 0755;
+    return agent;
+}
+
 AgentRequest read_program_and_unit(const std::filesystem::path& program, const std::filesystem::path& unit) {
     AgentRequest agent;
     agent.name = program.filename().string();
@@ -288,13 +334,16 @@ AgentRequest load_agent(const std::string& specification) {
     return with_context("--agent " + specification, [&] {
         if (specification == "qemu-ga")
             return read_own_qemu_agent();
+        if (specification == "vm2oci")
+            return read_own_agent();
         if (std::filesystem::is_directory(specification))
             return read_folder(specification);
         if (!std::filesystem::exists(specification)) {
             const std::size_t colon = specification.rfind(':');
             if (colon != std::string::npos && std::filesystem::exists(specification.substr(0, colon)))
                 return read_program_and_unit(specification.substr(0, colon), specification.substr(colon + 1));
-            fail(ErrorKind::not_found, "no such file; it takes qemu-ga, a package, a tar, a folder, or FILE:UNIT");
+            fail(ErrorKind::not_found,
+                 "no such file; it takes qemu-ga, vm2oci, a package, a tar, a folder, or FILE:UNIT");
         }
         const auto bytes = read_file(specification, kAgentSizeLimit);
         return read_agent_package(bytes.value_or(""), std::filesystem::path(specification).filename().string());

@@ -4,6 +4,7 @@
 #include "formats/base/escape.hpp"
 #include "formats/base/fd.hpp"
 #include "formats/nbd/server.hpp"
+#include "libconvert/guest/appliance.hpp"
 #include "libconvert/guest/guestfs_library.hpp"
 
 #include <fmt/format.h>
@@ -59,26 +60,10 @@ class ScratchSink final : public ByteSink {
     std::uint64_t total_ = 0;
 };
 
-std::string device_of(const Volume& volume, const PartitionTable& table) {
-    if (!volume.logical_volume.empty())
-        return "/dev/" + volume.logical_volume;
-    return volume.partition ? fmt::format("/dev/sda{}", table.partitions.at(*volume.partition).number) : "/dev/sda";
-}
-
-// What of fstab decides which files are seen, and nothing else of it.
-std::string mount_options(const OpenedGuest& opened, const std::string& mount_point) {
-    for (const FstabEntry& entry : opened.fstab)
-        if (normalise_path(entry.mount_point) == mount_point)
-            for (const std::string& option : entry.options)
-                if (option.starts_with("subvol=") || option.starts_with("subvolid="))
-                    return option;
-    return "";
-}
-
 class ApplianceEditor final : public FileSystemEditor {
   public:
-    ApplianceEditor(const OpenedGuest& opened, const std::shared_ptr<OverlayDevice>& overlay, std::int64_t time,
-                    const OperationContext& operation)
+    ApplianceEditor(const std::vector<ApplianceMount>& mounts, const std::shared_ptr<OverlayDevice>& overlay,
+                    std::int64_t time, const OperationContext& operation)
         : folder_(operation.scratch_folder),
           server_(
               {overlay,
@@ -87,10 +72,10 @@ class ApplianceEditor final : public FileSystemEditor {
           handle_(guestfs_library().create()), scratch_(operation.scratch_folder), time_(time) {
         if (!handle_)
             fail(ErrorKind::external, "libguestfs cannot be started");
-        guestfs_library().set_error_handler(handle_.get(), nullptr, nullptr);
+        check(configure_appliance(handle_.get()), "configuring libguestfs");
         guestfs_library().set_identifier(handle_.get(), "vm2oci");
         server_.listen(folder_.socket());
-        operation.progress->note("starting libguestfs's appliance to write what is not written here");
+        operation.progress->note("starting libguestfs' appliance to write what is not written natively");
         const std::string server = "unix:" + folder_.socket().string();
         char* servers[] = {const_cast<char*>(server.c_str()), nullptr};
         struct guestfs_add_drive_opts_argv options {};
@@ -101,7 +86,9 @@ class ApplianceEditor final : public FileSystemEditor {
         options.server = servers;
         check(guestfs_library().add_drive_opts_argv(handle_.get(), "", &options), "handing over the disk");
         check(guestfs_library().launch(handle_.get()), "starting the appliance");
-        mount(opened);
+        mount(mounts);
+        if (time_ <= 0)
+            choose_time();
     }
 
     void write_file(std::string_view path, std::uint64_t size, const FileContent& content,
@@ -122,6 +109,8 @@ class ApplianceEditor final : public FileSystemEditor {
         if (fresh)
             inherit_label(absolute, attributes.selinux_type);
         touch(absolute);
+        if (fresh)
+            touch_folder(absolute);
     }
 
     void append_file(std::string_view path, std::string_view content) override {
@@ -140,6 +129,7 @@ class ApplianceEditor final : public FileSystemEditor {
         set_attributes(absolute, attributes, 0755);
         inherit_label(absolute, attributes.selinux_type);
         touch(absolute);
+        touch_folder(absolute);
     }
 
     void make_symlink(std::string_view path, std::string_view target) override {
@@ -147,10 +137,14 @@ class ApplianceEditor final : public FileSystemEditor {
         check(guestfs_library().ln_s(handle_.get(), std::string(target).c_str(), absolute.c_str()),
               "making a symbolic link");
         inherit_label(absolute, {});
+        touch(absolute);
+        touch_folder(absolute);
     }
 
     void remove(std::string_view path) override {
-        check(guestfs_library().rm_rf(handle_.get(), ("/" + std::string(path)).c_str()), "removing");
+        const std::string absolute = "/" + std::string(path);
+        check(guestfs_library().rm_rf(handle_.get(), absolute.c_str()), "removing");
+        touch_folder(absolute);
     }
 
     void finish() override {
@@ -174,18 +168,19 @@ class ApplianceEditor final : public FileSystemEditor {
         fail(ErrorKind::external, fmt::format("libguestfs, {}: {}", what, text));
     }
 
-    void mount(const OpenedGuest& opened) {
-        for (const GuestMount& wanted : opened.guest->mounts()) {
-            const auto volume = std::find_if(opened.layout.volumes.begin(), opened.layout.volumes.end(),
-                                             [&](const Volume& each) { return each.name == wanted.volume; });
-            if (volume == opened.layout.volumes.end())
-                fail(ErrorKind::unsupported, fmt::format("{} of the guest lies on no volume that is known",
-                                                         quote_untrusted(wanted.mount_point)));
-            check(guestfs_library().mount_options(handle_.get(), mount_options(opened, wanted.mount_point).c_str(),
-                                                  device_of(*volume, opened.layout.table).c_str(),
-                                                  wanted.mount_point.c_str()),
+    void mount(const std::vector<ApplianceMount>& mounts) {
+        for (const ApplianceMount& wanted : mounts)
+            check(guestfs_library().mount_options(handle_.get(), "", wanted.device.c_str(), wanted.mount_point.c_str()),
                   "mounting");
-        }
+    }
+
+    // The kernel would stamp what is changed with the present, and equal edits should give equal trees.
+    void choose_time() {
+        for (const char* path : {"/etc", "/var/lib", "/var/log"})
+            if (struct guestfs_statns* status = guestfs_library().lstatns(handle_.get(), path)) {
+                time_ = std::max<std::int64_t>(time_, status->st_mtime_sec);
+                guestfs_library().free_statns(status);
+            }
     }
 
     bool is_there(const std::string& path) const {
@@ -210,6 +205,7 @@ class ApplianceEditor final : public FileSystemEditor {
         const std::string copy = path + ".vm2oci-new";
         check(guestfs_library().cp_a(handle_.get(), path.c_str(), copy.c_str()), "copying a file");
         check(guestfs_library().mv(handle_.get(), copy.c_str(), path.c_str()), "replacing a file");
+        touch_folder(path);
     }
 
     void set_attributes(const std::string& path, const FileAttributes& attributes,
@@ -232,7 +228,7 @@ class ApplianceEditor final : public FileSystemEditor {
     }
 
     void inherit_label(const std::string& path, const std::string& type) const {
-        const std::string parent = path.substr(0, std::max<std::size_t>(path.rfind('/'), 1));
+        const std::string parent = parent_of(path);
         std::size_t size = 0;
         char* value = guestfs_library().lgetxattr(handle_.get(), parent.c_str(), kLabel, &size);
         if (value == nullptr)
@@ -249,10 +245,17 @@ class ApplianceEditor final : public FileSystemEditor {
               "setting a label");
     }
 
-    void touch(const std::string& path) const {
-        if (time_ > 0)
-            check(guestfs_library().utimens(handle_.get(), path.c_str(), time_, 0, time_, 0), "setting a time");
+    static std::string parent_of(const std::string& path) {
+        return path.substr(0, std::max<std::size_t>(path.rfind('/'), 1));
     }
+
+    // The time of a file that was changed, whose time of access stays.
+    void touch(const std::string& path) const {
+        constexpr std::int64_t kKeep = -2; // as libguestfs has it for the nanoseconds
+        check(guestfs_library().utimens(handle_.get(), path.c_str(), 0, kKeep, time_, 0), "setting a time");
+    }
+    // Of a name that came or went: its folder changed.
+    void touch_folder(const std::string& path) const { touch(parent_of(path)); }
 
     SocketFolder folder_;
     NbdServer server_;
@@ -263,10 +266,34 @@ class ApplianceEditor final : public FileSystemEditor {
 
 } // namespace
 
-std::unique_ptr<FileSystemEditor> open_appliance_editor(const OpenedGuest& opened,
+std::vector<ApplianceMount> appliance_mounts(const OpenedGuest& opened, const std::vector<GuestMount>& mounts) {
+    std::vector<ApplianceMount> devices;
+    for (const GuestMount& mount : mounts) {
+        if (opened.backend == "libguestfs") {
+            devices.push_back({mount.mount_point, mount.volume});
+            continue;
+        }
+        const auto volume = std::find_if(opened.layout.volumes.begin(), opened.layout.volumes.end(),
+                                         [&](const Volume& each) { return each.name == mount.volume; });
+        if (volume == opened.layout.volumes.end())
+            fail(ErrorKind::unsupported,
+                 fmt::format("{} of the guest lies on no volume that is known", quote_untrusted(mount.mount_point)));
+        if (!volume->logical_volume.empty())
+            devices.push_back({mount.mount_point, "/dev/" + volume->logical_volume});
+        else if (volume->partition)
+            devices.push_back(
+                {mount.mount_point,
+                 fmt::format("/dev/sda{}", opened.layout.table.partitions.at(*volume->partition).number)});
+        else
+            devices.push_back({mount.mount_point, "/dev/sda"});
+    }
+    return devices;
+}
+
+std::unique_ptr<FileSystemEditor> open_appliance_editor(const std::vector<ApplianceMount>& mounts,
                                                         const std::shared_ptr<OverlayDevice>& overlay,
                                                         std::int64_t time, const OperationContext& operation) {
-    return std::make_unique<ApplianceEditor>(opened, overlay, time, operation);
+    return std::make_unique<ApplianceEditor>(mounts, overlay, time, operation);
 }
 
 } // namespace vm2oci

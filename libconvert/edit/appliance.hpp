@@ -7,13 +7,24 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <vector>
 
 namespace vm2oci {
 
+struct ApplianceMount {
+    std::string mount_point;
+    std::string device; // as libguestfs names it: "/dev/sda1", "/dev/vg0/root", "btrfsvol:/dev/sda1/@"
+};
+
+// How libguestfs names what a guest is mounted from, whichever backend opened it.
+std::vector<ApplianceMount> appliance_mounts(const OpenedGuest& opened, const std::vector<GuestMount>& mounts);
+
 // One editor for the whole guest: paths are relative to its root. libguestfs gets the overlay as a raw disk over a unix
-// socket, its format stated; what it writes lands in the overlay. Starting takes some seconds. Error{external} with
-// libguestfs's own words.
-std::unique_ptr<FileSystemEditor> open_appliance_editor(const OpenedGuest& opened,
+// socket, its format stated; what it writes lands in the overlay. Starting takes some seconds, half a minute without
+// KVM. `time` 0: changed files bear the time of the latest change of the guest's /etc, /var/lib or /var/log.
+// Error{external} with libguestfs's own words.
+std::unique_ptr<FileSystemEditor> open_appliance_editor(const std::vector<ApplianceMount>& mounts,
                                                         const std::shared_ptr<OverlayDevice>& overlay,
                                                         std::int64_t time, const OperationContext& operation);
 

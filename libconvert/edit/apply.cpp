@@ -3,9 +3,9 @@
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/base/fd.hpp"
-#include "formats/block/slice.hpp"
 #include "formats/ext4/editor.hpp"
 #include "libconvert/edit/appliance.hpp"
+#include "libconvert/edit/space.hpp"
 
 #include <fmt/format.h>
 
@@ -49,71 +49,73 @@ class TextContent final : public FileContent {
     std::string_view text_;
 };
 
-// A volume's stretch of the overlay.
-class OverlayChanges final : public BlockChanges {
+// Changes to a volume, stored where its pieces lie on the disk.
+class VolumeChanges final : public BlockChanges {
   public:
-    OverlayChanges(OverlayDevice& overlay, std::uint64_t offset) : overlay_(overlay), offset_(offset) {}
+    VolumeChanges(OverlayDevice& overlay, const std::vector<VolumeStretch>& stretches)
+        : overlay_(overlay), stretches_(stretches) {}
+
     void write_at(std::uint64_t offset, std::span<const std::byte> bytes) override {
-        overlay_.write_at(offset_ + offset, bytes);
+        for_each_piece(offset, bytes.size(), [&](std::uint64_t disk_offset, std::uint64_t length) {
+            overlay_.write_at(disk_offset, bytes.first(static_cast<std::size_t>(length)));
+            bytes = bytes.subspan(static_cast<std::size_t>(length));
+        });
     }
-    void discard(std::uint64_t offset, std::uint64_t length) override { overlay_.discard(offset_ + offset, length); }
+    void discard(std::uint64_t offset, std::uint64_t length) override {
+        for_each_piece(offset, length,
+                       [&](std::uint64_t disk_offset, std::uint64_t piece) { overlay_.discard(disk_offset, piece); });
+    }
 
   private:
+    template <class Visit>
+    void for_each_piece(std::uint64_t offset, std::uint64_t length, Visit visit) const {
+        for (const VolumeStretch& stretch : stretches_) {
+            if (length == 0)
+                return;
+            if (offset < stretch.offset || offset - stretch.offset >= stretch.length)
+                continue;
+            const std::uint64_t within = offset - stretch.offset;
+            const std::uint64_t step = std::min(length, stretch.length - within);
+            visit(stretch.disk_offset + within, step);
+            offset += step;
+            length -= step;
+        }
+        if (length != 0)
+            fail(ErrorKind::corrupt, "a change of the guest lies beyond the end of its volume");
+    }
+
     OverlayDevice& overlay_;
-    std::uint64_t offset_;
+    std::vector<VolumeStretch> stretches_; // in order, without gaps
 };
 
 bool lies_on(const std::string& path, const std::string& mount_point) {
     return mount_point == "/" || path == mount_point || path.starts_with(mount_point + "/");
 }
 
-// The deepest mount that holds the path.
-std::size_t mount_of(const std::vector<GuestMount>& mounts, const std::string& path) {
-    std::optional<std::size_t> best;
-    for (std::size_t i = 0; i < mounts.size(); ++i)
-        if (lies_on(path, mounts[i].mount_point) &&
-            (!best || mounts[i].mount_point.size() > mounts[*best].mount_point.size()))
-            best = i;
-    if (!best)
-        fail(ErrorKind::unsupported, fmt::format("{} lies on no file system of the guest", quote_untrusted(path)));
-    return *best;
-}
-
-// Where on the disk the mounted volume lies; nullopt: not in one stretch, or not of a kind that is written here.
-struct Stretch {
-    std::uint64_t offset;
-    std::uint64_t length;
-};
-std::optional<Stretch> native_stretch(const OpenedGuest& opened, const GuestMount& mount, const BlockDevice& disk) {
+// The volume of a mount that is written natively; null: it is none.
+const Volume* native_volume(const OpenedGuest& opened, const GuestMount& mount) {
     if (mount.type != "ext4" && mount.type != "ext3" && mount.type != "ext2")
-        return std::nullopt;
-    for (const Volume& volume : opened.layout.volumes) {
-        if (volume.name != mount.volume || !volume.logical_volume.empty())
-            continue;
-        if (!volume.partition)
-            return Stretch{0, disk.size()};
-        const Partition& partition = opened.layout.table.partitions.at(*volume.partition);
-        return Stretch{partition.offset, partition.length};
-    }
-    return std::nullopt;
+        return nullptr;
+    for (const Volume& volume : opened.layout.volumes)
+        if (volume.name == mount.volume && !volume.stretches.empty())
+            return &volume;
+    return nullptr;
 }
 
 // Why the plan cannot be carried out natively; nullopt: it can.
 std::optional<std::string> native_obstacle(const EditPlan& plan, const OpenedGuest& opened,
-                                           const std::shared_ptr<OverlayDevice>& overlay) {
-    const std::vector<GuestMount> mounts = opened.guest->mounts();
+                                           const std::vector<GuestMount>& mounts) {
     std::set<std::size_t> seen;
     for (const Edit& edit : plan.edits) {
         const std::size_t index = mount_of(mounts, edit.path);
         if (!seen.insert(index).second)
             continue;
         const GuestMount& mount = mounts[index];
-        const auto stretch = native_stretch(opened, mount, *overlay);
-        if (!stretch)
+        const Volume* volume = native_volume(opened, mount);
+        if (volume == nullptr)
             return fmt::format("{} is {} on {}, which is not written natively", escape_untrusted(mount.mount_point),
                                escape_untrusted(mount.type), escape_untrusted(mount.volume));
-        if (const auto reason =
-                reason_not_to_edit(std::make_shared<SliceDevice>(overlay, stretch->offset, stretch->length)))
+        if (const auto reason = reason_not_to_edit(volume->device))
             return fmt::format("{}: {}", escape_untrusted(mount.volume), *reason);
     }
     return std::nullopt;
@@ -136,23 +138,22 @@ void apply_edit(const Edit& edit, const std::string& path, FileSystemEditor& edi
     }
 }
 
-void apply_natively(const EditPlan& plan, const OpenedGuest& opened, const std::shared_ptr<OverlayDevice>& overlay,
-                    const ApplyOptions& options, const OperationContext& operation) {
+void apply_natively(const EditPlan& plan, const OpenedGuest& opened, const std::vector<GuestMount>& mounts,
+                    OverlayDevice& overlay, const ApplyOptions& options, const OperationContext& operation) {
     struct Opened {
-        std::unique_ptr<OverlayChanges> changes;
+        std::unique_ptr<VolumeChanges> changes;
         std::unique_ptr<Ext4Editor> editor;
     };
-    const std::vector<GuestMount> mounts = opened.guest->mounts();
     std::map<std::size_t, Opened> editors;
     for (const Edit& edit : plan.edits) {
         operation.check_cancelled();
         const std::size_t index = mount_of(mounts, edit.path);
         Opened& target = editors[index];
         if (!target.editor) {
-            const Stretch stretch = native_stretch(opened, mounts[index], *overlay).value();
-            target.changes = std::make_unique<OverlayChanges>(*overlay, stretch.offset);
-            target.editor = std::make_unique<Ext4Editor>(
-                std::make_shared<SliceDevice>(overlay, stretch.offset, stretch.length), *target.changes, options.time);
+            const Volume& volume = *native_volume(opened, mounts[index]);
+            target.changes = std::make_unique<VolumeChanges>(overlay, volume.stretches);
+            // The volume was opened through the overlay, and shows what is written to it.
+            target.editor = std::make_unique<Ext4Editor>(volume.device, *target.changes, options.time);
         }
         const std::string& mount_point = mounts[index].mount_point;
         with_context(fmt::format("changing {} in the guest", quote_untrusted(edit.path)), [&] {
@@ -165,21 +166,36 @@ void apply_natively(const EditPlan& plan, const OpenedGuest& opened, const std::
 
 } // namespace
 
-std::string apply_edits(const EditPlan& plan, const OpenedGuest& opened, const std::shared_ptr<OverlayDevice>& overlay,
+std::size_t mount_of(const std::vector<GuestMount>& mounts, const std::string& path) {
+    std::optional<std::size_t> best;
+    for (std::size_t i = 0; i < mounts.size(); ++i)
+        if (lies_on(path, mounts[i].mount_point) &&
+            (!best || mounts[i].mount_point.size() > mounts[*best].mount_point.size()))
+            best = i;
+    if (!best)
+        fail(ErrorKind::unsupported, fmt::format("{} lies on no file system of the guest", quote_untrusted(path)));
+    return *best;
+}
+
+std::string apply_edits(const EditPlan& plan, OpenedGuest& opened, const std::shared_ptr<OverlayDevice>& overlay,
                         const ApplyOptions& options, const OperationContext& operation) {
     if (plan.edits.empty())
         return "none";
+    check_space(plan, *opened.guest);
+    const std::vector<GuestMount> mounts = opened.guest->mounts();
     if (options.backend != GuestBackend::libguestfs) {
-        const auto obstacle = native_obstacle(plan, opened, overlay);
+        const auto obstacle = native_obstacle(plan, opened, mounts);
         if (!obstacle) {
-            apply_natively(plan, opened, overlay, options, operation);
+            apply_natively(plan, opened, mounts, *overlay, options, operation);
             return "native";
         }
         if (options.backend == GuestBackend::native)
             fail(ErrorKind::unsupported, *obstacle);
         operation.progress->note(*obstacle);
     }
-    const auto editor = open_appliance_editor(opened, overlay, options.time, operation);
+    const std::vector<ApplianceMount> devices = appliance_mounts(opened, mounts);
+    opened.guest.reset();
+    const auto editor = open_appliance_editor(devices, overlay, options.time, operation);
     for (const Edit& edit : plan.edits) {
         operation.check_cancelled();
         with_context(fmt::format("changing {} in the guest", quote_untrusted(edit.path)),

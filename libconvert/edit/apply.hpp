@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace vm2oci {
 
@@ -18,10 +19,14 @@ struct ApplyOptions {
 
 // Which backend did it: "native", "libguestfs", or "none" for an empty plan.
 //
-// `overlay` lies over the disk that `opened` was opened from. Native for ext4 on partitions and whole disks, libguestfs
-// when another file system has to be written (automatic), so that a plan is carried out by one of them as a whole.
+// `opened` was opened from `overlay`. Native for ext4 on partitions, whole disks and linear logical volumes, libguestfs
+// when another file system has to be written (automatic), so that a plan is carried out by one of them as a whole. The
+// guest is closed before libguestfs starts: its own appliance would see neither the changes nor share the memory.
 // After an Error the overlay is in an undefined state: drop it. Error{unsupported} says why neither can.
-std::string apply_edits(const EditPlan& plan, const OpenedGuest& opened, const std::shared_ptr<OverlayDevice>& overlay,
+std::string apply_edits(const EditPlan& plan, OpenedGuest& opened, const std::shared_ptr<OverlayDevice>& overlay,
                         const ApplyOptions& options, const OperationContext& operation);
+
+// Which of the mounts holds a path: the deepest. Error{unsupported} when none does.
+std::size_t mount_of(const std::vector<GuestMount>& mounts, const std::string& path);
 
 } // namespace vm2oci

@@ -183,6 +183,8 @@ void plan_cloud_init(PlanBuilder& plan, const CloudInitRequest& request, const s
                "cloud-init reads its data from NoCloud");
     if (request.place == SeedPlace::disk) {
         plan.remove(kSeedFolder, "the seed comes on a disk of its own");
+        plan.found("the seed is as public as what it lies in: an image's annotations and the file beside a disk are "
+                   "readable for all who can read these; keep passwords and private keys out of it");
         return;
     }
     const FileAttributes secret{0600, 0, 0, {}};

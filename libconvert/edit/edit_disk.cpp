@@ -43,7 +43,7 @@ EditReport edit_disk(OpenedDisk& disk, const EditRequest& request, const ApplyOp
                      const OperationContext& operation) {
     const auto overlay =
         std::make_shared<OverlayDevice>(disk.device, std::nullopt, std::filesystem::path(operation.scratch_folder));
-    const OpenedGuest opened = open_guest(overlay, options.backend, operation);
+    OpenedGuest opened = open_guest(overlay, options.backend, operation);
     if (!opened.guest)
         fail(ErrorKind::unsupported, "there is no guest on this disk that could be changed: " + opened.reason);
     const std::vector<DiskVolume> volumes = disk_volumes(opened.layout);

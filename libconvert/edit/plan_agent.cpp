@@ -10,8 +10,10 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
+#include <utility>
 
 namespace vm2oci {
 namespace {
@@ -147,26 +149,53 @@ bool is_unit(const std::string& path) {
                       path.ends_with(".path"));
 }
 
-void switch_on(PlanBuilder& plan, const AgentRequest& agent) {
-    const std::string reason = fmt::format("{} starts with the system", escape_untrusted(agent.name));
+// The runlevels in which LSB's header of an init script wants it; those of a usual system when it has none.
+std::string wanted_runlevels(std::string_view script) {
+    std::string levels;
+    for (const std::string_view line : lines_of(script))
+        if (line.starts_with("# Default-Start:"))
+            for (const char c : line.substr(std::string_view("# Default-Start:").size()))
+                if (c >= '0' && c <= '6')
+                    levels += c;
+    return levels.empty() ? "2345" : levels;
+}
+
+void link_into_runlevels(PlanBuilder& plan, const AgentFile& script, const std::string& name,
+                         const std::string& reason) {
+    for (const char level : wanted_runlevels(script.content))
+        for (const std::string root : {"/etc/rc", "/etc/rc.d/rc"})
+            if (const std::string folder = root + level + ".d"; plan.exists(folder)) {
+                plan.make_symlink(folder + "/S99" + name, script.path, reason);
+                break;
+            }
+}
+
+void switch_on(PlanBuilder& plan, const std::vector<AgentFile>& files, const std::string& agent) {
+    const std::string reason = fmt::format("{} starts with the system", agent);
     const InitSystem init = init_system(plan);
+    constexpr std::string_view kScripts = "/etc/init.d/";
     bool on = false;
-    for (const AgentFile& file : agent.files) {
+    for (const AgentFile& file : files) {
         if (file.type != FileType::regular)
             continue;
         if (init == InitSystem::systemd && is_unit(file.path)) {
             enable_systemd_unit(plan, file.path, reason);
             on = true;
         }
-        if (init == InitSystem::openrc && file.path.starts_with("/etc/init.d/")) {
-            const std::string name = file.path.substr(std::string_view("/etc/init.d/").size());
+        if (init == InitSystem::systemd || !file.path.starts_with(kScripts))
+            continue;
+        const std::string name = file.path.substr(kScripts.size());
+        const bool for_openrc = file.content.find("openrc-run") != std::string::npos;
+        if (init == InitSystem::openrc && for_openrc)
             plan.make_symlink("/etc/runlevels/default/" + name, file.path, reason);
-            on = true;
-        }
+        else if (init == InitSystem::sysv && !for_openrc)
+            link_into_runlevels(plan, file, name, reason);
+        else
+            continue;
+        on = true;
     }
     if (!on)
-        plan.found(fmt::format("{} has no unit or script that the guest's init system would start",
-                               escape_untrusted(agent.name)));
+        plan.found(fmt::format("{} has no unit or script that the guest's init system would start", agent));
 }
 
 void check_distribution(const PlanBuilder& plan, const AgentRequest& agent) {
@@ -196,21 +225,25 @@ void put(PlanBuilder& plan, const AgentFile& file, const std::string& reason) {
 
 void plan_agents(PlanBuilder& plan, const std::vector<AgentRequest>& agents) {
     DependencyCheck dependencies(plan, agents);
+    const InitSystem init = init_system(plan);
     for (const AgentRequest& agent : agents) {
         plan.begin("agent:" + agent.name);
         check_distribution(plan, agent);
+        std::vector<AgentFile> files;
+        std::copy_if(agent.files.begin(), agent.files.end(), std::back_inserter(files),
+                     [&](const AgentFile& file) { return !file.only_for || *file.only_for == init; });
         const std::vector<AgentFile> libraries = dependencies.missing_of(agent.libraries);
-        for (const std::vector<AgentFile>* files : {&agent.files, &libraries})
-            for (const AgentFile& file : *files)
+        for (const std::vector<AgentFile>* list : {&std::as_const(files), &libraries})
+            for (const AgentFile& file : *list)
                 if (file.type == FileType::regular)
                     dependencies.check(file);
         dependencies.refuse_problems(agent.name);
         const std::string name = escape_untrusted(agent.name);
-        for (const AgentFile& file : agent.files)
+        for (const AgentFile& file : files)
             put(plan, file, fmt::format("belongs to the agent {}", name));
         for (const AgentFile& library : libraries)
             put(plan, library, fmt::format("a library that the agent {} needs and the guest lacks", name));
-        switch_on(plan, agent);
+        switch_on(plan, files, name);
         for (const std::string& script : agent.scripts_left)
             plan.found(fmt::format("the package's script {} was not run: nothing of a package runs here",
                                    escape_untrusted(script)));

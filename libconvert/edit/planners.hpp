@@ -13,7 +13,6 @@
 namespace vm2oci {
 
 // --- what a guest is made of -------------------------------------------------------------------------------------
-enum class InitSystem { systemd, openrc, sysv, unknown };
 InitSystem init_system(const PlanBuilder& plan);
 bool has_cloud_init(const PlanBuilder& plan);
 // e_machine of the guest's programs (elf.h); nullopt: no ELF program was found.

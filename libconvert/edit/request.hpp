@@ -40,6 +40,8 @@ struct CopyRequest {
     std::uint32_t gid = 0;
 };
 
+enum class InitSystem { systemd, openrc, sysv, unknown };
+
 // One file of an agent as it will lie in the guest.
 struct AgentFile {
     std::string path; // absolute
@@ -48,6 +50,7 @@ struct AgentFile {
     std::uint32_t permissions = 0644;
     std::uint32_t uid = 0;
     std::uint32_t gid = 0;
+    std::optional<InitSystem> only_for = std::nullopt; // guests with this init; none: all
 };
 
 // An agent, unpacked: what `--agent` makes of a package, a folder or a program with its unit.

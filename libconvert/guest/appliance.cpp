@@ -76,13 +76,7 @@ class Appliance {
         handle_.reset(guestfs_library().create_flags(0));
         if (!handle_)
             fail(ErrorKind::external, "libguestfs cannot be started");
-        guestfs_library().set_error_handler(get(), nullptr, nullptr);
-        check(guestfs_library().set_backend(get(), "direct"), "choosing libguestfs' backend");
-        if (std::getenv("LIBGUESTFS_BACKEND_SETTINGS") == nullptr) {
-            char setting[] = "force_tcg";
-            char* settings[] = {setting, nullptr};
-            check(guestfs_library().set_backend_settings(get(), settings), "configuring libguestfs");
-        }
+        check(configure_appliance(get()), "configuring libguestfs");
         const std::string server = "unix:" + socket.string();
         char* servers[] = {const_cast<char*>(server.c_str()), nullptr};
         check(guestfs_library().add_drive_opts(get(), "", GUESTFS_ADD_DRIVE_OPTS_READONLY, 1,
@@ -328,6 +322,18 @@ std::map<std::string, std::string> find_mounts(const Appliance& appliance, Appli
 }
 
 } // namespace
+
+int configure_appliance(void* handle) {
+    auto* guestfs = static_cast<guestfs_h*>(handle);
+    guestfs_library().set_error_handler(guestfs, nullptr, nullptr);
+    if (guestfs_library().set_backend(guestfs, "direct") < 0)
+        return -1;
+    if (std::getenv("LIBGUESTFS_BACKEND_SETTINGS") != nullptr)
+        return 0;
+    char setting[] = "force_tcg";
+    char* settings[] = {setting, nullptr};
+    return guestfs_library().set_backend_settings(guestfs, settings);
+}
 
 ApplianceGuest open_appliance(const std::shared_ptr<const BlockDevice>& disk, const OperationContext& operation) {
     const auto appliance = std::make_shared<const Appliance>(disk, operation);

@@ -26,4 +26,8 @@ struct ApplianceGuest {
 // it works. Error{external} when the appliance cannot be started.
 ApplianceGuest open_appliance(const std::shared_ptr<const BlockDevice>& disk, const OperationContext& operation);
 
+// The same choice of backend for a handle that somebody else made, a guestfs_h*: errors are not printed, the appliance
+// is QEMU's, by emulation unless LIBGUESTFS_BACKEND_SETTINGS is set. 0, or -1 with libguestfs' own error.
+int configure_appliance(void* handle);
+
 } // namespace vm2oci

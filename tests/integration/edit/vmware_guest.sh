@@ -63,6 +63,7 @@ expect_diagnosis() {
     done
 }
 
+# The report names $expected_device, where it is set, instead of /dev/sda1.
 # mend_guest BROKEN-DISK DESTINATION OPTION…: --fix, --sysprep, cloud-init with a key, and QEMU's guest agent.
 mend_guest() {
     local from=$1 to=$2 word
@@ -70,9 +71,9 @@ mend_guest() {
     [[ -e key ]] || ssh-keygen -q -t ed25519 -N '' -C test -f key
     printf '#cloud-config\nssh_pwauth: false\nruncmd:\n  - [sh, -c, "echo it-was-run > /run/vm2oci-test"]\n' > user-data
     "$VM2OCI" convert --fix --sysprep --user-data user-data --ssh-key key.pub:root --ssh-key key.pub --hostname mended \
-        --agent qemu-ga "$@" "$from" "$to" > report
-    for word in virtio_blk ens192 /dev/sda1 VMware open-vm-tools machine-id ttyS0 ssh_host qemu-ga; do
-        grep -q -e "$word" report || fail "the report says nothing of $word: $(cat report)"
+        --agent qemu-ga "$@" "$from" "$to" > changes
+    for word in virtio_blk ens192 "${expected_device:-/dev/sda1}" VMware open-vm-tools machine-id ttyS0 ssh_host qemu-ga; do
+        grep -q -e "$word" changes || fail "the report says nothing of $word: $(cat changes)"
     done
 }
 
@@ -81,7 +82,7 @@ mend_guest() {
 boot_mended() {
     local disk=$1
     shift
-    expect_exit 0 nice "$VM2OCI" boot "$disk" --json --accel tcg --timeout 10m --network user \
+    expect_exit 0 nice "$VM2OCI" boot "$disk" --json --report report --accel tcg --timeout 5m --network user \
         --ready 'mended login:' --ready agent --ready cloud-init "$@" \
         --exec 'cloud-init status --wait' \
         --exec 'grep -q DataSourceNoCloud /run/cloud-init/result.json' \

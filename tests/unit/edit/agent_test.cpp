@@ -147,3 +147,57 @@ TEST_CASE("Packages that lead out of the guest, or are none, are refused") {
     CHECK_THROWS_AS(read_agent_package("garbage", "x.deb"), Error);
     CHECK_THROWS_AS(read_agent_package("", "x.deb"), Error);
 }
+
+TEST_CASE("Libraries that an agent has for poorer guests are installed where they are missing") {
+    const std::string program = own_program();
+    AgentRequest agent = agent_of({{"/usr/bin/x", FileType::regular, program, 0755}});
+    MemoryGuest guest;
+    const auto needs = read_elf_needs(program);
+    guest.file(needs->interpreter, "");
+    for (const std::string& library : needs->libraries)
+        agent.libraries.push_back({"/usr/lib/" + library, FileType::regular, "no ELF", 0644});
+    const EditPlan plan = install(guest, agent);
+    CHECK(find_edit(plan, "/usr/lib/libc.so.6") != nullptr);
+    // The program itself stands for a library of the right machine; without versions of its own it fits every need.
+    guest.file("/usr/lib/libc.so.6", program);
+    CHECK(find_edit(install(guest, agent), "/usr/lib/libc.so.6") == nullptr);
+}
+
+TEST_CASE("What one agent brings, another may need") {
+    const std::string program = own_program();
+    const auto needs = read_elf_needs(program);
+    MemoryGuest guest;
+    guest.file(needs->interpreter, "");
+    AgentRequest libraries;
+    libraries.name = "libraries.deb";
+    for (const std::string& library : needs->libraries)
+        libraries.files.push_back({"/usr/lib/" + library, FileType::regular, "no ELF", 0644});
+    EditRequest request;
+    request.agents = {agent_of({{"/usr/bin/x", FileType::regular, program, 0755}}), libraries};
+    CHECK_NOTHROW(plan_edits(guest, {}, request));
+    request.agents.pop_back();
+    CHECK_THROWS_WITH(plan_edits(guest, {}, request), Catch::Contains("further --agent"));
+}
+
+TEST_CASE("Each init system gets its own files and its own way to start them") {
+    AgentRequest agent = agent_of(
+        {{"/etc/systemd/system/x.service", FileType::regular, kUnit, 0644, 0, 0, InitSystem::systemd},
+         {"/etc/init.d/x", FileType::regular, "#!/sbin/openrc-run\n", 0755, 0, 0, InitSystem::openrc},
+         {"/etc/init.d/x", FileType::regular, "#!/bin/sh\n# Default-Start: 3 5\n", 0755, 0, 0, InitSystem::sysv}});
+    MemoryGuest systemd;
+    systemd.file("/usr/lib/systemd/systemd", "");
+    EditPlan plan = install(systemd, agent);
+    CHECK(find_edit(plan, "/etc/systemd/system/x.service") != nullptr);
+    CHECK(find_edit(plan, "/etc/init.d/x") == nullptr);
+    MemoryGuest openrc;
+    openrc.file("/sbin/openrc", "");
+    plan = install(openrc, agent);
+    CHECK(find_edit(plan, "/etc/init.d/x")->content == "#!/sbin/openrc-run\n");
+    CHECK(find_edit(plan, "/etc/runlevels/default/x") != nullptr);
+    MemoryGuest sysv;
+    sysv.file("/etc/inittab", "").folder("/etc/rc2.d").folder("/etc/rc3.d").folder("/etc/rc.d/rc5.d");
+    plan = install(sysv, agent);
+    CHECK(find_edit(plan, "/etc/rc3.d/S99x")->link_target == "/etc/init.d/x");
+    CHECK(find_edit(plan, "/etc/rc.d/rc5.d/S99x") != nullptr);
+    CHECK(find_edit(plan, "/etc/rc2.d/S99x") == nullptr);
+}

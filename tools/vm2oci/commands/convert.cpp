@@ -259,8 +259,11 @@ ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& 
     const GuestChanges changes = change_guest(source_disk.disk, arguments, output.format, call);
     if (changes.mode == EditMode::plan_only)
         return show_plan(changes, arguments.source, call);
-    if (changes.seed)
+    if (changes.seed) {
         add_seed_annotations(*changes.seed, options.image.annotations);
+        call.err << "vm2oci: warning: the cloud-init data stand in the image's annotations, where everybody who may "
+                    "pull the image reads them: keep passwords and private keys out of them\n";
+    }
     const OpenedDisk disk = prepare_disk(std::move(source_disk.disk), arguments, call);
     const auto open_store = [&] {
         return open_image_destination(destination, call.operation, arguments.source_options->registry->options());
