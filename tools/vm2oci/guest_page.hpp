@@ -19,7 +19,7 @@ struct GuestFindings {
     GuestInfo info;
     // What would keep it from booting elsewhere, or from its network; nullopt: not looked for.
     std::optional<std::vector<BootProblem>> problems;
-    std::string refusal;               // why the disk's division cannot be read; empty: it was
+    std::string refusal; // why the disk's division cannot be read; empty: it was
 };
 
 struct GuestReading {

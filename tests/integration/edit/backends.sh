@@ -4,7 +4,7 @@
 # not written natively, so that the appliance is taken by itself. Slow without KVM.
 # shellcheck source=../../support/integration.sh
 source "${VM2OCI_SOURCE_DIR:?}/tests/support/integration.sh"
-require_tool mke2fs e2fsck debugfs ssh-keygen
+require_tool mke2fs e2fsck debugfs jq ssh-keygen
 
 ssh-keygen -q -t ed25519 -N '' -C test -f key
 printf '#cloud-config\nusers: [default]\n' > user-data
@@ -41,6 +41,8 @@ make() {
     mke2fs -q -F -t ext4 -d tree -N 8192 -U 6d0a2f60-8a3e-4c53-9a57-0c1d5b6f7e01 "$@" "$image"
     debugfs -w -R 'ea_set /etc/hostname user.kept "a value"' "$image" 2> /dev/null
     debugfs -w -R 'ea_set /root security.selinux system_u:object_r:admin_home_t:s0' "$image" 2> /dev/null
+    # mke2fs counts no quotas for what it is given.
+    e2fsck -fy "$image" > fsck.log 2>&1 || [[ $? -eq 1 ]] || fail "$(cat fsck.log)"
 }
 
 # edit SOURCE DESTINATION: the backend that did it is $backend.
