@@ -55,7 +55,8 @@ class ContentStretch final : public BlockDevice {
 } // namespace
 
 std::shared_ptr<const LayerContent> open_layer_content(std::shared_ptr<const BlockDevice> layer,
-                                                       const OperationContext& operation, DecodeLimits limits) {
+                                                       const OperationContext& operation, DecodeLimits limits,
+                                                       std::vector<FrameProof> proofs) {
     std::array<std::byte, 4> beginning{};
     const std::size_t length = static_cast<std::size_t>(std::min<std::uint64_t>(layer->size(), beginning.size()));
     layer->read_at(0, std::span(beginning).first(length));
@@ -63,7 +64,7 @@ std::shared_ptr<const LayerContent> open_layer_content(std::shared_ptr<const Blo
     if (compression == Compression::none)
         return std::make_shared<PlainContent>(std::move(layer));
     if (compression == Compression::zstd)
-        if (std::shared_ptr<const LayerContent> content = open_seekable_content(layer, limits))
+        if (std::shared_ptr<const LayerContent> content = open_seekable_content(layer, limits, std::move(proofs)))
             return content;
     return std::make_shared<SpooledContent>(std::move(layer), operation, limits);
 }

@@ -3,6 +3,7 @@
 #include "formats/base/error.hpp"
 #include "formats/block/block_device.hpp"
 #include "formats/codec/frame_compressor.hpp"
+#include "formats/codec/xxh64.hpp"
 
 #include <algorithm>
 #include <condition_variable>
@@ -26,7 +27,10 @@ struct Frame {
     std::size_t content_size = 0;
     Buffer packed; // null for Compression::none: the content goes out as it is
     std::size_t packed_size = 0;
+    std::uint32_t checksum = 0;
+    FrameContent facts;
     FrameStyle style = FrameStyle::compressed;
+    bool is_reused = false;
     bool is_packed = false;
     bool is_hashed = false;
 };
@@ -34,40 +38,73 @@ struct Frame {
 // One thread's compressor, and the frame that it makes of zeros: raw disks have many of them.
 class Packer {
   public:
-    explicit Packer(const CompressionSpec& spec) : compressor_(make_frame_compressor(spec)) {}
+    Packer(const CompressionSpec& spec, const EncoderOptions& options)
+        : has_checksums_(spec.algorithm == Compression::zstd), options_(options),
+          compressor_(make_frame_compressor(spec)) {
+        if (options.earlier)
+            earlier_ = std::make_unique<EarlierFrames::Finder>(*options.earlier);
+    }
 
     void pack(Frame& frame) {
         const std::span<const std::byte> content(frame.content.get(), frame.content_size);
         const std::span<std::byte> packed(frame.packed.get(), compressor_->bound(kFrameSize));
+        const bool zeros = is_zero(content);
+        frame.facts.is_zero = zeros;
+        frame.is_reused = false;
+        if (options_.frame_digests == FrameDigests::compute && !zeros)
+            frame.facts.digest = sha256(content);
+        if (frame.style == FrameStyle::compressed && zeros && content.size() == kFrameSize) {
+            pack_zeros(frame, content, packed);
+            return;
+        }
+        frame.checksum = has_checksums_ ? frame_checksum(content) : 0;
         if (frame.style == FrameStyle::stored)
             frame.packed_size = compressor_->store(content, packed);
-        else if (content.size() == kFrameSize && is_zero(content))
-            frame.packed_size = pack_zeros(content, packed);
-        else
+        else if (!take_earlier(frame, content, packed))
             frame.packed_size = compressor_->compress(content, packed);
     }
 
   private:
-    std::size_t pack_zeros(std::span<const std::byte> zeros, std::span<std::byte> packed) {
+    bool take_earlier(Frame& frame, std::span<const std::byte> content, std::span<std::byte> packed) {
+        if (!earlier_)
+            return false;
+        const std::size_t size = earlier_->find(content, frame.checksum, packed);
+        frame.is_reused = size != 0;
+        frame.packed_size = size;
+        return frame.is_reused;
+    }
+
+    void pack_zeros(Frame& frame, std::span<const std::byte> zeros, std::span<std::byte> packed) {
         if (zero_frame_.empty()) {
             const std::size_t size = compressor_->compress(zeros, packed);
             zero_frame_.assign(packed.begin(), packed.begin() + static_cast<std::ptrdiff_t>(size));
+            zero_checksum_ = has_checksums_ ? frame_checksum(zeros) : 0;
         }
         std::ranges::copy(zero_frame_, packed.begin());
-        return zero_frame_.size();
+        frame.packed_size = zero_frame_.size();
+        frame.checksum = zero_checksum_;
     }
 
+    const bool has_checksums_;
+    const EncoderOptions& options_;
     std::unique_ptr<FrameCompressor> compressor_;
+    std::unique_ptr<EarlierFrames::Finder> earlier_;
     std::vector<std::byte> zero_frame_;
+    std::uint32_t zero_checksum_ = 0;
 };
+
+// A frame without content, such as zstd's skippable ones.
+EncodedFrame empty_frame(std::span<const std::byte> bytes) {
+    return {static_cast<std::uint32_t>(bytes.size()), 0, frame_checksum({})};
+}
 
 } // namespace
 
 // Frames move: free -> filled by the caller -> (packed by any compressor, hashed in order) -> written in order -> free.
 class LayerEncoder::Pipeline {
   public:
-    Pipeline(const CompressionSpec& spec, ByteSink& out, const OperationContext& operation)
-        : spec_(spec), out_(out), operation_(operation) {
+    Pipeline(const CompressionSpec& spec, ByteSink& out, const OperationContext& operation, EncoderOptions options)
+        : spec_(spec), options_(std::move(options)), out_(out), operation_(operation) {
         resolve_level(spec);
         const unsigned compressors = compresses() ? std::min(operation.thread_count(), kMaxCompressors) : 0;
         max_frames_ = compressors + kQueuedFrames;
@@ -111,7 +148,7 @@ class LayerEncoder::Pipeline {
             submit(style);
     }
 
-    EncodedLayer finish() {
+    EncodedLayer finish(const TailMaker& make_tail) {
         // A layer of nothing is still one frame: no bytes at all would be neither gzip nor zstd.
         if (filling_ == nullptr && layer_.content_size == 0 && compresses())
             filling_ = take_free_frame();
@@ -126,11 +163,8 @@ class LayerEncoder::Pipeline {
         if (failure_)
             std::rethrow_exception(failure_);
         operation_.check_cancelled();
-        if (spec_.algorithm == Compression::zstd) {
-            const std::vector<std::byte> table = make_seek_table(layer_.frames);
-            out_.write(table);
-            layer_.compressed_size += table.size();
-        }
+        if (spec_.algorithm == Compression::zstd)
+            write_tail(make_tail);
         if (compresses())
             layer_.diff_id = content_hash_.finish();
         return std::move(layer_);
@@ -224,7 +258,7 @@ class LayerEncoder::Pipeline {
     }
 
     void compress_frames() {
-        Packer packer(spec_);
+        Packer packer(spec_, options_);
         while (Frame* frame = next(to_pack_)) {
             packer.pack(*frame);
             mark(frame->is_packed);
@@ -260,6 +294,20 @@ class LayerEncoder::Pipeline {
         }
     }
 
+    void write_tail(const TailMaker& make_tail) {
+        std::vector<std::vector<std::byte>> tail;
+        if (make_tail)
+            tail = make_tail(layer_);
+        std::vector<EncodedFrame> listed = layer_.frames;
+        for (const std::vector<std::byte>& frame : tail)
+            listed.push_back(empty_frame(frame));
+        tail.push_back(make_seek_table(listed));
+        for (const std::vector<std::byte>& frame : tail) {
+            out_.write(frame);
+            layer_.compressed_size += frame.size();
+        }
+    }
+
     void write_frame(const Frame& frame) {
         if (!compresses()) {
             out_.write({frame.content.get(), frame.content_size});
@@ -268,11 +316,15 @@ class LayerEncoder::Pipeline {
         }
         out_.write({frame.packed.get(), frame.packed_size});
         layer_.compressed_size += frame.packed_size;
-        layer_.frames.push_back(
-            {static_cast<std::uint32_t>(frame.packed_size), static_cast<std::uint32_t>(frame.content_size)});
+        layer_.frames.push_back({static_cast<std::uint32_t>(frame.packed_size),
+                                 static_cast<std::uint32_t>(frame.content_size), frame.checksum});
+        layer_.reused_frames += frame.is_reused ? 1 : 0;
+        if (options_.frame_digests == FrameDigests::compute)
+            layer_.contents.push_back(frame.facts);
     }
 
     const CompressionSpec spec_;
+    const EncoderOptions options_;
     ByteSink& out_;
     const OperationContext operation_;
     std::size_t max_frames_ = 0;
@@ -296,8 +348,9 @@ class LayerEncoder::Pipeline {
     std::vector<std::thread> threads_;
 };
 
-LayerEncoder::LayerEncoder(CompressionSpec spec, ByteSink& out, const OperationContext& operation)
-    : pipeline_(std::make_unique<Pipeline>(spec, out, operation)) {}
+LayerEncoder::LayerEncoder(CompressionSpec spec, ByteSink& out, const OperationContext& operation,
+                           EncoderOptions options)
+    : pipeline_(std::make_unique<Pipeline>(spec, out, operation, std::move(options))) {}
 
 LayerEncoder::~LayerEncoder() = default;
 
@@ -313,8 +366,8 @@ void LayerEncoder::end_frame_stored() {
     pipeline_->end_frame(FrameStyle::stored);
 }
 
-EncodedLayer LayerEncoder::finish() {
-    return pipeline_->finish();
+EncodedLayer LayerEncoder::finish(const TailMaker& make_tail) {
+    return pipeline_->finish(make_tail);
 }
 
 } // namespace vm2oci

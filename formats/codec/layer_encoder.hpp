@@ -8,9 +8,11 @@
 #include "formats/base/sink.hpp"
 #include "formats/base/size.hpp"
 #include "formats/codec/compression.hpp"
+#include "formats/codec/earlier_frames.hpp"
 #include "formats/codec/seek_table.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -19,14 +21,33 @@ namespace vm2oci {
 
 inline constexpr std::uint64_t kFrameSize = 1 * MiB; // 3 % smaller than 256 KiB frames, 3 % larger than 4 MiB ones
 
+// What a table of contents says of a frame.
+struct FrameContent {
+    Sha256Sum digest{}; // not computed for zeros
+    bool is_zero = false;
+};
+
 struct EncodedLayer {
     // Of the content. Absent for Compression::none, where the content is what went to the sink, so that whoever hashes
     // the blob has the diff_id already (LayerWriter in formats/oci/layer_writer.hpp does).
     std::optional<Sha256Sum> diff_id;
     std::uint64_t content_size = 0;
-    std::uint64_t compressed_size = 0; // all that was written to the sink
-    std::vector<EncodedFrame> frames;  // empty for Compression::none
+    std::uint64_t compressed_size = 0;  // all that was written to the sink
+    std::vector<EncodedFrame> frames;   // empty for Compression::none
+    std::vector<FrameContent> contents; // one for each frame; empty unless FrameDigests::compute
+    std::uint64_t reused_frames = 0;    // that were taken from an earlier layer
 };
+
+enum class FrameDigests { leave_out, compute };
+
+struct EncoderOptions {
+    FrameDigests frame_digests = FrameDigests::leave_out;
+    std::shared_ptr<const EarlierFrames> earlier; // zstd only; null: everything is compressed
+};
+
+// What stands between the content and the seek table of a zstd layer: skippable frames, made when all of the content is
+// known. `frames`, `contents` and `compressed_size` of the layer are those of the content alone.
+using TailMaker = std::function<std::vector<std::vector<std::byte>>(const EncodedLayer&)>;
 
 class LayerEncoder final : public ByteSink {
   public:
@@ -34,7 +55,7 @@ class LayerEncoder final : public ByteSink {
     // cancellation are used; progress is the caller's, who knows the total.
     // Threads: `operation.threads` compress (at most kMaxCompressors), one computes the diff_id, one writes.
     // Memory: about 2 MiB for each compressing thread and 40 MiB besides, at the default levels.
-    LayerEncoder(CompressionSpec spec, ByteSink& out, const OperationContext& operation);
+    LayerEncoder(CompressionSpec spec, ByteSink& out, const OperationContext& operation, EncoderOptions options = {});
     ~LayerEncoder() override; // joins the threads; what was not finished is incomplete
 
     static constexpr unsigned kMaxCompressors = 16; // more than keep one SHA-256 stream busy would only cost memory
@@ -47,8 +68,8 @@ class LayerEncoder final : public ByteSink {
     // a raw block). Readers that sniff the first 512 bytes of a layer need that for its head.
     // No effect for Compression::none.
     void end_frame_stored();
-    // Flushes, appends the seek table (zstd), joins. Rethrows what a thread or the sink threw. Call once.
-    EncodedLayer finish();
+    // Flushes, appends the tail and the seek table (zstd), joins. Rethrows what a thread or the sink threw. Call once.
+    EncodedLayer finish(const TailMaker& make_tail = {});
 
   private:
     class Pipeline;

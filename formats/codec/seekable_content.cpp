@@ -2,7 +2,9 @@
 
 #include "formats/base/endian.hpp"
 #include "formats/base/error.hpp"
+#include "formats/codec/frame_decoder.hpp"
 #include "formats/codec/seek_table.hpp"
+#include "formats/codec/xxh64.hpp"
 
 #include <fmt/format.h>
 #include <zstd.h>
@@ -22,11 +24,6 @@ constexpr std::size_t kMaxCachedBytes = 32 * MiB;   // of content: what a guest'
 constexpr std::size_t kMaxSkippedFrames = 64;       // each is looked at when the layer is opened
 
 using Content = std::shared_ptr<const std::vector<std::byte>>;
-
-struct FreeContext {
-    void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
-};
-using Context = std::unique_ptr<ZSTD_DCtx, FreeContext>;
 
 // Decoded frames, the one that was used last in front.
 class FrameCache {
@@ -67,10 +64,10 @@ class FrameCache {
 
 class SeekableContent final : public LayerContent {
   public:
-    SeekableContent(std::shared_ptr<const BlockDevice> layer, const std::vector<EncodedFrame>& frames)
-        : layer_(std::move(layer)) {
+    SeekableContent(std::shared_ptr<const BlockDevice> layer, const SeekTable& table, std::vector<FrameProof> proofs)
+        : layer_(std::move(layer)), has_checksums_(table.has_checksums), proofs_(std::move(proofs)) {
         std::uint64_t stored = 0;
-        for (const EncodedFrame& frame : frames) {
+        for (const EncodedFrame& frame : table.frames) {
             if (frame.content_size > 0)
                 frames_.push_back({stored, size_, frame});
             stored += frame.compressed_size;
@@ -125,17 +122,34 @@ class SeekableContent final : public LayerContent {
     void decode(const Place& place, std::span<std::byte> content) const {
         std::vector<std::byte> stored(place.sizes.compressed_size);
         layer_->read_at(place.stored_offset, stored);
-        if (ZSTD_findFrameCompressedSize(stored.data(), stored.size()) != stored.size())
-            fail_frame(place, "is not one frame");
-        Context context = take_context();
-        const std::size_t size =
-            ZSTD_decompressDCtx(context.get(), content.data(), content.size(), stored.data(), stored.size());
-        if (ZSTD_isError(size) != 0)
-            fail_frame(place, ZSTD_getErrorName(size));
-        if (size != content.size())
-            fail_frame(place, "has another size");
-        const std::lock_guard lock(contexts_mutex_);
-        contexts_.push_back(std::move(context));
+        FrameDecoder decoder = take_decoder();
+        if (const std::string_view why = decoder.decode(stored, content); !why.empty())
+            fail_frame(place, why);
+        if (has_checksums_ && frame_checksum(content) != place.sizes.checksum)
+            fail_frame(place, "has another checksum");
+        check_proof(place, content);
+        const std::lock_guard lock(decoders_mutex_);
+        decoders_.push_back(std::move(decoder));
+    }
+
+    void check_proof(const Place& place, std::span<const std::byte> content) const {
+        // The last proof that begins at or before the frame.
+        auto proof = std::ranges::upper_bound(proofs_, place.stored_offset, {}, &FrameProof::stored_offset);
+        if (proof == proofs_.begin())
+            return;
+        --proof;
+        if (proof->is_zero) {
+            if (proven_zero(place, *proof) && !is_zero(content))
+                fail_frame(place, "holds something where its table of contents has zeros");
+        } else if (proof->stored_offset == place.stored_offset &&
+                   (proof->content_size != content.size() || sha256(content) != proof->digest)) {
+            fail_frame(place, "has another digest than its table of contents says");
+        }
+    }
+
+    bool proven_zero(const Place& place, const FrameProof& proof) const {
+        const auto first = std::ranges::lower_bound(frames_, proof.stored_offset, {}, &Place::stored_offset);
+        return first != frames_.end() && place.content_offset - first->content_offset < proof.content_size;
     }
 
     [[noreturn]] static void fail_frame(const Place& place, std::string_view why) {
@@ -143,27 +157,23 @@ class SeekableContent final : public LayerContent {
              fmt::format("the zstd layer is broken: what its seek table names at {} {}", place.stored_offset, why));
     }
 
-    Context take_context() const {
-        {
-            const std::lock_guard lock(contexts_mutex_);
-            if (!contexts_.empty()) {
-                Context context = std::move(contexts_.back());
-                contexts_.pop_back();
-                return context;
-            }
-        }
-        Context context(ZSTD_createDCtx());
-        if (context == nullptr)
-            fail(ErrorKind::external, "libzstd cannot make a decompression context: out of memory");
-        return context;
+    FrameDecoder take_decoder() const {
+        const std::lock_guard lock(decoders_mutex_);
+        if (decoders_.empty())
+            return FrameDecoder();
+        FrameDecoder decoder = std::move(decoders_.back());
+        decoders_.pop_back();
+        return decoder;
     }
 
     std::shared_ptr<const BlockDevice> layer_;
+    const bool has_checksums_;
+    const std::vector<FrameProof> proofs_;
     std::vector<Place> frames_; // those with content, in order
     std::uint64_t size_ = 0;
     mutable FrameCache cache_;
-    mutable std::mutex contexts_mutex_;
-    mutable std::vector<Context> contexts_; // as many as threads were reading at once
+    mutable std::mutex decoders_mutex_;
+    mutable std::vector<FrameDecoder> decoders_; // as many as threads were reading at once
 };
 
 // True if what the table calls empty is a skippable frame, and so is empty to every reader.
@@ -179,14 +189,14 @@ bool is_skippable(const BlockDevice& layer, std::uint64_t offset, std::uint32_t 
 } // namespace
 
 std::shared_ptr<const LayerContent> open_seekable_content(std::shared_ptr<const BlockDevice> layer,
-                                                          const DecodeLimits& limits) {
-    const std::optional<std::vector<EncodedFrame>> frames = read_seek_table(*layer);
-    if (!frames)
+                                                          const DecodeLimits& limits, std::vector<FrameProof> proofs) {
+    const std::optional<SeekTable> table = read_seek_table(*layer);
+    if (!table)
         return nullptr;
     std::uint64_t content = 0;
     std::uint64_t stored = 0;
     std::size_t skipped = 0;
-    for (const EncodedFrame& frame : *frames) {
+    for (const EncodedFrame& frame : table->frames) {
         if (frame.content_size > kMaxFrameContent || frame.compressed_size > kMaxFrameStored)
             return nullptr;
         if (frame.content_size == 0 &&
@@ -197,7 +207,7 @@ std::shared_ptr<const LayerContent> open_seekable_content(std::shared_ptr<const 
     }
     if (content > limits.max_content)
         fail(ErrorKind::limit, fmt::format("the layer's content is larger than {}", format_size(limits.max_content)));
-    return std::make_shared<SeekableContent>(std::move(layer), *frames);
+    return std::make_shared<SeekableContent>(std::move(layer), *table, std::move(proofs));
 }
 
 } // namespace vm2oci

@@ -1,5 +1,7 @@
 #include "formats/oci/layer_writer.hpp"
 
+#include "formats/base/error.hpp"
+
 namespace vm2oci {
 
 std::string layer_media_type(Compression compression) {
@@ -14,10 +16,40 @@ std::string layer_media_type(Compression compression) {
     return media_type::oci_layer;
 }
 
-LayerWriter::LayerWriter(ImageDestination& destination, CompressionSpec spec, const OperationContext& operation)
-    : compression_(spec.algorithm), blob_(destination.begin_blob()), encoder_(spec, *blob_, operation) {}
+namespace {
+
+std::unique_ptr<ChunkedRecorder> recorder_for(const LayerOptions& options) {
+    if (options.form == LayerForm::plain)
+        return nullptr;
+    if (options.compression.algorithm != Compression::zstd)
+        fail(ErrorKind::usage, "a chunked layer is compressed with zstd, not with " +
+                                   std::string(to_string(options.compression.algorithm)));
+    return std::make_unique<ChunkedRecorder>();
+}
+
+EncoderOptions encoder_options(const LayerOptions& options) {
+    return {options.form == LayerForm::chunked ? FrameDigests::compute : FrameDigests::leave_out, options.earlier};
+}
+
+} // namespace
+
+LayerWriter::LayerWriter(ImageDestination& destination, const LayerOptions& options, const OperationContext& operation)
+    : compression_(options.compression.algorithm), recorder_(recorder_for(options)), blob_(destination.begin_blob()),
+      encoder_(options.compression, *blob_, operation, encoder_options(options)) {}
+
+void LayerWriter::entry_begins(const Entry& entry, std::string_view header) {
+    if (recorder_)
+        recorder_->entry_begins(entry, header);
+}
 
 void LayerWriter::write(std::span<const std::byte> bytes) {
+    while (recorder_ && !bytes.empty()) {
+        const ChunkedRecorder::Step step = recorder_->take(bytes);
+        if (step.begins_frame)
+            encoder_.end_frame();
+        encoder_.write(bytes.first(step.length));
+        bytes = bytes.subspan(step.length);
+    }
     encoder_.write(bytes);
 }
 
@@ -30,12 +62,18 @@ void LayerWriter::end_frame_stored() {
 }
 
 StoredLayer LayerWriter::finish() {
-    EncodedLayer encoded = encoder_.finish();
+    EncodedLayer encoded =
+        recorder_ ? encoder_.finish([&](const EncodedLayer& content) { return recorder_->make_tail(content); })
+                  : encoder_.finish();
     const BlobIdentity blob = blob_->commit();
-    return {.descriptor = {.media_type = layer_media_type(compression_), .digest = blob.digest, .size = blob.size},
+    return {.descriptor = {.media_type = layer_media_type(compression_),
+                           .digest = blob.digest,
+                           .size = blob.size,
+                           .annotations = recorder_ ? recorder_->annotations() : Annotations()},
             .diff_id = encoded.diff_id ? Digest(*encoded.diff_id) : blob.digest,
             .content_size = encoded.content_size,
-            .frames = std::move(encoded.frames)};
+            .frames = std::move(encoded.frames),
+            .reused_frames = encoded.reused_frames};
 }
 
 } // namespace vm2oci

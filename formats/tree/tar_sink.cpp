@@ -57,7 +57,10 @@ void TarSink::add(const Entry& entry, const FileContent* content) {
     if (type == FileType::regular && (entry.status.permissions & kSetIds) != 0)
         note(report_.set_id, entry.path);
     ++report_.entries;
-    out_.write(as_bytes(tar_header(entry)));
+    const std::string header = tar_header(entry);
+    if (observer_ != nullptr)
+        observer_->entry_begins(entry, header);
+    out_.write(as_bytes(header));
     if (content == nullptr)
         return;
     CountingSink counted(out_);

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace vm2oci {
@@ -33,10 +34,18 @@ struct TarReport {
     ReportedPaths set_id;  // kept: files that run with another user's or group's rights
 };
 
+// Is told of every entry before its header is written.
+class TarObserver {
+  public:
+    virtual ~TarObserver() = default;
+    virtual void entry_begins(const Entry& entry, std::string_view header) = 0;
+};
+
 class TarSink final : public TreeSink {
   public:
-    // `out` must outlive this object.
-    TarSink(ByteSink& out, TarPolicy policy) : out_(out), policy_(policy) {}
+    // Both must outlive this object; `observer` may be null.
+    TarSink(ByteSink& out, TarPolicy policy, TarObserver* observer = nullptr)
+        : out_(out), policy_(policy), observer_(observer) {}
 
     // Error{unsupported} for what the policy refuses; Error{io} if the content is not as long as its entry says.
     void add(const Entry& entry, const FileContent* content) override;
@@ -46,6 +55,7 @@ class TarSink final : public TreeSink {
   private:
     ByteSink& out_;
     TarPolicy policy_;
+    TarObserver* observer_;
     TarReport report_;
 };
 

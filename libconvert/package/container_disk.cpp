@@ -35,7 +35,7 @@ ContainerDisk write_container_disk(const DiskImage& disk, const ContainerDiskOpt
         contents.environment.push_back("INSTANCETYPE_KUBEVIRT_IO_DEFAULT_INSTANCETYPE=" + options.instancetype);
     if (!options.preference.empty())
         contents.environment.push_back("INSTANCETYPE_KUBEVIRT_IO_DEFAULT_PREFERENCE=" + options.preference);
-    contents.layers.push_back(write_disk_layer(disk, file_name, options.compression, destination, operation));
+    contents.layers.push_back(write_disk_layer(disk, file_name, options.layer, destination, operation));
 
     ContainerDisk image;
     image.layer = contents.layers.front();

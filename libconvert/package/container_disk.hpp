@@ -6,7 +6,7 @@
 // pkg/build, containers/crun-vm src/commands/create).
 #pragma once
 
-#include "formats/codec/compression.hpp"
+#include "formats/oci/layer_writer.hpp"
 #include "formats/oci/store.hpp"
 #include "libconvert/package/disk_image.hpp"
 #include "libconvert/package/image_assembly.hpp"
@@ -18,7 +18,7 @@ namespace vm2oci {
 
 struct ContainerDiskOptions {
     std::string file_name; // in /disk; empty: disk.qcow2 or disk.img
-    CompressionSpec compression;
+    LayerOptions layer;
     ImageOptions image;
     std::string instancetype; // KubeVirt's defaults for a VM of this image; empty: none
     std::string preference;

@@ -25,6 +25,12 @@ Entry owned_by_qemu(std::string path, FileType type, std::uint32_t permissions, 
     return entry; // modified at the epoch: the layer depends on the disk alone, not on when it was converted
 }
 
+void write_header(const Entry& entry, LayerWriter& layer) {
+    const std::string header = tar_header(entry, {kQemuName, kQemuName});
+    layer.entry_begins(entry, header);
+    layer.write(as_bytes(header));
+}
+
 // One frame for each stretch of kFrameSize of the guest's disk that holds data: a change in the guest then changes the
 // frames of its own stretch and those of the tables, and moves no other one. Costs 0.2 % in size on a Debian disk.
 void write_in_windows(const CanonicalQcow2& image, LayerWriter& layer, const OperationContext& operation) {
@@ -45,14 +51,13 @@ void write_in_windows(const CanonicalQcow2& image, LayerWriter& layer, const Ope
 
 } // namespace
 
-StoredLayer write_disk_layer(const DiskImage& disk, const std::string& file_name, const CompressionSpec& compression,
+StoredLayer write_disk_layer(const DiskImage& disk, const std::string& file_name, const LayerOptions& options,
                              ImageDestination& destination, const OperationContext& operation) {
     const std::uint64_t size = disk.bytes->size();
     operation.progress->begin("package", size);
-    LayerWriter layer(destination, compression, operation);
-    const TarOwnerNames owners{kQemuName, kQemuName};
-    layer.write(as_bytes(tar_header(owned_by_qemu("disk", FileType::directory, 0555, 0), owners)));
-    layer.write(as_bytes(tar_header(owned_by_qemu("disk/" + file_name, FileType::regular, 0444, size), owners)));
+    LayerWriter layer(destination, options, operation);
+    write_header(owned_by_qemu("disk", FileType::directory, 0555, 0), layer);
+    write_header(owned_by_qemu("disk/" + file_name, FileType::regular, 0444, size), layer);
     // CDI probes the first 512 bytes of what it decompresses and corrupts the stream when a compressed frame shorter
     // than that comes first (kubevirt/containerized-data-importer#4277): the head goes uncompressed.
     layer.end_frame_stored();
@@ -66,20 +71,17 @@ StoredLayer write_disk_layer(const DiskImage& disk, const std::string& file_name
     return stored;
 }
 
-StoredLayer write_files_layer(const std::vector<LayerFile>& files, const CompressionSpec& compression,
+StoredLayer write_files_layer(const std::vector<LayerFile>& files, const LayerOptions& options,
                               ImageDestination& destination, const OperationContext& operation) {
-    LayerWriter layer(destination, compression, operation);
-    const TarOwnerNames owners{kQemuName, kQemuName};
+    LayerWriter layer(destination, options, operation);
     std::set<std::string> folders;
     for (const LayerFile& file : files) {
         operation.check_cancelled();
         for (std::size_t slash = file.path.find('/'); slash != std::string::npos;
              slash = file.path.find('/', slash + 1))
             if (std::string folder = file.path.substr(0, slash); folders.insert(folder).second)
-                layer.write(
-                    as_bytes(tar_header(owned_by_qemu(std::move(folder), FileType::directory, 0555, 0), owners)));
-        layer.write(
-            as_bytes(tar_header(owned_by_qemu(file.path, FileType::regular, 0444, file.content.size()), owners)));
+                write_header(owned_by_qemu(std::move(folder), FileType::directory, 0555, 0), layer);
+        write_header(owned_by_qemu(file.path, FileType::regular, 0444, file.content.size()), layer);
         layer.end_frame(); // an unchanged file is unchanged frames
         layer.write(as_bytes(file.content));
         layer.write(std::vector<std::byte>(tar_padding(file.content.size())));

@@ -2,7 +2,6 @@
 // reads them as.
 #pragma once
 
-#include "formats/codec/compression.hpp"
 #include "formats/oci/layer_writer.hpp"
 #include "formats/oci/store.hpp"
 #include "libconvert/package/disk_image.hpp"
@@ -15,7 +14,7 @@ namespace vm2oci {
 
 // One layer with the folder "disk" (0555) and in it the disk (0444), both owned by 107:107, dated 1970. One pass.
 // A canonical qcow2 is cut into frames where the guest's disk has its own borders.
-StoredLayer write_disk_layer(const DiskImage& disk, const std::string& file_name, const CompressionSpec& compression,
+StoredLayer write_disk_layer(const DiskImage& disk, const std::string& file_name, const LayerOptions& options,
                              ImageDestination& destination, const OperationContext& operation);
 
 struct LayerFile {
@@ -24,7 +23,7 @@ struct LayerFile {
 };
 
 // One layer with these files (0444) and their folders (0555), owned by 107:107, dated 1970, in the order given.
-StoredLayer write_files_layer(const std::vector<LayerFile>& files, const CompressionSpec& compression,
+StoredLayer write_files_layer(const std::vector<LayerFile>& files, const LayerOptions& options,
                               ImageDestination& destination, const OperationContext& operation);
 
 } // namespace vm2oci

@@ -168,8 +168,8 @@ RootfsImage write_rootfs(const OpenedGuest& opened, const GuestInfo& info, const
 
     RootfsImage image;
     const auto write_layer = [&](const std::function<void(TreeSink&)>& fill) {
-        LayerWriter layer(destination, options.compression, operation);
-        TarSink tar(layer, policy);
+        LayerWriter layer(destination, options.layer, operation);
+        TarSink tar(layer, policy, &layer);
         fill(tar);
         const TarReport report = tar.finish();
         image.report.entries += report.entries;

@@ -1,7 +1,7 @@
 // A guest's root file system as a container image: what `convert --as rootfs` makes.
 #pragma once
 
-#include "formats/codec/compression.hpp"
+#include "formats/oci/layer_writer.hpp"
 #include "formats/oci/store.hpp"
 #include "formats/tree/tar_sink.hpp"
 #include "libconvert/inspect/guest_info.hpp"
@@ -21,7 +21,7 @@ enum class RootfsLayers {
 };
 
 struct RootfsOptions {
-    CompressionSpec compression;
+    LayerOptions layer;
     ImageOptions image; // `architecture` empty: the guest's
     KernelFiles kernel_files = KernelFiles::leave_out;
     RootfsLayers layers = RootfsLayers::one;

@@ -1,5 +1,6 @@
 #include "libconvert/registry/authenticator.hpp"
 
+#include "formats/base/base64.hpp"
 #include "formats/base/fd.hpp"
 #include "libconvert/registry/answer.hpp"
 

@@ -64,8 +64,4 @@ std::optional<Credentials> ask_credential_helper(const std::string& name, const 
 // What a helper printed. Error{external}, which never quotes the text.
 Credentials parse_helper_answer(std::string_view text);
 
-// Standard alphabet, with padding; nullopt for what is not base64.
-std::optional<std::string> decode_base64(std::string_view text);
-std::string encode_base64(std::string_view bytes);
-
 } // namespace vm2oci::registry

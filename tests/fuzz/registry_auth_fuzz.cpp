@@ -1,5 +1,6 @@
 // What a registry, a token server, a credential helper and a login file may say: read or refused, and what is accepted
 // can be sent in a header.
+#include "formats/base/base64.hpp"
 #include "formats/base/error.hpp"
 #include "libconvert/registry/answer.hpp"
 #include "libconvert/registry/blob_download.hpp"

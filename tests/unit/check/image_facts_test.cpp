@@ -21,7 +21,7 @@ Entry entry(std::string path, FileType type = FileType::regular) {
 }
 
 StoredLayer layer_of(ImageDestination& destination, const std::vector<Entry>& entries) {
-    LayerWriter layer(destination, {Compression::none, 0}, {});
+    LayerWriter layer(destination, CompressionSpec{Compression::none, 0}, {});
     for (const Entry& one : entries)
         layer.write(as_bytes(tar_header(one)));
     layer.write(std::vector<std::byte>(kTarEndSize));

@@ -101,7 +101,7 @@ TEST_CASE("the disk comes out of the image as it went in") {
     for (const char* compression : {"zstd", "gzip", "none"}) {
         for (const DiskOutputFormat format : {DiskOutputFormat::qcow2, DiskOutputFormat::raw}) {
             ContainerDiskOptions options = amd64_options();
-            options.compression = parse_compression(compression);
+            options.layer = parse_compression(compression);
             DiskOutput output;
             output.format = format;
             const Converted image = convert(disk_of(device), options, output);

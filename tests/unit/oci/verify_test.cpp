@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 namespace {
 
 StoredLayer put_layer(ImageDestination& destination, std::string_view content, Compression compression) {
-    LayerWriter writer(destination, {compression, 0}, {});
+    LayerWriter writer(destination, CompressionSpec{compression, 0}, {});
     writer.write(as_bytes(content));
     return writer.finish();
 }

@@ -1,3 +1,4 @@
+#include "formats/base/base64.hpp"
 #include "tests/support/fake_registry.hpp"
 
 #include <catch2/catch.hpp>

@@ -1,3 +1,4 @@
+#include "formats/base/base64.hpp"
 #include "formats/base/error.hpp"
 #include "formats/base/fd.hpp"
 #include "libconvert/registry/credentials.hpp"

@@ -2,6 +2,7 @@
 #include "libconvert/convert.hpp"
 
 #include "formats/base/error.hpp"
+#include "libconvert/copy/earlier_image.hpp"
 #include "libconvert/package/architecture.hpp"
 #include "libconvert/package/sparsify.hpp"
 #include "libconvert/package/timestamp.hpp"
@@ -38,6 +39,8 @@ struct ConvertArguments {
     std::string cluster_compression = "none";
     std::string size;
     std::string compression = "zstd";
+    std::string reuse;
+    bool chunked = false;
     std::string architecture;
     std::vector<std::string> labels;
     std::vector<std::string> annotations;
@@ -97,10 +100,31 @@ DiskOutput disk_output(const ConvertArguments& arguments) {
     return output;
 }
 
-ContainerDiskOptions container_disk_options(const ConvertArguments& arguments) {
+// "" when --arch was not given.
+std::string wanted_architecture(const ConvertArguments& arguments) {
+    return arguments.architecture.empty() ? "" : parse_architecture(arguments.architecture);
+}
+
+// `operation` outlives the result: frames may come from a registry.
+LayerOptions layer_options(const ConvertArguments& arguments, Invocation& call) {
+    LayerOptions options = parse_compression(arguments.compression);
+    if (arguments.chunked)
+        options.form = LayerForm::chunked;
+    if ((arguments.chunked || !arguments.reuse.empty()) && options.compression.algorithm != Compression::zstd)
+        fail(ErrorKind::usage, "--chunked and --reuse are for layers compressed with zstd");
+    if (!arguments.reuse.empty())
+        options.earlier = with_context("--reuse", [&] {
+            const auto source = open_image_source(parse_image_only(arguments.reuse, "--reuse"), call.operation,
+                                                  arguments.source_options->registry->options());
+            return open_earlier_frames(*source, wanted_architecture(arguments), call.operation);
+        });
+    return options;
+}
+
+ContainerDiskOptions container_disk_options(const ConvertArguments& arguments, const LayerOptions& layer) {
     ContainerDiskOptions options;
     options.file_name = arguments.name;
-    options.compression = parse_compression(arguments.compression);
+    options.layer = layer;
     options.instancetype = arguments.instancetype;
     options.preference = arguments.preference;
     options.image.created = arguments.created.empty() ? default_timestamp() : parse_timestamp(arguments.created);
@@ -111,9 +135,9 @@ ContainerDiskOptions container_disk_options(const ConvertArguments& arguments) {
     return options;
 }
 
-RootfsOptions rootfs_options(const ConvertArguments& arguments, const ImageOptions& image) {
+RootfsOptions rootfs_options(const ConvertArguments& arguments, const LayerOptions& layer, const ImageOptions& image) {
     RootfsOptions options;
-    options.compression = parse_compression(arguments.compression);
+    options.layer = layer;
     options.image = image;
     if (arguments.architecture.empty())
         options.image.architecture.clear(); // the guest's own
@@ -135,11 +159,6 @@ OpenedDisk prepare_disk(OpenedDisk disk, const ConvertArguments& arguments, Invo
     return disk;
 }
 
-// "" when --arch was not given.
-std::string wanted_architecture(const ConvertArguments& arguments) {
-    return arguments.architecture.empty() ? "" : parse_architecture(arguments.architecture);
-}
-
 Json to_json(const ImageReport& report, const std::string& destination) {
     return {{"destination", destination},
             {"digest", report.manifest.digest.text()},
@@ -150,7 +169,9 @@ Json to_json(const ImageReport& report, const std::string& destination) {
               {"diff_id", report.layer.diff_id.text()},
               {"media_type", report.layer.descriptor.media_type},
               {"size", report.layer.descriptor.size},
-              {"content_size", report.layer.content_size}}},
+              {"content_size", report.layer.content_size},
+              {"frames", report.layer.frames.size()},
+              {"reused_frames", report.layer.reused_frames}}},
             {"disk",
              {{"path", "disk/" + report.disk_file_name},
               {"format", to_string(report.disk_format)},
@@ -249,7 +270,8 @@ ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& 
     if (arguments.boot_test->wanted && std::holds_alternative<NullReference>(destination))
         fail(ErrorKind::usage, "--boot-test boots what was written, and null: keeps nothing");
     const DiskOutput output = disk_output(arguments);
-    ContainerDiskOptions options = container_disk_options(arguments);
+    const LayerOptions layer = layer_options(arguments, call);
+    ContainerDiskOptions options = container_disk_options(arguments, layer);
     const std::string wanted = wanted_architecture(arguments);
     SourceDisk source_disk = open_source_disk(source, *arguments.source_options, wanted, call.operation);
     const std::string& found = source_disk.architecture;
@@ -272,7 +294,7 @@ ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& 
         const RootfsImage image = with_upload_repeated(call, [&] {
             const auto store = open_store();
             return convert_to_rootfs(disk, parse_guest_backend(arguments.guest_backend),
-                                     rootfs_options(arguments, options.image), *store, call.operation);
+                                     rootfs_options(arguments, layer, options.image), *store, call.operation);
         });
         if (!call.json())
             call.out << edit_report_text(changes.report, changes.mode);
@@ -300,9 +322,13 @@ ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& 
     call.out << edit_report_text(changes.report, changes.mode);
     if (!print_boot_test_result(boot, call))
         return boot_test_exit_code(boot, *arguments.boot_test);
-    call.out << fmt::format("{}\n  image   {}\n  layer   {} ({})\n  disk    disk/{}, {}, {} of data in {}\n",
+    const std::string reused =
+        arguments.reuse.empty()
+            ? ""
+            : fmt::format("  reused  {} of {} frames\n", report.layer.reused_frames, report.layer.frames.size());
+    call.out << fmt::format("{}\n  image   {}\n  layer   {} ({})\n{}  disk    disk/{}, {}, {} of data in {}\n",
                             arguments.destination, report.manifest.digest.text(), report.layer.descriptor.digest.text(),
-                            format_size(report.layer.descriptor.size), report.disk_file_name,
+                            format_size(report.layer.descriptor.size), reused, report.disk_file_name,
                             to_string(report.disk_format), format_size(report.allocated_size),
                             format_size(report.virtual_size));
     return ExitCode::done;
@@ -411,6 +437,13 @@ void add_options(CLI::App& command, ConvertArguments& arguments) {
          "bundle, rootfs: what reads the guest's files: native, libguestfs, or auto (default: native where it can)")
         ->group(group::image);
     text("--compression", arguments.compression, "ALGORITHM[:LEVEL]", "Of the layer: zstd (default), gzip or none")
+        ->group(group::image);
+    command
+        .add_flag("--chunked", arguments.chunked,
+                  "zstd:chunked: podman, CRI-O and pull --reuse fetch only what changed since another version")
+        ->group(group::image);
+    text("--reuse", arguments.reuse, "IMAGE",
+         "An earlier version: frames of it that did not change are taken, not compressed again")
         ->group(group::image);
     text("--name", arguments.name, "FILE", "The disk's name in /disk (default: disk.qcow2 or disk.img)")
         ->group(group::image);
