@@ -6,6 +6,7 @@
 #include "formats/codec/layer_decoder.hpp"
 #include "formats/codec/seek_table.hpp"
 #include "formats/codec/sink_thread.hpp"
+#include "formats/oci/chunked_toc.hpp"
 
 #include <fmt/format.h>
 
@@ -94,8 +95,10 @@ void stream(ImageSource& source, const Descriptor& blob, ByteSink& out, const Op
         offset += step.size();
     }
     operation.check_cancelled();
-    if (std::optional<std::string> problem = check_seek_table(*content))
-        problems.push_back(std::move(*problem));
+    for (const std::optional<std::string>& problem :
+         {check_seek_table(*content), check_layer_toc(*content, blob.annotations)})
+        if (problem)
+            problems.push_back(*problem);
 }
 
 // What a media type says of the compression; nullopt: it says nothing.

@@ -65,6 +65,9 @@ class ImageSource {
     virtual std::string read_manifest(const Descriptor& manifest) = 0;
     // Random access to a blob's stored bytes. extent_at() says data. Content is not checked against the digest.
     virtual std::shared_ptr<const BlockDevice> open_blob(const Descriptor& blob) = 0;
+    // As open_blob(), for readers that know which parts they want: every read is one request for just those bytes.
+    // Error{unsupported}, when it is read, if the store gives whole blobs only.
+    virtual std::shared_ptr<const BlockDevice> open_parts(const Descriptor& blob) { return open_blob(blob); }
     // Writes the whole blob to `out` in order, for sources that do that better than open_blob() (a registry answers one
     // request). False: nothing was written, use open_blob(). Error{corrupt}, after the last byte, if size or digest
     // differ.

@@ -4,6 +4,7 @@
 #include "formats/base/escape.hpp"
 #include "formats/base/size.hpp"
 #include "formats/oci/image.hpp"
+#include "libconvert/copy/partial_copy.hpp"
 
 #include <fmt/format.h>
 
@@ -145,22 +146,25 @@ void write_blob(ImageSource& source, ImageDestination& destination, const Descri
         fail(ErrorKind::corrupt, fmt::format("its content is {} with {} bytes", made.digest.text(), made.size));
 }
 
-BlobOutcome copy_blob(ImageSource& source, ImageDestination& destination, const Descriptor& blob,
-                      const OperationContext& operation) {
-    return with_context("blob " + blob.digest.text(), [&] {
+CopiedBlob copy_blob(ImageSource& source, ImageDestination& destination, const Descriptor& blob,
+                     const EarlierParts* earlier, const OperationContext& operation) {
+    return with_context("blob " + blob.digest.text(), [&]() -> CopiedBlob {
         if (destination.has_blob(blob)) {
             operation.progress->advance(blob.size);
-            return BlobOutcome::already_there;
+            return {blob, BlobOutcome::already_there};
         }
         if (source.traits().blobs_are_remote) {
+            if (earlier != nullptr)
+                if (const auto reused = copy_partially(source, destination, blob, *earlier, operation))
+                    return {blob, BlobOutcome::copied, *reused};
             write_blob(source, destination, blob, operation);
-            return BlobOutcome::copied;
+            return {blob, BlobOutcome::copied};
         }
         const std::shared_ptr<const BlockDevice> content = source.open_blob(blob);
         check_content(*content, blob, operation);
         if (!destination.put_stored_blob(blob, *content, operation))
             write_blob(source, destination, blob, operation);
-        return BlobOutcome::copied;
+        return {blob, BlobOutcome::copied};
     });
 }
 
@@ -168,8 +172,9 @@ BlobOutcome copy_blob(ImageSource& source, ImageDestination& destination, const 
 class BlobCopier {
   public:
     BlobCopier(ImageSource& source, ImageDestination& destination, const std::vector<Descriptor>& blobs,
-               const OperationContext& operation)
-        : source_(source), destination_(destination), blobs_(blobs), operation_(operation), outcomes_(blobs.size()) {}
+               const CopyOptions& options, const OperationContext& operation)
+        : source_(source), destination_(destination), blobs_(blobs), options_(options), operation_(operation),
+          copied_(blobs.size()) {}
 
     std::vector<CopiedBlob> run(unsigned threads) {
         std::vector<std::thread> workers;
@@ -181,11 +186,8 @@ class BlobCopier {
             worker.join();
         if (failure_)
             std::rethrow_exception(failure_);
-        std::vector<CopiedBlob> result;
-        for (std::size_t i = 0; i < blobs_.size(); ++i)
-            result.push_back({blobs_[i], outcomes_[i]});
-        std::ranges::sort(result, {}, [](const CopiedBlob& copied) { return copied.blob.digest; });
-        return result;
+        std::ranges::sort(copied_, {}, [](const CopiedBlob& copied) { return copied.blob.digest; });
+        return std::move(copied_);
     }
 
   private:
@@ -195,8 +197,8 @@ class BlobCopier {
             if (mine >= blobs_.size() || failed_)
                 return;
             try {
-                outcomes_[mine] = copy_blob(source_, destination_, blobs_[mine], operation_);
-                report(blobs_[mine], outcomes_[mine]);
+                copied_[mine] = copy_blob(source_, destination_, blobs_[mine], options_.earlier.get(), operation_);
+                report(copied_[mine]);
             } catch (...) {
                 const std::lock_guard lock(mutex_);
                 if (!failure_)
@@ -206,16 +208,21 @@ class BlobCopier {
         }
     }
 
-    void report(const Descriptor& blob, BlobOutcome outcome) {
-        operation_.progress->note(fmt::format("{} {} {}", blob.digest.text(), format_size(blob.size),
-                                              outcome == BlobOutcome::copied ? "copied" : "already there"));
+    void report(const CopiedBlob& copied) {
+        const std::string_view outcome = copied.outcome == BlobOutcome::copied ? "copied" : "already there";
+        const std::string reused = copied.reused_bytes == 0 ? ""
+                                                            : fmt::format(", {} of it from the earlier version",
+                                                                          format_size(copied.reused_bytes));
+        operation_.progress->note(
+            fmt::format("{} {} {}{}", copied.blob.digest.text(), format_size(copied.blob.size), outcome, reused));
     }
 
     ImageSource& source_;
     ImageDestination& destination_;
     const std::vector<Descriptor>& blobs_;
+    const CopyOptions& options_;
     const OperationContext& operation_;
-    std::vector<BlobOutcome> outcomes_;
+    std::vector<CopiedBlob> copied_;
     std::atomic<std::size_t> next_{0};
     std::atomic<bool> failed_{false};
     std::mutex mutex_;
@@ -231,6 +238,13 @@ std::uint64_t CopyResult::copied_bytes() const {
     return sum;
 }
 
+std::uint64_t CopyResult::reused_bytes() const {
+    std::uint64_t sum = 0;
+    for (const CopiedBlob& one : blobs)
+        sum += one.reused_bytes;
+    return sum;
+}
+
 std::vector<CopiedBlob> copy_contents(ImageSource& source, const Descriptor& top, ImageDestination& destination,
                                       const CopyOptions& options, const OperationContext& operation) {
     const ImageContents contents = Survey(source).of(top);
@@ -239,7 +253,7 @@ std::vector<CopiedBlob> copy_contents(ImageSource& source, const Descriptor& top
         total += blob.size;
     operation.progress->begin("copy", total);
     const unsigned threads = destination.traits().one_blob_at_a_time ? 1 : options.parallel_blobs;
-    std::vector<CopiedBlob> blobs = BlobCopier(source, destination, contents.blobs, operation).run(threads);
+    std::vector<CopiedBlob> blobs = BlobCopier(source, destination, contents.blobs, options, operation).run(threads);
     operation.check_cancelled();
     for (const Manifest& manifest : contents.manifests)
         destination.put_manifest(manifest.bytes, manifest.descriptor.media_type);

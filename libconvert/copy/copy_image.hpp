@@ -3,6 +3,7 @@
 
 #include "formats/base/progress.hpp"
 #include "formats/oci/store.hpp"
+#include "libconvert/copy/earlier_image.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -16,7 +17,8 @@ inline constexpr std::size_t kMaxManifestsOfImage = 1000; // an index of indexes
 
 struct CopyOptions {
     unsigned parallel_blobs = kParallelBlobs;
-    std::string architecture; // not empty: of an index, only the manifest for this one (GOARCH)
+    std::string architecture;                    // not empty: of an index, only the manifest for this one (GOARCH)
+    std::shared_ptr<const EarlierParts> earlier; // what need not be fetched from a remote source; may be null
 };
 
 enum class BlobOutcome { copied, already_there };
@@ -24,12 +26,14 @@ enum class BlobOutcome { copied, already_there };
 struct CopiedBlob {
     Descriptor blob;
     BlobOutcome outcome;
+    std::uint64_t reused_bytes = 0; // of a copied blob, that came from an earlier version
 };
 
 struct CopyResult {
     Descriptor top;
     std::vector<CopiedBlob> blobs; // by digest
     std::uint64_t copied_bytes() const;
+    std::uint64_t reused_bytes() const;
 };
 
 // All manifests, configs and layers of what the source names, several blobs at once. Every blob's digest and size are

@@ -71,6 +71,10 @@ std::shared_ptr<const BlockDevice> RegistrySource::open_blob(const Descriptor& b
     return std::make_shared<RemoteBlob>(client_, blob, operation_);
 }
 
+std::shared_ptr<const BlockDevice> RegistrySource::open_parts(const Descriptor& blob) {
+    return std::make_shared<RemoteParts>(client_, blob);
+}
+
 bool RegistrySource::stream_blob(const Descriptor& blob, ByteSink& out, const OperationContext& operation) {
     download_blob(*client_, blob, out, operation);
     return true;

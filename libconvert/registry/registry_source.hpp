@@ -18,6 +18,7 @@ class RegistrySource final : public ImageSource {
     Descriptor resolve() override;
     std::string read_manifest(const Descriptor& manifest) override;
     std::shared_ptr<const BlockDevice> open_blob(const Descriptor& blob) override;
+    std::shared_ptr<const BlockDevice> open_parts(const Descriptor& blob) override;
     bool stream_blob(const Descriptor& blob, ByteSink& out, const OperationContext& operation) override;
 
   private:

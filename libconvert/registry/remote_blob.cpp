@@ -17,6 +17,17 @@ class FileSink final : public ByteSink {
 
 } // namespace
 
+void RemoteParts::read_at(std::uint64_t offset, std::span<std::byte> buffer) const {
+    check_range(*this, offset, buffer.size());
+    if (fetcher_.fetch(offset, buffer) == RangeAnswer::ignored)
+        fail(ErrorKind::unsupported, client_->host() + " does not serve parts of blobs");
+}
+
+Extent RemoteParts::extent_at(std::uint64_t offset) const {
+    check_range(*this, offset, 1);
+    return {size_ - offset, ExtentKind::data};
+}
+
 RemoteBlob::RemoteBlob(std::shared_ptr<RegistryClient> client, Descriptor blob, OperationContext operation)
     : client_(std::move(client)), blob_(std::move(blob)), operation_(operation), fetcher_(*client_, blob_) {}
 

@@ -18,6 +18,22 @@ inline constexpr std::uint64_t kUnitSize = 1 * MiB;   // what is cached and fetc
 inline constexpr std::uint64_t kLongestReadAhead = 4; // units in one request while reads are sequential
 inline constexpr std::size_t kCachedUnits = 32;       // 32 MiB for each blob
 
+// Every read is one request. Thread-safe. Error{unsupported} from registries that ignore ranges.
+class RemoteParts final : public BlockDevice {
+  public:
+    RemoteParts(std::shared_ptr<RegistryClient> client, const Descriptor& blob)
+        : client_(std::move(client)), size_(blob.size), fetcher_(*client_, blob) {}
+
+    std::uint64_t size() const override { return size_; }
+    void read_at(std::uint64_t offset, std::span<std::byte> buffer) const override;
+    Extent extent_at(std::uint64_t offset) const override;
+
+  private:
+    std::shared_ptr<RegistryClient> client_;
+    std::uint64_t size_;
+    mutable RangeFetcher fetcher_;
+};
+
 // Thread-safe. The content is not checked against the digest, but for registries that ignore ranges: from those the
 // whole blob is downloaded into a scratch file at the first read, and checked.
 class RemoteBlob final : public BlockDevice {

@@ -3,6 +3,7 @@
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/codec/layer_content.hpp"
+#include "formats/oci/chunked_toc.hpp"
 #include "formats/oci/select.hpp"
 #include "formats/tree/tar_reader.hpp"
 
@@ -44,6 +45,14 @@ std::vector<TarMember> disk_members(const LayerContent& content) {
     return members;
 }
 
+// What a table of contents says of the frames is checked as they are read, wherever they come from.
+std::shared_ptr<const LayerContent> open_layer(ImageSource& source, const Descriptor& layer,
+                                               const OperationContext& operation) {
+    std::shared_ptr<const BlockDevice> blob = source.open_blob(layer);
+    const std::optional<LayerToc> toc = read_layer_toc(*blob, layer.annotations);
+    return open_layer_content(std::move(blob), operation, {}, toc ? toc->proofs() : std::vector<FrameProof>());
+}
+
 } // namespace
 
 ImageContent read_image(ImageSource& source, const std::string& architecture) {
@@ -58,7 +67,7 @@ ImageContent read_image(ImageSource& source, const std::string& architecture) {
 DiskInImage find_disk(ImageSource& source, const ImageContent& image, const OperationContext& operation) {
     const std::vector<Descriptor>& layers = image.parsed_manifest.layers;
     for (std::size_t i = layers.size(); i-- > 0;) { // a higher layer hides what lower ones have under the same name
-        const std::shared_ptr<const LayerContent> content = open_layer_content(source.open_blob(layers[i]), operation);
+        const std::shared_ptr<const LayerContent> content = open_layer(source, layers[i], operation);
         const std::vector<TarMember> members = disk_members(*content);
         if (members.empty())
             continue;

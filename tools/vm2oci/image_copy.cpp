@@ -53,6 +53,7 @@ Json to_json(const CopiedImage& image) {
             {"media_type", image.result.top.media_type},
             {"size", image.result.top.size},
             {"copied_bytes", image.result.copied_bytes()},
+            {"reused_bytes", image.result.reused_bytes()},
             {"blobs", std::move(blobs)}};
 }
 
@@ -60,6 +61,8 @@ void print(const CopiedImage& image, std::ostream& out) {
     out << fmt::format("{}\n  image   {}\n  blobs   {} copied ({}), {} already there\n", image.destination,
                        image.result.top.digest.text(), image.copied(), format_size(image.result.copied_bytes()),
                        image.result.blobs.size() - image.copied());
+    if (const std::uint64_t reused = image.result.reused_bytes(); reused != 0)
+        out << fmt::format("  reused  {} from the earlier version\n", format_size(reused));
 }
 
 } // namespace
@@ -123,6 +126,13 @@ ExitCode run_copy(const CopyArguments& arguments, const ImageReference& source, 
     options.parallel_blobs = arguments.parallel_blobs;
     if (!arguments.architecture.empty())
         options.architecture = parse_architecture(arguments.architecture);
+
+    if (!arguments.reuse.empty())
+        options.earlier = with_context("--reuse", [&] {
+            const auto earlier =
+                open_image_source(parse_image_only(arguments.reuse, "--reuse"), call.operation, registry_options);
+            return open_earlier_parts(*earlier, options.architecture, call.operation);
+        });
 
     std::vector<std::pair<ImageReference, ImageReference>> pairs;
     if (!arguments.all_tags) {

@@ -18,6 +18,7 @@ struct CopyArguments {
     std::string architecture;
     std::string digest_file;
     bool all_tags = false;
+    std::string reuse; // pull only
     unsigned parallel_blobs = kParallelBlobs;
     std::shared_ptr<RegistryArguments> registry;
 };

@@ -24,7 +24,7 @@ std::shared_ptr<const LayerContent> open(const std::string& stored) {
 }
 
 std::string without_seek_table(const Encoded& encoded) {
-    const std::size_t table = 8 + encoded.layer.frames.size() * 8 + 9;
+    const std::size_t table = 8 + encoded.layer.frames.size() * 12 + 9;
     return encoded.bytes.substr(0, encoded.bytes.size() - table);
 }
 
@@ -94,9 +94,9 @@ TEST_CASE("several threads read one layer") {
 TEST_CASE("a seek table that lies cannot show another content") {
     const std::string text = sample(4 * kFrameSize);
     const Encoded encoded = encode(text, {Compression::zstd, 1});
-    const std::size_t table = encoded.bytes.size() - 9 - 4 * 8;
+    const std::size_t table = encoded.bytes.size() - 9 - 4 * 12;
     const auto entry = [&](std::string& bytes, std::size_t index) {
-        return reinterpret_cast<std::byte*>(bytes.data()) + table + index * 8;
+        return reinterpret_cast<std::byte*>(bytes.data()) + table + index * 12;
     };
     SECTION("sizes of content that are not the frames' own") {
         std::string bytes = encoded.bytes;
@@ -122,11 +122,36 @@ TEST_CASE("a seek table that lies cannot show another content") {
             CHECK(error.kind() == ErrorKind::corrupt);
         }
     }
+    SECTION("checksums that are not the frames' own") {
+        std::string bytes = encoded.bytes;
+        store_le<std::uint32_t>(entry(bytes, 2) + 8, 77);
+        CHECK_THROWS_WITH(read(*open(bytes), 0, text.size()), Catch::Contains("another checksum"));
+    }
     SECTION("sizes that do not add up") {
         std::string bytes = encoded.bytes;
         store_le<std::uint32_t>(entry(bytes, 2), 77);
         CHECK(read(*open(bytes), 0, text.size()) == text);
     }
+}
+
+TEST_CASE("frames are held against what is known of them") {
+    std::string text = sample(4 * kFrameSize);
+    text.replace(kFrameSize, 2 * kFrameSize, 2 * kFrameSize, '\0');
+    const Encoded encoded = encode(text, {Compression::zstd, 1});
+    const auto read_with = [&](std::vector<FrameProof> proofs) {
+        return read(*open_layer_content(std::make_shared<StringDevice>(encoded.bytes), {}, {}, std::move(proofs)), 0,
+                    text.size());
+    };
+    const std::uint64_t second = encoded.layer.frames[0].compressed_size;
+    const FrameProof first{0, kFrameSize, false, sha256(as_bytes(std::string_view(text).substr(0, kFrameSize)))};
+    CHECK(read_with({first, {second, 2 * kFrameSize, true, {}}}) == text);
+    FrameProof wrong = first;
+    wrong.digest[0] ^= std::byte{1};
+    CHECK_THROWS_WITH(read_with({wrong}), Catch::Contains("another digest"));
+    FrameProof shorter = first;
+    shorter.content_size -= 1;
+    CHECK_THROWS_WITH(read_with({shorter}), Catch::Contains("another digest"));
+    CHECK_THROWS_WITH(read_with({first, {second, 3 * kFrameSize, true, {}}}), Catch::Contains("has zeros"));
 }
 
 TEST_CASE("a broken layer stays broken") {

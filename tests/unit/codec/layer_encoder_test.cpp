@@ -1,6 +1,9 @@
+#include "formats/base/endian.hpp"
 #include "formats/base/error.hpp"
 #include "formats/base/fd.hpp"
 #include "formats/codec/layer_encoder.hpp"
+#include "formats/codec/skippable_frame.hpp"
+#include "formats/codec/xxh64.hpp"
 #include "tests/unit/codec/codec_fixture.hpp"
 
 #include <catch2/catch.hpp>
@@ -74,10 +77,93 @@ TEST_CASE("a zstd layer decodes to its content, and says what it holds") {
         at += frame.compressed_size;
         content_at += frame.content_size;
     }
-    // Behind them the seek table: a skippable frame of 8 bytes an entry and a footer of 9.
-    REQUIRE(encoded.bytes.size() == at + 8 + 6 * 8 + 9);
+    // Behind them the seek table: a skippable frame of 12 bytes an entry and a footer of 9.
+    REQUIRE(encoded.bytes.size() == at + 8 + 6 * 12 + 9);
     CHECK(encoded.bytes.substr(at, 4) == "\x5e\x2a\x4d\x18");
-    CHECK(encoded.bytes.substr(encoded.bytes.size() - 9) == std::string("\6\0\0\0\0\xb1\xea\x92\x8f", 9));
+    CHECK(encoded.bytes.substr(encoded.bytes.size() - 9) == std::string("\6\0\0\0\x80\xb1\xea\x92\x8f", 9));
+}
+
+TEST_CASE("checksums of frames are those of zstd") {
+    const std::string text = sample(100'003);
+    ZSTD_CCtx* context = ZSTD_createCCtx();
+    ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1);
+    for (const unsigned size : {0U, 1U, 3U, 4U, 7U, 8U, 31U, 32U, 33U, 63U, 64U, 100U, 100'003U}) {
+        std::string frame(ZSTD_compressBound(size), '\0');
+        frame.resize(ZSTD_compress2(context, frame.data(), frame.size(), text.data(), size));
+        const auto stored = load_le<std::uint32_t>(as_bytes(frame).data() + frame.size() - 4);
+        CHECK(frame_checksum(as_bytes(std::string_view(text).substr(0, size))) == stored);
+    }
+    ZSTD_freeCCtx(context);
+    const Encoded encoded = encode(text, {Compression::zstd, 1});
+    REQUIRE(encoded.layer.frames.size() == 1);
+    CHECK(encoded.layer.frames[0].checksum == frame_checksum(as_bytes(text)));
+}
+
+TEST_CASE("frames stand between the content and the seek table, and readers pass over them") {
+    const std::string text = sample(2 * kFrameSize + 5);
+    StringSink sink;
+    EncoderOptions options;
+    options.frame_digests = FrameDigests::compute;
+    LayerEncoder encoder({Compression::zstd, 1}, sink, {}, options);
+    encoder.write(as_bytes(text));
+    const EncodedLayer layer = encoder.finish([&](const EncodedLayer& content) {
+        REQUIRE(content.contents.size() == 3);
+        for (std::size_t i = 0; i < 3; ++i) {
+            const auto frame = as_bytes(std::string_view(text).substr(i * kFrameSize, kFrameSize));
+            CHECK(content.contents[i].is_zero == is_zero(frame));
+            if (!content.contents[i].is_zero)
+                CHECK(content.contents[i].digest == sha256(frame));
+        }
+        return std::vector{make_skippable_frame(as_bytes("a table")), make_skippable_frame(as_bytes("another"))};
+    });
+    CHECK(sink.text.find("a table") != std::string::npos);
+    CHECK(layer.compressed_size == sink.text.size());
+    CHECK(decode_zstd(sink.text, text.size()) == text);
+    const StringDevice device(sink.text);
+    const auto table = read_seek_table(device);
+    REQUIRE(table);
+    CHECK(table->frames.size() == 5);
+    CHECK_FALSE(check_seek_table(device).has_value());
+}
+
+TEST_CASE("frames of an earlier layer are taken, and give the same bytes") {
+    const std::string before = sample(6 * kFrameSize + 99);
+    std::string after = before;
+    after[3 * kFrameSize + 77] ^= '\1';
+    const Encoded old = encode(before, {Compression::zstd, 2});
+    const auto with_earlier = [&](const std::string& earlier, const std::string& text) {
+        auto frames = std::make_shared<EarlierFrames>();
+        frames->add(std::make_shared<StringDevice>(earlier));
+        EncoderOptions options;
+        options.earlier = frames;
+        StringSink sink;
+        LayerEncoder encoder({Compression::zstd, 2}, sink, {}, options);
+        encoder.write(as_bytes(text));
+        const EncodedLayer layer = encoder.finish();
+        CHECK(sink.text == encode(text, {Compression::zstd, 2}).bytes);
+        return layer.reused_frames;
+    };
+    const auto zeros = static_cast<std::uint64_t>(
+        std::ranges::count_if(old.layer.frames, [&, at = std::size_t{0}](const EncodedFrame& frame) mutable {
+            const std::size_t from = std::exchange(at, at + frame.content_size);
+            return frame.content_size == kFrameSize &&
+                   is_zero(as_bytes(std::string_view(before).substr(from, kFrameSize)));
+        })); // those are made once and copied
+    CHECK(with_earlier(old.bytes, before) == 7 - zeros);
+    CHECK(with_earlier(old.bytes, after) == 6 - zeros);
+
+    // What is damaged, or lies about its contents, is not taken.
+    std::string damaged = old.bytes;
+    damaged[old.layer.frames[0].compressed_size / 2] ^= '\1';
+    CHECK(with_earlier(damaged, before) == 6 - zeros);
+    Encoded other = encode(after, {Compression::zstd, 2});
+    const std::size_t table = other.bytes.size() - 9 - 12 * other.layer.frames.size();
+    store_le(reinterpret_cast<std::byte*>(other.bytes.data()) + table + 3 * 12 + 8, old.layer.frames[3].checksum);
+    CHECK(with_earlier(other.bytes, before) == 6 - zeros);
+
+    EarlierFrames none;
+    CHECK_FALSE(none.add(std::make_shared<StringDevice>(encode(before, {Compression::gzip, 1}).bytes)));
+    CHECK(none.empty());
 }
 
 TEST_CASE("a gzip layer is members that decode to the content") {

@@ -168,7 +168,7 @@ TEST_CASE("changed files of a layout are found") {
         CHECK(report.findings.size() >= 1);
     }
     SECTION("in the layer's seek table") {
-        change(layer.descriptor.digest, layer.descriptor.size - 9 - 4);
+        change(layer.descriptor.digest, layer.descriptor.size - 9 - 8);
         const VerifyReport report = verify_image(source, {});
         CHECK(has_finding(report, "layer", "has the digest"));
         CHECK(has_finding(report, "layer", "seek table does not match"));

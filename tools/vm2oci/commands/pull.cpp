@@ -1,6 +1,9 @@
 // `vm2oci pull docker://… DEST`.
 #include "formats/base/error.hpp"
+#include "tools/vm2oci/help.hpp"
 #include "tools/vm2oci/image_copy.hpp"
+
+#include <CLI/CLI.hpp>
 
 namespace vm2oci::cli {
 
@@ -10,7 +13,9 @@ void add_pull_command(CommandTable& table) {
         "pull", "Copy an image out of a registry",
         {{"vm2oci pull docker://registry.example/team/web01:v1 oci:images:web01", "Into an OCI layout"},
          {"vm2oci pull --arch arm64 docker://registry.example/team/web01:v1 oci-archive:web01.tar",
-          "One architecture, into an archive"}},
+          "One architecture, into an archive"},
+         {"vm2oci pull --reuse oci:images:web01 docker://registry.example/team/web01:v2 oci:images:web02",
+          "Only what changed since an earlier version"}},
         [arguments](Invocation& call) {
             const ImageReference source = parse_image_only(arguments->source, "pull");
             if (!std::holds_alternative<RegistryReference>(source))
@@ -20,6 +25,11 @@ void add_pull_command(CommandTable& table) {
         });
     add_copy_options(command, *arguments, "docker://HOST/REPO[:TAG|@DIGEST]",
                      "Where the image goes: oci:DIR[:TAG] or oci-archive:FILE[:TAG]");
+    command
+        .add_option("--reuse", arguments->reuse,
+                    "An earlier version of the image: what it holds of the new one is not fetched")
+        ->option_text("IMAGE")
+        ->group(group::image);
 }
 
 } // namespace vm2oci::cli
