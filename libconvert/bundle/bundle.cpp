@@ -153,11 +153,11 @@ BundleImage write_bundle(const PreparedBundle& bundle, const BundleImageOptions&
     BundleImage image;
     // The disk goes first: the importer of CDI takes the first layer's file.
     const std::string disk_name = description.root.substr(description.root.rfind('/') + 1);
-    image.disk_layer = write_disk_layer(*bundle.root, disk_name, options.compression, destination, operation);
+    image.disk_layer = write_disk_layer(*bundle.root, disk_name, options.layer, destination, operation);
     std::vector<LayerFile> files = {{description.kernel, bundle.kernel.image}};
     if (bundle.kernel.initramfs)
         files.push_back({*description.initramfs, *bundle.kernel.initramfs});
-    image.boot_layer = write_files_layer(files, options.compression, destination, operation);
+    image.boot_layer = write_files_layer(files, options.layer, destination, operation);
     contents.layers = {image.disk_layer, image.boot_layer};
 
     ImageOptions users = options.image;

@@ -69,7 +69,7 @@ struct PreparedBundle {
 PreparedBundle prepare_bundle(const OpenedDisk& disk, const BundleOptions& options, const OperationContext& operation);
 
 struct BundleImageOptions {
-    CompressionSpec compression;
+    LayerOptions layer;
     ImageOptions image;       // `architecture` empty: the guest's
     std::string instancetype; // KubeVirt's defaults for a VM of this image; empty: none
     std::string preference;

@@ -246,7 +246,7 @@ ExitCode convert_into_bundle(const ConvertArguments& arguments, const OpenedDisk
     options.mode = edits.mode();
     options.backend = parse_guest_backend(arguments.guest_backend);
     options.time = arguments.created.empty() ? default_timestamp() : parse_timestamp(arguments.created);
-    BundleImageOptions image_options{image.compression, image.image, image.instancetype, image.preference};
+    BundleImageOptions image_options{image.layer, image.image, image.instancetype, image.preference};
     if (arguments.architecture.empty())
         image_options.image.architecture.clear(); // the guest's own
     if (const auto seed = wanted_seed_disk(options.edits))
