@@ -17,6 +17,43 @@ print_help() {
     sed -n '2,/^$/s/^# \{0,1\}//p' "$0"
 }
 
+# parse_push_arguments ARGUMENT…: sets $source, $destination, $attempts, $digest_file, $sign (yes or no), and ${options[@]}
+# to what stands behind "--".
+parse_push_arguments() {
+    attempts=3 digest_file='' sign=no
+    local words=()
+    while [[ $# -gt 0 ]]; do
+        case $1 in
+            --attempts) attempts=${2:?a number} && shift 2 ;;
+            --digest-file) digest_file=${2:?a file} && shift 2 ;;
+            --sign) sign=yes && shift ;;
+            --help) print_help && exit 0 ;;
+            --) shift && break ;;
+            -*) usage_error "unknown option $1" ;;
+            *) words+=("$1") && shift ;;
+        esac
+    done
+    options=("$@")
+    [[ ${#words[@]} -eq 2 ]] || usage_error "SOURCE and docker://… are needed"
+    [[ $attempts =~ ^[1-9][0-9]*$ ]] || usage_error "--attempts takes a number"
+    source=${words[0]} destination=${words[1]}
+}
+
+# A folder, $scratch, that goes when the script ends.
+make_scratch() {
+    scratch=$(mktemp -d)
+    trap 'rm -rf "$scratch"' EXIT
+}
+
+# finish_push DIGEST: signs if that was asked for, writes the digest file last, prints the name by digest.
+finish_push() {
+    local name
+    name=$(name_by_digest "$destination" "$1")
+    [[ $sign == no ]] || "$(dirname "$(readlink -f "$0")")/sign-with-cosign.sh" "$name"
+    [[ -z $digest_file ]] || write_digest "$digest_file" "$1"
+    printf '%s\n' "$name"
+}
+
 # with_attempts N COMMAND…: again after 2, 4, 8 … seconds ($PUSH_DELAY instead of 2). Exit codes that another attempt
 # cannot change (a wrong command line, a refused input) end it at once.
 with_attempts() {
