@@ -2,6 +2,7 @@
 
 #include "formats/base/escape.hpp"
 #include "formats/base/fd.hpp"
+#include "formats/oci/image.hpp"
 #include "formats/oci/json.hpp"
 #include "libconvert/registry/answer.hpp"
 
@@ -74,8 +75,12 @@ void put(RegistryClient& client, std::string_view tag_or_digest, const std::stri
     answered = std::move(response.headers);
 }
 
+std::string fallback_tag(const Digest& subject) {
+    return "sha256-" + subject.hex();
+}
+
 void add_to_fallback_index(RegistryClient& client, const Digest& subject, const ordered_json& entry) {
-    const std::string tag = "sha256-" + subject.hex();
+    const std::string tag = fallback_tag(subject);
     ordered_json index{
         {"schemaVersion", 2}, {"mediaType", media_type::oci_index}, {"manifests", ordered_json::array()}};
     if (const std::optional<FetchedManifest> existing = fetch_manifest(client, tag)) {
@@ -181,6 +186,33 @@ std::vector<std::string> list_tags(RegistryClient& client) {
     }
     std::ranges::sort(tags);
     return tags;
+}
+
+std::vector<Descriptor> list_referrers(RegistryClient& client, const Digest& subject) {
+    std::vector<Descriptor> referrers;
+    std::optional<Url> page = client.url("referrers/" + subject.text());
+    while (page) {
+        Call call;
+        call.request.url = *page;
+        call.request.headers.add("Accept", media_type::oci_index);
+        call.request.body_limit = kMaxManifestBytes;
+        const Answer answer = client.call(std::move(call));
+        if (answer.response.status != 200)
+            break;
+        const std::size_t before = referrers.size();
+        for (Descriptor& one : parse_index(answer.response.body).manifests)
+            referrers.push_back(std::move(one));
+        if (referrers.size() > kMaxReferrers)
+            fail(ErrorKind::limit, fmt::format("{} lists more than {} referrers", client.host(), kMaxReferrers));
+        page = referrers.size() > before ? next_page(answer) : std::nullopt;
+        if (!page)
+            return referrers;
+    }
+    // Registries without the API answer 404 or whatever they find right.
+    if (const std::optional<FetchedManifest> index = fetch_manifest(client, fallback_tag(subject)))
+        if (is_index(index->descriptor.media_type))
+            return parse_index(index->bytes).manifests;
+    return referrers;
 }
 
 } // namespace vm2oci::registry

@@ -11,7 +11,8 @@
 
 namespace vm2oci::registry {
 
-inline constexpr std::size_t kMaxTags = 100'000; // of one repository; beyond that a listing helps nobody
+inline constexpr std::size_t kMaxTags = 100'000;     // of one repository; beyond that a listing helps nobody
+inline constexpr std::size_t kMaxReferrers = 10'000; // of one manifest; each is a signature or a report
 
 struct FetchedManifest {
     Descriptor descriptor;
@@ -30,5 +31,10 @@ void store_manifest(RegistryClient& client, std::string_view tag_or_digest, cons
 
 // Sorted.
 std::vector<std::string> list_tags(RegistryClient& client);
+
+// The manifests whose subject is `subject`: signatures, bills of materials. From the registry's referrers API, else
+// from the index under the tag that takes its place (distribution-spec, "Referrers Tag Schema"); empty if there is
+// neither.
+std::vector<Descriptor> list_referrers(RegistryClient& client, const Digest& subject);
 
 } // namespace vm2oci::registry

@@ -111,6 +111,11 @@ std::unique_ptr<ImageDestination> open_registry_destination(const RegistryRefere
                                                  operation);
 }
 
+std::vector<Descriptor> list_registry_referrers(const RegistryReference& reference, const Digest& subject,
+                                                const RegistryOptions& options, const OperationContext& operation) {
+    return list_referrers(*connect(reference, options, operation), subject);
+}
+
 std::vector<std::string> list_registry_tags(const RegistryReference& reference, const RegistryOptions& options,
                                             const OperationContext& operation) {
     return list_tags(*connect(reference, options, operation));

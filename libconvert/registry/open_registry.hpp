@@ -38,6 +38,10 @@ std::unique_ptr<ImageDestination> open_registry_destination(const RegistryRefere
                                                             const RegistryOptions& options,
                                                             const OperationContext& operation);
 
+// What refers to a manifest of the repository (list_referrers()).
+std::vector<Descriptor> list_registry_referrers(const RegistryReference& reference, const Digest& subject,
+                                                const RegistryOptions& options, const OperationContext& operation);
+
 // All tags of the repository, sorted.
 std::vector<std::string> list_registry_tags(const RegistryReference& reference, const RegistryOptions& options,
                                             const OperationContext& operation);

@@ -35,6 +35,10 @@ Json strings_to_json(const std::vector<std::string>& texts) {
     return array;
 }
 
+const std::string& kind_of(const Descriptor& referrer) {
+    return referrer.artifact_type.empty() ? referrer.media_type : referrer.artifact_type;
+}
+
 } // namespace
 
 ImageFindings examine_image(ImageSource& source, const ImageReading& reading, const OperationContext& operation) {
@@ -81,6 +85,9 @@ void describe_image(Page& page, const ImageFindings& findings) {
     for (const Descriptor& layer : content.parsed_manifest.layers)
         page.row("layer", fmt::format("{} ({}, {})", layer.digest.text(), format_size(layer.size),
                                       escape_untrusted(layer.media_type)));
+    for (const Descriptor& referrer : findings.referrers)
+        page.row("referrer", fmt::format("{} ({}, {})", referrer.digest.text(), format_size(referrer.size),
+                                         escape_untrusted(kind_of(referrer))));
     if (findings.disk) {
         page.heading("/" + escape_untrusted(*findings.disk_path));
         describe_disk(page, *findings.disk);
@@ -120,6 +127,15 @@ Json image_to_json(const ImageFindings& findings) {
         layers.push_back(std::move(entry));
     }
     image["layers"] = std::move(layers);
+    if (!findings.referrers.empty()) {
+        Json referrers = Json::array();
+        for (const Descriptor& referrer : findings.referrers)
+            referrers.push_back({{"digest", referrer.digest.text()},
+                                 {"media_type", escape_untrusted(referrer.media_type)},
+                                 {"artifact_type", escape_untrusted(referrer.artifact_type)},
+                                 {"size", referrer.size}});
+        image["referrers"] = std::move(referrers);
+    }
     Json document = {{"image", std::move(image)}};
     if (findings.disk) {
         document["disk"] = disk_to_json(*findings.disk);

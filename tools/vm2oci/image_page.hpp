@@ -10,6 +10,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace vm2oci::cli {
 
@@ -19,6 +20,7 @@ struct ImageFindings {
     std::optional<DiskFindings> disk;
     std::string no_disk;                // why there is none; empty if there is one
     std::optional<GuestFindings> guest; // none: there is no disk, or it is refused
+    std::vector<Descriptor> referrers;  // signatures and the like, of the same repository
 };
 
 struct ImageReading {

@@ -181,6 +181,10 @@ TEST_CASE("what refers to an image is listed, by the registry or by us") {
         REQUIRE(index.manifests.size() == 1);
         CHECK(index.manifests[0].digest == first.top.digest);
         CHECK(index.manifests[0].artifact_type == "application/vnd.example.report");
+        const std::vector<Descriptor> listed = list_referrers(*connection.client, subject.digest);
+        REQUIRE(listed.size() == 1);
+        CHECK(listed[0].digest == first.top.digest);
+        CHECK(list_referrers(*connection.client, first.top.digest).empty());
     }
     SECTION("by the registry") {
         connection.server->lists_referrers = true;
@@ -188,6 +192,21 @@ TEST_CASE("what refers to an image is listed, by the registry or by us") {
         RegistryDestination destination(connection.client, tagged("report"), {}, {});
         copy_image(source, destination, {}, {});
         CHECK_FALSE(connection.server->manifests["team/disk"].contains(fallback));
+        const auto page = [](const std::string& content) {
+            ImageIndex index;
+            index.manifests = {{.media_type = media_type::oci_manifest, .digest = Digest::of(content), .size = 1}};
+            return to_json(index);
+        };
+        connection.server->intercept = [&](const HttpRequest& request) -> std::optional<HttpResponse> {
+            if (request.url.path_and_query == "/v2/team/disk/referrers/" + subject.digest.text())
+                return FakeRegistry::answer(200, page("one"), {{"Link", "</v2/team/more>; rel=\"next\""}});
+            if (request.url.path_and_query == "/v2/team/more")
+                return FakeRegistry::answer(200, page("two"));
+            return std::nullopt;
+        };
+        const std::vector<Descriptor> listed = list_referrers(*connection.client, subject.digest);
+        REQUIRE(listed.size() == 2);
+        CHECK(listed[1].digest == Digest::of("two"));
     }
 }
 

@@ -56,8 +56,12 @@ ExitCode inspect_image(const ImageReference& reference, const InspectArguments& 
     reading.guest.backend = parse_guest_backend(arguments.guest_backend);
     if (std::holds_alternative<RegistryReference>(reference))
         reading.guest.large_files = LargeFiles::leave;
-    const auto image = open_image_source(reference, call.operation, arguments.source_options->registry->options());
-    const ImageFindings findings = examine_image(*image, reading, call.operation);
+    const registry::RegistryOptions registry_options = arguments.source_options->registry->options();
+    const auto image = open_image_source(reference, call.operation, registry_options);
+    ImageFindings findings = examine_image(*image, reading, call.operation);
+    if (const auto* named = std::get_if<RegistryReference>(&reference))
+        findings.referrers = registry::list_registry_referrers(*named, findings.content.manifest.digest,
+                                                               registry_options, call.operation);
     if (call.json()) {
         Json document = image_to_json(findings);
         document["source"] = arguments.source;
