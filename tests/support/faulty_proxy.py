@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """A proxy before a registry that does what bad networks, proxies and registries do.
 
-faulty_proxy.py --upstream HOST:PORT --fault NAME --state FOLDER
+faulty_proxy.py --upstream HOST:PORT --fault NAME --state FOLDER [--rate BYTES]
 
 Writes its address to FOLDER/address when it listens, and what it saw to FOLDER/seen.json when it ends (SIGTERM).
+--rate is how many bytes a second all answers together may have.
 Faults:
   none           passes everything on
   cut            cuts the connection after 64 KiB of a body, in either direction, for the first 20 such bodies
@@ -26,6 +27,7 @@ import os
 import signal
 import sys
 import threading
+import time
 
 PIECE = 65536
 
@@ -40,11 +42,22 @@ class State:
                        "error_bytes": 0, "stranger_requests": 0, "stranger_credentials": 0, "tokens": 0}
         self.token_uses = {}
         self.stranger = None
+        self.rate = arguments.rate
+        self.free_at = 0.0  # when the link has sent what it was given
 
     def add(self, name, count=1):
         with self.lock:
             self.counts[name] += count
             return self.counts[name]
+
+    def pace(self, count):
+        if not self.rate:
+            return
+        with self.lock:
+            now = time.monotonic()
+            self.free_at = max(self.free_at, now) + count / self.rate
+            wait = self.free_at - now
+        time.sleep(wait)
 
     def write(self):
         with self.lock, open(os.path.join(self.folder, "seen.json"), "w") as out:
@@ -198,6 +211,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 piece = bytes([piece[0] ^ 1]) + piece[1:]
             if blob and state.fault == "truncated" and sent + len(piece) > length // 2:
                 return self.drop()
+            state.pace(len(piece))
             self.wfile.write(piece)
             sent += len(piece)
             state.add("download_bytes", len(piece))
@@ -237,6 +251,7 @@ def main():
     parser = argparse.ArgumentParser()
     for name in ("--upstream", "--fault", "--state"):
         parser.add_argument(name, required=True)
+    parser.add_argument("--rate", type=float, default=0)
     state = State(parser.parse_args())
     Handler.state = state
     os.makedirs(state.folder, exist_ok=True)
