@@ -84,14 +84,15 @@ def boots(bench, disk):
 
 
 def make_version_two(disk, two):
-    """A package, unpacked and configured by the guest's own dpkg, and a line in a log."""
-    subprocess.run(["qemu-img", "convert", "-O", "raw", disk, two], check=True)
-    partitions = json.loads(subprocess.run(["sfdisk", "--json", two], check=True,
+    """A package, unpacked and configured by the guest's own dpkg, and a line in a log; a qcow2, as `disk` is."""
+    raw = two.with_suffix(".raw")
+    subprocess.run(["qemu-img", "convert", "-O", "raw", disk, raw], check=True)
+    partitions = json.loads(subprocess.run(["sfdisk", "--json", raw], check=True,
                                            capture_output=True).stdout)["partitiontable"]["partitions"]
     largest = max(partitions, key=lambda part: part["size"])
     root = two.parent / "root"
     root.mkdir()
-    subprocess.run(["mount", "-o", f"loop,offset={largest['start'] * 512},sizelimit={largest['size'] * 512}", two,
+    subprocess.run(["mount", "-o", f"loop,offset={largest['start'] * 512},sizelimit={largest['size'] * 512}", raw,
                     root], check=True)
     try:
         subprocess.run(["apt-get", "download", "-q", "tree"], cwd=root / "tmp", check=True,
@@ -104,6 +105,8 @@ def make_version_two(disk, two):
             log.write("Oct  1 00:00:00 one line more\n")
     finally:
         subprocess.run(["umount", root], check=True)
+    subprocess.run(["qemu-img", "convert", "-O", "qcow2", raw, two], check=True)
+    raw.unlink()
 
 
 def podman(folder, name, partial):
@@ -116,7 +119,7 @@ def podman(folder, name, partial):
 
 
 def versions(bench, disk):
-    two = bench.folder / "two.raw"
+    two = bench.folder / "two.qcow2"
     make_version_two(disk, two)
     program, folder = bench.program, bench.folder
     table = []
