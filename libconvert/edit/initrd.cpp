@@ -3,15 +3,11 @@
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/tree/cpio.hpp"
+#include "libconvert/edit/unpacked_stream.hpp"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <exception>
-#include <memory>
-#include <utility>
 
 namespace vm2oci {
 namespace {
@@ -21,20 +17,10 @@ constexpr std::string_view kMarker = "etc/vm2oci-drivers";
 constexpr std::string_view kLegacyLz4("\x02\x21\x4c\x18", 4);
 constexpr std::size_t kKeptFileLimit = 64 * 1024; // conf/modules and config have a few lines
 
-constexpr std::size_t kPieceSize = 1024 * 1024;
-
-struct ArchiveCloser {
-    void operator()(archive* handle) const { archive_read_free(handle); }
-};
-
-std::string read_piece(const InitrdSource& source, std::uint64_t offset, std::uint64_t end) {
-    return source.read(offset, static_cast<std::size_t>(std::min<std::uint64_t>(end - offset, kPieceSize)));
-}
-
 bool holds_marker(const InitrdSource& source) {
     std::string window;
     for (std::uint64_t offset = 0; offset < source.size;) {
-        const std::string piece = read_piece(source, offset, source.size);
+        const std::string piece = source.piece(offset, source.size);
         if (piece.empty())
             return false;
         offset += piece.size();
@@ -49,7 +35,7 @@ bool holds_marker(const InitrdSource& source) {
 // The first byte from `offset` that is not zero; the end when there is none.
 std::uint64_t skip_zeros(const InitrdSource& source, std::uint64_t offset) {
     while (offset < source.size) {
-        const std::string piece = read_piece(source, offset, source.size);
+        const std::string piece = source.piece(offset, source.size);
         if (piece.empty())
             return source.size;
         const std::size_t found = piece.find_first_not_of('\0');
@@ -64,79 +50,14 @@ std::uint64_t skip_zeros(const InitrdSource& source, std::uint64_t offset) {
 std::uint64_t end_without_zeros(const InitrdSource& source) {
     std::uint64_t end = source.size;
     while (end > 0) {
-        const std::uint64_t begin = end - std::min<std::uint64_t>(end, kPieceSize);
-        const std::size_t found = read_piece(source, begin, end).find_last_not_of('\0');
+        const std::uint64_t begin = end - std::min<std::uint64_t>(end, InitrdSource::kPieceSize);
+        const std::size_t found = source.piece(begin, end).find_last_not_of('\0');
         if (found != std::string::npos)
             return begin + found + 1;
         end = begin;
     }
     return 0;
 }
-
-// Takes bytes out of what libarchive unpacks from [offset, end) of the source.
-class UnpackedStream {
-  public:
-    UnpackedStream(const InitrdSource& source, std::uint64_t offset, std::uint64_t end)
-        : source_(source), offset_(offset), end_(end), archive_(archive_read_new()) {
-        archive_read_support_filter_all(archive_.get());
-        archive_read_support_format_raw(archive_.get());
-        archive_entry* entry = nullptr;
-        const bool opened = archive_read_open(archive_.get(), this, nullptr, feed, nullptr) == ARCHIVE_OK &&
-                            archive_read_next_header(archive_.get(), &entry) == ARCHIVE_OK;
-        rethrow();
-        if (!opened || archive_filter_count(archive_.get()) < 2)
-            fail(ErrorKind::unsupported, "the initrd is compressed in a way that is not known");
-    }
-    UnpackedStream(const UnpackedStream&) = delete;
-    UnpackedStream& operator=(const UnpackedStream&) = delete;
-
-    std::string read(std::size_t count) {
-        total_ += count;
-        if (total_ > kInitrdUnpackedLimit)
-            fail(ErrorKind::limit, "the initrd is larger than 2 GiB when unpacked");
-        std::string out(count, '\0');
-        std::size_t filled = 0;
-        while (filled < count) {
-            const la_ssize_t got = archive_read_data(archive_.get(), out.data() + filled, count - filled);
-            rethrow();
-            if (got < 0)
-                fail(ErrorKind::corrupt, "the initrd cannot be unpacked");
-            if (got == 0)
-                break;
-            filled += static_cast<std::size_t>(got);
-        }
-        out.resize(filled);
-        return out;
-    }
-
-  private:
-    // Called by libarchive, through which nothing may be thrown.
-    static la_ssize_t feed(archive*, void* data, const void** buffer) {
-        auto& self = *static_cast<UnpackedStream*>(data);
-        try {
-            self.piece_ = read_piece(self.source_, self.offset_, self.end_);
-        } catch (...) {
-            self.thrown_ = std::current_exception();
-            return ARCHIVE_FATAL;
-        }
-        self.offset_ += self.piece_.size();
-        *buffer = self.piece_.data();
-        return static_cast<la_ssize_t>(self.piece_.size());
-    }
-
-    void rethrow() {
-        if (thrown_)
-            std::rethrow_exception(std::exchange(thrown_, nullptr));
-    }
-
-    const InitrdSource& source_;
-    std::uint64_t offset_;
-    std::uint64_t end_;
-    std::string piece_;
-    std::exception_ptr thrown_;
-    std::uint64_t total_ = 0;
-    std::unique_ptr<archive, ArchiveCloser> archive_; // goes first: it reads through the others
-};
 
 void collect(CpioReader& reader, Initrd& initrd) {
     while (const auto member = reader.next()) {
@@ -152,8 +73,8 @@ void collect(CpioReader& reader, Initrd& initrd) {
 // may also end in zeros of its own, so that it is tried as it is first.
 void collect_compressed(const InitrdSource& source, std::uint64_t offset, Initrd& initrd) {
     const auto collect_until = [&](std::uint64_t end) {
-        UnpackedStream stream(source, offset, end);
-        CpioReader reader([&](std::size_t count) { return stream.read(count); });
+        const auto stream = open_unpacked(source, offset, end);
+        CpioReader reader([&](std::size_t count) { return stream->read(count); });
         collect(reader, initrd);
     };
     const std::uint64_t end = end_without_zeros(source);
@@ -274,7 +195,7 @@ Initrd read_initrd(const InitrdSource& source) {
             std::string taken;
             while (taken.size() < count) {
                 if (used == piece.size()) {
-                    piece = next < source.size ? read_piece(source, next, source.size) : std::string();
+                    piece = next < source.size ? source.piece(next, source.size) : std::string();
                     next += piece.size();
                     used = 0;
                     if (piece.empty())

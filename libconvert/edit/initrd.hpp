@@ -1,10 +1,10 @@
 // What an initrd holds, and what is put behind it so that it loads more drivers.
 #pragma once
 
+#include "libconvert/edit/unpacked_stream.hpp"
+
 #include <cstdint>
-#include <functional>
 #include <map>
-#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -13,7 +13,6 @@
 namespace vm2oci {
 
 inline constexpr std::uint64_t kInitrdLimit = 1024ULL * 1024 * 1024; // a generic one with firmware has 150 MB
-inline constexpr std::uint64_t kInitrdUnpackedLimit = 2ULL * 1024 * 1024 * 1024;
 inline constexpr std::size_t kInitrdMemberLimit = 1'000'000;
 
 enum class InitrdKind { initramfs_tools, dracut, mkinitcpio, unknown };
@@ -24,12 +23,6 @@ struct Initrd {
     std::map<std::string, std::string> files; // the few whose content matters: conf/modules, config
     bool can_be_extended = true;              // false: nothing may follow its compression
     bool was_extended = false;                // by us, before
-};
-
-// An initrd where it lies: read in pieces, since many machines' would not fit into our memory.
-struct InitrdSource {
-    std::uint64_t size = 0;
-    std::function<std::string(std::uint64_t offset, std::size_t length)> read; // fewer bytes only at the end
 };
 
 // Every archive in it, one behind another, each plain or compressed. Error{corrupt}, Error{unsupported}, Error{limit}.
