@@ -218,7 +218,7 @@ std::shared_ptr<EditOptions> add_edit_options(CLI::App& command) {
     list("--ssh-key", options->ssh_keys, "FILE[:USER]", "Let this public key in; repeatable");
     text("--hostname", options->hostname, "NAME", "The host name");
     list("--agent", options->agents, "SPEC",
-         "Install qemu-ga, a .deb, .rpm, tar or folder, or FILE:UNIT, without a network; repeatable");
+         "Install qemu-ga, vm2oci, a .deb, .rpm, tar or folder, or FILE:UNIT, without a network; repeatable");
     list("--copy-in", options->copies, "SRC:DEST[:MODE[:UID:GID]]",
          "Copy a file or a folder into the guest; repeatable");
     command

@@ -5,7 +5,7 @@
 #
 #   VM2OCI=build/release/tools/vm2oci/vm2oci VM2OCI_SOURCE_DIR=$PWD tests/integration/edit/vmware_debian.sh
 #
-# vmware_boot.sh is the part of it that CTest runs.
+# vmware_boot.sh is its shortest part.
 # shellcheck source=../../support/integration.sh
 source "${VM2OCI_SOURCE_DIR:?}/tests/support/integration.sh"
 # shellcheck source=vmware_guest.sh

@@ -72,8 +72,10 @@ mend_guest() {
     local from=$1 to=$2 word
     shift 2
     [[ -e key ]] || ssh-keygen -q -t ed25519 -N '' -C test -f key
+    # One of root's own: a key that cloud-init has for its user it takes away from root.
+    [[ -e root-key ]] || ssh-keygen -q -t ed25519 -N '' -C root-test -f root-key
     printf '#cloud-config\nssh_pwauth: false\nruncmd:\n  - [sh, -c, "echo it-was-run > /run/vm2oci-test"]\n' > user-data
-    "$VM2OCI" convert --fix --sysprep --user-data user-data --ssh-key key.pub:root --ssh-key key.pub --hostname mended \
+    "$VM2OCI" convert --fix --sysprep --user-data user-data --ssh-key root-key.pub:root --ssh-key key.pub --hostname mended \
         --agent qemu-ga "$@" "$from" "$to" > changes
     for word in virtio_blk ens192 "${expected_device:-/dev/sda1}" VMware open-vm-tools machine-id ttyS0 ssh_host qemu-ga; do
         grep -q -e "$word" changes || fail "the report says nothing of $word: $(cat changes)"
@@ -83,20 +85,21 @@ mend_guest() {
 # boot_mended DISK OPTION…: to a login on the serial console with an agent that answers, cloud-init done from NoCloud, an
 # address from QEMU's user network, the keys in place, an identity of its own.
 boot_mended() {
-    local disk=$1
+    local disk=$1 status=0
     shift
-    expect_exit 0 nice "$VM2OCI" boot "$disk" --json --report report --accel tcg --timeout 5m --network user \
+    nice "$VM2OCI" boot "$disk" --json --report report --accel tcg --timeout 5m --network user \
         --ready 'mended login:' --ready agent --ready cloud-init "$@" \
         --exec 'cloud-init status --wait' \
         --exec 'grep -q DataSourceNoCloud /run/cloud-init/result.json' \
         --exec 'test "$(cat /run/vm2oci-test)" = it-was-run' \
         --exec 'hostname -I | grep -q "^10\."' \
         --exec 'test "$(hostname)" = mended' \
-        --exec 'grep -q " test$" /root/.ssh/authorized_keys' \
+        --exec 'grep -q " root-test$" /root/.ssh/authorized_keys' \
         --exec 'grep -q " test$" /home/debian/.ssh/authorized_keys' \
         --exec 'systemctl is-active qemu-guest-agent serial-getty@ttyS0' \
         --exec 'test -s /etc/machine-id && ! grep -q bad /etc/machine-id' \
         --exec 'test -s /etc/ssh/ssh_host_ed25519_key' \
-        --exec 'test "$(systemctl is-enabled open-vm-tools 2>&1)" = masked'
+        --exec 'test "$(systemctl is-enabled open-vm-tools 2>&1)" = masked' > stdout 2> stderr || status=$?
     jq -r '"   " + .summary' stdout
+    [[ $status -eq 0 ]] || fail "exit status $status from the boot of $disk: $(jq .verdict stdout) $(tail -n 12 stderr)"
 }
