@@ -97,8 +97,8 @@ class Group {
             if (!visible)
                 continue;
             if (!problem.empty()) {
-                findings_.remarks.push_back(
-                    "logical volume " + escape_untrusted(name_) + "/" + escape_untrusted(name) + ": " + problem);
+                findings_.remarks.push_back("logical volume " + escape_untrusted(name_) + "/" + escape_untrusted(name) +
+                                            ": " + problem);
                 continue;
             }
             const std::uint64_t size = pieces.back().offset + pieces.back().device->size();
@@ -245,8 +245,7 @@ LvmFindings read_volume_groups(const std::vector<LvmPhysicalVolume>& members) {
         } catch (const Error& error) {
             if (error.kind() != ErrorKind::corrupt && error.kind() != ErrorKind::limit)
                 throw;
-            findings.remarks.push_back(
-                "LVM physical volume " + escape_untrusted(member.uuid) + ": " + error.what());
+            findings.remarks.push_back("LVM physical volume " + escape_untrusted(member.uuid) + ": " + error.what());
         }
     }
     for (const auto& [id, described] : groups) {
@@ -257,8 +256,7 @@ LvmFindings read_volume_groups(const std::vector<LvmPhysicalVolume>& members) {
         } catch (const Error& error) {
             if (error.kind() != ErrorKind::corrupt && error.kind() != ErrorKind::limit)
                 throw;
-            findings.remarks.push_back(
-                "LVM volume group " + escape_untrusted(described.name) + ": " + error.what());
+            findings.remarks.push_back("LVM volume group " + escape_untrusted(described.name) + ": " + error.what());
         }
     }
     return findings;
