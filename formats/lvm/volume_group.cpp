@@ -58,8 +58,13 @@ class JoinedDevice final : public BlockDevice {
     std::uint64_t size_;
 };
 
-std::string with_dashes(std::string uuid) {
+std::string without_dashes(std::string uuid) {
     std::erase(uuid, '-');
+    return uuid;
+}
+
+std::string with_dashes(std::string uuid) {
+    uuid = without_dashes(std::move(uuid));
     for (const std::size_t at : {26u, 22u, 18u, 14u, 10u, 6u})
         if (uuid.size() > at)
             uuid.insert(at, "-");
@@ -102,8 +107,10 @@ class Group {
                 continue;
             }
             const std::uint64_t size = pieces.back().offset + pieces.back().device->size();
-            findings_.volumes.push_back(
-                {name_, name, std::make_shared<JoinedDevice>(std::move(pieces), size), std::move(stretches)});
+            findings_.volumes.push_back({name_, name, std::make_shared<JoinedDevice>(std::move(pieces), size),
+                                         std::move(stretches),
+                                         "LVM-" + without_dashes(section_.text("id").value_or("")) +
+                                             without_dashes(volume.text("id").value_or(""))});
         }
     }
 

@@ -32,6 +32,7 @@ struct LvmLogicalVolume {
     std::string name;
     std::shared_ptr<const BlockDevice> device;
     std::vector<LvmStretch> stretches;
+    std::string mapper_uuid; // as LVM names the volume to device-mapper: "LVM-", both identifiers without dashes
 };
 
 // A stretch of a physical volume that belongs to no logical volume.

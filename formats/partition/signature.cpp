@@ -5,8 +5,6 @@
 #include "formats/base/error.hpp"
 #include "formats/base/size.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -14,6 +12,13 @@
 
 namespace vm2oci {
 namespace {
+
+std::string hexadecimal(std::uint64_t value, unsigned digits, std::string_view alphabet = "0123456789ABCDEF") {
+    std::string text;
+    for (unsigned i = digits; i > 0; --i)
+        text += alphabet[value >> (i - 1) * 4U & 15U];
+    return text;
+}
 
 // A stretch of the device; beyond the end it reads as zeros, which no magic number is.
 class Window {
@@ -53,7 +58,7 @@ class Window {
                 value += '-';
             const unsigned byte = std::to_integer<unsigned>(bytes_[at + i]);
             any = any || byte != 0;
-            value += fmt::format("{:02x}", byte);
+            value += hexadecimal(byte, 2, "0123456789abcdef");
         }
         return any ? value : std::string();
     }
@@ -144,14 +149,14 @@ Found probe_swap(const Window& head, const BlockDevice& device) {
 }
 
 std::string serial_as_uuid(std::uint32_t serial) {
-    return fmt::format("{:04X}-{:04X}", serial >> 16, serial & 0xffff);
+    return hexadecimal(serial >> 16U, 4) + "-" + hexadecimal(serial & 0xffffU, 4);
 }
 
 Found probe_boot_sector(const Window& head) {
     if (head.has(3, "-FVE-FS-"))
         return Signature{ContentKind::encrypted, "BitLocker", "", "", ""};
     if (head.has(3, "NTFS    "))
-        return Signature{ContentKind::file_system, "ntfs", fmt::format("{:016X}", head.le<std::uint64_t>(72)), "", ""};
+        return Signature{ContentKind::file_system, "ntfs", hexadecimal(head.le<std::uint64_t>(72), 16), "", ""};
     if (head.has(3, "EXFAT   "))
         return Signature{ContentKind::file_system, "exfat", serial_as_uuid(head.le<std::uint32_t>(100)), "", ""};
     const unsigned sector_size = head.le<std::uint16_t>(11);
@@ -179,7 +184,7 @@ Found probe_head(const Window& head) {
         return Signature{ContentKind::file_system, "xfs", head.uuid(32), head.text(108, 12), ""};
     if (head.has(0, "hsqs"))
         return Signature{ContentKind::file_system, "squashfs", "", "",
-                         fmt::format("{}.{}", head.le<std::uint16_t>(28), head.le<std::uint16_t>(30))};
+                         std::to_string(head.le<std::uint16_t>(28)) + "." + std::to_string(head.le<std::uint16_t>(30))};
     if (head.le<std::uint32_t>(1024) == 0xe0f5e1e2)
         return Signature{ContentKind::file_system, "erofs", head.uuid(1024 + 48), head.text(1024 + 64, 16), ""};
     if (head.le<std::uint32_t>(1024) == 0xf2f52010)

@@ -1,10 +1,14 @@
-// vm2oci's program inside of guests: the readiness agent.
+// vm2oci's program inside of guests: /init of an initramfs as process 1, else the readiness agent.
 #include "guest-kernel/agent/agent.hpp"
+#include "guest-kernel/agent/init.hpp"
+#include <unistd.h>
 
 #include <cstdio>
 #include <string_view>
 
 int main(int count, char** arguments) {
+    if (::getpid() == 1)
+        return vm2oci::guest::run_init(count, arguments);
     if (count == 1)
         return vm2oci::guest::run_agent();
     if (count == 3 && std::string_view(arguments[1]) == "--port")

@@ -1,0 +1,61 @@
+#include "guest-kernel/agent/boot_line.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+namespace vm2oci::guest {
+namespace {
+
+constexpr std::uint64_t kLongestWait = 3600;
+
+// The next parameter, without its quotes; false: there is none.
+bool take_parameter(std::string_view& rest, std::string& parameter) {
+    constexpr std::string_view kSpaces = " \t\r\n";
+    parameter.clear();
+    rest.remove_prefix(std::min(rest.find_first_not_of(kSpaces), rest.size()));
+    if (rest.empty())
+        return false;
+    bool quoted = false;
+    while (!rest.empty() && (quoted || kSpaces.find(rest.front()) == std::string_view::npos)) {
+        if (rest.front() == '"')
+            quoted = !quoted;
+        else
+            parameter += rest.front();
+        rest.remove_prefix(1);
+    }
+    return true;
+}
+
+} // namespace
+
+BootLine parse_boot_line(std::string_view command_line) {
+    BootLine line;
+    std::string parameter;
+    while (take_parameter(command_line, parameter)) {
+        const std::size_t equals = std::min(parameter.find('='), parameter.size());
+        const std::string_view name = std::string_view(parameter).substr(0, equals);
+        const std::string value = parameter.substr(std::min(equals + 1, parameter.size()));
+        if (name == "root")
+            line.root = value;
+        else if (name == "rootfstype")
+            line.file_system = value.substr(0, value.find(','));
+        else if (name == "rootflags")
+            line.flags = value;
+        else if (name == "init")
+            line.init = value;
+        else if (parameter == "ro" || parameter == "rw")
+            line.read_only = parameter == "ro";
+        else if (name == "vm2oci.overlay")
+            line.writable = value == "memory" ? Writable::memory
+                            : value == "none" ? Writable::root
+                                              : Writable::automatic;
+        else if (name == "vm2oci.agent")
+            line.agent = value != "0";
+        else if (name == "vm2oci.wait")
+            std::from_chars(value.data(), value.data() + value.size(), line.wait_seconds);
+    }
+    line.wait_seconds = std::min(line.wait_seconds, kLongestWait);
+    return line;
+}
+
+} // namespace vm2oci::guest

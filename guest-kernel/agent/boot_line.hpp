@@ -1,0 +1,30 @@
+// What the kernel's command line tells an initramfs (kernel-parameters.txt; switch_root's and dracut's customs).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace vm2oci::guest {
+
+enum class Writable {
+    automatic, // a layer in memory over file systems that cannot be written to, such as erofs
+    memory,    // a layer in memory over any root
+    root,      // the root itself
+};
+
+struct BootLine {
+    std::string root;                        // root=: a device, UUID=…, LABEL=…, PARTLABEL=…; "": not said
+    std::string file_system;                 // rootfstype=; "": told by the root
+    std::string flags;                       // rootflags=
+    std::string init;                        // init=; "": the usual places
+    bool read_only = true;                   // ro, rw: the last one counts; kernels begin with ro
+    Writable writable = Writable::automatic; // vm2oci.overlay=auto|memory|none
+    std::uint64_t wait_seconds = 30;         // vm2oci.wait=: for the root's device
+    bool agent = false;                      // vm2oci.agent: the agent runs beside the guest's init
+};
+
+// Double quotes hold spaces together. What it does not know, it skips; of a repeated parameter the last one counts.
+BootLine parse_boot_line(std::string_view command_line);
+
+} // namespace vm2oci::guest

@@ -1,0 +1,143 @@
+#include "guest-kernel/agent/init.hpp"
+
+#include "formats/base/error.hpp"
+#include "formats/base/escape.hpp"
+
+#include "guest-kernel/agent/agent.hpp"
+#include "guest-kernel/agent/block_devices.hpp"
+#include "guest-kernel/agent/mounting.hpp"
+#include "guest-kernel/agent/port.hpp"
+#include "guest-kernel/agent/text.hpp"
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace vm2oci::guest {
+namespace {
+
+constexpr std::chrono::milliseconds kLookInterval{50};
+constexpr std::chrono::milliseconds kLastWords{500}; // what was printed gets out before the kernel panics
+
+std::string list_devices() {
+    std::string list;
+    for (const FoundDevice& device : block_devices()) {
+        list += (list.empty() ? "" : ", ") + device.node;
+        if (device.signature) {
+            list += " (" + escape_untrusted(device.signature->type);
+            if (!device.signature->uuid.empty())
+                list += " " + escape_untrusted(device.signature->uuid);
+            list += ")";
+        }
+    }
+    return list.empty() ? "no disk at all" : list;
+}
+
+FoundDevice wait_for_root(const BootLine& line) {
+    if (line.root.empty())
+        fail(ErrorKind::usage, "the kernel's command line names no root; add root=/dev/vda, UUID=… or LABEL=…");
+    const std::optional<RootName> name = parse_root_name(line.root);
+    if (!name)
+        fail(ErrorKind::unsupported, "root=" + escape_untrusted(line.root) +
+                                         " is a way to name the root that this initramfs does not know; use a device, "
+                                         "UUID=, LABEL= or PARTLABEL=");
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(line.wait_seconds);
+    do {
+        if (std::optional<FoundDevice> found = find_root(*name))
+            return *found;
+        std::this_thread::sleep_for(kLookInterval);
+    } while (std::chrono::steady_clock::now() < deadline);
+    fail(ErrorKind::not_found, "root=" + escape_untrusted(line.root) + " did not appear within " +
+                                   std::to_string(line.wait_seconds) + " s; the machine has " + list_devices());
+}
+
+std::string type_of(const FoundDevice& root, const BootLine& line) {
+    if (!line.file_system.empty())
+        return line.file_system;
+    if (!root.signature)
+        fail(ErrorKind::corrupt, "on " + root.node + " is no file system that is known; rootfstype= names one");
+    if (root.signature->kind != ContentKind::file_system)
+        fail(ErrorKind::unsupported, root.node + " holds no file system but " + escape_untrusted(root.signature->type));
+    return root.signature->type;
+}
+
+// /root becomes /, with what is mounted for the kernel.
+void switch_root() {
+    ::unlink("/init"); // its memory is needed no more than its name
+    for (const char* folder : {"/proc", "/sys", "/dev", "/run"}) {
+        const std::string target = std::string("/root") + folder;
+        ::mkdir(target.c_str(), 0755);
+        if (::mount(folder, target.c_str(), nullptr, MS_MOVE, nullptr) != 0)
+            fail_errno(std::string("the root has no folder ") + folder + ", and none could be made there", errno);
+    }
+    if (::chdir("/root") != 0 || ::mount(".", "/", nullptr, MS_MOVE, nullptr) != 0 || ::chroot(".") != 0 ||
+        ::chdir("/") != 0)
+        fail_errno("cannot make the root the root", errno);
+}
+
+void start_agent(char** arguments) {
+    if (::fork() != 0)
+        return;
+    ::setsid();
+    // systemd leaves alone what begins with this sign (systemd.io, ROOT_STORAGE_DAEMONS).
+    arguments[0][0] = '@';
+    ::_exit(run_agent());
+}
+
+[[noreturn]] void become_init(const BootLine& line, int count, char** arguments) {
+    std::vector<std::string> candidates = {"/sbin/init", "/etc/init", "/bin/init", "/bin/sh"};
+    if (!line.init.empty())
+        candidates = {line.init};
+    std::string problems;
+    for (const std::string& candidate : candidates) {
+        std::vector<char*> list = {const_cast<char*>(candidate.c_str())};
+        list.insert(list.end(), arguments + 1, arguments + count);
+        list.push_back(nullptr);
+        ::execv(candidate.c_str(), list.data());
+        problems += (problems.empty() ? "" : ", ") + escape_untrusted(candidate) + " (" + std::strerror(errno) + ")";
+    }
+    fail(ErrorKind::not_found, "the root has no init that runs: " + problems + "; is it the right file system?");
+}
+
+void say(const std::string& text) {
+    [[maybe_unused]] const ssize_t n = ::write(STDERR_FILENO, text.data(), text.size());
+}
+
+void tell_host(const std::string& text) {
+    const std::string device = find_port();
+    const int port = device.empty() ? -1 : ::open(device.c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK);
+    if (port < 0)
+        return;
+    const std::string message = "{\"type\":\"failed\",\"message\":" + json_quote(text) + "}\n";
+    [[maybe_unused]] const ssize_t n = ::write(port, message.data(), message.size());
+    ::close(port);
+}
+
+} // namespace
+
+int run_init(int count, char** arguments) {
+    try {
+        mount_kernel_file_systems();
+        const BootLine line = parse_boot_line(read_text("/proc/cmdline").value_or(""));
+        const FoundDevice root = wait_for_root(line);
+        mount_root(root.node, type_of(root, line), line);
+        switch_root();
+        if (line.agent)
+            start_agent(arguments);
+        become_init(line, count, arguments);
+    } catch (const std::exception& error) {
+        say(std::string("vm2oci-init: this machine cannot be started: ") + error.what() + "\n");
+        tell_host(error.what());
+    }
+    std::this_thread::sleep_for(kLastWords);
+    return 1;
+}
+
+} // namespace vm2oci::guest
