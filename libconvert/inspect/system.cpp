@@ -40,6 +40,7 @@ struct KnownAgent {
     std::array<std::string_view, 3> services; // without the suffix
 };
 constexpr KnownAgent kAgents[] = {
+    {"vm2oci-agent", {"/usr/local/sbin/vm2oci-agent", "", ""}, {"vm2oci-agent", "", ""}},
     {"qemu-guest-agent", {"/usr/sbin/qemu-ga", "/usr/bin/qemu-ga", ""}, {"qemu-guest-agent", "qemu-ga", ""}},
     {"open-vm-tools", {"/usr/bin/vmtoolsd", "/usr/sbin/vmtoolsd", ""}, {"open-vm-tools", "vmtoolsd", "vmware-tools"}},
     {"virtualbox-guest",
@@ -125,9 +126,9 @@ std::vector<InstalledAgent> read_agents(const Guest& guest, const std::vector<st
             const std::string unit = std::string(service) + ".service";
             agent.enabled = agent.enabled || std::find(services.begin(), services.end(), unit) != services.end() ||
                             std::find(services.begin(), services.end(), service) != services.end();
-            // Debian starts qemu-ga by a udev rule when its port appears.
-            for (const char* rules :
-                 {"/lib/udev/rules.d/60-", "/usr/lib/udev/rules.d/60-", "/usr/lib/udev/rules.d/99-"})
+            // Debian starts qemu-ga by a udev rule when its port appears; so does vm2oci its own agent.
+            for (const char* rules : {"/lib/udev/rules.d/60-", "/usr/lib/udev/rules.d/60-", "/usr/lib/udev/rules.d/99-",
+                                      "/etc/udev/rules.d/60-"})
                 agent.enabled = agent.enabled || exists(guest, rules + std::string(service) + ".rules");
         }
         agents.push_back(std::move(agent));

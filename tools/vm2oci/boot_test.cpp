@@ -86,8 +86,10 @@ bool print_boot_test_result(const BootTestResult& boot, Invocation& call) {
     return boot->passed();
 }
 
-ExitCode boot_test_exit_code(const BootTestResult& boot, const BootTest& test) {
-    return boot ? boot_exit_code(*boot, *test.options) : ExitCode::done;
+ExitCode boot_test_exit_code(const BootTestResult& boot) {
+    if (may_appear(boot))
+        return ExitCode::done;
+    return boot->verdict->outcome == Outcome::stopped ? ExitCode::cancelled : ExitCode::verdict_no;
 }
 
 } // namespace vm2oci::cli

@@ -47,6 +47,7 @@ bool may_appear(const BootTestResult& boot);
 void add_boot_test_result(nlohmann::ordered_json& json, const BootTestResult& boot);
 // The verdict for people. True if there is more to print, of what was written.
 bool print_boot_test_result(const BootTestResult& boot, Invocation& call);
-ExitCode boot_test_exit_code(const BootTestResult& boot, const BootTest& test);
+// cancelled when somebody left before the end: nothing was written then.
+ExitCode boot_test_exit_code(const BootTestResult& boot);
 
 } // namespace vm2oci::cli

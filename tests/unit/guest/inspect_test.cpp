@@ -201,3 +201,16 @@ TEST_CASE("identity, users, packages and agents are told") {
     CHECK(info.agents[0].enabled);
     CHECK(info.selinux == "enforcing");
 }
+
+TEST_CASE("our own agent is known, and systemd's version by its library") {
+    test::MemoryFileSystem root;
+    root.file("usr/local/sbin/vm2oci-agent", "").file("etc/udev/rules.d/60-vm2oci-agent.rules", "x");
+    root.file("usr/lib/systemd/systemd", "").file("usr/lib/systemd/libsystemd-core-255.4-1.fc40.so", "");
+    root.symlink("sbin/init", "../usr/lib/systemd/systemd");
+    const GuestInfo info = inspect_tree(std::move(root));
+    REQUIRE(info.agents.size() == 1);
+    CHECK(info.agents[0].name == "vm2oci-agent");
+    CHECK(info.agents[0].enabled);
+    CHECK(info.init == "systemd");
+    CHECK(info.init_version == "255");
+}

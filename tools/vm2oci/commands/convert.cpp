@@ -317,11 +317,11 @@ ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& 
         json["edits"] = edit_report_json(changes.report);
         add_boot_test_result(json, boot);
         call.out << json.dump(2) << '\n';
-        return boot_test_exit_code(boot, *arguments.boot_test);
+        return boot_test_exit_code(boot);
     }
     call.out << edit_report_text(changes.report, changes.mode);
     if (!print_boot_test_result(boot, call))
-        return boot_test_exit_code(boot, *arguments.boot_test);
+        return boot_test_exit_code(boot);
     const std::string reused =
         arguments.reuse.empty()
             ? ""
@@ -375,11 +375,11 @@ ExitCode convert_into_disk(const ConvertArguments& arguments, const Reference& s
     add_boot_test_result(json, boot);
     if (call.json()) {
         call.out << json.dump(2) << '\n';
-        return boot_test_exit_code(boot, *arguments.boot_test);
+        return boot_test_exit_code(boot);
     }
     call.out << edit_report_text(changes.report, changes.mode);
     if (!print_boot_test_result(boot, call))
-        return boot_test_exit_code(boot, *arguments.boot_test);
+        return boot_test_exit_code(boot);
     call.out << fmt::format("{}\n  disk    {}, {} of data in {}\n", arguments.destination, to_string(report.format),
                             format_size(report.allocated_size), format_size(report.virtual_size));
     return ExitCode::done;
