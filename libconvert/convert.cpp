@@ -87,9 +87,9 @@ ImageReport convert_to_container_disk(const OpenedDisk& disk, const DiskOutput& 
     return report;
 }
 
-RootfsImage convert_to_rootfs(const OpenedDisk& disk, GuestBackend backend, const RootfsOptions& options,
+RootfsImage convert_to_rootfs(const OpenedDisk& disk, const GuestAccess& access, const RootfsOptions& options,
                               ImageDestination& destination, const OperationContext& operation) {
-    const OpenedGuest guest = open_guest(disk.device, backend, operation);
+    const OpenedGuest guest = open_guest(disk.device, access, operation);
     const GuestInfo info = inspect_guest(guest, operation);
     RootfsImage image = write_rootfs(guest, info, options, destination, operation);
     operation.check_cancelled();

@@ -33,7 +33,7 @@ ImageReport convert_to_container_disk(const OpenedDisk& disk, const DiskOutput& 
                                       const OperationContext& operation);
 
 // Disk to an image of the guest's root file system. Publishes as the last step.
-RootfsImage convert_to_rootfs(const OpenedDisk& disk, GuestBackend backend, const RootfsOptions& options,
+RootfsImage convert_to_rootfs(const OpenedDisk& disk, const GuestAccess& access, const RootfsOptions& options,
                               ImageDestination& destination, const OperationContext& operation);
 
 struct DiskReport {

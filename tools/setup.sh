@@ -47,6 +47,8 @@ tests=(
     skopeo umoci buildah podman crun    # consumers of OCI images
     docker-registry                     # a registry on the loopback interface
     nbdkit nbdkit-plugin-dev libnbd-bin # our plugin for it is built where its header is, and tested with its tools
+    rpm db5.3-util                      # packages, and databases of rpm in every form
+    libwin-hivex-perl ntfs-3g           # hivexregedit: registries of Windows
     libguestfs-tools libguestfs-xfs     # guestfish: a second opinion on file systems
     linux-image-amd64                   # libguestfs builds its appliance from it
     xfsprogs btrfs-progs lvm2 cryptsetup-bin    # file systems and containers for inspection

@@ -154,6 +154,8 @@ std::uint16_t nbd_transmission_flags(const NbdExport& exported) {
     unsigned flags = nbd::kHasFlags | nbd::kSendFlush | nbd::kSendDontFragment | nbd::kCanMultiConnect;
     if (!exported.write)
         flags |= nbd::kReadOnly;
+    if (exported.discard)
+        flags |= nbd::kSendTrim;
     return static_cast<std::uint16_t>(flags);
 }
 

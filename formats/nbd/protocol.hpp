@@ -46,6 +46,7 @@ inline constexpr std::uint16_t block_size = 3;
 inline constexpr std::uint16_t kHasFlags = 1;
 inline constexpr std::uint16_t kReadOnly = 2;
 inline constexpr std::uint16_t kSendFlush = 4;
+inline constexpr std::uint16_t kSendTrim = 0x20;
 inline constexpr std::uint16_t kSendDontFragment = 0x80;
 inline constexpr std::uint16_t kCanMultiConnect = 0x100;
 
@@ -54,6 +55,7 @@ inline constexpr std::uint16_t read = 0;
 inline constexpr std::uint16_t write = 1;
 inline constexpr std::uint16_t disconnect = 2;
 inline constexpr std::uint16_t flush = 3;
+inline constexpr std::uint16_t trim = 4;
 inline constexpr std::uint16_t block_status = 7;
 } // namespace command
 

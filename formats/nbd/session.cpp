@@ -53,6 +53,8 @@ class Transmission {
             return read(request);
         case nbd::command::write:
             return write(request);
+        case nbd::command::trim:
+            return trim(request);
         case nbd::command::disconnect:
             return false;
         case nbd::command::flush:
@@ -103,6 +105,19 @@ class Transmission {
             return refuse(request, nbd::error_number::invalid);
         try {
             exported_.write(request.offset, buffer_);
+        } catch (const Error& error) {
+            return report(request, error);
+        }
+        return succeed(request);
+    }
+
+    bool trim(const Request& request) {
+        if (!exported_.discard)
+            return refuse(request, nbd::error_number::unsupported);
+        if (!in_range(request))
+            return refuse(request, nbd::error_number::invalid);
+        try {
+            exported_.discard(request.offset, request.length);
         } catch (const Error& error) {
             return report(request, error);
         }

@@ -29,6 +29,8 @@ struct NbdExport {
     std::function<void(std::uint64_t offset, std::span<const std::byte> bytes)> write;
     // Hears of each error that reading or writing threw, as text; the client only learns "I/O error".
     std::function<void(const std::string& what)> on_error;
+    // What a client has no use for any more; empty: clients are told that there is no such command.
+    std::function<void(std::uint64_t offset, std::uint64_t length)> discard = {};
 };
 
 // The largest read or write that is accepted: what the protocol lets a client expect, and what QEMU keeps to.

@@ -88,7 +88,7 @@ DiskImage make_root_image(PreparedBundle& bundle, const BundleOptions& options, 
         output.virtual_size.reset(); // the file system has that size already
     OpenedDisk disk = as_opened_disk(bundle.root_disk.device);
     if (options.unused_blocks == UnusedBlocks::leave_out) {
-        SparsifiedDisk sparse = sparsify(disk.device, operation);
+        SparsifiedDisk sparse = sparsify(disk.device, options.backend, operation);
         disk.device = std::move(sparse.device);
         bundle.remarks.insert(bundle.remarks.end(), sparse.remarks.begin(), sparse.remarks.end());
     }

@@ -2,8 +2,8 @@
 
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
-#include "formats/nbd/server.hpp"
-#include "libconvert/guest/guestfs_library.hpp"
+#include "libconvert/guest/appliance_session.hpp"
+#include "libconvert/guest/appliance_windows.hpp"
 
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -12,7 +12,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
-#include <filesystem>
 #include <map>
 #include <utility>
 
@@ -27,91 +26,6 @@ using RawStatus = struct guestfs_statns;
 using RawStatusList = struct guestfs_statns_list;
 using RawAttributes = struct guestfs_xattr_list;
 using RawUsage = struct guestfs_statvfs;
-
-// A list of strings as libguestfs returns it: freed as a whole.
-std::vector<std::string> take_strings(char** list) {
-    std::vector<std::string> strings;
-    for (char** item = list; item != nullptr && *item != nullptr; ++item) {
-        strings.emplace_back(*item);
-        std::free(*item);
-    }
-    std::free(list);
-    return strings;
-}
-
-std::string take_string(char* text) {
-    std::string taken = text == nullptr ? "" : text;
-    std::free(text);
-    return taken;
-}
-
-// A folder for the socket, that nobody else can enter.
-class PrivateFolder {
-  public:
-    explicit PrivateFolder(std::string_view parent) {
-        std::string pattern = parent.empty() ? "/tmp" : std::string(parent);
-        pattern += "/vm2oci-nbd-XXXXXX";
-        if (::mkdtemp(pattern.data()) == nullptr)
-            fail_errno("cannot make a folder for a socket", errno);
-        path_ = pattern;
-    }
-    ~PrivateFolder() {
-        std::error_code ignored;
-        std::filesystem::remove_all(path_, ignored);
-    }
-    PrivateFolder(const PrivateFolder&) = delete;
-    PrivateFolder& operator=(const PrivateFolder&) = delete;
-    const std::filesystem::path& path() const { return path_; }
-
-  private:
-    std::filesystem::path path_;
-};
-
-class Appliance {
-  public:
-    Appliance(const std::shared_ptr<const BlockDevice>& disk, const OperationContext& operation)
-        : server_(NbdExport{disk, {}, {}}) {
-        const std::filesystem::path socket = folder_.path() / "disk";
-        server_.listen(socket);
-        handle_.reset(guestfs_library().create_flags(0));
-        if (!handle_)
-            fail(ErrorKind::external, "libguestfs cannot be started");
-        check(configure_appliance(get()), "configuring libguestfs");
-        const std::string server = "unix:" + socket.string();
-        char* servers[] = {const_cast<char*>(server.c_str()), nullptr};
-        check(guestfs_library().add_drive_opts(get(), "", GUESTFS_ADD_DRIVE_OPTS_READONLY, 1,
-                                               GUESTFS_ADD_DRIVE_OPTS_FORMAT, "raw", GUESTFS_ADD_DRIVE_OPTS_PROTOCOL,
-                                               "nbd", GUESTFS_ADD_DRIVE_OPTS_SERVER, servers, -1),
-              "handing the disk to libguestfs");
-        operation.progress->note("starting libguestfs' appliance; without KVM this takes about half a minute");
-        check(guestfs_library().launch(get()), "starting libguestfs' appliance");
-    }
-
-    guestfs_h* get() const { return handle_.get(); }
-
-    // `result` negative: throws what libguestfs says.
-    void check(int result, const char* what) const {
-        if (result < 0)
-            throw_error(what);
-    }
-    [[noreturn]] void throw_error(const char* what) const {
-        if (const std::optional<std::string> disk_error = server_.first_error())
-            fail(ErrorKind::io, fmt::format("{}: {}", what, *disk_error));
-        const char* message = guestfs_library().last_error(get());
-        fail(ErrorKind::external,
-             fmt::format("{}: {}", what, escape_untrusted(message == nullptr ? "unknown error" : message)));
-    }
-
-  private:
-    struct Closer {
-        void operator()(guestfs_h* handle) const { guestfs_library().close(handle); }
-    };
-    // Destroyed last to first: the appliance, then the export, then the socket's folder. The socket's path must stay
-    // under 108 bytes, so it does not go where the scratch files go.
-    PrivateFolder folder_{""};
-    NbdServer server_;
-    std::unique_ptr<guestfs_h, Closer> handle_;
-};
 
 FileType type_of(std::int64_t mode) {
     switch (static_cast<mode_t>(mode) & S_IFMT) {
@@ -154,7 +68,7 @@ FileStatus convert_status(const RawStatus& raw) {
 // One mounted file system in the appliance. Nodes are numbers for the paths under which they were found.
 class ApplianceFileSystem final : public FileSystem {
   public:
-    ApplianceFileSystem(std::shared_ptr<const Appliance> appliance, std::string mount_point)
+    ApplianceFileSystem(std::shared_ptr<const ApplianceSession> appliance, std::string mount_point)
         : appliance_(std::move(appliance)) {
         RawStatus* raw = guestfs_library().lstatns(guest(), mount_point.c_str());
         if (raw == nullptr)
@@ -255,7 +169,7 @@ class ApplianceFileSystem final : public FileSystem {
         FileStatus status;
     };
 
-    guestfs_h* guest() const { return appliance_->get(); }
+    guestfs_h* guest() const { return appliance_->handle(); }
 
     static std::string join(const std::string& folder, const std::string& name) {
         return (folder == "/" ? "" : folder) + "/" + name;
@@ -291,14 +205,14 @@ class ApplianceFileSystem final : public FileSystem {
             fail(ErrorKind::external, "libguestfs lists a folder incompletely");
     }
 
-    std::shared_ptr<const Appliance> appliance_;
+    std::shared_ptr<const ApplianceSession> appliance_;
     mutable std::vector<Node> nodes_;
     mutable std::map<std::pair<std::int64_t, std::int64_t>, std::uint64_t> by_inode_;
 };
 
-// Mount point → device, in the order in which they must be mounted.
-std::map<std::string, std::string> find_mounts(const Appliance& appliance, ApplianceGuest& result) {
-    char** raw_roots = guestfs_library().inspect_os(appliance.get());
+// The operating system that libguestfs finds; empty: none.
+std::string find_root(const ApplianceSession& appliance, ApplianceGuest& result) {
+    char** raw_roots = guestfs_library().inspect_os(appliance.handle());
     if (raw_roots == nullptr)
         appliance.throw_error("looking for an operating system");
     const std::vector<std::string> roots = take_strings(raw_roots);
@@ -307,11 +221,12 @@ std::map<std::string, std::string> find_mounts(const Appliance& appliance, Appli
     if (roots.size() > 1)
         result.remarks.push_back(
             fmt::format("libguestfs finds {} operating systems; the first was taken", roots.size()));
-    const std::string type = take_string(guestfs_library().inspect_get_type(appliance.get(), roots.front().c_str()));
-    if (type == "windows")
-        result.remarks.push_back("Windows: " + take_string(guestfs_library().inspect_get_product_name(
-                                                   appliance.get(), roots.front().c_str())));
-    char** raw = guestfs_library().inspect_get_mountpoints(appliance.get(), roots.front().c_str());
+    return roots.front();
+}
+
+// Mount point → device, in the order in which they must be mounted.
+std::map<std::string, std::string> find_mounts(const ApplianceSession& appliance, const std::string& root) {
+    char** raw = guestfs_library().inspect_get_mountpoints(appliance.handle(), root.c_str());
     if (raw == nullptr)
         appliance.throw_error("looking for mount points");
     const std::vector<std::string> pairs = take_strings(raw);
@@ -319,6 +234,27 @@ std::map<std::string, std::string> find_mounts(const Appliance& appliance, Appli
     for (std::size_t i = 0; i + 1 < pairs.size(); i += 2)
         mounts[pairs[i]] = pairs[i + 1];
     return mounts;
+}
+
+// False: it cannot be mounted.
+bool mount(const std::shared_ptr<const ApplianceSession>& appliance, const std::string& mount_point,
+           const std::string& device, ApplianceGuest& result) {
+    const GuestfsLibrary& library = guestfs_library();
+    guestfs_h* handle = appliance->handle();
+    if (library.mount_ro(handle, device.c_str(), mount_point.c_str()) < 0) {
+        result.remarks.push_back(fmt::format("{} cannot be mounted: {}", mount_point, appliance->last_error()));
+        return false;
+    }
+    GuestMount mount;
+    mount.mount_point = mount_point;
+    mount.volume = device;
+    mount.type = take_string(library.vfs_type(handle, device.c_str()));
+    mount.uuid = take_string(library.vfs_uuid(handle, device.c_str()));
+    mount.label = take_string(library.vfs_label(handle, device.c_str()));
+    auto file_system = std::make_shared<const ApplianceFileSystem>(appliance, mount_point);
+    mount.usage = file_system->usage();
+    result.file_systems.push_back({std::move(mount), std::move(file_system)});
+    return true;
 }
 
 } // namespace
@@ -335,29 +271,21 @@ int configure_appliance(void* handle) {
     return guestfs_library().set_backend_settings(guestfs, settings);
 }
 
-ApplianceGuest open_appliance(const std::shared_ptr<const BlockDevice>& disk, const OperationContext& operation) {
-    const auto appliance = std::make_shared<const Appliance>(disk, operation);
+ApplianceGuest open_appliance(const std::shared_ptr<const BlockDevice>& disk, const std::vector<DiskKey>& keys,
+                              const OperationContext& operation) {
+    const auto appliance = std::make_shared<const ApplianceSession>(disk, operation);
     ApplianceGuest result;
-    for (const auto& [mount_point, device] : find_mounts(*appliance, result)) {
+    result.remarks = appliance->open_encrypted(keys);
+    const std::string root = find_root(*appliance, result);
+    if (root.empty())
+        return result;
+    for (const auto& [mount_point, device] : find_mounts(*appliance, root)) {
         operation.check_cancelled();
-        if (guestfs_library().mount_ro(appliance->get(), device.c_str(), mount_point.c_str()) < 0) {
-            const char* message = guestfs_library().last_error(appliance->get());
-            result.remarks.push_back(
-                fmt::format("{} cannot be mounted: {}", mount_point, message == nullptr ? "unknown error" : message));
-            if (mount_point == "/")
-                return result;
-            continue;
-        }
-        GuestMount mount;
-        mount.mount_point = mount_point;
-        mount.volume = device;
-        mount.type = take_string(guestfs_library().vfs_type(appliance->get(), device.c_str()));
-        mount.uuid = take_string(guestfs_library().vfs_uuid(appliance->get(), device.c_str()));
-        mount.label = take_string(guestfs_library().vfs_label(appliance->get(), device.c_str()));
-        auto file_system = std::make_shared<const ApplianceFileSystem>(appliance, mount_point);
-        mount.usage = file_system->usage();
-        result.file_systems.push_back({std::move(mount), std::move(file_system)});
+        if (!mount(appliance, mount_point, device, result) && mount_point == "/")
+            return result;
     }
+    if (take_string(guestfs_library().inspect_get_type(appliance->handle(), root.c_str())) == "windows")
+        result.windows = read_windows(*appliance, root, result.remarks);
     return result;
 }
 

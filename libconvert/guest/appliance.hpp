@@ -4,9 +4,12 @@
 
 #include "formats/base/progress.hpp"
 #include "formats/block/block_device.hpp"
+#include "libconvert/guest/disk_key.hpp"
 #include "libconvert/guest/mounted_guest.hpp"
+#include "libconvert/guest/windows.hpp"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,14 +20,16 @@ inline constexpr std::size_t kMaxApplianceNodes = 4'000'000;
 
 struct ApplianceGuest {
     std::vector<MountedFileSystem> file_systems; // as the guest mounts them; empty: no operating system was found
+    std::optional<WindowsFacts> windows;         // none: it is another system
     std::vector<std::string> remarks;
 };
 
-// Starts the appliance, lets libguestfs find the operating system and mounts its file systems read-only. Takes seconds
-// with KVM and about half a minute without; says so before. The appliance lives as long as a file system of the result.
-// KVM is used only if LIBGUESTFS_BACKEND_SETTINGS is set (to anything but force_tcg): that it exists does not say that
-// it works. Error{external} when the appliance cannot be started.
-ApplianceGuest open_appliance(const std::shared_ptr<const BlockDevice>& disk, const OperationContext& operation);
+// Starts the appliance, opens what `keys` open, lets libguestfs find the operating system and mounts its file systems
+// read-only. Takes seconds with KVM and about half a minute without; says so before. The appliance lives as long as a
+// file system of the result. KVM is used only if LIBGUESTFS_BACKEND_SETTINGS is set (to anything but force_tcg): that
+// it exists does not say that it works. Error{external} when the appliance cannot be started.
+ApplianceGuest open_appliance(const std::shared_ptr<const BlockDevice>& disk, const std::vector<DiskKey>& keys,
+                              const OperationContext& operation);
 
 // The same choice of backend for a handle that somebody else made, a guestfs_h*: errors are not printed, the appliance
 // is QEMU's, by emulation unless LIBGUESTFS_BACKEND_SETTINGS is set. 0, or -1 with libguestfs' own error.

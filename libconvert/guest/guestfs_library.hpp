@@ -6,7 +6,6 @@
 
 // The functions that we call, without their prefix guestfs_.
 #define VM2OCI_GUESTFS_FUNCTIONS(FUNCTION)                                                                             \
-    FUNCTION(add_drive_opts)                                                                                           \
     FUNCTION(add_drive_opts_argv)                                                                                      \
     FUNCTION(chmod)                                                                                                    \
     FUNCTION(chown)                                                                                                    \
@@ -14,14 +13,26 @@
     FUNCTION(cp_a)                                                                                                     \
     FUNCTION(create)                                                                                                   \
     FUNCTION(create_flags)                                                                                             \
+    FUNCTION(cryptsetup_open_argv)                                                                                     \
     FUNCTION(exists)                                                                                                   \
     FUNCTION(free_statns)                                                                                              \
     FUNCTION(free_statns_list)                                                                                         \
     FUNCTION(free_statvfs)                                                                                             \
     FUNCTION(free_xattr_list)                                                                                          \
+    FUNCTION(fstrim_argv)                                                                                              \
+    FUNCTION(hivex_close)                                                                                              \
+    FUNCTION(hivex_node_get_child)                                                                                     \
+    FUNCTION(hivex_node_get_value)                                                                                     \
+    FUNCTION(hivex_open_argv)                                                                                          \
+    FUNCTION(hivex_root)                                                                                               \
+    FUNCTION(hivex_value_string)                                                                                       \
+    FUNCTION(hivex_value_type)                                                                                         \
+    FUNCTION(hivex_value_value)                                                                                        \
+    FUNCTION(inspect_get_arch)                                                                                         \
+    FUNCTION(inspect_get_hostname)                                                                                     \
     FUNCTION(inspect_get_mountpoints)                                                                                  \
-    FUNCTION(inspect_get_product_name)                                                                                 \
     FUNCTION(inspect_get_type)                                                                                         \
+    FUNCTION(inspect_get_windows_software_hive)                                                                        \
     FUNCTION(inspect_os)                                                                                               \
     FUNCTION(is_file)                                                                                                  \
     FUNCTION(last_errno)                                                                                               \
@@ -29,11 +40,16 @@
     FUNCTION(launch)                                                                                                   \
     FUNCTION(lgetxattr)                                                                                                \
     FUNCTION(lgetxattrs)                                                                                               \
+    FUNCTION(list_devices)                                                                                             \
+    FUNCTION(list_dm_devices)                                                                                          \
+    FUNCTION(list_partitions)                                                                                          \
     FUNCTION(ln_s)                                                                                                     \
     FUNCTION(ls)                                                                                                       \
     FUNCTION(lsetxattr)                                                                                                \
     FUNCTION(lstatns)                                                                                                  \
     FUNCTION(lstatnslist)                                                                                              \
+    FUNCTION(lvm_scan)                                                                                                 \
+    FUNCTION(lvs)                                                                                                      \
     FUNCTION(mkdir)                                                                                                    \
     FUNCTION(mount_options)                                                                                            \
     FUNCTION(mount_ro)                                                                                                 \

@@ -161,29 +161,37 @@ class NativeOpener {
     std::vector<MountedFileSystem> mounted_;
 };
 
-// Something on the disk is nothing that this process reads, and the guest needs it.
-bool needs_appliance(const OpenedGuest& result) {
+// Something on the disk is nothing that this process reads, and the guest needs it. What is encrypted stays so for the
+// appliance, too, if there is no key: it is not started in vain.
+bool needs_appliance(OpenedGuest& result, const std::vector<DiskKey>& keys) {
+    const auto could_help = [&](const Volume& volume) {
+        return volume.signature && volume.signature->kind != ContentKind::swap && !is_native(*volume.signature) &&
+               (volume.signature->kind != ContentKind::encrypted || !keys.empty());
+    };
+    const std::vector<Volume>& volumes = result.layout.volumes;
+    const auto encrypted = std::find_if(volumes.begin(), volumes.end(), [](const Volume& volume) {
+        return volume.signature && volume.signature->kind == ContentKind::encrypted;
+    });
     if (result.guest)
         return !result.missing.empty() &&
-               std::any_of(result.fstab_volumes.begin(), result.fstab_volumes.end(), [&](const auto& index) {
-                   return index && result.layout.volumes[*index].signature &&
-                          result.layout.volumes[*index].signature->kind != ContentKind::swap &&
-                          !is_native(*result.layout.volumes[*index].signature);
-               });
-    return std::any_of(result.layout.volumes.begin(), result.layout.volumes.end(), [](const Volume& volume) {
-        return volume.signature && volume.signature->kind != ContentKind::swap && !is_native(*volume.signature);
-    });
+               std::any_of(result.fstab_volumes.begin(), result.fstab_volumes.end(),
+                           [&](const auto& index) { return index && could_help(volumes[*index]); });
+    if (encrypted != volumes.end() && keys.empty())
+        result.reason = fmt::format("{} is encrypted; give its key with --key SELECTOR:file:FILE",
+                                    escape_untrusted(encrypted->name));
+    return std::any_of(volumes.begin(), volumes.end(), could_help);
 }
 
-void open_by_appliance(OpenedGuest& result, const OperationContext& operation) {
-    ApplianceGuest found = open_appliance(result.disk, operation);
+void open_by_appliance(OpenedGuest& result, const std::vector<DiskKey>& keys, const OperationContext& operation) {
+    ApplianceGuest found = open_appliance(result.disk, keys, operation);
     result.remarks.insert(result.remarks.end(), found.remarks.begin(), found.remarks.end());
     if (found.file_systems.empty()) {
-        result.reason = "libguestfs finds no operating system that it can mount (encrypted disks need their key)";
+        result.reason = "libguestfs finds no operating system that it can mount (encrypted disks need --key)";
         return;
     }
     result.guest = std::make_unique<MountedGuest>(std::move(found.file_systems));
     result.backend = "libguestfs";
+    result.windows = std::move(found.windows);
     result.reason.clear();
     result.missing.clear();
     result.fstab.clear();
@@ -206,18 +214,19 @@ GuestBackend parse_guest_backend(std::string_view text) {
     fail(ErrorKind::usage, "'" + std::string(text) + "' is no guest backend: auto, native or libguestfs");
 }
 
-OpenedGuest open_guest(const std::shared_ptr<const BlockDevice>& disk, GuestBackend backend,
+OpenedGuest open_guest(const std::shared_ptr<const BlockDevice>& disk, const GuestAccess& access,
                        const OperationContext& operation) {
+    const GuestBackend backend = access.backend;
     OpenedGuest result;
     result.disk = disk;
     result.layout = examine_layout(disk);
     if (backend != GuestBackend::libguestfs)
         NativeOpener(result, operation).open();
     if (backend == GuestBackend::libguestfs) {
-        open_by_appliance(result, operation);
-    } else if (backend == GuestBackend::automatic && needs_appliance(result)) {
+        open_by_appliance(result, access.keys, operation);
+    } else if (backend == GuestBackend::automatic && needs_appliance(result, access.keys)) {
         try {
-            open_by_appliance(result, operation);
+            open_by_appliance(result, access.keys, operation);
         } catch (const Error& error) {
             // What was read natively is still worth telling; a conversion refuses what is missing.
             if (error.kind() != ErrorKind::external)

@@ -1,14 +1,17 @@
 // From a disk to its guest: find the root file system, read its fstab, join what it names.
 #pragma once
 
+#include "libconvert/guest/disk_key.hpp"
 #include "libconvert/guest/fstab.hpp"
 #include "libconvert/guest/guest.hpp"
 #include "libconvert/guest/volumes.hpp"
+#include "libconvert/guest/windows.hpp"
 
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace vm2oci {
@@ -16,6 +19,15 @@ namespace vm2oci {
 enum class GuestBackend { automatic, native, libguestfs };
 // "auto", "native", "libguestfs"; Error{usage} otherwise.
 GuestBackend parse_guest_backend(std::string_view text);
+
+// How a guest may be read. What takes one takes a GuestBackend as well.
+struct GuestAccess {
+    GuestAccess(GuestBackend which = GuestBackend::automatic, std::vector<DiskKey> known_keys = {})
+        : backend(which), keys(std::move(known_keys)) {}
+
+    GuestBackend backend;
+    std::vector<DiskKey> keys; // to what is encrypted
+};
 
 // Something of the guest's that is not part of the tree, and why.
 struct MissingMount {
@@ -31,6 +43,7 @@ struct OpenedGuest {
     std::vector<std::optional<std::size_t>> fstab_volumes; // for each entry the volume that it means
     std::unique_ptr<Guest> guest;                          // null: no root file system was found or could be read
     std::string backend;                                   // "native", "libguestfs"; empty without a guest
+    std::optional<WindowsFacts> windows;                   // of a Windows guest
     std::string reason;                                    // why there is no guest
     std::vector<MissingMount> missing;
     std::vector<std::string> remarks;
@@ -38,7 +51,7 @@ struct OpenedGuest {
 
 // Native backends first; libguestfs when the root, or what fstab mounts at boot, is nothing that we read ourselves.
 // Throws what the disk throws; that there is no guest is told in the result.
-OpenedGuest open_guest(const std::shared_ptr<const BlockDevice>& disk, GuestBackend backend,
+OpenedGuest open_guest(const std::shared_ptr<const BlockDevice>& disk, const GuestAccess& access,
                        const OperationContext& operation);
 
 } // namespace vm2oci

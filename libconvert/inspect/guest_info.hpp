@@ -23,6 +23,9 @@ struct OsInfo {
     std::string codename;         // "bookworm"
     std::string architecture;     // as in images: "amd64"
     std::string hostname;
+    std::string edition; // of Windows: "ServerStandard"
+    std::string build;   // of Windows: "17763.1234"
+    std::string release; // of Windows: "1809"
 };
 
 // `unknown`: perhaps in an initrd that was not read.
@@ -105,6 +108,7 @@ struct LoginUser {
 struct PackageInfo {
     std::string manager; // "dpkg", "rpm", "apk", "pacman"
     std::optional<std::uint64_t> count;
+    std::string problem; // why there is no count
 };
 
 struct GuestInfo {
@@ -132,6 +136,9 @@ enum class LargeFiles { read, leave };
 // Everything that can be told; what a damaged file hides is a remark. Throws only what the disk throws.
 GuestInfo inspect_guest(const OpenedGuest& opened, const OperationContext& operation,
                         LargeFiles large_files = LargeFiles::read);
+
+// The operating system alone. `opened` has a guest.
+OsInfo inspect_os(const OpenedGuest& opened);
 
 nlohmann::ordered_json to_json(const GuestInfo& info);
 // The disk's division and how the guest mounts it.

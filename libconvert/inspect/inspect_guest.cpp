@@ -17,6 +17,19 @@ void attempt(GuestInfo& info, const char* what, const std::function<void()>& par
     }
 }
 
+void describe_windows(const WindowsFacts& windows, OsInfo& os) {
+    os = {};
+    os.type = "windows";
+    os.distribution = "windows";
+    os.product = windows.product;
+    os.version = windows.version;
+    os.edition = windows.edition;
+    os.build = windows.build;
+    os.release = windows.release;
+    os.architecture = windows.architecture;
+    os.hostname = windows.hostname;
+}
+
 } // namespace
 
 std::string_view to_string(DriverPlace place) {
@@ -35,6 +48,15 @@ std::string_view to_string(DriverPlace place) {
     return "missing";
 }
 
+OsInfo inspect_os(const OpenedGuest& opened) {
+    OsInfo os;
+    if (opened.windows)
+        describe_windows(*opened.windows, os);
+    else
+        os = inspect::read_os(*opened.guest, LargeFiles::read);
+    return os;
+}
+
 GuestInfo inspect_guest(const OpenedGuest& opened, const OperationContext& operation, LargeFiles large_files) {
     GuestInfo info;
     if (!opened.guest) {
@@ -43,6 +65,12 @@ GuestInfo inspect_guest(const OpenedGuest& opened, const OperationContext& opera
     }
     const Guest& guest = *opened.guest;
     attempt(info, "operating system", [&] { info.os = inspect::read_os(guest, large_files); });
+    if (opened.windows) {
+        describe_windows(*opened.windows, info.os);
+        attempt(info, "boot", [&] { info.boot = inspect::read_boot(opened, large_files); });
+        attempt(info, "agents", [&] { info.agents = inspect::read_windows_agents(guest); });
+        return info;
+    }
     attempt(info, "init", [&] { info.init = inspect::read_init(guest); });
     if (info.init == "systemd")
         attempt(info, "systemd", [&] { info.init_version = inspect::read_systemd_version(guest); });

@@ -132,6 +132,11 @@ Json to_json(const GuestInfo& info) {
                   {"codename", text_or_null(info.os.codename)},
                   {"architecture", text_or_null(info.os.architecture)},
                   {"hostname", text_or_null(info.os.hostname)}};
+    if (info.os.type == "windows") {
+        json["os"]["edition"] = text_or_null(info.os.edition);
+        json["os"]["build"] = text_or_null(info.os.build);
+        json["os"]["release"] = text_or_null(info.os.release);
+    }
     json["boot"] = boot_to_json(info.boot);
     json["kernels"] = list_of(info.kernels, kernel_to_json);
     json["init"] = text_or_null(info.init);
@@ -150,6 +155,8 @@ Json to_json(const GuestInfo& info) {
     json["packages"] = {{"manager", text_or_null(info.packages.manager)}, {"count", nullptr}};
     if (info.packages.count)
         json["packages"]["count"] = *info.packages.count;
+    if (!info.packages.problem.empty())
+        json["packages"]["problem"] = safe(info.packages.problem);
     json["machine_id"] = text_or_null(info.machine_id);
     json["host_keys"] = safe_list(info.host_keys);
     json["users"] = list_of(info.users, [](const LoginUser& user) {

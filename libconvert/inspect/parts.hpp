@@ -22,6 +22,8 @@ std::string read_systemd_version(const Guest& guest);
 std::vector<std::string> read_enabled_services(const Guest& guest);
 std::vector<InstalledAgent> read_agents(const Guest& guest, const std::vector<std::string>& services);
 PackageInfo read_packages(const Guest& guest);
+// Tools and paravirtual drivers of a Windows guest.
+std::vector<InstalledAgent> read_windows_agents(const Guest& guest);
 std::string read_machine_id(const Guest& guest);
 std::vector<std::string> read_host_keys(const Guest& guest);
 std::vector<LoginUser> read_users(const Guest& guest);

@@ -1,4 +1,5 @@
 // Init, services, agents, packages and the marks of identity.
+#include "libconvert/inspect/package_database.hpp"
 #include "libconvert/inspect/parts.hpp"
 
 #include <algorithm>
@@ -8,20 +9,6 @@
 
 namespace vm2oci::inspect {
 namespace {
-
-constexpr std::size_t kPackageDatabaseLimit = 128 * 1024 * 1024;
-
-std::uint64_t count_lines_with(const Guest& guest, std::string_view path, std::string_view prefix) {
-    const std::string text = try_read_text(guest, path, kPackageDatabaseLimit).value_or("");
-    std::uint64_t count = 0;
-    for (std::size_t at = 0; at < text.size();) {
-        if (starts_with(std::string_view(text).substr(at, prefix.size()), prefix))
-            ++count;
-        const std::size_t end = text.find('\n', at);
-        at = end == std::string::npos ? text.size() : end + 1;
-    }
-    return count;
-}
 
 std::vector<std::string> split_colons(const std::string& line) {
     std::vector<std::string> fields(1);
@@ -137,21 +124,11 @@ std::vector<InstalledAgent> read_agents(const Guest& guest, const std::vector<st
 }
 
 PackageInfo read_packages(const Guest& guest) {
-    if (exists(guest, "/var/lib/dpkg/status"))
-        return {"dpkg", count_lines_with(guest, "/var/lib/dpkg/status", "Status: install ok installed")};
-    for (const char* path : {"/lib/apk/db/installed", "/usr/lib/apk/db/installed"})
-        if (exists(guest, path))
-            return {"apk", count_lines_with(guest, path, "P:")};
-    if (exists(guest, "/var/lib/pacman/local")) {
-        const std::vector<std::string> entries = list_folder(guest, "/var/lib/pacman/local");
-        return {"pacman", static_cast<std::uint64_t>(std::count_if(
-                              entries.begin(), entries.end(), [](const auto& e) { return e != "ALPM_DB_VERSION"; }))};
-    }
-    for (const char* path : {"/usr/lib/sysimage/rpm", "/var/lib/rpm"})
-        for (const char* file : {"/rpmdb.sqlite", "/Packages.db", "/Packages"})
-            if (exists(guest, std::string(path) + file))
-                return {"rpm", std::nullopt};
-    return {};
+    const PackageDatabase database = read_package_database(guest, PackageLicenses::skip);
+    PackageInfo info{database.manager, std::nullopt, database.problem};
+    if (!info.manager.empty() && info.problem.empty())
+        info.count = database.packages.size();
+    return info;
 }
 
 std::string read_machine_id(const Guest& guest) {

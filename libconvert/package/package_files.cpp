@@ -1,6 +1,7 @@
 #include "libconvert/package/package_files.hpp"
 
 #include "formats/base/error.hpp"
+#include "libconvert/inspect/package_database.hpp"
 
 #include <map>
 #include <optional>
@@ -79,6 +80,18 @@ PackageFiles read_apk(const Guest& guest, const std::string& database) {
     return files;
 }
 
+std::optional<PackageFiles> read_rpm(const Guest& guest) {
+    const std::optional<std::vector<PackagedFile>> listed = read_rpm_files(guest);
+    if (!listed)
+        return std::nullopt;
+    const Canonical canonical(guest);
+    PackageFiles files;
+    for (const PackagedFile& file : *listed)
+        if (!file.is_configuration)
+            files.add(canonical(file.path));
+    return files;
+}
+
 } // namespace
 
 PackageFiles read_package_files(const Guest& guest) {
@@ -87,7 +100,9 @@ PackageFiles read_package_files(const Guest& guest) {
     for (const char* database : {"/lib/apk/db/installed", "/usr/lib/apk/db/installed"})
         if (exists(guest, database))
             return read_apk(guest, database);
-    fail(ErrorKind::unsupported, "layers can be split for dpkg and apk only; take --layers one");
+    if (std::optional<PackageFiles> files = read_rpm(guest))
+        return *std::move(files);
+    fail(ErrorKind::unsupported, "layers can be split for dpkg, rpm and apk only; take --layers one");
 }
 
 } // namespace vm2oci

@@ -21,8 +21,8 @@ class PackageFiles {
     std::unordered_set<std::string> paths_;
 };
 
-// From the databases of dpkg or apk. Paths through links that are folders ("/lib" → "usr/lib") are told by where they
-// lead. Error{unsupported} for other package managers.
+// From the databases of dpkg, rpm or apk. Paths through links that are folders ("/lib" → "usr/lib") are told by where
+// they lead. Error{unsupported} for other package managers.
 PackageFiles read_package_files(const Guest& guest);
 
 } // namespace vm2oci

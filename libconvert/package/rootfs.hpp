@@ -16,7 +16,7 @@ enum class KernelFiles { leave_out, keep }; // kernels, initrds, boot loader, mo
 enum class RootfsLayers {
     one,
     // What the distribution's packages brought, unchanged, apart from everything else: machines with the same packages
-    // share their lower layer. Needs dpkg or apk.
+    // share their lower layer. Needs dpkg, rpm or apk.
     split,
 };
 

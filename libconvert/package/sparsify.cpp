@@ -5,6 +5,7 @@
 #include "formats/base/size.hpp"
 #include "formats/block/masked.hpp"
 #include "formats/ext4/file_system.hpp"
+#include "libconvert/guest/appliance_trim.hpp"
 #include "libconvert/guest/volumes.hpp"
 
 #include <fmt/format.h>
@@ -51,11 +52,35 @@ void add_ext_free(const Volume& volume, UnusedSpace& unused) {
         unused.add(volume, range.offset, range.length);
 }
 
+bool has_appliance_file_systems(const DiskLayout& layout) {
+    return std::any_of(layout.volumes.begin(), layout.volumes.end(), [](const Volume& volume) {
+        return volume.signature && is_trimmed_by_appliance(volume.signature->type);
+    });
+}
+
+// False: there is no appliance to do it.
+bool trim(SparsifiedDisk& result, const std::shared_ptr<const BlockDevice>& disk, const OperationContext& operation) {
+    try {
+        TrimmedDisk trimmed = trim_by_appliance(disk, operation);
+        result.device = std::move(trimmed.device);
+        result.remarks = std::move(trimmed.remarks);
+        return true;
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::external)
+            throw;
+        result.remarks.emplace_back(error.what());
+        return false;
+    }
+}
+
 } // namespace
 
-SparsifiedDisk sparsify(const std::shared_ptr<const BlockDevice>& disk, const OperationContext& operation) {
+SparsifiedDisk sparsify(const std::shared_ptr<const BlockDevice>& disk, GuestBackend backend,
+                        const OperationContext& operation) {
     SparsifiedDisk result;
     const DiskLayout layout = examine_layout(disk);
+    const bool is_trimmed =
+        backend != GuestBackend::native && has_appliance_file_systems(layout) && trim(result, disk, operation);
     UnusedSpace unused;
     for (const Volume& volume : layout.volumes) {
         operation.check_cancelled();
@@ -66,7 +91,8 @@ SparsifiedDisk sparsify(const std::shared_ptr<const BlockDevice>& disk, const Op
                 add_ext_free(volume, unused);
             else if (volume.signature->kind == ContentKind::swap && volume.device->size() > kSwapHeader)
                 unused.add(volume, kSwapHeader, volume.device->size() - kSwapHeader);
-            else if (volume.signature->kind != ContentKind::volume_group)
+            else if (volume.signature->kind != ContentKind::volume_group &&
+                     !(is_trimmed && is_trimmed_by_appliance(volume.signature->type)))
                 result.remarks.push_back(fmt::format("{} ({}) is left whole", escape_untrusted(volume.name),
                                                      escape_untrusted(volume.signature->type)));
         } catch (const Error& error) {
@@ -78,7 +104,7 @@ SparsifiedDisk sparsify(const std::shared_ptr<const BlockDevice>& disk, const Op
     }
     for (const DiskRange& range : layout.free_extents)
         unused.add(range);
-    auto masked = std::make_shared<MaskedDevice>(disk, unused.take());
+    auto masked = std::make_shared<MaskedDevice>(is_trimmed ? result.device : disk, unused.take());
     for (const DiskRange& range : masked->masked())
         result.unused += range.length;
     result.device = std::move(masked);

@@ -3,6 +3,7 @@
 
 #include "formats/base/progress.hpp"
 #include "formats/block/block_device.hpp"
+#include "libconvert/guest/open_guest.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -19,7 +20,11 @@ struct SparsifiedDisk {
 
 // Free blocks of ext2, ext3 and ext4 by their bitmaps, the contents of swap (its header stays), and free extents of
 // LVM. What any of them calls used does not change by a bit. A file system that is marked as damaged, or was not
-// unmounted and has no journal, is left whole, and so is everything that is not read natively. Reads metadata only.
-SparsifiedDisk sparsify(const std::shared_ptr<const BlockDevice>& disk, const OperationContext& operation);
+// unmounted and has no journal, is left whole. Reads metadata only.
+//
+// The free space of xfs and btrfs is found by libguestfs' appliance, unless `backend` is native or there is no
+// appliance: then they are left whole, as is everything else.
+SparsifiedDisk sparsify(const std::shared_ptr<const BlockDevice>& disk, GuestBackend backend,
+                        const OperationContext& operation);
 
 } // namespace vm2oci

@@ -81,17 +81,33 @@ void describe_mounts(Page& page, const OpenedGuest& opened) {
                  fmt::format("not read: {} ({})", safe(missing.reason), safe(missing.device)));
 }
 
+std::string agents_line(const GuestInfo& info) {
+    std::vector<std::string> agents;
+    for (const InstalledAgent& agent : info.agents)
+        agents.push_back(agent.name + (agent.enabled ? "" : " (not enabled)"));
+    return agents.empty() ? "none" : fmt::format("{}", fmt::join(agents, ", "));
+}
+
 void describe_system(Page& page, const GuestInfo& info) {
     page.heading("System");
     std::string product = info.os.product.empty() ? info.os.distribution : info.os.product;
     page.row("product", product.empty() ? "an unknown " + info.os.type : safe(product));
+    page.row_unless_empty("edition", safe(info.os.edition));
+    if (info.os.type == "windows")
+        page.row_unless_empty("version", safe(fmt::format("{}{}{}", info.os.version,
+                                                          info.os.build.empty() ? "" : " build " + info.os.build,
+                                                          info.os.release.empty() ? "" : ", " + info.os.release)));
     page.row_unless_empty("architecture", safe(info.os.architecture));
     page.row_unless_empty("host name", safe(info.os.hostname));
     page.row_unless_empty("init", info.init);
     if (!info.packages.manager.empty())
         page.row("packages", info.packages.count ? fmt::format("{} ({})", *info.packages.count, info.packages.manager)
-                                                 : info.packages.manager);
+                                                 : info.packages.manager + ": " + safe(info.packages.problem));
     page.row_unless_empty("machine-id", info.machine_id);
+    if (info.os.type == "windows") {
+        page.row("agents", agents_line(info));
+        return;
+    }
     page.row("host keys", info.host_keys.empty() ? "none" : join_safe(info.host_keys));
     std::vector<std::string> users;
     for (const LoginUser& user : info.users)
@@ -100,10 +116,7 @@ void describe_system(Page& page, const GuestInfo& info) {
                         user.authorized_keys > 0 ? fmt::format(", {} SSH keys", user.authorized_keys) : std::string()));
     page.row("users", users.empty() ? "none can log in" : fmt::format("{}", fmt::join(users, ", ")));
     page.row_unless_empty("SELinux", safe(info.selinux));
-    std::vector<std::string> agents;
-    for (const InstalledAgent& agent : info.agents)
-        agents.push_back(agent.name + (agent.enabled ? "" : " (not enabled)"));
-    page.row("agents", agents.empty() ? "none" : fmt::format("{}", fmt::join(agents, ", ")));
+    page.row("agents", agents_line(info));
 }
 
 std::string drivers_line(const KernelInfo& kernel) {
@@ -189,9 +202,9 @@ GuestFindings examine_guest(const std::shared_ptr<const BlockDevice>& disk, cons
                             const OperationContext& operation) {
     GuestFindings findings;
     try {
-        findings.opened = open_guest(disk, reading.backend, operation);
+        findings.opened = open_guest(disk, reading.access, operation);
         findings.info = inspect_guest(findings.opened, operation, reading.large_files);
-        if (reading.large_files == LargeFiles::read)
+        if (reading.large_files == LargeFiles::read && !findings.opened.windows)
             findings.problems = diagnose(findings.opened);
     } catch (const Error& error) {
         if (error.kind() != ErrorKind::corrupt && error.kind() != ErrorKind::limit &&
@@ -213,7 +226,8 @@ void describe_guest(Page& page, const GuestFindings& findings) {
     if (findings.opened.guest) {
         describe_system(page, findings.info);
         describe_boot(page, findings.info);
-        describe_network(page, findings.info);
+        if (findings.info.os.type != "windows")
+            describe_network(page, findings.info);
         if (findings.problems)
             describe_problems(page, *findings.problems);
     } else {

@@ -23,7 +23,7 @@ struct GuestFindings {
 };
 
 struct GuestReading {
-    GuestBackend backend = GuestBackend::automatic;
+    GuestAccess access;
     LargeFiles large_files = LargeFiles::read;
 };
 

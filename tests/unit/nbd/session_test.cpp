@@ -1,3 +1,4 @@
+#include "formats/nbd/handshake.hpp"
 #include "tests/unit/nbd/script.hpp"
 
 #include <catch2/catch.hpp>
@@ -163,6 +164,22 @@ TEST_CASE("a writable export hands on what is written") {
     talk.expect_simple(2, nbd::error_number::invalid);
     talk.expect_end();
     CHECK(written == "512:data");
+}
+
+TEST_CASE("what a client discards is handed on if the owner listens") {
+    std::vector<std::pair<std::uint64_t, std::uint64_t>> discarded;
+    NbdExport exported = read_only();
+    exported.write = [](std::uint64_t, std::span<const std::byte>) {};
+    NbdMessage input = connected();
+    put_request(input, nbd::command::trim, 1, 4096, 8192);
+    put_request(input, nbd::command::trim, 2, TestDisk::kSize - 1, 2);
+    Conversation deaf(input, exported);
+    deaf.expect_go(true);
+    deaf.expect_simple(1, nbd::error_number::unsupported);
+    exported.discard = [&](std::uint64_t offset, std::uint64_t length) { discarded.emplace_back(offset, length); };
+    CHECK((nbd_transmission_flags(exported) & nbd::kSendTrim) != 0);
+    const Conversation talk(input, exported);
+    CHECK(discarded == std::vector<std::pair<std::uint64_t, std::uint64_t>>{{4096, 8192}});
 }
 
 TEST_CASE("errors of the disk reach the owner with their text and the client as I/O errors") {

@@ -11,9 +11,11 @@
 #include "tools/vm2oci/bundle_options.hpp"
 #include "tools/vm2oci/command_table.hpp"
 #include "tools/vm2oci/edit_options.hpp"
+#include "tools/vm2oci/guest_options.hpp"
 #include "tools/vm2oci/help.hpp"
 #include "tools/vm2oci/references.hpp"
 #include "tools/vm2oci/rootfs_report.hpp"
+#include "tools/vm2oci/sbom.hpp"
 #include "tools/vm2oci/source_options.hpp"
 
 #include <CLI/CLI.hpp>
@@ -51,8 +53,9 @@ struct ConvertArguments {
     std::string name;
     std::string kind = "containerdisk";
     std::string layers = "one";
-    std::string guest_backend = "auto";
     BundleArguments bundle;
+    std::shared_ptr<GuestOptions> guest_options;
+    std::string sbom;
     bool keep_kernel = false;
     bool sparsify = false;
 };
@@ -152,7 +155,7 @@ OpenedDisk prepare_disk(OpenedDisk disk, const ConvertArguments& arguments, Invo
         return disk;
     if (arguments.disk_format == "keep")
         fail(ErrorKind::usage, "--sparsify writes the disk anew; leave --disk-format keep away");
-    const SparsifiedDisk sparse = sparsify(disk.device, call.operation);
+    const SparsifiedDisk sparse = sparsify(disk.device, arguments.guest_options->access().backend, call.operation);
     for (const std::string& remark : sparse.remarks)
         call.operation.progress->note("sparsify: " + remark);
     disk.device = sparse.device;
@@ -221,7 +224,7 @@ GuestChanges change_guest(OpenedDisk& disk, const ConvertArguments& arguments, D
         fail(ErrorKind::usage, "--disk-format keep leaves the disk as it is; it cannot go with edits");
     GuestChanges changes{{}, edits.mode(), wanted_seed_disk(request)};
     const std::int64_t time = arguments.created.empty() ? default_timestamp() : parse_timestamp(arguments.created);
-    const ApplyOptions options{parse_guest_backend(arguments.guest_backend), time};
+    const ApplyOptions options{arguments.guest_options->access().backend, time};
     changes.report = edit_disk(disk, request, options, edits.mode(), call.operation);
     return changes;
 }
@@ -234,6 +237,19 @@ ExitCode show_plan(const GuestChanges& changes, const std::string& source, Invoc
     return ExitCode::done;
 }
 
+// Made before anything is written, so that a guest without packages stops the command in time; empty: not asked for.
+std::string sbom_of(const OpenedDisk& disk, const ConvertArguments& arguments, Invocation& call) {
+    if (arguments.sbom.empty())
+        return {};
+    const OpenedGuest guest = open_guest(disk.device, arguments.guest_options->access(), call.operation);
+    return make_sbom(guest, guest.guest ? inspect_os(guest) : OsInfo());
+}
+
+void write_wanted_sbom(const std::string& document, const ConvertArguments& arguments) {
+    if (!arguments.sbom.empty())
+        write_sbom(document, arguments.sbom);
+}
+
 ExitCode convert_into_bundle(const ConvertArguments& arguments, const OpenedDisk& disk, const DiskOutput& output,
                              const ContainerDiskOptions& image, const ImageReference& destination, Invocation& call) {
     const EditOptions& edits = *arguments.edits;
@@ -244,7 +260,7 @@ ExitCode convert_into_bundle(const ConvertArguments& arguments, const OpenedDisk
     options.unused_blocks = arguments.sparsify ? UnusedBlocks::leave_out : UnusedBlocks::keep;
     options.edits = edits.request();
     options.mode = edits.mode();
-    options.backend = parse_guest_backend(arguments.guest_backend);
+    options.backend = arguments.guest_options->access().backend;
     options.time = arguments.created.empty() ? default_timestamp() : parse_timestamp(arguments.created);
     BundleImageOptions image_options{image.layer, image.image, image.instancetype, image.preference};
     if (arguments.architecture.empty())
@@ -254,11 +270,13 @@ ExitCode convert_into_bundle(const ConvertArguments& arguments, const OpenedDisk
     const PreparedBundle bundle = prepare_bundle(disk, options, call.operation);
     if (options.mode == EditMode::plan_only)
         return show_plan({bundle.edits, options.mode, std::nullopt}, arguments.source, call);
+    const std::string sbom = sbom_of(disk, arguments, call);
     const BundleImage written = with_upload_repeated(call, [&] {
         const auto store =
             open_image_destination(destination, call.operation, arguments.source_options->registry->options());
         return write_bundle(bundle, image_options, *store, call.operation);
     });
+    write_wanted_sbom(sbom, arguments);
     print_bundle(bundle, written, arguments.destination, call);
     return ExitCode::done;
 }
@@ -287,15 +305,18 @@ ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& 
                     "pull the image reads them: keep passwords and private keys out of them\n";
     }
     const OpenedDisk disk = prepare_disk(std::move(source_disk.disk), arguments, call);
+    const std::string sbom = sbom_of(disk, arguments, call);
     const auto open_store = [&] {
         return open_image_destination(destination, call.operation, arguments.source_options->registry->options());
     };
     if (kImageKinds.at(arguments.kind) == ImageKind::rootfs) {
+        const GuestAccess access = arguments.guest_options->access();
         const RootfsImage image = with_upload_repeated(call, [&] {
             const auto store = open_store();
-            return convert_to_rootfs(disk, parse_guest_backend(arguments.guest_backend),
-                                     rootfs_options(arguments, layer, options.image), *store, call.operation);
+            return convert_to_rootfs(disk, access, rootfs_options(arguments, layer, options.image), *store,
+                                     call.operation);
         });
+        write_wanted_sbom(sbom, arguments);
         if (!call.json())
             call.out << edit_report_text(changes.report, changes.mode);
         print_rootfs(image, arguments.destination, edit_report_json(changes.report), call);
@@ -312,6 +333,8 @@ ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& 
                                   {arguments.destination, changes.seed}, call);
     if (may_appear(boot))
         store->publish(report.manifest);
+    if (may_appear(boot))
+        write_wanted_sbom(sbom, arguments);
     if (call.json()) {
         Json json = to_json(report, arguments.destination);
         json["edits"] = edit_report_json(changes.report);
@@ -359,6 +382,7 @@ ExitCode convert_into_disk(const ConvertArguments& arguments, const Reference& s
     if (changes.mode == EditMode::plan_only)
         return show_plan(changes, arguments.source, call);
     const OpenedDisk disk = prepare_disk(std::move(opened), effective, call);
+    const std::string sbom = sbom_of(disk, effective, call);
     BootTestResult boot;
     DiskApproval approve;
     if (arguments.boot_test->wanted)
@@ -368,6 +392,8 @@ ExitCode convert_into_disk(const ConvertArguments& arguments, const Reference& s
             return may_appear(boot);
         };
     const DiskReport report = convert_to_disk(disk, output, destination.path, call.operation, approve);
+    if (may_appear(boot))
+        write_wanted_sbom(sbom, effective);
     Json json = to_json(report, arguments.destination);
     json["edits"] = edit_report_json(changes.report);
     if (changes.seed && may_appear(boot))
@@ -400,6 +426,7 @@ void add_options(CLI::App& command, ConvertArguments& arguments) {
     command.add_option("DEST", arguments.destination, "An image, or qcow2:PATH or raw:PATH for a plain disk")
         ->required();
     arguments.source_options = add_source_options(command);
+    arguments.guest_options = add_guest_options(command);
     arguments.edits = add_edit_options(command);
     arguments.boot_test = add_boot_test(command);
     add_mount_option(command, *arguments.source_options->registry);
@@ -414,6 +441,8 @@ void add_options(CLI::App& command, ConvertArguments& arguments) {
         ->group(group::output);
     text("--size", arguments.size, "SIZE", "Grow the disk to this virtual size")->group(group::output);
 
+    text("--sbom", arguments.sbom, "FILE", "Write what is installed in the guest as SPDX 2.3 (JSON)")
+        ->group(group::output);
     command
         .add_flag("--sparsify", arguments.sparsify,
                   "Leave out what the guest's file systems do not use, and the contents of swap")
@@ -433,9 +462,6 @@ void add_options(CLI::App& command, ConvertArguments& arguments) {
         ->check(one_of(kRootfsLayers))
         ->group(group::image);
     add_bundle_options(command, arguments.bundle);
-    text("--guest-backend", arguments.guest_backend, "BACKEND",
-         "bundle, rootfs: what reads the guest's files: native, libguestfs, or auto (default: native where it can)")
-        ->group(group::image);
     text("--compression", arguments.compression, "ALGORITHM[:LEVEL]", "Of the layer: zstd (default), gzip or none")
         ->group(group::image);
     command

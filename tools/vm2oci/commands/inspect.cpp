@@ -1,11 +1,14 @@
 // `vm2oci inspect SOURCE`.
+#include "formats/base/error.hpp"
 #include "libconvert/package/architecture.hpp"
 #include "tools/vm2oci/command_table.hpp"
 #include "tools/vm2oci/disk_page.hpp"
+#include "tools/vm2oci/guest_options.hpp"
 #include "tools/vm2oci/guest_page.hpp"
 #include "tools/vm2oci/help.hpp"
 #include "tools/vm2oci/image_page.hpp"
 #include "tools/vm2oci/references.hpp"
+#include "tools/vm2oci/sbom.hpp"
 #include "tools/vm2oci/source_options.hpp"
 
 #include <CLI/CLI.hpp>
@@ -23,16 +26,27 @@ struct InspectArguments {
     std::string source;
     std::shared_ptr<SourceOptions> source_options;
     std::string architecture;
-    std::string guest_backend = "auto";
+    std::shared_ptr<GuestOptions> guest_options;
+    std::string sbom;
 };
+
+// What --sbom asks for. A disk that is refused has no guest to list.
+void write_sbom_of(const std::optional<GuestFindings>& guest, const InspectArguments& arguments) {
+    if (arguments.sbom.empty())
+        return;
+    if (!guest || !guest->refusal.empty())
+        fail(ErrorKind::not_found, "there is no guest to list packages of");
+    write_sbom(make_sbom(guest->opened, guest->info.os), arguments.sbom);
+}
 
 ExitCode inspect_disk(const DiskReference& reference, const InspectArguments& arguments, Invocation& call) {
     const DiskSource source = arguments.source_options->disk_source(reference.path, reference.format);
     const DiskFindings findings = examine_disk(source);
     std::optional<GuestFindings> guest;
     if (!findings.refusal)
-        guest = examine_guest(open_disk(source).device,
-                              {parse_guest_backend(arguments.guest_backend), LargeFiles::read}, call.operation);
+        guest = examine_guest(open_disk(source).device, {arguments.guest_options->access(), LargeFiles::read},
+                              call.operation);
+    write_sbom_of(guest, arguments);
     if (call.json()) {
         Json document = {{"source", arguments.source}, {"disk", disk_to_json(findings)}};
         document["inside"] = guest ? guest_to_json(*guest) : Json(nullptr);
@@ -53,7 +67,7 @@ ExitCode inspect_image(const ImageReference& reference, const InspectArguments& 
     if (!arguments.architecture.empty())
         reading.architecture = parse_architecture(arguments.architecture);
     reading.policy = arguments.source_options->disk_source({}, std::nullopt).policy;
-    reading.guest.backend = parse_guest_backend(arguments.guest_backend);
+    reading.guest.access = arguments.guest_options->access();
     if (std::holds_alternative<RegistryReference>(reference))
         reading.guest.large_files = LargeFiles::leave;
     const registry::RegistryOptions registry_options = arguments.source_options->registry->options();
@@ -62,6 +76,7 @@ ExitCode inspect_image(const ImageReference& reference, const InspectArguments& 
     if (const auto* named = std::get_if<RegistryReference>(&reference))
         findings.referrers = registry::list_registry_referrers(*named, findings.content.manifest.digest,
                                                                registry_options, call.operation);
+    write_sbom_of(findings.guest, arguments);
     if (call.json()) {
         Json document = image_to_json(findings);
         document["source"] = arguments.source;
@@ -93,11 +108,10 @@ void add_inspect_command(CommandTable& table) {
     command.add_option("--arch", arguments->architecture, "Which image of an index to look at")
         ->option_text("ARCH")
         ->group(group::source);
-    command
-        .add_option("--guest-backend", arguments->guest_backend,
-                    "What reads the guest's files: native, libguestfs, or auto (default: native where it can)")
-        ->option_text("BACKEND")
-        ->group(group::source);
+    arguments->guest_options = add_guest_options(command);
+    command.add_option("--sbom", arguments->sbom, "Write what is installed in the guest as SPDX 2.3 (JSON)")
+        ->option_text("FILE")
+        ->group(group::output);
     arguments->source_options = add_source_options(command);
 }
 

@@ -1,0 +1,150 @@
+#include "libconvert/guest/appliance_session.hpp"
+
+#include "formats/base/error.hpp"
+#include "formats/base/escape.hpp"
+#include "libconvert/guest/appliance.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <set>
+
+namespace vm2oci {
+namespace {
+
+NbdExport writable_export(const std::shared_ptr<OverlayDevice>& disk) {
+    NbdExport exported;
+    exported.device = disk;
+    exported.write = [disk](std::uint64_t offset, std::span<const std::byte> bytes) { disk->write_at(offset, bytes); };
+    exported.discard = [disk](std::uint64_t offset, std::uint64_t length) { disk->discard(offset, length); };
+    return exported;
+}
+
+} // namespace
+
+std::vector<std::string> take_strings(char** list) {
+    std::vector<std::string> strings;
+    for (char** item = list; item != nullptr && *item != nullptr; ++item) {
+        strings.emplace_back(*item);
+        std::free(*item);
+    }
+    std::free(list);
+    return strings;
+}
+
+std::string take_string(char* text) {
+    std::string taken = text == nullptr ? "" : text;
+    std::free(text);
+    return taken;
+}
+
+PrivateFolder::PrivateFolder() {
+    std::string pattern = "/tmp/vm2oci-nbd-XXXXXX";
+    if (::mkdtemp(pattern.data()) == nullptr)
+        fail_errno("cannot make a folder for a socket", errno);
+    path_ = pattern;
+}
+
+PrivateFolder::~PrivateFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+}
+
+ApplianceSession::ApplianceSession(const std::shared_ptr<const BlockDevice>& disk, const OperationContext& operation)
+    : server_(NbdExport{disk, {}, {}}) {
+    start(Access::read_only, operation);
+}
+
+ApplianceSession::ApplianceSession(const std::shared_ptr<OverlayDevice>& disk, const OperationContext& operation)
+    : server_(writable_export(disk)) {
+    start(Access::discarding, operation);
+}
+
+void ApplianceSession::start(Access access, const OperationContext& operation) {
+    const GuestfsLibrary& library = guestfs_library();
+    const std::filesystem::path socket = folder_.path() / "disk";
+    server_.listen(socket);
+    handle_.reset(library.create_flags(0));
+    if (!handle_)
+        fail(ErrorKind::external, "libguestfs cannot be started");
+    check(configure_appliance(handle()), "configuring libguestfs");
+    const std::string server = "unix:" + socket.string();
+    char* servers[] = {const_cast<char*>(server.c_str()), nullptr};
+    struct guestfs_add_drive_opts_argv drive {};
+    drive.bitmask = GUESTFS_ADD_DRIVE_OPTS_FORMAT_BITMASK | GUESTFS_ADD_DRIVE_OPTS_PROTOCOL_BITMASK |
+                    GUESTFS_ADD_DRIVE_OPTS_SERVER_BITMASK;
+    drive.format = "raw";
+    drive.protocol = "nbd";
+    drive.server = servers;
+    if (access == Access::read_only) {
+        drive.bitmask |= GUESTFS_ADD_DRIVE_OPTS_READONLY_BITMASK;
+        drive.readonly = 1;
+    } else {
+        drive.bitmask |= GUESTFS_ADD_DRIVE_OPTS_DISCARD_BITMASK;
+        drive.discard = "enable";
+    }
+    check(library.add_drive_opts_argv(handle(), "", &drive), "handing the disk to libguestfs");
+    operation.progress->note("starting libguestfs' appliance; without KVM this takes about half a minute");
+    check(library.launch(handle()), "starting libguestfs' appliance");
+}
+
+void ApplianceSession::check(int result, const char* what) const {
+    if (result < 0)
+        throw_error(what);
+}
+
+void ApplianceSession::throw_error(const char* what) const {
+    if (const std::optional<std::string> disk_error = server_.first_error())
+        fail(ErrorKind::io, fmt::format("{}: {}", what, *disk_error));
+    fail(ErrorKind::external, fmt::format("{}: {}", what, last_error()));
+}
+
+std::string ApplianceSession::last_error() const {
+    const char* message = guestfs_library().last_error(handle());
+    return escape_untrusted(message == nullptr ? "unknown error" : message);
+}
+
+std::vector<std::string> ApplianceSession::block_devices() const {
+    const GuestfsLibrary& library = guestfs_library();
+    std::vector<std::string> devices;
+    for (char** list : {library.list_devices(handle()), library.list_partitions(handle()), library.lvs(handle()),
+                        library.list_dm_devices(handle())})
+        for (std::string& device : take_strings(list))
+            devices.push_back(std::move(device));
+    return devices;
+}
+
+std::vector<std::string> ApplianceSession::open_encrypted(const std::vector<DiskKey>& keys) const {
+    const GuestfsLibrary& library = guestfs_library();
+    std::vector<std::string> closed;
+    std::set<std::string> seen;
+    // What is opened may hold a volume group, and that another encrypted volume; each device is tried once.
+    for (bool opened_one = true; opened_one;) {
+        opened_one = false;
+        for (const std::string& device : block_devices()) {
+            if (!seen.insert(device).second || take_string(library.vfs_type(handle(), device.c_str())) != "crypto_LUKS")
+                continue;
+            const std::string uuid = take_string(library.vfs_uuid(handle(), device.c_str()));
+            struct guestfs_cryptsetup_open_argv options {};
+            options.bitmask = GUESTFS_CRYPTSETUP_OPEN_READONLY_BITMASK;
+            options.readonly = 1;
+            const bool opened = std::any_of(keys.begin(), keys.end(), [&](const DiskKey& key) {
+                return key.fits(device, uuid) &&
+                       library.cryptsetup_open_argv(handle(), device.c_str(), key.secret.c_str(),
+                                                    ("luks-" + uuid).c_str(), &options) == 0;
+            });
+            if (opened) {
+                check(library.lvm_scan(handle(), 1), "looking for logical volumes");
+                opened_one = true;
+            } else {
+                closed.push_back(fmt::format("{} (LUKS {}) stays closed: no key that was given opens it",
+                                             escape_untrusted(device), escape_untrusted(uuid)));
+            }
+        }
+    }
+    return closed;
+}
+
+} // namespace vm2oci

@@ -1,0 +1,70 @@
+// Inside of the room: a running appliance of libguestfs, and the disk that it sees.
+//
+// The disk is a raw export that we serve on a unix socket, never the container that it came in.
+#pragma once
+
+#include "formats/base/progress.hpp"
+#include "formats/block/overlay.hpp"
+#include "formats/nbd/server.hpp"
+#include "libconvert/guest/disk_key.hpp"
+#include "libconvert/guest/guestfs_library.hpp"
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace vm2oci {
+
+// A folder that nobody else can enter.
+class PrivateFolder {
+  public:
+    PrivateFolder();
+    ~PrivateFolder();
+    PrivateFolder(const PrivateFolder&) = delete;
+    PrivateFolder& operator=(const PrivateFolder&) = delete;
+    const std::filesystem::path& path() const { return path_; }
+
+  private:
+    std::filesystem::path path_;
+};
+
+// Not thread-safe. All methods throw Error{external} with libguestfs' words, or Error{io} with those of the disk.
+class ApplianceSession {
+  public:
+    // Starts it, which takes seconds with KVM and about half a minute without; says so before.
+    ApplianceSession(const std::shared_ptr<const BlockDevice>& disk, const OperationContext& operation);
+    // The same for a disk that is written: writes and discards go to the overlay.
+    ApplianceSession(const std::shared_ptr<OverlayDevice>& disk, const OperationContext& operation);
+
+    guestfs_h* handle() const { return handle_.get(); }
+    // `result` negative: throws what libguestfs says.
+    void check(int result, const char* what) const;
+    [[noreturn]] void throw_error(const char* what) const;
+    // What libguestfs said last, escaped.
+    std::string last_error() const;
+
+    // Opens what is encrypted and has a key among these, LVM on top included; what stays closed is named in the result.
+    std::vector<std::string> open_encrypted(const std::vector<DiskKey>& keys) const;
+    // Everything that might hold a file system: partitions, logical volumes, whole disks, opened encrypted volumes.
+    std::vector<std::string> block_devices() const;
+
+  private:
+    enum class Access { read_only, discarding };
+    void start(Access access, const OperationContext& operation);
+
+    struct Closer {
+        void operator()(guestfs_h* handle) const { guestfs_library().close(handle); }
+    };
+    // Destroyed last to first: the appliance, then the export, then the socket's folder. The socket's path must stay
+    // under 108 bytes, so it does not go where the scratch files go.
+    PrivateFolder folder_;
+    NbdServer server_;
+    std::unique_ptr<guestfs_h, Closer> handle_;
+};
+
+// Strings and lists of them as libguestfs returns them: freed as a whole. Null is empty.
+std::vector<std::string> take_strings(char** list);
+std::string take_string(char* text);
+
+} // namespace vm2oci

@@ -1,0 +1,33 @@
+#include "tools/vm2oci/guest_options.hpp"
+
+#include "tools/vm2oci/help.hpp"
+
+#include <CLI/CLI.hpp>
+
+namespace vm2oci::cli {
+
+GuestAccess GuestOptions::access() const {
+    GuestAccess access(parse_guest_backend(backend));
+    for (const std::string& key : keys)
+        access.keys.push_back(read_disk_key(key));
+    return access;
+}
+
+std::shared_ptr<GuestOptions> add_guest_options(CLI::App& command) {
+    auto options = std::make_shared<GuestOptions>();
+    command
+        .add_option("--guest-backend", options->backend,
+                    "What reads the guest's files: native, libguestfs, or auto (default: native where it can)")
+        ->option_text("BACKEND")
+        ->group(group::source);
+    command
+        .add_option("--key", options->keys,
+                    "A key to what is encrypted (LUKS): SELECTOR is all, a device such as /dev/sda2, or a UUID; the "
+                    "passphrase is the first line of FILE; repeatable")
+        ->option_text("SELECTOR:file:FILE")
+        ->allow_extra_args(false)
+        ->group(group::source);
+    return options;
+}
+
+} // namespace vm2oci::cli

@@ -1,0 +1,16 @@
+// --sbom: a bill of materials beside what a command does.
+#pragma once
+
+#include "libconvert/inspect/guest_info.hpp"
+
+#include <string>
+
+namespace vm2oci::cli {
+
+// SPDX 2.3. Error{not_found} when there is no guest, or none whose packages are known.
+std::string make_sbom(const OpenedGuest& opened, const OsInfo& os);
+
+// Appears as a whole, or not at all.
+void write_sbom(const std::string& document, const std::string& path);
+
+} // namespace vm2oci::cli
