@@ -42,11 +42,12 @@ Extent RemoteBlob::extent_at(std::uint64_t offset) const {
 
 void RemoteBlob::read_at(std::uint64_t offset, std::span<std::byte> buffer) const {
     check_range(*this, offset, buffer.size());
+    const std::uint64_t last = buffer.empty() ? 0 : (offset + buffer.size() - 1) / kUnitSize;
     while (!buffer.empty()) {
         const std::uint64_t number = offset / kUnitSize;
         const auto at = static_cast<std::size_t>(offset % kUnitSize);
         const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), unit_size(number) - at));
-        if (const Unit bytes = unit(number))
+        if (const Unit bytes = unit(number, last))
             std::memcpy(buffer.data(), bytes->data() + at, count);
         else
             read_exactly_at(whole_.get(), offset, buffer.first(count));
@@ -55,9 +56,14 @@ void RemoteBlob::read_at(std::uint64_t offset, std::span<std::byte> buffer) cons
     }
 }
 
-// How many units from `number` on one request should bring: more while reads go on where the last ones ended.
-std::uint64_t RemoteBlob::units_to_fetch(std::uint64_t number) const {
-    read_ahead_ = number == next_sequential_ && number != 0 ? std::min(read_ahead_ * 2, kLongestReadAhead) : 1;
+// How many units from `number` on one request should bring: those up to `last`, which the reader wants, and more while
+// reads go on where the last ones ended.
+std::uint64_t RemoteBlob::units_to_fetch(std::uint64_t number, std::uint64_t last) const {
+    const std::uint64_t wanted = std::min(last - number + 1, kLongestReadAhead);
+    streak_ = number == next_sequential_ && number != 0 ? streak_ + 1 : 0;
+    // Two neighbours are no stream yet: what a file system scatters lies side by side now and then.
+    const bool is_stream = streak_ >= 2;
+    read_ahead_ = is_stream ? std::min(std::max(read_ahead_ * 2, wanted), kLongestReadAhead) : wanted;
     const std::uint64_t all = (blob_.size + kUnitSize - 1) / kUnitSize;
     std::uint64_t count = 1;
     while (count < read_ahead_ && number + count < all && !units_.contains(number + count))
@@ -67,7 +73,7 @@ std::uint64_t RemoteBlob::units_to_fetch(std::uint64_t number) const {
 }
 
 // The unit's bytes; null when the whole blob lies in the scratch file.
-RemoteBlob::Unit RemoteBlob::unit(std::uint64_t number) const {
+RemoteBlob::Unit RemoteBlob::unit(std::uint64_t number, std::uint64_t last) const {
     std::unique_lock lock(mutex_);
     while (true) {
         if (whole_)
@@ -81,7 +87,7 @@ RemoteBlob::Unit RemoteBlob::unit(std::uint64_t number) const {
             changed_.wait(lock);
             continue;
         }
-        const std::uint64_t count = units_to_fetch(number);
+        const std::uint64_t count = units_to_fetch(number, last);
         for (std::uint64_t i = 0; i < count; ++i)
             units_.emplace(number + i, Kept{nullptr, recently_used_.end()});
         lock.unlock();

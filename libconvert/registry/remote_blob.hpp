@@ -14,9 +14,9 @@
 
 namespace vm2oci::registry {
 
-inline constexpr std::uint64_t kUnitSize = 1 * MiB;   // what is cached and fetched; a request costs a round trip
-inline constexpr std::uint64_t kLongestReadAhead = 4; // units in one request while reads are sequential
-inline constexpr std::size_t kCachedUnits = 32;       // 32 MiB for each blob
+inline constexpr std::uint64_t kUnitSize = 16 * KiB;    // what is cached; frames are larger, and cost little more then
+inline constexpr std::uint64_t kLongestReadAhead = 256; // units in one request while reads are sequential: 4 MiB
+inline constexpr std::size_t kCachedUnits = 2048;       // 32 MiB for each blob
 
 // Every read is one request. Thread-safe. Error{unsupported} from registries that ignore ranges.
 class RemoteParts final : public BlockDevice {
@@ -54,8 +54,8 @@ class RemoteBlob final : public BlockDevice {
         std::list<std::uint64_t>::iterator use;
     };
 
-    Unit unit(std::uint64_t number) const;
-    std::uint64_t units_to_fetch(std::uint64_t number) const;
+    Unit unit(std::uint64_t number, std::uint64_t last) const;
+    std::uint64_t units_to_fetch(std::uint64_t number, std::uint64_t last) const;
     void fetch_units(std::uint64_t first, std::uint64_t count) const;
     void download_whole() const;
     std::uint64_t unit_size(std::uint64_t number) const;
@@ -72,7 +72,8 @@ class RemoteBlob final : public BlockDevice {
     mutable std::list<std::uint64_t> recently_used_; // most recent first; only what is there
     mutable std::uint64_t next_sequential_ = 0;
     mutable std::uint64_t read_ahead_ = 1;
-    mutable UniqueFd whole_; // the scratch file, once it is complete
+    mutable unsigned streak_ = 0; // requests that went on where the last one ended
+    mutable UniqueFd whole_;      // the scratch file, once it is complete
     mutable std::mutex download_mutex_;
 };
 
