@@ -14,9 +14,9 @@
 
 namespace vm2oci::registry {
 
-inline constexpr std::uint64_t kUnitSize = 16 * KiB;    // what is cached; frames are larger, and cost little more then
-inline constexpr std::uint64_t kLongestReadAhead = 256; // units in one request while reads are sequential: 4 MiB
-inline constexpr std::size_t kCachedUnits = 2048;       // 32 MiB for each blob
+inline constexpr std::uint64_t kUnitSize = 4 * KiB;      // what is cached; frames are larger, and cost little more then
+inline constexpr std::uint64_t kLongestReadAhead = 1024; // units in one request while reads are sequential: 4 MiB
+inline constexpr std::size_t kCachedUnits = 8192;        // 32 MiB for each blob
 
 // Every read is one request. Thread-safe. Error{unsupported} from registries that ignore ranges.
 class RemoteParts final : public BlockDevice {
