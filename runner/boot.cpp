@@ -51,8 +51,19 @@ JudgePolicy policy_for(const VmSpec& spec, const BootOptions& options, Accelerat
     return policy;
 }
 
-BootReport attempt(const VmSpec& spec, const BootOptions& options, const Choice& choice, BootObserver& observer,
+// The micro-VM is for KVM only: emulated, it has no clock that a kernel could measure its processor with.
+VmSpec for_accelerator(VmSpec spec, Accelerator accelerator) {
+    if (accelerator == Accelerator::kvm && spec.kernel && spec.kernel->devices == KernelDevices::pci_or_mmio &&
+        spec.profile.machine == MachineType::q35 && spec.profile.disk == DiskBus::virtio) {
+        spec.profile.machine = MachineType::microvm;
+        spec.profile_reasons.emplace_back("the kernel needs no PCI: microvm");
+    }
+    return spec;
+}
+
+BootReport attempt(const VmSpec& wanted, const BootOptions& options, const Choice& choice, BootObserver& observer,
                    const OperationContext& operation, bool& died_at_once) {
+    const VmSpec spec = for_accelerator(wanted, choice.accelerator);
     BootReport report;
     report.source = options.source;
     report.accelerator = choice.accelerator;
@@ -64,6 +75,8 @@ BootReport attempt(const VmSpec& spec, const BootOptions& options, const Choice&
     report.memory = spec.memory;
     report.cpus = spec.cpus;
     report.network = spec.network;
+    if (spec.kernel)
+        report.direct_kernel_size = spec.kernel->image->size();
     JudgePolicy policy = policy_for(spec, options, choice.accelerator);
     report.checks = boot_check::planned(policy, spec.forwards, options.commands);
     observer.progress(report);

@@ -35,12 +35,16 @@ class BootObserver {
     virtual int input_fd() const = 0;
 };
 
+// Whether a machine that came up is asked by vm2oci's agent what runs in it.
+enum class FactsChoice { leave, ask };
+
 struct BootOptions {
     std::string source; // for the report
     AccelerationChoice acceleration = AccelerationChoice::automatic;
     JudgePolicy policy;
     std::optional<Milliseconds> timeout; // of the user; replaces the policy's limits
     std::vector<std::string> commands;   // to run inside by the guest agent, once it is ready
+    FactsChoice facts = FactsChoice::leave;
     std::filesystem::path kvm_device = "/dev/kvm";
     std::string qemu_binary = "qemu-system-x86_64";
 };

@@ -20,6 +20,7 @@ constexpr int kPollMilliseconds = 100;
 constexpr Milliseconds kSystemStateLimit{170000}; // systemctl waits for the last job of the boot
 constexpr Milliseconds kCommandLimit{60000};      // a check is a short command
 constexpr Milliseconds kScreenshotLimit{5000};
+constexpr std::chrono::minutes kFactsLimit{5}; // an emulated guest on a busy machine finishes its last units
 constexpr std::size_t kErrorLimit = 16 * 1024; // of QEMU's standard error is kept
 constexpr std::size_t kTypedLimit = 4096;
 
@@ -70,6 +71,8 @@ void BootRun::run() {
     }
     if (judge_.verdict()->outcome == Outcome::ready)
         run_commands();
+    if (judge_.verdict()->outcome == Outcome::ready && options_.facts == FactsChoice::ask)
+        gather_facts();
     update_checks();
     take_screenshot();
     update_report();
@@ -351,6 +354,23 @@ void BootRun::run_commands() {
             check->state = CheckState::failed;
             check->message = "the machine ended";
         }
+    }
+}
+
+void BootRun::gather_facts() {
+    // The verdict may have come from a login prompt, before the agent or the last unit.
+    const Clock::time_point deadline = Clock::now() + kFactsLimit;
+    const auto waiting = [&] { return Clock::now() < deadline && !machine_.process().poll_exit(); };
+    while (!own_agent_.ready() && waiting()) {
+        operation_.check_cancelled();
+        wait_for_something();
+    }
+    if (!own_agent_.ready())
+        return;
+    own_agent_.ask_facts([this](const OwnAgentFacts& facts) { report_.facts = facts; });
+    while (!report_.facts && waiting()) {
+        operation_.check_cancelled();
+        wait_for_something();
     }
 }
 

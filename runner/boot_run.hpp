@@ -50,6 +50,7 @@ class BootRun final {
     void run_commands();
     // False: there is no agent that runs commands.
     bool execute(const std::string& command, std::function<void(ExecResult)> done);
+    void gather_facts();
     void take_screenshot();
     void update_report();
     void update_checks();

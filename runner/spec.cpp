@@ -20,7 +20,15 @@ std::string_view to_string(Firmware firmware) {
 }
 
 std::string_view to_string(MachineType machine) {
-    return machine == MachineType::q35 ? "q35" : "i440fx";
+    switch (machine) {
+    case MachineType::q35:
+        return "q35";
+    case MachineType::i440fx:
+        return "i440fx";
+    case MachineType::microvm:
+        break;
+    }
+    return "microvm";
 }
 
 std::string_view to_string(DiskBus bus) {

@@ -16,7 +16,11 @@ namespace vm2oci {
 enum class Firmware { bios, uefi, uefi_secure };
 std::string_view to_string(Firmware firmware); // "bios", "uefi", "uefi-secure"
 
-enum class MachineType { q35, i440fx };
+enum class MachineType {
+    q35,
+    i440fx,
+    microvm, // virtio over MMIO, no PCI, no firmware: for a kernel of its own, with KVM
+};
 enum class DiskBus { virtio, sata, ide };
 enum class NetworkModel { virtio, e1000, rtl8139 };
 // The levels of the x86-64 psABI: what programs may rely on.
@@ -49,6 +53,20 @@ struct PortForward {
 // Whether the guest's service manager tells by vsock when it is up.
 enum class NotifyMode { none, vsock };
 
+// Which machines a kernel that is booted directly finds its devices on.
+enum class KernelDevices {
+    pci,         // any distribution's
+    pci_or_mmio, // vm2oci's own: a micro-VM will do
+};
+
+// A kernel that is started without firmware, boot loader and the disk's own kernel.
+struct DirectKernel {
+    std::shared_ptr<const BlockDevice> image;     // bzImage, or ELF with a PVH entry
+    std::shared_ptr<const BlockDevice> initramfs; // may be null
+    std::string command_line;
+    KernelDevices devices = KernelDevices::pci;
+};
+
 struct VmSpec {
     MachineProfile profile;
     NotifyMode notify = NotifyMode::none;
@@ -57,6 +75,7 @@ struct VmSpec {
     std::uint64_t memory = 1 * GiB;
     unsigned cpus = 2;
     std::shared_ptr<const BlockDevice> disk;
+    std::optional<DirectKernel> kernel;      // none: the disk is booted by the firmware
     std::shared_ptr<const BlockDevice> seed; // a NoCloud disk for this boot; may be null
     NetworkMode network = NetworkMode::none;
     std::vector<PortForward> forwards; // with NetworkMode::user only

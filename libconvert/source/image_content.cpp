@@ -82,4 +82,21 @@ DiskInImage find_disk(ImageSource& source, const ImageContent& image, const Oper
     fail(ErrorKind::not_found, "the image holds no disk under /disk");
 }
 
+std::shared_ptr<const BlockDevice> find_file(ImageSource& source, const ImageContent& image, std::string_view path,
+                                             const OperationContext& operation) {
+    const std::vector<Descriptor>& layers = image.parsed_manifest.layers;
+    for (std::size_t i = layers.size(); i-- > 0;) {
+        const std::shared_ptr<const LayerContent> content = open_layer_content(source.open_blob(layers[i]), operation);
+        TarReader reader(*content);
+        while (const auto member = reader.next()) {
+            if (member->path != path)
+                continue;
+            if (member->type != TarType::regular)
+                fail(ErrorKind::unsafe, quote_untrusted(path) + " in the image is not a regular file");
+            return content_stretch(content, member->content_offset, member->content_size);
+        }
+    }
+    fail(ErrorKind::not_found, "the image holds no file " + quote_untrusted(path));
+}
+
 } // namespace vm2oci

@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace vm2oci {
@@ -33,5 +34,9 @@ struct DiskInImage {
 // The only regular file under /disk, as KubeVirt, CDI and crun-vm look for it. Reads as little of the layer as its
 // compression allows. Error{not_found}: no file there. Error{unsupported}: several.
 DiskInImage find_disk(ImageSource& source, const ImageContent& image, const OperationContext& operation);
+
+// The regular file of that path ("boot/vmlinuz"); the highest layer that has it wins. Error{not_found, unsafe}.
+std::shared_ptr<const BlockDevice> find_file(ImageSource& source, const ImageContent& image, std::string_view path,
+                                             const OperationContext& operation);
 
 } // namespace vm2oci

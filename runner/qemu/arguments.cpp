@@ -36,7 +36,18 @@ class Arguments {
     std::vector<std::string> list_;
 };
 
+bool is_microvm(const VmSpec& spec) {
+    return spec.profile.machine == MachineType::microvm;
+}
+
+// A virtio device on the bus that the machine has.
+std::string virtio(const VmSpec& spec, std::string_view device) {
+    return fmt::format("{}-{}", device, is_microvm(spec) ? "device" : "pci");
+}
+
 std::string machine_option(const VmSpec& spec) {
+    if (is_microvm(spec))
+        return "microvm,acpi=on,rtc=on,isa-serial=on";
     // graphics=off makes SeaBIOS, and with it GRUB's text console, speak on the serial port too.
     std::string machine = spec.profile.machine == MachineType::q35 ? "q35,graphics=off" : "pc,graphics=off";
     machine += spec.firmware == Firmware::uefi_secure ? ",smm=on" : ",smm=off";
@@ -57,10 +68,11 @@ void add_firmware(Arguments& arguments, const VmSpec& spec, const QemuInstallati
         arguments.option("-global", "driver=cfi.pflash01,property=secure,value=on");
 }
 
-std::string disk_device(const MachineProfile& profile, std::string_view node, int boot_index) {
+std::string disk_device(const VmSpec& spec, std::string_view node, int boot_index) {
+    const MachineProfile& profile = spec.profile;
     const std::string boot = boot_index > 0 ? fmt::format(",bootindex={}", boot_index) : "";
     if (profile.disk == DiskBus::virtio)
-        return fmt::format("virtio-blk-pci,drive={}{}", node, boot);
+        return fmt::format("{},drive={}{}", virtio(spec, "virtio-blk"), node, boot);
     // q35 has an AHCI controller built in, i440fx an IDE one; both call their first bus ide.0.
     const bool added = profile.machine == MachineType::i440fx && profile.disk == DiskBus::sata;
     return fmt::format("ide-hd,drive={},bus={}.{}{}", node, added ? "ahci" : "ide", boot_index > 0 ? 0 : 1, boot);
@@ -71,12 +83,12 @@ void add_disks(Arguments& arguments, const VmSpec& spec, const QemuDescriptors& 
         arguments.option("-device", "ich9-ahci,id=ahci");
     arguments.option("-blockdev",
                      fmt::format("driver=nbd,node-name=disk,server.type=fd,server.str={}", descriptors.disk));
-    arguments.option("-device", disk_device(spec.profile, "disk", 1));
+    arguments.option("-device", disk_device(spec, "disk", 1));
     if (!spec.seed)
         return;
     arguments.option("-blockdev", fmt::format("driver=nbd,node-name=seed,read-only=on,server.type=fd,server.str={}",
                                               descriptors.seed));
-    arguments.option("-device", spec.profile.disk == DiskBus::virtio ? disk_device(spec.profile, "seed", 0)
+    arguments.option("-device", spec.profile.disk == DiskBus::virtio ? disk_device(spec, "seed", 0)
                                                                      : "ide-cd,drive=seed,bus=ide.1");
 }
 
@@ -87,26 +99,45 @@ void add_network(Arguments& arguments, const VmSpec& spec) {
     for (const PortForward& forward : spec.forwards)
         network += fmt::format(",hostfwd=tcp:127.0.0.1:{}-:{}", forward.host, forward.guest);
     arguments.option("-netdev", network);
+    if (is_microvm(spec)) {
+        arguments.option("-device", "virtio-net-device,netdev=network");
+        return;
+    }
     const std::string model =
         spec.profile.network == NetworkModel::virtio ? "virtio-net-pci" : std::string(to_string(spec.profile.network));
     // Without an option ROM the firmware does not try to boot from the network.
     arguments.option("-device", model + ",netdev=network,romfile=");
 }
 
-void add_channels(Arguments& arguments, const QemuDescriptors& descriptors) {
+void add_channels(Arguments& arguments, const VmSpec& spec, const QemuDescriptors& descriptors) {
     const auto socket = [](std::string_view id, int fd) { return fmt::format("socket,id={},fd={}", id, fd); };
     arguments.option("-chardev", socket("monitor", descriptors.monitor)).option("-mon", "chardev=monitor,mode=control");
-    arguments.option("-chardev", socket("serial", descriptors.serial)).option("-device", "isa-serial,chardev=serial");
-    arguments.option("-device", "virtio-serial-pci").option("-chardev", socket("agent", descriptors.agent));
+    arguments.option("-chardev", socket("serial", descriptors.serial));
+    if (is_microvm(spec))
+        arguments.option("-serial", "chardev:serial");
+    else
+        arguments.option("-device", "isa-serial,chardev=serial");
+    arguments.option("-device", virtio(spec, "virtio-serial")).option("-chardev", socket("agent", descriptors.agent));
     // Without an id QEMU tells nobody when the guest opens the port.
     arguments.option("-device", "virtserialport,chardev=agent,id=agent,name=org.qemu.guest_agent.0");
     arguments.option("-chardev", socket("own-agent", descriptors.own_agent));
     arguments.option("-device", fmt::format("virtserialport,chardev=own-agent,id=own-agent,name={}", kOwnAgentPort));
 }
 
+// QEMU opens kernels by name only; a descriptor has one.
+void add_kernel(Arguments& arguments, const VmSpec& spec, const QemuDescriptors& descriptors) {
+    if (!spec.kernel)
+        return;
+    arguments.option("-kernel", fmt::format("/proc/self/fd/{}", descriptors.kernel));
+    if (spec.kernel->initramfs)
+        arguments.option("-initrd", fmt::format("/proc/self/fd/{}", descriptors.initramfs));
+    arguments.option("-append", spec.kernel->command_line);
+}
+
 // A credential for the guest's systemd, which finds it in the firmware's tables.
-void add_notify(Arguments& arguments, const VsockAddress& address, int vhost_fd) {
-    arguments.option("-device", fmt::format("vhost-vsock-pci,guest-cid={},vhostfd={}", address.guest_cid, vhost_fd));
+void add_notify(Arguments& arguments, const VmSpec& spec, const VsockAddress& address, int vhost_fd) {
+    arguments.option(
+        "-device", fmt::format("{},guest-cid={},vhostfd={}", virtio(spec, "vhost-vsock"), address.guest_cid, vhost_fd));
     arguments.option(
         "-smbios", fmt::format("type=11,value=io.systemd.credential:vmm.notify_socket=vsock:2:{}", address.host_port));
 }
@@ -134,12 +165,15 @@ std::vector<std::string> qemu_arguments(const VmSpec& spec, Accelerator accelera
     arguments.option("-m", fmt::format("{}M", spec.memory / MiB));
     // The kernel's panic goes on printing; the monitor hears of it.
     arguments.option("-action", "panic=none");
-    arguments.option("-device", "VGA").option("-device", "pvpanic").option("-device", "virtio-rng-pci");
-    add_channels(arguments, descriptors);
+    if (!is_microvm(spec))
+        arguments.option("-device", "VGA").option("-device", "pvpanic");
+    arguments.option("-device", virtio(spec, "virtio-rng"));
+    add_channels(arguments, spec, descriptors);
     add_disks(arguments, spec, descriptors);
     add_network(arguments, spec);
     if (vsock)
-        add_notify(arguments, *vsock, descriptors.vhost);
+        add_notify(arguments, spec, *vsock, descriptors.vhost);
+    add_kernel(arguments, spec, descriptors);
     return arguments.take();
 }
 

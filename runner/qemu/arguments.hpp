@@ -24,6 +24,8 @@ struct QemuDescriptors {
     int firmware_variables = 8; // a private, writable copy
     int own_agent = 10;         // 9 is the picture's
     int vhost = 11;             // of vsock
+    int kernel = 12;
+    int initramfs = 13;
 };
 
 struct QemuInstallation {

@@ -2,9 +2,11 @@
 
 #include "formats/base/checked.hpp"
 #include "formats/base/error.hpp"
+#include "formats/base/size.hpp"
 #include "runner/qemu/picture.hpp"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -22,6 +24,8 @@ constexpr std::uint64_t kTouchBlock = 64 * KiB;
 constexpr int kPictureFd = 9;
 // A full-screen picture in VGA's largest mode is 12 MiB; more is nothing that QEMU should have written.
 constexpr std::uint64_t kMaxPicture = 64 * MiB;
+// The largest initramfs of a distribution has 200 MiB, with everything in it.
+constexpr std::uint64_t kMaxBootFile = 1 * GiB;
 
 struct SocketPair {
     UniqueFd ours;
@@ -53,6 +57,21 @@ UniqueFd copy_variables(const std::string& path, const std::filesystem::path& sc
     std::vector<std::byte> bytes(file_size(original.get()));
     read_exactly_at(original.get(), 0, bytes);
     write_exactly_at(copy.get(), 0, bytes);
+    return copy;
+}
+
+// A copy of a kernel or an initramfs, which QEMU can only read from a file. Error{limit}.
+UniqueFd copy_boot_file(const BlockDevice& content, const std::filesystem::path& scratch_folder) {
+    if (content.size() > kMaxBootFile)
+        fail(ErrorKind::limit, fmt::format("the kernel or initramfs has {}, and more than {} is none",
+                                           format_size(content.size()), format_size(kMaxBootFile)));
+    UniqueFd copy = scratch_file(scratch_folder);
+    std::vector<std::byte> buffer(kTouchBlock);
+    for (std::uint64_t offset = 0; offset < content.size(); offset += buffer.size()) {
+        buffer.resize(std::min<std::uint64_t>(kTouchBlock, content.size() - offset));
+        content.read_at(offset, buffer);
+        write_exactly_at(copy.get(), offset, buffer);
+    }
     return copy;
 }
 
@@ -132,6 +151,16 @@ QemuMachine::QemuMachine(const VmSpec& spec, Accelerator accelerator, const std:
         {own_agent.theirs.get(), numbers.own_agent}};
     if (seed)
         inherited.push_back({seed.get(), numbers.seed});
+    UniqueFd kernel;
+    UniqueFd initramfs;
+    if (spec.kernel) {
+        kernel = copy_boot_file(*spec.kernel->image, scratch_folder);
+        inherited.push_back({kernel.get(), numbers.kernel});
+    }
+    if (spec.kernel && spec.kernel->initramfs) {
+        initramfs = copy_boot_file(*spec.kernel->initramfs, scratch_folder);
+        inherited.push_back({initramfs.get(), numbers.initramfs});
+    }
     std::optional<VsockAddress> vsock;
     if (notify_) {
         inherited.push_back({notify_->vhost_fd(), numbers.vhost});

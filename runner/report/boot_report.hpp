@@ -54,6 +54,31 @@ class ConsoleLog {
 inline constexpr std::size_t kConsoleLogHead = 4 * 1024 * 1024; // a verbose boot prints some 200 KiB
 inline constexpr std::size_t kConsoleLogTail = 4 * 1024 * 1024;
 
+// What the machine of this report lacks, or has, beside another one. Strings are the guests'.
+struct BootComparison {
+    std::string original; // the reference as the user wrote it
+    bool original_passed = false;
+    std::string problem;                    // why what runs could not be compared; empty: it was
+    std::vector<std::string> units_missing; // active there, not here
+    std::vector<std::string> units_left;    // missing too, but only there because of boot loader, partitions or swap
+    std::vector<std::string> units_added;
+    std::vector<std::string> failed_here; // and not there
+    std::vector<std::string> ports_missing;
+    std::vector<std::string> ports_added;
+    std::size_t units_there = 0;
+    std::size_t ports_there = 0;
+    std::vector<std::string>
+        modules_there; // loaded there: drivers and file systems that this kernel must have built in
+    // Until the machine was ready, the guest's kernel until it was, and the disk's stored size; 0: not known.
+    BootInstant ready_there;
+    BootInstant ready_here;
+    BootInstant kernel_there; // from the kernel's first line to ready
+    BootInstant kernel_here;
+
+    // Nothing that ran there is gone, and nothing else failed.
+    bool fits() const;
+};
+
 struct BootReport {
     std::string source; // the reference as the user wrote it
     std::optional<Verdict> verdict;
@@ -74,9 +99,12 @@ struct BootReport {
 
     std::string qemu_version;
     std::vector<std::string> qemu_arguments;
-    std::string qemu_messages;              // what QEMU wrote to its standard error; raw
-    std::optional<AgentInfo> agent;         // qemu-guest-agent
-    std::optional<OwnAgentReady> own_agent; // vm2oci's, when the system was up
+    std::string qemu_messages;                       // what QEMU wrote to its standard error; raw
+    std::optional<AgentInfo> agent;                  // qemu-guest-agent
+    std::optional<std::uint64_t> direct_kernel_size; // bytes of the kernel that was booted directly; none: by firmware
+    std::optional<OwnAgentFacts> facts;              // what ran when it was up, where that was asked
+    std::optional<BootComparison> comparison;        // with another machine that was booted for it
+    std::optional<OwnAgentReady> own_agent;          // vm2oci's, when the system was up
     DiskUse disk;
     ConsoleLog console;
     std::string last_line;

@@ -3,6 +3,7 @@
 #include "formats/base/fd.hpp"
 #include "formats/base/size.hpp"
 #include "runner/judge/console_lines.hpp"
+#include "runner/report/comparison.hpp"
 #include "runner/report/markup.hpp"
 #include "runner/report/style.hpp"
 #include "runner/report/summary.hpp"
@@ -102,7 +103,10 @@ std::string machine(const BootReport& report) {
                 fmt::format("{}: {}", to_string(report.accelerator), markup_text(report.accelerator_reason)));
     text += row("Machine", fmt::format("{}, {} processors, {} memory", to_string(report.profile.machine), report.cpus,
                                        format_size(report.memory)));
-    text += row("Firmware", to_string(report.firmware));
+    if (report.direct_kernel_size)
+        text += row("Kernel", "booted directly, " + format_size(*report.direct_kernel_size));
+    else
+        text += row("Firmware", to_string(report.firmware));
     text += row("Disk", fmt::format("{} by {}; read {} of it, wrote {}", format_size(report.disk.size),
                                     to_string(report.profile.disk), format_size(report.disk.touched),
                                     format_size(report.disk.written)));
@@ -154,6 +158,13 @@ std::string console(const BootReport& report) {
     return text + "</pre>\n";
 }
 
+std::string comparison(const BootComparison& beside) {
+    std::string text = beside.fits() ? "<p>Nothing is lost.</p>\n<ul>\n" : "<ul>\n";
+    for (const std::string& line : comparison_lines(beside))
+        text += "<li>" + markup_text(line) + "</li>\n";
+    return text + "</ul>\n";
+}
+
 std::string section(std::string_view title, const std::string& body) {
     return fmt::format("<section>\n<h2>{}</h2>\n{}</section>\n", title, body);
 }
@@ -171,6 +182,8 @@ std::string boot_report_html(const BootReport& report) {
     page += "<header>\n<p class=\"source\">" + title + "</p>\n" + banner(report) + "</header>\n<main>\n";
     page += section(fmt::format("Timeline ({})", to_string(report.accelerator)), timeline(report));
     page += section("Checks", checks(report));
+    if (report.comparison)
+        page += section("Beside the original", comparison(*report.comparison));
     if (!report.findings.empty())
         page += section("What the console says", findings(report));
     if (!report.screenshot.empty())

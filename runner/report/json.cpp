@@ -64,7 +64,8 @@ Json verdict_of(const BootReport& report) {
 Json machine_of(const BootReport& report) {
     return {{"accelerator", to_string(report.accelerator)},
             {"accelerator_reason", report.accelerator_reason},
-            {"firmware", to_string(report.firmware)},
+            {"firmware", report.direct_kernel_size ? "none" : to_string(report.firmware)},
+            {"direct_kernel_size", report.direct_kernel_size ? Json(*report.direct_kernel_size) : Json(nullptr)},
             {"type", to_string(report.profile.machine)},
             {"disk_bus", to_string(report.profile.disk)},
             {"network_model", to_string(report.profile.network)},
@@ -76,6 +77,25 @@ Json machine_of(const BootReport& report) {
             {"qemu_version", report.qemu_version},
             {"qemu_arguments", report.qemu_arguments},
             {"qemu_messages", report.qemu_messages}};
+}
+
+Json to_json(const BootComparison& comparison) {
+    return {
+        {"original", comparison.original},
+        {"original_passed", comparison.original_passed},
+        {"fits", comparison.fits()},
+        {"problem", comparison.problem.empty() ? Json(nullptr) : Json(comparison.problem)},
+        {"units_there", comparison.units_there},
+        {"units_missing", comparison.units_missing},
+        {"units_gone_with_the_disk", comparison.units_left},
+        {"units_added", comparison.units_added},
+        {"failed_here", comparison.failed_here},
+        {"ports_there", comparison.ports_there},
+        {"ports_missing", comparison.ports_missing},
+        {"ports_added", comparison.ports_added},
+        {"modules_there", comparison.modules_there},
+        {"ready", {{"there", instant(comparison.ready_there)}, {"here", instant(comparison.ready_here)}}},
+        {"kernel_to_ready", {{"there", instant(comparison.kernel_there)}, {"here", instant(comparison.kernel_here)}}}};
 }
 
 } // namespace
@@ -118,6 +138,13 @@ std::string boot_report_json(const BootReport& report) {
                                     {"os", report.own_agent->os_name},
                                     {"addresses", report.own_agent->addresses},
                                     {"units_failed", report.own_agent->units_failed}};
+    if (report.facts)
+        document["facts"] = {{"units", report.facts->units},
+                             {"units_failed", report.facts->units_failed},
+                             {"listening", report.facts->listening},
+                             {"modules", report.facts->modules}};
+    if (report.comparison)
+        document["comparison"] = to_json(*report.comparison);
     document["disk"] = {{"size", report.disk.size},
                         {"touched", report.disk.touched},
                         {"read", report.disk.read},

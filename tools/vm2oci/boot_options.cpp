@@ -141,10 +141,12 @@ void print_verdict(const BootReport& report, Invocation& call) {
 
 VmSpec machine_spec(const BootTestOptions& options, const BootSubject& subject, const MachineAdvice& advice) {
     VmSpec spec;
-    spec.profile = advice.profile;
+    // A kernel of its own does not have the drivers that advice goes by, but its maker's.
+    if (!subject.kernel)
+        spec.profile = advice.profile;
     spec.notify = advice.notify;
     for (const AdviceReason& reason : advice.reasons)
-        if (is_left_to_us(options, reason.topic))
+        if (!subject.kernel && is_left_to_us(options, reason.topic))
             spec.profile_reasons.push_back(reason.text);
     choose(spec.profile.machine, kMachines, options.machine);
     choose(spec.profile.disk, kDiskBuses, options.disk_bus);
@@ -152,7 +154,7 @@ VmSpec machine_spec(const BootTestOptions& options, const BootSubject& subject, 
     spec.profile.cpu = options.cpu;
     spec.memory = parse_size(options.memory);
     spec.cpus = options.cpus;
-    spec.firmware = firmware_of(options, *subject.disk, advice);
+    spec.firmware = subject.kernel ? Firmware::bios : firmware_of(options, *subject.disk, advice);
     spec.network = options.network == "user" ? NetworkMode::user : NetworkMode::none;
     for (const std::string& text : options.forward)
         spec.forwards.push_back(parse_forward(text));
@@ -164,6 +166,9 @@ VmSpec machine_spec(const BootTestOptions& options, const BootSubject& subject, 
         fail(ErrorKind::usage, fmt::format("--cpus goes from 1 to {}", kMaxCpus));
     spec.disk = subject.disk;
     spec.seed = subject.seed;
+    spec.kernel = subject.kernel;
+    if (spec.kernel && options.firmware != "auto" && options.firmware != "bios")
+        fail(ErrorKind::usage, "a kernel that is booted directly needs no --firmware");
     if (has_seed_files(options)) {
         SeedFiles files;
         files.user_data = options.user_data.empty() ? "#cloud-config\n{}\n" : read_seed_file(options.user_data);
@@ -181,6 +186,7 @@ VmSpec machine_spec(const BootTestOptions& options, const BootSubject& subject, 
 BootOptions boot_options(const BootTestOptions& options, const BootSubject& subject, const MachineAdvice& advice) {
     BootOptions result;
     result.source = subject.name;
+    result.facts = subject.facts;
     result.policy.by_default = advice.ready;
     const bool seeded = has_seed_files(options) || subject.seed != nullptr || advice.has_seed;
     if (options.ready.empty() && seeded && advice.tells_cloud_init)

@@ -9,6 +9,7 @@
 #include <CLI/App.hpp>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -50,6 +51,8 @@ struct BootSubject {
     std::string name; // for the report: the reference as the user wrote it
     std::shared_ptr<const BlockDevice> disk;
     std::shared_ptr<const BlockDevice> seed; // a second disk; may be null
+    std::optional<DirectKernel> kernel{};    // of a bundle, or one that was named
+    FactsChoice facts = FactsChoice::leave;
 };
 
 // Error{usage} when the options contradict each other or a value makes no sense.

@@ -133,3 +133,36 @@ TEST_CASE("firmware files are looked for in pairs") {
             CHECK(files.code != files.variables);
         }
 }
+
+TEST_CASE("a kernel is booted directly, with its initramfs and what it is told") {
+    VmSpec spec;
+    spec.kernel = DirectKernel{};
+    spec.kernel->command_line = "root=/dev/vda ro console=ttyS0";
+    std::string text = joined(spec);
+    CHECK(has(text, "-machine q35"));
+    CHECK(has(text, "\n-kernel /proc/self/fd/12\n-append root=/dev/vda ro console=ttyS0"));
+    CHECK_FALSE(has(text, "-initrd"));
+    spec.kernel->initramfs = std::make_shared<test::MemoryDevice>(512);
+    text = joined(spec);
+    CHECK(has(text, "\n-kernel /proc/self/fd/12\n-initrd /proc/self/fd/13\n-append "));
+}
+
+TEST_CASE("a micro-VM has virtio over MMIO and nothing of a PC's") {
+    VmSpec spec;
+    spec.kernel = DirectKernel{};
+    spec.profile.machine = MachineType::microvm;
+    spec.network = NetworkMode::user;
+    spec.seed = std::make_shared<test::MemoryDevice>(512);
+    const std::string text = joined(spec, Accelerator::kvm);
+    CHECK(has(text, "-machine microvm,acpi=on"));
+    for (const char* device : {"virtio-blk-device,drive=disk", "virtio-blk-device,drive=seed", "virtio-serial-device",
+                               "virtio-rng-device", "virtio-net-device,netdev=network"}) {
+        CAPTURE(device);
+        CHECK(has(text, std::string("-device ") + device));
+    }
+    CHECK(has(text, "-serial chardev:serial"));
+    for (const char* absent : {"-pci", "VGA", "isa-serial,", "pvpanic", "romfile"}) {
+        CAPTURE(absent);
+        CHECK_FALSE(has(text, absent));
+    }
+}

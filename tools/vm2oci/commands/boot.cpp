@@ -3,17 +3,17 @@
 
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
-#include "libconvert/package/architecture.hpp"
+#include "runner/report/comparison.hpp"
 #include "runner/report/files.hpp"
 #include "runner/report/json.hpp"
 #include "runner/report/junit.hpp"
 #include "runner/report/summary.hpp"
 #include "tools/vm2oci/boot_display.hpp"
 #include "tools/vm2oci/boot_options.hpp"
+#include "tools/vm2oci/boot_source.hpp"
 #include "tools/vm2oci/command_table.hpp"
 #include "tools/vm2oci/help.hpp"
 #include "tools/vm2oci/page.hpp"
-#include "tools/vm2oci/references.hpp"
 #include "tools/vm2oci/source_options.hpp"
 
 #include <CLI/CLI.hpp>
@@ -28,6 +28,8 @@ struct BootArguments {
     std::string source;
     std::shared_ptr<SourceOptions> source_options;
     std::shared_ptr<BootTestOptions> boot_options;
+    std::shared_ptr<KernelOptions> kernel_options;
+    std::string original; // --compare
     bool probe = false;
 };
 
@@ -44,37 +46,79 @@ ExitCode print_probe(Invocation& call) {
     return ExitCode::done;
 }
 
+BootSource open_it(const BootArguments& arguments, const OperationContext& operation) {
+    return open_boot_source(arguments.source, *arguments.source_options, *arguments.kernel_options, operation);
+}
+
+// The original first: without its units there is nothing to compare with. It is only watched: what the options demand
+// of the machine they demand of SOURCE.
+BootReport boot_beside_original(const BootArguments& arguments, Invocation& call) {
+    const BootTestOptions& options = *arguments.boot_options;
+    BootTestOptions watching = options;
+    watching.exec.clear();
+    watching.expect.clear();
+    watching.fail.clear();
+    watching.junit.clear();
+    watching.console = false;
+    watching.report = options.report.empty() ? "" : options.report + "/original";
+    BootSource original = open_boot_source(arguments.original, *arguments.source_options, {}, call.operation);
+    make_it_talk(original, call.operation);
+    BootSource source = open_it(arguments, call.operation);
+    make_it_talk(source, call.operation);
+    const BootReport there = boot_disk(original.subject, watching, call);
+    BootReport here = boot_disk(source.subject, options, call);
+    here.comparison = compare_boots(there, here);
+    if (!options.report.empty())
+        write_report_folder(options.report, here);
+    return here;
+}
+
+ExitCode boot_command(const BootArguments& arguments, Invocation& call) {
+    const BootTestOptions& options = *arguments.boot_options;
+    const BootReport report = arguments.original.empty()
+                                  ? boot_disk(open_it(arguments, call.operation).subject, options, call)
+                                  : boot_beside_original(arguments, call);
+    if (call.json()) {
+        call.out << boot_report_json(report) << '\n';
+    } else {
+        print_verdict(report, call);
+        if (report.comparison)
+            for (const std::string& line : comparison_lines(*report.comparison))
+                call.out << "  " << line << '\n';
+    }
+    const ExitCode code = boot_exit_code(report, options);
+    return code == ExitCode::done && report.comparison && !report.comparison->fits() ? ExitCode::verdict_no : code;
+}
+
 } // namespace
 
 void add_boot_command(CommandTable& table) {
     const auto arguments = std::make_shared<BootArguments>();
     CLI::App& command =
-        table.add("boot", "Boot a disk, or the disk of an image, and judge whether it comes up",
+        table.add("boot", "Boot a disk, the disk of an image or a bundle, and judge whether it comes up",
                   {{"vm2oci boot web01.qcow2", "until the login prompt; exit code 4 if it does not come"},
                    {"vm2oci boot oci:images:web01 --junit boot.xml --report boot-report", "for a CI job"},
                    {"vm2oci boot web01.qcow2 --console", "at its serial console; Ctrl-] leaves"},
                    {"vm2oci boot web01.qcow2 --ready agent --exec 'systemctl is-active nginx'", "with a check inside"},
+                   {"vm2oci boot oci:images:web01-bundle --compare web01.qcow2", "what does the bundle's kernel cost?"},
                    {"vm2oci boot --probe", "does KVM work on this machine?"}},
                   [arguments](Invocation& call) {
                       if (arguments->probe)
                           return print_probe(call);
                       if (arguments->source.empty())
                           fail(ErrorKind::usage, "boot needs a SOURCE (or --probe)");
-                      const OpenedDisk disk =
-                          open_source_disk(parse_reference(arguments->source), *arguments->source_options,
-                                           host_architecture(), call.operation)
-                              .disk;
-                      const BootTestOptions& options = *arguments->boot_options;
-                      const BootReport report = boot_disk({arguments->source, disk.device, nullptr}, options, call);
-                      if (call.json())
-                          call.out << boot_report_json(report) << '\n';
-                      else
-                          print_verdict(report, call);
-                      return boot_exit_code(report, options);
+                      return boot_command(*arguments, call);
                   });
     command.add_option("SOURCE", arguments->source, "A disk, or an image with a disk in it");
     command.add_flag("--probe", arguments->probe, "Only say whether KVM works on this machine");
     arguments->source_options = add_source_options(command);
+    arguments->kernel_options = add_kernel_options(command);
+    command
+        .add_option("--compare", arguments->original,
+                    "Boot this disk or image too, and say which units, ports and failures differ; exit code 4 if "
+                    "anything that runs there does not run here")
+        ->option_text("ORIGINAL")
+        ->group(group::boot);
     arguments->boot_options = add_boot_test_options(command, SeedOptions::offered);
 }
 

@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""What the guest kernel costs and saves beside Debian's, measured in one run.
+
+  guest_kernel.py VM2OCI AGENT KERNEL-FOLDER CLOUD-KERNEL DEBIAN-DISK [ROUNDS]
+
+VM2OCI         the program
+AGENT          share/vm2oci/vm2oci-agent, which is /init of the initramfs here
+KERNEL-FOLDER  what guest-kernel/build.sh prints
+CLOUD-KERNEL   vmlinuz of Debian's package linux-image-cloud-amd64
+DEBIAN-DISK    `tools/make-debian-disk.sh --packages qemu-guest-agent`: what it prints
+ROUNDS         how often each is started (default 5); the median counts
+
+Processor time of the emulator is what is measured: it is the same on a busy machine.
+"""
+import json
+import os
+import pathlib
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+
+ROOT_FILE_SYSTEM = "root=/dev/vda1 ro console=ttyS0 no_timer_check"
+
+
+def cpu_of_children():
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def newc(entries):
+    """A cpio archive: [(name, mode, content)]."""
+    archive = b""
+    for number, (name, mode, content) in enumerate([*entries, ("TRAILER!!!", 0, b"")], 1):
+        fields = (number, mode, 0, 0, 1, 0, len(content), 0, 0, 0, 0, len(name) + 1, 0)
+        head = b"070701" + b"".join(b"%08X" % field for field in fields) + name.encode() + b"\0"
+        archive += head.ljust(-(-len(head) // 4) * 4, b"\0") + content.ljust(-(-len(content) // 4) * 4, b"\0")
+    return archive
+
+
+def to_init(kernel, initramfs):
+    """CPU seconds until our init has said that there is no root, and the kernel has ended the machine."""
+    before = cpu_of_children()
+    run = subprocess.run(
+        ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-machine", "q35", "-m", "256", "-smp", "1", "-nodefaults",
+         "-display", "none", "-no-reboot", "-serial", "stdio", "-kernel", kernel, "-initrd", initramfs, "-append",
+         "console=ttyS0 quiet panic=-1 no_timer_check"], stdin=subprocess.DEVNULL, capture_output=True, check=False,
+        timeout=1200)
+    if b"vm2oci-init:" not in run.stdout:
+        sys.exit(f"{kernel} did not come to its init: {run.stdout[-500:]!r}")
+    return cpu_of_children() - before
+
+
+def to_agent(vm2oci, disk, *options):
+    run = subprocess.run([vm2oci, "boot", disk, "--json", "--accel", "tcg", "--timeout", "10m", "--ready", "agent",
+                          *options], capture_output=True, check=False)
+    report = json.loads(run.stdout)
+    if not report["passed"]:
+        sys.exit(f"{disk} {options}: {report['summary']}")
+    times = {mark["name"]: mark["at"] for mark in report["milestones"]}
+    return times["agent"]["cpu_ms"] / 1000
+
+
+def main(vm2oci, agent, folder, cloud, disk, rounds=5):
+    folder = pathlib.Path(folder)
+    ours = str(folder / "vmlinuz")
+    with tempfile.TemporaryDirectory() as scratch:
+        initramfs = os.path.join(scratch, "initramfs")
+        pathlib.Path(initramfs).write_bytes(
+            newc([("dev", 0o040755, b""), ("init", 0o100755, pathlib.Path(agent).read_bytes())]))
+        init, shipped = [], []
+        for _ in range(int(rounds)):
+            init.append((to_init(ours, initramfs), to_init(cloud, initramfs)))
+        for _ in range(max(1, int(rounds) // 3)):
+            shipped.append((to_agent(vm2oci, disk, "--kernel", ours, "--append", ROOT_FILE_SYSTEM),
+                            to_agent(vm2oci, disk)))
+
+    def line(what, values, limit):
+        mine, theirs = (statistics.median(column) for column in zip(*values))
+        print(f"{what:44} {mine:8.2f} {theirs:8.2f} {mine / theirs:8.2f} {limit:>8}")
+
+    print(f"{'':44} {'ours':>8} {'Debian':>8} {'ratio':>8} {'at most':>8}")
+    line("kernel to init, CPU s", init, "0.45")
+    line("power-on to the agent's answer, CPU s", shipped, "0.40")
+    print(f"{'kernel image, MB':44} {os.path.getsize(ours) / 1e6:8.2f} {os.path.getsize(cloud) / 1e6:8.2f}"
+          f" {'':8} {'7.5':>8}")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) not in (6, 7):
+        sys.exit(__doc__)
+    main(*sys.argv[1:])
