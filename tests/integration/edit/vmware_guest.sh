@@ -88,7 +88,7 @@ boot_mended() {
     local disk=$1 status=0
     shift
     nice "$VM2OCI" boot "$disk" --json --report report --accel tcg --timeout 5m --network user \
-        --ready 'mended login:' --ready agent --ready cloud-init "$@" \
+        --ready 'mended login:' --ready agent "$@" \
         --exec 'cloud-init status --wait' \
         --exec 'grep -q DataSourceNoCloud /run/cloud-init/result.json' \
         --exec 'test "$(cat /run/vm2oci-test)" = it-was-run' \
