@@ -3,6 +3,7 @@
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/base/fd.hpp"
+#include "formats/tree/cpio.hpp"
 #include "libconvert/bundle/plan_root.hpp"
 #include "libconvert/guest/fstab.hpp"
 #include "libconvert/inspect/guest_info.hpp"
@@ -15,6 +16,11 @@
 
 namespace vm2oci {
 namespace {
+
+struct StringSink final : ByteSink {
+    void write(std::span<const std::byte> bytes) override { text += as_text(bytes); }
+    std::string text;
+};
 
 OpenedDisk as_opened_disk(const std::shared_ptr<const BlockDevice>& device) {
     OpenedDisk disk;
@@ -45,7 +51,7 @@ OpenedGuest settle_root(const DiskLayout& old_layout, const BundleOptions& optio
         fail(ErrorKind::unsupported,
              "the guest's root file system cannot be read by itself: " + escape_untrusted(lone.reason));
     EditReport own;
-    own.plan = plan_lone_root(*lone.guest, old_layout, bundle.root_disk);
+    own.plan = plan_lone_root(*lone.guest, old_layout, bundle.root_disk, options.root);
     own.backend = apply_edits(own.plan, lone, device, {options.backend, options.time}, operation);
     const bool changed = !own.plan.edits.empty();
     append(bundle.edits, std::move(own));
@@ -65,9 +71,9 @@ OpenedGuest settle_root(const DiskLayout& old_layout, const BundleOptions& optio
 BundleKernel choose_kernel(const Guest& guest, const GuestInfo& info, const BundleOptions& options) {
     BundleKernel kernel = options.kernel == KernelOrigin::guest ? read_guest_kernel(guest, info)
                                                                 : read_kernel_file(options.kernel, options.kernel_file);
-    if (options.initramfs == InitramfsChoice::none)
+    if (options.initramfs == InitramfsChoice::none || options.root == BundleRootKind::erofs)
         kernel.initramfs.reset();
-    else if (options.initramfs == InitramfsChoice::file)
+    if (options.initramfs == InitramfsChoice::file)
         kernel.initramfs = read_initramfs_file(options.initramfs_file);
     return kernel;
 }
@@ -95,6 +101,40 @@ DiskImage make_root_image(PreparedBundle& bundle, const BundleOptions& options, 
     return make_disk_image(disk, output, operation);
 }
 
+DiskImage make_erofs_image(const Guest& guest, PreparedBundle& bundle, const BundleOptions& options,
+                           const OperationContext& operation) {
+    const ErofsRoot root = make_erofs_root(guest, {}, options.time, operation);
+    if (root.attributes_left_out != 0)
+        bundle.remarks.push_back(
+            fmt::format("{} extended attributes that EROFS does not store were left out", root.attributes_left_out));
+    return {root.device, DiskFormat::raw, root.device->size(), root.device->size(), nullptr};
+}
+
+void describe_root(const BundleOptions& options, BundleDescription& description) {
+    if (options.root == BundleRootKind::erofs) {
+        description.root = bundle_path::root_erofs;
+        description.root_format = BundleRootFormat::erofs;
+    } else if (options.disk.format == DiskOutputFormat::raw) {
+        description.root = bundle_path::root_raw;
+        description.root_format = BundleRootFormat::raw;
+    }
+}
+
+// A first root with one program, which mounts the real one with a layer in memory over it.
+std::string make_overlay_initramfs(const BundleOptions& options) {
+    if (options.kernel == KernelOrigin::guest)
+        fail(ErrorKind::unsupported, "the initrd of the guest's own kernel knows no read-only root with a layer over "
+                                     "it; take --kernel minimal, or give an --initrd that does");
+    const std::string program = read_initramfs_file(options.overlay_init);
+    StringSink archive;
+    CpioWriter writer(archive);
+    for (const char* folder : {"dev", "proc", "root", "run", "sys"})
+        writer.add_folder(folder, 0755);
+    writer.add_file("init", 0755, program);
+    writer.finish();
+    return std::move(archive.text);
+}
+
 } // namespace
 
 PreparedBundle prepare_bundle(const OpenedDisk& disk, const BundleOptions& options, const OperationContext& operation) {
@@ -117,10 +157,9 @@ PreparedBundle prepare_bundle(const OpenedDisk& disk, const BundleOptions& optio
     BundleDescription& description = bundle.description;
     description.kernel_origin = bundle.kernel.origin;
     description.kernel_release = bundle.kernel.release;
-    if (options.disk.format == DiskOutputFormat::raw) {
-        description.root = bundle_path::root_raw;
-        description.root_format = BundleRootFormat::raw;
-    }
+    describe_root(options, description);
+    if (options.root == BundleRootKind::erofs && !bundle.kernel.initramfs)
+        bundle.kernel.initramfs = make_overlay_initramfs(options);
     if (bundle.kernel.initramfs)
         description.initramfs = bundle_path::initramfs;
     const std::string guest_words = info.boot.command_lines.empty() ? "" : info.boot.command_lines.front();
@@ -128,7 +167,8 @@ PreparedBundle prepare_bundle(const OpenedDisk& disk, const BundleOptions& optio
                                                     bundle.root_disk, description.root_format,
                                                     bundle.kernel.initramfs.has_value(), fstab_has_root(*lone.guest)});
     if (options.mode == EditMode::apply)
-        bundle.root = make_root_image(bundle, options, operation);
+        bundle.root = options.root == BundleRootKind::erofs ? make_erofs_image(*lone.guest, bundle, options, operation)
+                                                            : make_root_image(bundle, options, operation);
     return bundle;
 }
 

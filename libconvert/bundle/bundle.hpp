@@ -29,11 +29,6 @@ enum class InitramfsChoice {
     file,
 };
 
-enum class BundleRootKind {
-    disk,  // the file system that the guest has, or a joined one, on a disk that is written to
-    erofs, // all files in a read-only file system; what the guest writes is kept in memory, over it
-};
-
 enum class UnusedBlocks { keep, leave_out }; // of the root file system that is sliced: see sparsify()
 
 struct BundleOptions {

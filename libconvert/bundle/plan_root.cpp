@@ -17,7 +17,8 @@ constexpr std::string_view kMark = "# not in this bundle: ";
 
 class FstabMender {
   public:
-    FstabMender(const DiskLayout& layout, const RootDisk& root) : layout_(layout), root_(root) {}
+    FstabMender(const DiskLayout& layout, const RootDisk& root, BundleRootKind kind)
+        : layout_(layout), root_(root), kind_(kind) {}
 
     std::string mend(std::string_view text) const {
         std::string out;
@@ -35,7 +36,7 @@ class FstabMender {
         const std::string place = normalise_path(entry.mount_point);
         const bool inside = volume && *volume == root_.volumes.front();
         if (place == "/" && entry.mount_point.starts_with("/"))
-            return root_line(line, entry);
+            return kind_ == BundleRootKind::erofs ? std::string(kMark) + line : root_line(line, entry);
         // Sub-volumes of the file system that the root is.
         if (inside && root_.shape == RootShape::slice && entry.type != "swap")
             return with_device(line, entry);
@@ -65,6 +66,7 @@ class FstabMender {
 
     const DiskLayout& layout_;
     const RootDisk& root_;
+    BundleRootKind kind_;
 };
 
 void plan_crypttab(PlanBuilder& plan, const DiskLayout& layout) {
@@ -96,11 +98,11 @@ std::vector<std::string> without_old_devices(std::vector<std::string> words, Roo
     return words;
 }
 
-EditPlan plan_lone_root(const Guest& guest, const DiskLayout& layout, const RootDisk& root) {
+EditPlan plan_lone_root(const Guest& guest, const DiskLayout& layout, const RootDisk& root, BundleRootKind kind) {
     PlanBuilder plan(guest);
     plan.begin("bundle");
     if (const auto text = plan.read_text("/etc/fstab")) {
-        const std::string mended = FstabMender(layout, root).mend(*text);
+        const std::string mended = FstabMender(layout, root, kind).mend(*text);
         if (mended != *text && mended != *text + "\n")
             plan.write("/etc/fstab", mended, "the root stands alone: other partitions are joined or left behind");
     }

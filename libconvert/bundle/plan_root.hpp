@@ -15,7 +15,8 @@ namespace vm2oci {
 // fstab (the root by its UUID; what is joined, and what lies on partitions that are left behind, commented out),
 // crypttab, the place to resume from, and the command lines in boot loaders. `layout` is that of the disk the guest
 // came from; entries that name nothing of it stay. Pure: reads the guest, writes nothing.
-EditPlan plan_lone_root(const Guest& guest, const DiskLayout& layout, const RootDisk& root);
+// With BundleRootKind::erofs nothing remounts the root, which its initramfs has made writable.
+EditPlan plan_lone_root(const Guest& guest, const DiskLayout& layout, const RootDisk& root, BundleRootKind kind);
 
 // The words of a kernel's command line without those that name the old disk, its volume groups, its swap, and options
 // of a file system that is no more.

@@ -7,6 +7,8 @@
 #include "formats/base/sha256.hpp"
 #include "formats/base/size.hpp"
 #include "formats/block/empty.hpp"
+#include "formats/block/slice.hpp"
+#include "formats/erofs/tree_writer.hpp"
 #include "formats/ext4/tree_writer.hpp"
 
 #include <fmt/format.h>
@@ -157,6 +159,21 @@ RootDisk make_root_disk(const OpenedGuest& opened, const RootDiskOptions& option
                                         : join_roots(opened, mounts, volumes, options, operation);
     disk.left_out = std::move(left_out);
     return disk;
+}
+
+ErofsRoot make_erofs_root(const Guest& guest, const ExportOptions& left_out, std::int64_t time,
+                          const OperationContext& operation) {
+    const GuestMount root = guest.mounts().front();
+    const auto disk = std::make_shared<OverlayDevice>(std::make_shared<EmptyDevice>(kMaxErofsBytes), std::nullopt,
+                                                      std::filesystem::path(operation.scratch_folder));
+    ExportOptions exported = left_out;
+    exported.excluded.emplace_back("/lost+found");
+    operation.progress->begin("erofs", 0);
+    ErofsTreeWriter writer(disk, {parse_uuid(root.uuid), root.label, time});
+    guest.export_tree(exported, writer, operation);
+    const ErofsReport report = writer.finish();
+    operation.progress->end();
+    return {std::make_shared<SliceDevice>(disk, 0, report.size), report.attributes_left_out};
 }
 
 } // namespace vm2oci

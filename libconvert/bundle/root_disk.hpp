@@ -20,6 +20,11 @@ enum class RootShape {
     joined, // a new ext4 with the files of several
 };
 
+enum class BundleRootKind {
+    disk,  // the file system that the guest has, or a joined one, on a disk that is written to
+    erofs, // all files in a read-only file system; what the guest writes is kept in memory, over it
+};
+
 struct RootDisk {
     std::shared_ptr<OverlayDevice> device; // one file system and nothing else; changes go into the overlay
     RootShape shape = RootShape::slice;
@@ -38,8 +43,16 @@ struct RootDiskOptions {
 
 // Slices where the root is one file system and joins where fstab adds others to it. An EFI system partition is left
 // out: nothing starts from it any more. Error{not_found} without a guest; Error{unsupported} if a part of the tree
-// cannot be read; Error{limit} if the files do not fit into `size`. `opened` is not changed, and lives as long as the
-// result.
+// cannot be read; Error{limit} if the files do not fit into `size`.
 RootDisk make_root_disk(const OpenedGuest& opened, const RootDiskOptions& options, const OperationContext& operation);
+
+struct ErofsRoot {
+    std::shared_ptr<const BlockDevice> device; // the file system, to its last block
+    std::uint64_t attributes_left_out = 0;     // extended attributes that EROFS does not store
+};
+
+// All files of a guest whose root stands alone, in EROFS. UUID and label are those of the guest's root.
+ErofsRoot make_erofs_root(const Guest& guest, const ExportOptions& left_out, std::int64_t time,
+                          const OperationContext& operation);
 
 } // namespace vm2oci

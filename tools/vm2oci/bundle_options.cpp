@@ -1,6 +1,7 @@
 #include "tools/vm2oci/bundle_options.hpp"
 
 #include "formats/base/error.hpp"
+#include "formats/base/shared_files.hpp"
 #include "formats/base/size.hpp"
 #include "tools/vm2oci/edit_options.hpp"
 #include "tools/vm2oci/help.hpp"
@@ -15,6 +16,23 @@ namespace vm2oci::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+std::filesystem::path shared_file_or_fail(std::string_view name, std::string_view option) {
+    auto path = find_shared_file(name);
+    if (!path)
+        fail(ErrorKind::not_found,
+             fmt::format("{} needs share/vm2oci/{}, which is not installed beside this program; build and install all "
+                         "of vm2oci",
+                         option, name));
+    return *std::move(path);
+}
+
+// Loaded uncompressed by micro-VMs, and by QEMU and KubeVirt as a bzImage or Image: the latter is what images hold.
+std::filesystem::path minimal_kernel(const std::string& architecture) {
+    const std::string_view folder =
+        architecture == "arm64" ? shared_file::guest_kernel_arm64 : shared_file::guest_kernel_x86_64;
+    return shared_file_or_fail(std::string(folder) + "/vmlinuz", "--kernel minimal");
+}
 
 Json layer_json(const StoredLayer& layer) {
     return {{"digest", layer.descriptor.digest.text()},
@@ -69,10 +87,13 @@ void add_bundle_options(CLI::App& command, BundleArguments& arguments) {
         ->check(CLI::IsMember({"qcow2", "erofs"}));
 }
 
-BundleOptions bundle_options(const BundleArguments& arguments) {
+BundleOptions bundle_options(const BundleArguments& arguments, const std::string& architecture) {
     BundleOptions options;
     if (arguments.kernel == "guest") {
         options.kernel = KernelOrigin::guest;
+    } else if (arguments.kernel == "minimal") {
+        options.kernel = KernelOrigin::minimal;
+        options.kernel_file = minimal_kernel(architecture);
     } else {
         options.kernel = KernelOrigin::file;
         options.kernel_file = arguments.kernel;
@@ -82,6 +103,10 @@ BundleOptions bundle_options(const BundleArguments& arguments) {
     } else if (!arguments.initramfs.empty()) {
         options.initramfs = InitramfsChoice::file;
         options.initramfs_file = arguments.initramfs;
+    }
+    if (arguments.root == "erofs") {
+        options.root = BundleRootKind::erofs;
+        options.overlay_init = shared_file_or_fail(shared_file::agent, "--root erofs");
     }
     if (!arguments.command_line.empty())
         options.command_line = arguments.command_line;

@@ -20,8 +20,8 @@ struct BundleArguments {
 void add_bundle_options(CLI::App& command, BundleArguments& arguments);
 
 // Which kernel and initramfs, and how the root is kept. Error{usage} for values that make no sense; Error{not_found} if
-// a file of ours is not installed.
-BundleOptions bundle_options(const BundleArguments& arguments);
+// a file of ours is not installed. `architecture` is the one that --arch names, or the machine's.
+BundleOptions bundle_options(const BundleArguments& arguments, const std::string& architecture);
 
 // To standard output, for people or as JSON.
 void print_bundle(const PreparedBundle& bundle, const BundleImage& image, const std::string& destination,

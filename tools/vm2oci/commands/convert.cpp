@@ -255,7 +255,7 @@ ExitCode convert_into_bundle(const ConvertArguments& arguments, const OpenedDisk
     const EditOptions& edits = *arguments.edits;
     if (!arguments.name.empty())
         fail(ErrorKind::usage, "--name is for containerDisks; the files of a bundle have fixed names");
-    BundleOptions options = bundle_options(arguments.bundle);
+    BundleOptions options = bundle_options(arguments.bundle, image.image.architecture);
     options.disk = output;
     options.unused_blocks = arguments.sparsify ? UnusedBlocks::leave_out : UnusedBlocks::keep;
     options.edits = edits.request();
