@@ -103,7 +103,7 @@ DiskImage make_root_image(PreparedBundle& bundle, const BundleOptions& options, 
 
 DiskImage make_erofs_image(const Guest& guest, PreparedBundle& bundle, const BundleOptions& options,
                            const OperationContext& operation) {
-    const ErofsRoot root = make_erofs_root(guest, {}, options.time, operation);
+    const RootFiles root = make_erofs_root(guest, {}, options.time, operation);
     if (root.attributes_left_out != 0)
         bundle.remarks.push_back(
             fmt::format("{} extended attributes that EROFS does not store were left out", root.attributes_left_out));

@@ -92,11 +92,23 @@ std::uint64_t used_inodes(const std::vector<GuestMount>& mounts) {
     return used;
 }
 
+Ext4Geometry root_geometry(const std::vector<GuestMount>& mounts, std::uint64_t size, std::int64_t time) {
+    constexpr std::uint64_t kBytesPerInode = 16 * KiB; // mke2fs' default
+    Ext4Geometry geometry;
+    // Half as many again as there are files, whatever the sizes say.
+    geometry.inodes = std::min<std::uint64_t>(std::max(size / kBytesPerInode, used_inodes(mounts) * 3 / 2), UINT32_MAX);
+    geometry.uuid = parse_uuid(mounts.front().uuid);
+    const Sha256Sum seed = sha256(geometry.uuid);
+    std::copy_n(seed.begin(), geometry.hash_seed.size(), geometry.hash_seed.begin());
+    geometry.label = mounts.front().label;
+    geometry.time = std::clamp<std::int64_t>(time, 1, UINT32_MAX);
+    return geometry;
+}
+
 RootDisk join_roots(const OpenedGuest& opened, const std::vector<GuestMount>& mounts,
                     const std::vector<std::size_t>& volumes, const RootDiskOptions& options,
                     const OperationContext& operation) {
     constexpr std::uint64_t kBlockSize = 4 * KiB;
-    constexpr std::uint64_t kBytesPerInode = 16 * KiB; // mke2fs' default
     RootDisk disk;
     disk.shape = RootShape::joined;
     disk.type = "ext4";
@@ -108,14 +120,7 @@ RootDisk join_roots(const OpenedGuest& opened, const std::vector<GuestMount>& mo
         size = *options.size;
     size = align_up(std::max(size, kSmallestJoinedRoot), kBlockSize);
 
-    Ext4Geometry geometry;
-    // Half as many again as there are files, whatever the sizes say.
-    geometry.inodes = std::min<std::uint64_t>(std::max(size / kBytesPerInode, used_inodes(mounts) * 3 / 2), UINT32_MAX);
-    geometry.uuid = parse_uuid(mounts.front().uuid);
-    const Sha256Sum seed = sha256(geometry.uuid);
-    std::copy_n(seed.begin(), geometry.hash_seed.size(), geometry.hash_seed.begin());
-    geometry.label = mounts.front().label;
-    geometry.time = std::clamp<std::int64_t>(options.time, 1, UINT32_MAX);
+    const Ext4Geometry geometry = root_geometry(mounts, size, options.time);
     disk.uuid = format_uuid(geometry.uuid);
     disk.device = std::make_shared<OverlayDevice>(std::make_shared<EmptyDevice>(size), std::nullopt,
                                                   std::filesystem::path(operation.scratch_folder));
@@ -161,7 +166,7 @@ RootDisk make_root_disk(const OpenedGuest& opened, const RootDiskOptions& option
     return disk;
 }
 
-ErofsRoot make_erofs_root(const Guest& guest, const ExportOptions& left_out, std::int64_t time,
+RootFiles make_erofs_root(const Guest& guest, const ExportOptions& left_out, std::int64_t time,
                           const OperationContext& operation) {
     const GuestMount root = guest.mounts().front();
     const auto disk = std::make_shared<OverlayDevice>(std::make_shared<EmptyDevice>(kMaxErofsBytes), std::nullopt,
@@ -174,6 +179,18 @@ ErofsRoot make_erofs_root(const Guest& guest, const ExportOptions& left_out, std
     const ErofsReport report = writer.finish();
     operation.progress->end();
     return {std::make_shared<SliceDevice>(disk, 0, report.size), report.attributes_left_out};
+}
+
+RootFiles make_ext4_root(const Guest& guest, const ExportOptions& left_out, std::uint64_t size, std::int64_t time,
+                         const OperationContext& operation) {
+    const auto disk = std::make_shared<OverlayDevice>(std::make_shared<EmptyDevice>(size), std::nullopt,
+                                                      std::filesystem::path(operation.scratch_folder));
+    operation.progress->begin("ext4", 0);
+    Ext4TreeWriter writer(disk, root_geometry(guest.mounts(), size, time));
+    guest.export_tree(left_out, writer, operation);
+    const Ext4TreeReport report = writer.finish();
+    operation.progress->end();
+    return {disk, report.attributes_left_out};
 }
 
 } // namespace vm2oci

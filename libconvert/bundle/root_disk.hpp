@@ -46,13 +46,17 @@ struct RootDiskOptions {
 // cannot be read; Error{limit} if the files do not fit into `size`.
 RootDisk make_root_disk(const OpenedGuest& opened, const RootDiskOptions& options, const OperationContext& operation);
 
-struct ErofsRoot {
+// The files of a guest in a new file system.
+struct RootFiles {
     std::shared_ptr<const BlockDevice> device; // the file system, to its last block
-    std::uint64_t attributes_left_out = 0;     // extended attributes that EROFS does not store
+    std::uint64_t attributes_left_out = 0;     // extended attributes that it does not store
 };
 
-// All files of a guest whose root stands alone, in EROFS. UUID and label are those of the guest's root.
-ErofsRoot make_erofs_root(const Guest& guest, const ExportOptions& left_out, std::int64_t time,
+// All files of a guest whose root stands alone. UUID and label are those of the guest's root.
+RootFiles make_erofs_root(const Guest& guest, const ExportOptions& left_out, std::int64_t time,
                           const OperationContext& operation);
+// The same in an ext4 of `size` bytes. Error{limit} if they do not fit.
+RootFiles make_ext4_root(const Guest& guest, const ExportOptions& left_out, std::uint64_t size, std::int64_t time,
+                         const OperationContext& operation);
 
 } // namespace vm2oci

@@ -42,6 +42,20 @@ Json layer_json(const StoredLayer& layer) {
             {"content_size", layer.content_size}};
 }
 
+Json files_json(const std::vector<UnpackedFile>& files) {
+    Json json = Json::array();
+    for (const UnpackedFile& file : files)
+        json.push_back({{"name", file.name}, {"size", file.size}, {"purpose", file.purpose}});
+    return json;
+}
+
+std::string files_text(const std::vector<UnpackedFile>& files) {
+    std::string text;
+    for (const UnpackedFile& file : files)
+        text += fmt::format("  {:<28} {} ({})\n", file.name, file.purpose, format_size(file.size));
+    return text;
+}
+
 Json bundle_json(const PreparedBundle& bundle, const BundleImage& image, const std::string& destination) {
     const BundleDescription& description = bundle.description;
     Json kernel = {{"path", description.kernel},
@@ -82,7 +96,8 @@ void add_bundle_options(CLI::App& command, BundleArguments& arguments) {
     text("--cmdline", arguments.command_line, "TEXT",
          "bundle: what the kernel is told besides its root (default: what the guest's boot loader tells its own)");
     text("--root", arguments.root, "KIND",
-         "bundle: qcow2 (default: the guest's root file system, as --disk-format has it), or erofs (read-only, with "
+         "bundle, kata: qcow2 (default: the guest's root file system, as --disk-format has it; kata: ext4), or erofs "
+         "(read-only, with "
          "what the guest writes kept in memory)")
         ->check(CLI::IsMember({"qcow2", "erofs"}));
 }
@@ -137,6 +152,43 @@ void print_bundle(const PreparedBundle& bundle, const BundleImage& image, const 
     call.out << "  told    " << description.command_line << '\n';
     for (const std::string& remark : bundle.remarks)
         call.out << "  note    " << remark << '\n';
+}
+
+void check_bundle_folder(const std::string& destination) {
+    const std::string extension = std::filesystem::path(destination).extension().string();
+    if (extension == ".qcow2" || extension == ".img" || extension == ".raw")
+        fail(ErrorKind::usage, fmt::format("the source is a bundle: write qcow2:{0} or raw:{0} for its disk alone, or "
+                                           "name a folder for all its files",
+                                           destination));
+}
+
+void print_unpacked(const UnpackedBundle& bundle, const std::string& destination, Invocation& call) {
+    if (call.json()) {
+        call.out << Json{{"destination", destination},
+                         {"command_line", bundle.description.command_line},
+                         {"files", files_json(bundle.files)}}
+                        .dump(2)
+                 << '\n';
+        return;
+    }
+    call.out << destination << '\n' << files_text(bundle.files);
+}
+
+void print_kata(const KataReport& report, const std::string& destination, Invocation& call) {
+    if (call.json()) {
+        call.out << Json{{"destination", destination},
+                         {"files", files_json(report.files)},
+                         {"drop_in", report.drop_in},
+                         {"edits", edit_report_json(report.edits)},
+                         {"remarks", report.remarks}}
+                        .dump(2)
+                 << '\n';
+        return;
+    }
+    call.out << edit_report_text(report.edits, EditMode::apply) << destination << '\n' << files_text(report.files);
+    for (const std::string& remark : report.remarks)
+        call.out << "  note    " << remark << '\n';
+    call.out << '\n' << report.drop_in;
 }
 
 } // namespace vm2oci::cli

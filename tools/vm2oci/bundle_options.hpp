@@ -2,6 +2,8 @@
 #pragma once
 
 #include "libconvert/bundle/bundle.hpp"
+#include "libconvert/bundle/kata.hpp"
+#include "libconvert/bundle/unpack.hpp"
 #include "tools/vm2oci/command_table.hpp"
 
 #include <CLI/App.hpp>
@@ -26,5 +28,10 @@ BundleOptions bundle_options(const BundleArguments& arguments, const std::string
 // To standard output, for people or as JSON.
 void print_bundle(const PreparedBundle& bundle, const BundleImage& image, const std::string& destination,
                   Invocation& call);
+
+// DEST of a bundle that is no disk reference: a folder for its files. Error{usage} for what looks like a disk's name.
+void check_bundle_folder(const std::string& destination);
+void print_kata(const KataReport& report, const std::string& destination, Invocation& call);
+void print_unpacked(const UnpackedBundle& bundle, const std::string& destination, Invocation& call);
 
 } // namespace vm2oci::cli

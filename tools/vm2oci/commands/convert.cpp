@@ -7,6 +7,7 @@
 #include "libconvert/package/sparsify.hpp"
 #include "libconvert/package/timestamp.hpp"
 #include "libconvert/registry/blob_upload.hpp"
+#include "libconvert/source/image_content.hpp"
 #include "tools/vm2oci/boot_test.hpp"
 #include "tools/vm2oci/bundle_options.hpp"
 #include "tools/vm2oci/command_table.hpp"
@@ -22,6 +23,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <ostream>
@@ -60,7 +62,7 @@ struct ConvertArguments {
     bool sparsify = false;
 };
 
-enum class ImageKind { container_disk, bundle, rootfs };
+enum class ImageKind { container_disk, bundle, kata, rootfs };
 
 const std::map<std::string, ImageKind> kImageKinds = {
     {"containerdisk", ImageKind::container_disk}, {"bundle", ImageKind::bundle}, {"rootfs", ImageKind::rootfs}};
@@ -357,6 +359,57 @@ ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& 
     return ExitCode::done;
 }
 
+// --agent kata-agent=FILE, taken out of the other agents.
+std::string take_kata_agent(std::vector<std::string>& agents) {
+    constexpr std::string_view kPrefix = "kata-agent=";
+    const auto found = std::find_if(agents.begin(), agents.end(),
+                                    [&](const std::string& agent) { return agent.starts_with(kPrefix); });
+    if (found == agents.end())
+        fail(ErrorKind::usage, "--as kata needs the agent that goes with your Kata: --agent kata-agent=FILE");
+    std::string file = found->substr(kPrefix.size());
+    agents.erase(found);
+    return file;
+}
+
+ExitCode convert_into_kata(const ConvertArguments& arguments, const Reference& source, const Reference& destination,
+                           Invocation& call) {
+    const auto* folder = std::get_if<DiskReference>(&destination);
+    if (folder == nullptr || folder->format)
+        fail(ErrorKind::usage, "Kata reads its guest images from the host's disk: name a folder as DEST");
+    EditOptions edits = *arguments.edits;
+    KataOptions options;
+    options.agent = take_kata_agent(edits.agents);
+    options.root = arguments.bundle.root == "erofs" ? BundleRootKind::erofs : BundleRootKind::disk;
+    options.edits = edits.request();
+    options.mode = edits.mode();
+    options.backend = parse_guest_backend(arguments.guest_backend);
+    options.time = arguments.created.empty() ? default_timestamp() : parse_timestamp(arguments.created);
+    const OpenedDisk disk =
+        open_source_disk(source, *arguments.source_options, wanted_architecture(arguments), call.operation).disk;
+    const KataReport report = write_kata(disk, options, folder->path, call.operation);
+    if (options.mode == EditMode::plan_only)
+        return show_plan({report.edits, options.mode, std::nullopt}, arguments.source, call);
+    print_kata(report, arguments.destination, call);
+    return ExitCode::done;
+}
+
+// A bundle whose parts are wanted as files: true, and all is done. False: the source holds a disk.
+bool unpack_if_bundle(const ConvertArguments& arguments, const Reference& source, const DiskReference& destination,
+                      Invocation& call) {
+    const auto* reference = std::get_if<ImageReference>(&source);
+    if (reference == nullptr || destination.format)
+        return false;
+    const auto store = open_image_source(*reference, call.operation, arguments.source_options->registry->options());
+    const ImageContent image = read_image(*store, wanted_architecture(arguments));
+    if (!parse_bundle(image.parsed_manifest.annotations))
+        return false;
+    check_bundle_folder(destination.path);
+    if (!arguments.edits->request().empty() || arguments.edits->mode() == EditMode::plan_only)
+        fail(ErrorKind::usage, "a bundle is taken apart as it is; change the guest when it is made");
+    print_unpacked(unpack_bundle(*store, image, destination.path, call.operation), arguments.destination, call);
+    return true;
+}
+
 // Options that only an image has, given for a plain disk, are a mistake that must not pass in silence. --arch may also
 // choose in the source's index.
 void refuse_image_options(const CLI::App& command) {
@@ -369,6 +422,8 @@ void refuse_image_options(const CLI::App& command) {
 ExitCode convert_into_disk(const ConvertArguments& arguments, const Reference& source, const DiskReference& destination,
                            const CLI::App& command, Invocation& call) {
     refuse_image_options(command);
+    if (unpack_if_bundle(arguments, source, destination, call))
+        return ExitCode::done;
     ConvertArguments effective = arguments;
     if (destination.format) {
         if (command.get_option("--disk-format")->count() != 0)
@@ -449,8 +504,8 @@ void add_options(CLI::App& command, ConvertArguments& arguments) {
         ->group(group::output);
 
     text("--as", arguments.kind, "KIND",
-         "What the image is: containerdisk (default), bundle (kernel and root file system), or rootfs (the guest's "
-         "files as a container image)")
+         "What the image is: containerdisk (default), bundle (kernel and root file system), rootfs (the guest's "
+         "files as a container image), or kata (files for Kata Containers)")
         ->check(one_of(kImageKinds))
         ->group(group::image);
     command
@@ -505,6 +560,8 @@ void add_convert_command(CommandTable& table) {
             arguments->boot_test->check_usage(**command_slot);
             const Reference source = parse_reference(arguments->source);
             const Reference destination = parse_reference(arguments->destination);
+            if (kImageKinds.at(arguments->kind) == ImageKind::kata)
+                return convert_into_kata(*arguments, source, destination, call);
             if (const auto* image = std::get_if<ImageReference>(&destination))
                 return convert_into_image(*arguments, source, *image, call);
             return convert_into_disk(*arguments, source, std::get<DiskReference>(destination), **command_slot, call);

@@ -1,0 +1,257 @@
+#include "libconvert/bundle/kata.hpp"
+
+#include "formats/base/endian.hpp"
+#include "formats/base/error.hpp"
+#include "formats/base/escape.hpp"
+#include "formats/base/fd.hpp"
+#include "formats/base/sha256.hpp"
+#include "formats/base/size.hpp"
+#include "formats/block/padded.hpp"
+#include "formats/block/raw_writer.hpp"
+#include "formats/tree/cpio_sink.hpp"
+#include "libconvert/bundle/kata_layout.hpp"
+#include "libconvert/bundle/plan_root.hpp"
+#include "libconvert/edit/plan_builder.hpp"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <zlib.h>
+
+#include <algorithm>
+#include <iterator>
+#include <new>
+
+namespace vm2oci {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kImageName = "kata-containers.img";
+constexpr const char* kInitrdName = "kata-containers-initrd.img";
+constexpr const char* kDropInName = "50-vm2oci.toml";
+
+// What a sandbox does without: devices come from the runtime, logs go to the console, and nothing outlives it.
+constexpr const char* kMaskedUnits[] = {
+    "systemd-coredump@.service",    "systemd-journal-flush.service", "systemd-journald-dev-log.socket",
+    "systemd-journald.service",     "systemd-journald.socket",       "systemd-random-seed.service",
+    "systemd-timesyncd.service",    "systemd-tmpfiles-clean.timer",  "systemd-tmpfiles-setup.service",
+    "systemd-udev-trigger.service", "systemd-udevd-control.socket",  "systemd-udevd-kernel.socket",
+    "systemd-udevd.service",        "systemd-update-utmp.service",
+};
+
+// The runtime starts the guest with systemd.unit=kata-containers.target.
+constexpr const char* kTarget = R"([Unit]
+Description=Kata Containers sandbox
+Requires=basic.target kata-agent.service
+After=basic.target rescue.service rescue.target
+Conflicts=rescue.service rescue.target
+Wants=tmp.mount
+AllowIsolate=yes
+)";
+constexpr const char* kService = R"([Unit]
+Description=Kata Containers agent
+Wants=kata-containers.target
+
+[Service]
+Type=simple
+ExecStart=/usr/bin/kata-agent
+StandardOutput=tty
+LimitNOFILE=1048576
+OOMScoreAdjust=-997
+FailureAction=poweroff
+ExecStop=/bin/sync ; /usr/bin/systemctl --force poweroff
+)";
+
+bool has_systemd(const PlanBuilder& plan) {
+    return plan.exists("/usr/lib/systemd/systemd") || plan.exists("/lib/systemd/systemd");
+}
+
+EditPlan plan_sandbox(const Guest& guest, const fs::path& agent) {
+    PlanBuilder plan(guest);
+    plan.begin("kata");
+    const UniqueFd file = open_read(agent);
+    FileAttributes program;
+    program.permissions = 0755;
+    program.selinux_type = "bin_t";
+    if (has_systemd(plan)) {
+        plan.write_host_file("/usr/bin/kata-agent", agent, file_size(file.get()), "the agent that the runtime talks to",
+                             program);
+        plan.write("/etc/systemd/system/kata-containers.target", kTarget, "what the runtime starts");
+        plan.write("/etc/systemd/system/kata-agent.service", kService, "what the runtime starts");
+        for (const char* unit : kMaskedUnits)
+            plan.make_symlink(std::string("/etc/systemd/system/") + unit, "/dev/null",
+                              "a sandbox does without, and its root cannot be written to");
+    } else {
+        plan.remove("/sbin/init", "the agent is the sandbox's init");
+        plan.write_host_file("/sbin/init", agent, file_size(file.get()), "the agent is the sandbox's init", program);
+    }
+    plan.write("/etc/machine-id", "", "systemd mounts one over it");
+    return std::move(plan).finish();
+}
+
+ExportOptions left_out() {
+    ExportOptions options;
+    options.emptied = {"/proc", "/sys", "/dev", "/run", "/tmp", "/boot", "/efi"};
+    options.excluded = {"/lost+found", "/vmlinuz", "/vmlinuz.old", "/initrd.img", "/initrd.img.old"};
+    for (const char* library : {"/lib", "/usr/lib"})
+        for (const char* folder : {"/modules", "/firmware"})
+            options.excluded.push_back(std::string(library) + folder);
+    return options;
+}
+
+// One member: the kernel takes an archive in several for several archives.
+class GzipFile final : public ByteSink {
+  public:
+    explicit GzipFile(int fd) : fd_(fd), buffer_(256 * KiB) {
+        constexpr int kGzipWindow = 15 + 16;
+        constexpr int kMemoryLevel = 9;
+        if (deflateInit2(&stream_, Z_BEST_COMPRESSION, Z_DEFLATED, kGzipWindow, kMemoryLevel, Z_DEFAULT_STRATEGY) !=
+            Z_OK)
+            throw std::bad_alloc();
+    }
+    GzipFile(const GzipFile&) = delete;
+    GzipFile& operator=(const GzipFile&) = delete;
+    ~GzipFile() override { deflateEnd(&stream_); }
+
+    void write(std::span<const std::byte> bytes) override {
+        while (!bytes.empty()) {
+            const auto step = static_cast<uInt>(std::min<std::size_t>(bytes.size(), 1 * GiB));
+            stream_.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(bytes.data()));
+            stream_.avail_in = step;
+            while (stream_.avail_in != 0)
+                run(Z_NO_FLUSH);
+            bytes = bytes.subspan(step);
+        }
+    }
+    void finish() {
+        while (run(Z_FINISH) != Z_STREAM_END) {
+        }
+    }
+
+  private:
+    int run(int flush) {
+        stream_.next_out = reinterpret_cast<Bytef*>(buffer_.data());
+        stream_.avail_out = static_cast<uInt>(buffer_.size());
+        const int result = deflate(&stream_, flush);
+        if (result == Z_STREAM_ERROR)
+            fail(ErrorKind::external, "zlib cannot compress the initrd");
+        write_exactly(fd_, std::span(buffer_).first(buffer_.size() - stream_.avail_out));
+        return result;
+    }
+
+    int fd_;
+    z_stream stream_{};
+    std::vector<std::byte> buffer_;
+};
+
+void write_initrd(const Guest& guest, const fs::path& path, const OperationContext& operation) {
+    TemporaryFile file(path.parent_path());
+    GzipFile gzip(file.fd());
+    CpioSink archive(gzip);
+    operation.progress->begin("initrd", 0);
+    guest.export_tree(left_out(), archive, operation);
+    archive.add_symlink("init", "/sbin/init");
+    archive.finish();
+    gzip.finish();
+    operation.progress->end();
+    file.publish(path);
+}
+
+std::string drop_in(const fs::path& folder, BundleRootKind root) {
+    const auto quoted = [&](const char* name) { return nlohmann::json((folder / name).string()).dump(); };
+    return fmt::format(
+        "# Put this into /etc/kata-containers/config.d/ (for another hypervisor than QEMU: under its own\n"
+        "# section). Instead of `image`, `initrd` may be taken; never both.\n"
+        "[hypervisor.qemu]\n"
+        "image = {}\n"
+        "rootfs_type = \"{}\"\n"
+        "initrd = \"\"\n"
+        "# initrd = {}\n",
+        quoted(kImageName), root == BundleRootKind::erofs ? "erofs" : "ext4", quoted(kInitrdName));
+}
+
+std::uint32_t disk_id(const std::string& uuid) {
+    const Sha256Sum sum = sha256(as_bytes("vm2oci kata " + uuid));
+    return load_le<std::uint32_t>(sum.data());
+}
+
+std::uint64_t used_bytes(const Guest& guest) {
+    std::uint64_t used = 0;
+    for (const GuestMount& mount : guest.mounts())
+        if (mount.usage && mount.usage->total_bytes > mount.usage->free_bytes)
+            used += mount.usage->total_bytes - mount.usage->free_bytes;
+    return used;
+}
+
+// As much as the files need and a tenth more, for an ext4's own tables.
+std::shared_ptr<const BlockDevice> make_root(const OpenedGuest& guest, const KataOptions& options, KataReport& report,
+                                             const OperationContext& operation) {
+    const RootFiles files =
+        options.root == BundleRootKind::erofs
+            ? make_erofs_root(*guest.guest, left_out(), options.time, operation)
+            : make_ext4_root(*guest.guest, left_out(), kata_root_size(used_bytes(*guest.guest) * 11 / 10 + 32 * MiB),
+                             options.time, operation);
+    if (files.attributes_left_out != 0)
+        report.remarks.push_back(fmt::format(
+            "{} extended attributes that the new file system does not store were left out", files.attributes_left_out));
+    return files.device;
+}
+
+} // namespace
+
+KataReport write_kata(const OpenedDisk& disk, const KataOptions& options, const fs::path& folder,
+                      const OperationContext& operation) {
+    KataReport report;
+    const OpenedGuest opened = open_guest(disk.device, options.backend, operation);
+    RootDisk root = make_root_disk(opened, {std::nullopt, options.time}, operation);
+    const ApplyOptions apply{options.backend, options.time};
+    OpenedDisk changing = disk;
+    changing.device = root.device;
+    if (!options.edits.empty())
+        report.edits = edit_disk(changing, options.edits, apply, EditMode::apply, operation);
+    const auto overlay =
+        std::make_shared<OverlayDevice>(changing.device, std::nullopt, fs::path(operation.scratch_folder));
+    const OpenedGuest lone = open_guest(overlay, options.backend, operation);
+    if (!lone.guest)
+        fail(ErrorKind::unsupported,
+             "the guest's root file system cannot be read by itself: " + escape_untrusted(lone.reason));
+    EditPlan plan = plan_lone_root(*lone.guest, opened.layout, root, BundleRootKind::erofs);
+    for (Edit& edit : plan_sandbox(*lone.guest, options.agent).edits)
+        plan.edits.push_back(std::move(edit));
+    const std::string backend = apply_edits(plan, lone, overlay, apply, operation);
+    if (report.edits.backend == "none")
+        report.edits.backend = backend;
+    std::move(plan.edits.begin(), plan.edits.end(), std::back_inserter(report.edits.plan.edits));
+    if (options.mode == EditMode::plan_only)
+        return report;
+
+    std::error_code error;
+    fs::create_directories(folder, error);
+    if (error)
+        fail(ErrorKind::conflict, "cannot make the folder " + folder.string() + ": " + error.message());
+    const fs::path absolute = fs::canonical(folder);
+    const OpenedGuest changed = open_guest(overlay, options.backend, operation);
+    std::shared_ptr<const BlockDevice> files = make_root(changed, options, report, operation);
+    if (const std::uint64_t room = kata_root_size(files->size()); room != files->size())
+        files = std::make_shared<PaddedDevice>(files, room);
+    const KataImage image(files, disk_id(root.uuid));
+    const auto add = [&](const char* name, const char* purpose) {
+        report.files.push_back({name, fs::file_size(absolute / name), purpose});
+    };
+    TemporaryFile image_file(absolute);
+    operation.progress->begin("write", image.size());
+    write_raw_file(image, image_file.fd(), operation);
+    operation.progress->end();
+    image_file.publish(absolute / kImageName);
+    add(kImageName, "the guest image");
+    write_initrd(*changed.guest, absolute / kInitrdName, operation);
+    add(kInitrdName, "the same as an initrd");
+    report.drop_in = drop_in(absolute, options.root);
+    TemporaryFile configuration(absolute);
+    write_exactly(configuration.fd(), as_bytes(report.drop_in));
+    configuration.publish(absolute / kDropInName);
+    add(kDropInName, "what makes Kata use them");
+    return report;
+}
+
+} // namespace vm2oci

@@ -1,0 +1,165 @@
+#include "libconvert/bundle/unpack.hpp"
+
+#include "formats/base/error.hpp"
+#include "formats/base/escape.hpp"
+#include "formats/base/fd.hpp"
+#include "formats/base/size.hpp"
+#include "formats/block/open_disk.hpp"
+#include "formats/block/padded.hpp"
+#include "formats/block/raw_writer.hpp"
+#include "formats/codec/layer_content.hpp"
+#include "formats/tree/tar_reader.hpp"
+#include "libconvert/bundle/elf_kernel.hpp"
+#include "libconvert/bundle/kernel.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <map>
+
+namespace vm2oci {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+// What the configurations begin with; users change it there.
+constexpr unsigned kProcessors = 2;
+constexpr std::uint64_t kMemory = 1 * GiB;
+
+using Files = std::map<std::string, std::shared_ptr<const BlockDevice>>;
+
+// The regular files of these names; a higher layer hides what lower ones have under the same name.
+Files find_files(ImageSource& source, const ImageContent& image, const std::vector<std::string>& paths,
+                 const OperationContext& operation) {
+    Files files;
+    for (const Descriptor& layer : image.parsed_manifest.layers) {
+        const std::shared_ptr<const LayerContent> content = open_layer_content(source.open_blob(layer), operation);
+        TarReader reader(*content);
+        while (const auto member = reader.next())
+            if (member->type == TarType::regular && std::find(paths.begin(), paths.end(), member->path) != paths.end())
+                files[member->path] = content_stretch(content, member->content_offset, member->content_size);
+    }
+    for (const std::string& path : paths)
+        if (files.count(path) == 0)
+            fail(ErrorKind::not_found, "the bundle names " + quote_untrusted(path) + ", and holds no such file");
+    return files;
+}
+
+std::string read_bytes(const BlockDevice& file, std::size_t limit, const std::string& path) {
+    if (file.size() > limit)
+        fail(ErrorKind::limit, quote_untrusted(path) + " in the bundle is larger than any kernel or initramfs");
+    std::string bytes(static_cast<std::size_t>(file.size()), '\0');
+    file.read_at(0, std::as_writable_bytes(std::span(bytes)));
+    return bytes;
+}
+
+class Folder {
+  public:
+    Folder(fs::path path, const OperationContext& operation) : path_(std::move(path)), operation_(operation) {
+        std::error_code error;
+        fs::create_directories(path_, error);
+        if (error)
+            fail(ErrorKind::conflict, "cannot make the folder " + path_.string() + ": " + error.message());
+    }
+
+    void write(const std::string& name, const std::string& bytes, std::string purpose) {
+        operation_.check_cancelled();
+        TemporaryFile file(path_);
+        write_exactly(file.fd(), as_bytes(bytes));
+        file.publish(path_ / name);
+        files_.push_back({name, bytes.size(), std::move(purpose)});
+    }
+    void write_disk(const std::string& name, const BlockDevice& disk, std::string purpose) {
+        operation_.progress->begin("write", disk.size());
+        TemporaryFile file(path_);
+        write_raw_file(disk, file.fd(), operation_);
+        operation_.check_cancelled();
+        file.publish(path_ / name);
+        operation_.progress->end();
+        files_.push_back({name, disk.size(), std::move(purpose)});
+    }
+    std::vector<UnpackedFile> take() { return std::move(files_); }
+
+  private:
+    fs::path path_;
+    const OperationContext& operation_;
+    std::vector<UnpackedFile> files_;
+};
+
+struct Parts {
+    std::string root;
+    bool read_only = false;
+    bool has_initramfs = false;
+    std::string command_line;
+};
+
+// firecracker: src/vmm/src/resources.rs, docs/getting-started.md. Without PCI devices unless it is told otherwise; its
+// keyboard controller is what a guest restarts by.
+std::string firecracker_configuration(const Parts& parts) {
+    Json boot = {{"kernel_image_path", "vmlinux"}};
+    if (parts.has_initramfs)
+        boot["initrd_path"] = "initramfs";
+    boot["boot_args"] = parts.command_line + " reboot=k panic=1 pci=off";
+    const Json drive = {{"drive_id", "root"},
+                        {"path_on_host", parts.root},
+                        {"is_root_device", false}, // the command line names the root already
+                        {"is_read_only", parts.read_only}};
+    const Json json = {{"boot-source", std::move(boot)},
+                       {"drives", Json::array({drive})},
+                       {"machine-config", {{"vcpu_count", kProcessors}, {"mem_size_mib", kMemory / MiB}}}};
+    return json.dump(2) + "\n";
+}
+
+// cloud-hypervisor: vmm/src/vm_config.rs, docs/api.md.
+std::string cloud_hypervisor_configuration(const Parts& parts) {
+    Json payload = {{"kernel", "vmlinux"}};
+    if (parts.has_initramfs)
+        payload["initramfs"] = "initramfs";
+    payload["cmdline"] = parts.command_line;
+    const Json json = {{"cpus", {{"boot_vcpus", kProcessors}, {"max_vcpus", kProcessors}}},
+                       {"memory", {{"size", kMemory}}},
+                       {"payload", std::move(payload)},
+                       {"disks", Json::array({{{"path", parts.root}, {"readonly", parts.read_only}}})},
+                       {"rng", {{"src", "/dev/urandom"}}},
+                       {"serial", {{"mode", "Tty"}}},
+                       {"console", {{"mode", "Off"}}}};
+    return json.dump(2) + "\n";
+}
+
+} // namespace
+
+UnpackedBundle unpack_bundle(ImageSource& source, const ImageContent& image, const fs::path& folder,
+                             const OperationContext& operation) {
+    const auto description = parse_bundle(image.parsed_manifest.annotations);
+    if (!description)
+        fail(ErrorKind::not_found, "the image is no bundle: nothing says where its kernel is");
+    std::vector<std::string> paths = {description->kernel, description->root};
+    if (description->initramfs)
+        paths.push_back(*description->initramfs);
+    const Files files = find_files(source, image, paths, operation);
+
+    const std::string kernel = read_bytes(*files.at(description->kernel), kKernelLimit, description->kernel);
+    const std::optional<std::string> elf = elf_kernel(kernel);
+    DiskSource named;
+    named.path = escape_untrusted(description->root);
+    named.format = description->root_format == BundleRootFormat::qcow2 ? DiskFormat::qcow2 : DiskFormat::raw;
+    const OpenedDisk root = open_disk(files.at(description->root), named);
+
+    Parts parts;
+    parts.read_only = description->root_format == BundleRootFormat::erofs;
+    parts.root = parts.read_only ? "rootfs.erofs" : "rootfs.img";
+    parts.has_initramfs = description->initramfs.has_value();
+    parts.command_line = description->command_line;
+    Folder out(folder, operation);
+    out.write("vmlinux", elf ? *elf : kernel, elf ? "the kernel as an ELF file" : "the kernel");
+    if (parts.has_initramfs)
+        out.write("initramfs", read_bytes(*files.at(*description->initramfs), kInitramfsLimit, *description->initramfs),
+                  "the kernel's initramfs");
+    out.write_disk(parts.root, *raw_image(root.device), "the root file system");
+    out.write("firecracker.json", firecracker_configuration(parts), "for firecracker --no-api --config-file");
+    out.write("cloud-hypervisor.json", cloud_hypervisor_configuration(parts), "for ch-remote create");
+    return {*description, out.take()};
+}
+
+} // namespace vm2oci
