@@ -211,7 +211,7 @@ KataReport write_kata(const OpenedDisk& disk, const KataOptions& options, const 
         report.edits = edit_disk(changing, options.edits, apply, EditMode::apply, operation);
     const auto overlay =
         std::make_shared<OverlayDevice>(changing.device, std::nullopt, fs::path(operation.scratch_folder));
-    const OpenedGuest lone = open_guest(overlay, options.backend, operation);
+    OpenedGuest lone = open_guest(overlay, options.backend, operation);
     if (!lone.guest)
         fail(ErrorKind::unsupported,
              "the guest's root file system cannot be read by itself: " + escape_untrusted(lone.reason));

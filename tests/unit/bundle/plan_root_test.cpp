@@ -1,0 +1,110 @@
+#include "formats/block/empty.hpp"
+#include "libconvert/bundle/plan_root.hpp"
+#include "tests/support/memory_guest.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+
+using namespace vm2oci;
+
+namespace {
+
+constexpr const char* kRoot = "11111111-2222-4333-8444-555555555555";
+
+Volume volume(std::string name, std::string type, std::string uuid, ContentKind kind = ContentKind::file_system) {
+    Volume made;
+    made.name = std::move(name);
+    made.device = std::make_shared<EmptyDevice>(1024 * 1024);
+    made.signature = Signature{kind, std::move(type), std::move(uuid), "", ""};
+    return made;
+}
+
+// Partition 1: /boot; 2: swap; a logical volume: the root.
+DiskLayout layout() {
+    DiskLayout made;
+    for (unsigned number = 1; number <= 2; ++number) {
+        Partition partition;
+        partition.number = number;
+        made.table.partitions.push_back(partition);
+    }
+    made.volumes.push_back(volume("partition 1", "ext4", "aaaa-1"));
+    made.volumes.back().partition = 0;
+    made.volumes.push_back(volume("partition 2", "swap", "aaaa-2", ContentKind::swap));
+    made.volumes.back().partition = 1;
+    made.volumes.push_back(volume("logical volume vg/root", "xfs", kRoot));
+    made.volumes.back().logical_volume = "vg/root";
+    return made;
+}
+
+RootDisk root(RootShape shape) {
+    RootDisk made;
+    made.shape = shape;
+    made.type = shape == RootShape::joined ? "ext4" : "xfs";
+    made.uuid = kRoot;
+    made.volumes = {2};
+    if (shape == RootShape::joined)
+        made.volumes.push_back(0);
+    return made;
+}
+
+std::string content_of(const EditPlan& plan, const std::string& path) {
+    const auto found =
+        std::find_if(plan.edits.begin(), plan.edits.end(), [&](const Edit& edit) { return edit.path == path; });
+    return found == plan.edits.end() ? "unchanged" : found->content;
+}
+
+} // namespace
+
+TEST_CASE("fstab of a lone root names it by its UUID and nothing that was left behind") {
+    test::MemoryGuest guest;
+    guest.file("/etc/fstab", "# a comment\n"
+                             "/dev/mapper/vg-root  /  xfs  inode64,noatime  0 0\n"
+                             "UUID=aaaa-1 /boot ext4 defaults 0 2\n"
+                             "/dev/sda2 none swap sw 0 0\n"
+                             "server:/home /home nfs defaults 0 0\n"
+                             "tmpfs /tmp tmpfs defaults 0 0\n");
+    const std::string sliced =
+        content_of(plan_lone_root(guest, layout(), root(RootShape::slice), BundleRootKind::disk), "/etc/fstab");
+    CHECK(sliced == "# a comment\n"
+                    "UUID=11111111-2222-4333-8444-555555555555  /  xfs  inode64,noatime  0 0\n"
+                    "# not in this bundle: UUID=aaaa-1 /boot ext4 defaults 0 2\n"
+                    "# not in this bundle: /dev/sda2 none swap sw 0 0\n"
+                    "server:/home /home nfs defaults 0 0\n"
+                    "tmpfs /tmp tmpfs defaults 0 0\n");
+    const std::string joined =
+        content_of(plan_lone_root(guest, layout(), root(RootShape::joined), BundleRootKind::disk), "/etc/fstab");
+    CHECK(joined.find("UUID=11111111-2222-4333-8444-555555555555 / ext4 errors=remount-ro 0 1\n") != std::string::npos);
+    CHECK(joined.find("inode64") == std::string::npos);
+    const std::string read_only =
+        content_of(plan_lone_root(guest, layout(), root(RootShape::slice), BundleRootKind::erofs), "/etc/fstab");
+    CHECK(read_only.find("# not in this bundle: /dev/mapper/vg-root") != std::string::npos);
+}
+
+TEST_CASE("an fstab that is right already stays") {
+    test::MemoryGuest guest;
+    guest.file("/etc/fstab", "UUID=11111111-2222-4333-8444-555555555555 / xfs defaults 0 0\n");
+    CHECK(plan_lone_root(guest, layout(), root(RootShape::slice), BundleRootKind::disk).edits.empty());
+}
+
+TEST_CASE("sub-volumes of the root's own file system stay mounted") {
+    test::MemoryGuest guest;
+    guest.file("/etc/fstab",
+               "/dev/mapper/vg-root / btrfs subvol=@ 0 0\n/dev/mapper/vg-root /home btrfs subvol=@home 0 0\n");
+    CHECK(content_of(plan_lone_root(guest, layout(), root(RootShape::slice), BundleRootKind::disk), "/etc/fstab") ==
+          "UUID=11111111-2222-4333-8444-555555555555 / btrfs subvol=@ 0 0\n"
+          "UUID=11111111-2222-4333-8444-555555555555 /home btrfs subvol=@home 0 0\n");
+}
+
+TEST_CASE("boot loaders, crypttab and the place to resume from forget the old disk") {
+    test::MemoryGuest guest;
+    guest.file("/boot/grub/grub.cfg", "\tlinux /vmlinuz root=/dev/mapper/vg-root ro rd.lvm.lv=vg/root quiet\n");
+    guest.file("/etc/crypttab", "swap /dev/sda2 /dev/urandom swap\nother UUID=unknown none luks\n");
+    guest.file("/etc/initramfs-tools/conf.d/resume", "RESUME=UUID=aaaa-2\n");
+    const EditPlan plan = plan_lone_root(guest, layout(), root(RootShape::slice), BundleRootKind::disk);
+    CHECK(content_of(plan, "/boot/grub/grub.cfg") ==
+          "\tlinux /vmlinuz root=UUID=11111111-2222-4333-8444-555555555555 ro quiet\n");
+    CHECK(content_of(plan, "/etc/crypttab") ==
+          "# not in this bundle: swap /dev/sda2 /dev/urandom swap\nother UUID=unknown none luks\n");
+    CHECK(content_of(plan, "/etc/initramfs-tools/conf.d/resume") == "RESUME=none\n");
+}
