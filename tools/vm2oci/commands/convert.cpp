@@ -382,7 +382,7 @@ ExitCode convert_into_kata(const ConvertArguments& arguments, const Reference& s
     options.root = arguments.bundle.root == "erofs" ? BundleRootKind::erofs : BundleRootKind::disk;
     options.edits = edits.request();
     options.mode = edits.mode();
-    options.backend = parse_guest_backend(arguments.guest_backend);
+    options.backend = arguments.guest_options->access().backend;
     options.time = arguments.created.empty() ? default_timestamp() : parse_timestamp(arguments.created);
     const OpenedDisk disk =
         open_source_disk(source, *arguments.source_options, wanted_architecture(arguments), call.operation).disk;
