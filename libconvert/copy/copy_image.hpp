@@ -17,8 +17,8 @@ inline constexpr std::size_t kMaxManifestsOfImage = 1000; // an index of indexes
 
 struct CopyOptions {
     unsigned parallel_blobs = kParallelBlobs;
-    std::string architecture;                    // not empty: of an index, only the manifest for this one (GOARCH)
-    std::shared_ptr<const EarlierParts> earlier; // what need not be fetched from a remote source; may be null
+    std::string architecture; // not empty: of an index, only the manifest for this one (GOARCH)
+    std::shared_ptr<const EarlierParts> earlier = nullptr; // what need not be fetched from a remote source; may be null
 };
 
 enum class BlobOutcome { copied, already_there };

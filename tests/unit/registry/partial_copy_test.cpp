@@ -70,7 +70,7 @@ Pulled pull(const std::shared_ptr<MemoryStore>& first, const std::shared_ptr<Mem
     connection.server->seen.clear();
     Pulled pulled{copy_image(source, destination, options, {}), 0};
     for (const auto& request : connection.server->seen)
-        pulled.ranges += request.headers.find("Range") ? 1 : 0;
+        pulled.ranges += request.headers.find("Range") ? 1U : 0U;
     for (const CopiedBlob& one : pulled.result.blobs)
         CHECK(store->find_blob(one.blob.digest) != nullptr);
     return pulled;
