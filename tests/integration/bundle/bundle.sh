@@ -49,7 +49,9 @@ expect_match 'kernelBoot container: works' "$(cat check.txt)" 'the verdict'
 
 step 'skopeo, umoci and podman read it'
 expect_equal 1 "$(skopeo inspect --raw oci:layout:one | jq -r '.annotations["org.vm2oci.bundle.version"]')" 'the annotation'
-umoci raw unpack --image layout:one unpacked > umoci.log 2>&1 || fail "$(cat umoci.log)"
+# umoci of Debian 12 knows no zstd.
+"$VM2OCI" convert --quiet --as bundle --compression gzip raw:one.raw oci:packed:one
+umoci raw unpack --image packed:one unpacked > umoci.log 2>&1 || fail "$(cat umoci.log)"
 storage=(--root "$scratch/storage" --runroot "$scratch/run" --storage-driver vfs)
 image=$(podman "${storage[@]}" pull --quiet oci:layout:one 2> podman.log) || fail "$(cat podman.log)"
 mounted=$(podman "${storage[@]}" image mount "$image")

@@ -64,8 +64,10 @@ struct ConvertArguments {
 
 enum class ImageKind { container_disk, bundle, kata, rootfs };
 
-const std::map<std::string, ImageKind> kImageKinds = {
-    {"containerdisk", ImageKind::container_disk}, {"bundle", ImageKind::bundle}, {"rootfs", ImageKind::rootfs}};
+const std::map<std::string, ImageKind> kImageKinds = {{"containerdisk", ImageKind::container_disk},
+                                                      {"bundle", ImageKind::bundle},
+                                                      {"rootfs", ImageKind::rootfs},
+                                                      {"kata", ImageKind::kata}};
 
 const std::map<std::string, RootfsLayers> kRootfsLayers = {{"one", RootfsLayers::one}, {"split", RootfsLayers::split}};
 
