@@ -10,7 +10,7 @@ Faults:
   cut            cuts the connection after 64 KiB of a body, in either direction, for the first 20 such bodies
   unauthorized   wants tokens of its own; each is good for 2 requests, so that 401 comes in the middle of everything
   range          answers the first three chunks or uploads with 416
-  busy           answers 429 with Retry-After, 500 and 502 in turn before every fourth request
+  busy           refuses every request three times, with 429 and Retry-After, 500 and 502, and then answers it
   wrong-digest   says that it stored something else
   corrupt        flips one bit of every blob that is downloaded
   truncated      ends every blob after half of it, with the full Content-Length
@@ -41,6 +41,7 @@ class State:
         self.counts = {"requests": 0, "cuts": 0, "upload_bytes": 0, "download_bytes": 0, "refusals": 0,
                        "error_bytes": 0, "stranger_requests": 0, "stranger_credentials": 0, "tokens": 0}
         self.token_uses = {}
+        self.refused = {}
         self.stranger = None
         self.rate = arguments.rate
         self.free_at = 0.0  # when the link has sent what it was given
@@ -49,6 +50,13 @@ class State:
         with self.lock:
             self.counts[name] += count
             return self.counts[name]
+
+    # How often this request came. Requests of several blobs run side by side: counted together, one of them could be
+    # refused more often than a client has patience for.
+    def refuse(self, request):
+        with self.lock:
+            self.refused[request] = self.refused.get(request, 0) + 1
+            return self.refused[request]
 
     def pace(self, count):
         if not self.rate:
@@ -98,16 +106,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
     # Answers in the place of the registry; True if it has.
     def misbehave(self):
         state, fault = self.state, self.state.fault
-        number = state.add("requests")
+        state.add("requests")
         if fault == "unauthorized":
             return self.check_token()
         if fault == "range" and self.command in ("PATCH", "PUT") and self.is_upload() and state.add("refusals") <= 3:
             self.discard_body()
             self.answer(416)
             return True
-        if fault == "busy" and number % 4 and state.add("refusals") <= 24:
+        if fault == "busy" and (times := state.refuse(self.command + " " + self.path)) <= 3:
             self.discard_body()
-            status = (429, 500, 502)[number % 3]
+            status = (429, 500, 502)[times - 1]
             headers = [("Retry-After", "1")] if status == 429 else []
             self.answer(status, b'{"errors":[{"code":"TOOMANYREQUESTS","message":"slow down"}]}', headers)
             return True
