@@ -61,6 +61,7 @@ tests=(
     qemu-user                           # the program on older processors
     strace                              # which files were opened
     time                                # peak memory
+    acl attr libcap2-bin openssh-client # what guests hold
     jq curl openssl ca-certificates file procps util-linux iproute2 netcat-openbsd
     python3
     shellcheck clang-format             # tests/style
