@@ -20,9 +20,9 @@ constexpr std::size_t kOutputStep = 256 * 1024;    // at least two zstd blocks
 constexpr std::size_t kGzipHeaderStep = 512;       // nearly all headers end in it
 constexpr std::size_t kMaxGzipHeader = 128 * 1024; // the extra field has up to 64 KiB, the rest is a name
 
-class CountingSink final : public ByteSink {
+class LimitedSink final : public ByteSink {
   public:
-    CountingSink(ByteSink& out, std::uint64_t& count, std::uint64_t limit) : out_(out), count_(count), limit_(limit) {}
+    LimitedSink(ByteSink& out, std::uint64_t& count, std::uint64_t limit) : out_(out), count_(count), limit_(limit) {}
     void write(std::span<const std::byte> bytes) override {
         if (bytes.empty())
             return;
@@ -245,7 +245,7 @@ std::optional<Compression> detect_compression(std::span<const std::byte> beginni
 }
 
 LayerDecoder::LayerDecoder(ByteSink& out, DecodeLimits limits)
-    : out_(out), limits_(limits), counted_(std::make_unique<CountingSink>(out_, content_size_, limits_.max_content)) {}
+    : out_(out), limits_(limits), counted_(std::make_unique<LimitedSink>(out_, content_size_, limits_.max_content)) {}
 
 LayerDecoder::~LayerDecoder() = default;
 

@@ -2,6 +2,7 @@
 
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
+#include "formats/ext4/attribute_handle.hpp"
 
 #include <fmt/format.h>
 
@@ -16,17 +17,6 @@ namespace {
 constexpr unsigned kUnwritableFlags = EXT4_ENCRYPT_FL | EXT4_VERITY_FL | EXT4_CASEFOLD_FL | EXT2_COMPRBLK_FL;
 constexpr std::string_view kLabelName = "security.selinux";
 constexpr unsigned kExpansions = 2; // one block makes room for any name; an index may want one more
-
-struct Attributes {
-    ext2_xattr_handle* handle = nullptr;
-    Attributes() = default;
-    Attributes(const Attributes&) = delete;
-    Attributes& operator=(const Attributes&) = delete;
-    ~Attributes() {
-        if (handle != nullptr)
-            ext2fs_xattrs_close(&handle);
-    }
-};
 
 // Seconds in 34 bits: the upper two lie in the extra field (Documentation/filesystems/ext4/inodes.rst).
 std::uint32_t low_seconds(std::int64_t time) {
@@ -166,7 +156,7 @@ void InodeEditor::set_attributes(ext2_ino_t number, const FileAttributes& attrib
 }
 
 void InodeEditor::inherit_label(ext2_ino_t parent, ext2_ino_t number, const std::string& type) const {
-    Attributes source;
+    AttributeHandle source;
     check(ext2fs_xattrs_open(handle(), parent, &source.handle), "reading a label");
     check(ext2fs_xattrs_read(source.handle), "reading a label");
     void* value = nullptr;
@@ -177,7 +167,7 @@ void InodeEditor::inherit_label(ext2_ino_t parent, ext2_ino_t number, const std:
     check(code, "reading a label");
     const std::string label = with_type(std::string(static_cast<const char*>(value), size), type);
     ext2fs_free_mem(&value);
-    Attributes target;
+    AttributeHandle target;
     check(ext2fs_xattrs_open(handle(), number, &target.handle), "writing a label");
     check(ext2fs_xattrs_read(target.handle), "writing a label");
     check(ext2fs_xattr_set(target.handle, kLabelName.data(), label.data(), label.size()), "writing a label");
@@ -188,8 +178,8 @@ void InodeEditor::copy_extended_attributes(ext2_ino_t from, ext2_ino_t to) const
         ext2_xattr_handle* target;
         errcode_t code = 0;
     };
-    Attributes source;
-    Attributes target;
+    AttributeHandle source;
+    AttributeHandle target;
     check(ext2fs_xattrs_open(handle(), from, &source.handle), "reading extended attributes");
     check(ext2fs_xattrs_read(source.handle), "reading extended attributes");
     check(ext2fs_xattrs_open(handle(), to, &target.handle), "writing extended attributes");

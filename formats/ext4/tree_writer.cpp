@@ -5,6 +5,7 @@
 #include "formats/base/escape.hpp"
 #include "formats/base/fd.hpp"
 #include "formats/base/size.hpp"
+#include "formats/ext4/attribute_handle.hpp"
 #include "formats/ext4/inodes.hpp"
 
 #include <fmt/format.h>
@@ -73,17 +74,6 @@ bool is_stored_attribute(std::string_view name) {
     return name.starts_with("user.") || name.starts_with("trusted.") || name.starts_with("security.") ||
            name == "system.posix_acl_access" || name == "system.posix_acl_default";
 }
-
-struct Attributes {
-    ext2_xattr_handle* handle = nullptr;
-    Attributes() = default;
-    Attributes(const Attributes&) = delete;
-    Attributes& operator=(const Attributes&) = delete;
-    ~Attributes() {
-        if (handle != nullptr)
-            ext2fs_xattrs_close(&handle);
-    }
-};
 
 // The blocks of a folder without an index; each ends with its checksum.
 class FolderBlocks {
@@ -374,7 +364,7 @@ void Ext4TreeWriter::write_inode(const Entry& entry, ext2_ino_t number, std::uin
 void Ext4TreeWriter::write_attributes(const Entry& entry, ext2_ino_t number) {
     if (entry.attributes.empty())
         return;
-    Attributes attributes;
+    AttributeHandle attributes;
     check(ext2fs_xattrs_open(handle(), number, &attributes.handle), "writing extended attributes");
     check(ext2fs_xattrs_read(attributes.handle), "writing extended attributes");
     for (const ExtendedAttribute& attribute : entry.attributes) {

@@ -1,5 +1,6 @@
 #include "formats/tree/cpio_sink.hpp"
 
+#include "formats/base/counting_sink.hpp"
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/base/fd.hpp"
@@ -38,20 +39,6 @@ std::uint32_t type_bits(FileType type) {
     }
     fail(ErrorKind::unsupported, "no such type of file");
 }
-
-class CountingSink final : public ByteSink {
-  public:
-    explicit CountingSink(ByteSink& out) : out_(out) {}
-    void write(std::span<const std::byte> bytes) override {
-        count_ += bytes.size();
-        out_.write(bytes);
-    }
-    std::uint64_t count() const { return count_; }
-
-  private:
-    ByteSink& out_;
-    std::uint64_t count_ = 0;
-};
 
 } // namespace
 

@@ -1,5 +1,6 @@
 #include "formats/tree/tar_sink.hpp"
 
+#include "formats/base/counting_sink.hpp"
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/base/fd.hpp"
@@ -11,21 +12,6 @@ namespace vm2oci {
 namespace {
 
 constexpr std::uint32_t kSetIds = 06000;
-
-// Counts what goes through, so that a content of another length cannot shift the entries behind it.
-class CountingSink final : public ByteSink {
-  public:
-    explicit CountingSink(ByteSink& out) : out_(out) {}
-    void write(std::span<const std::byte> bytes) override {
-        count_ += bytes.size();
-        out_.write(bytes);
-    }
-    std::uint64_t count() const { return count_; }
-
-  private:
-    ByteSink& out_;
-    std::uint64_t count_ = 0;
-};
 
 void note(ReportedPaths& paths, const std::string& path) {
     if (paths.count++ < kReportedPaths)
