@@ -2,8 +2,8 @@
 
 #include "formats/base/error.hpp"
 #include "formats/block/block_device.hpp"
+#include "formats/codec/frame_checksum.hpp"
 #include "formats/codec/frame_compressor.hpp"
-#include "formats/codec/xxh64.hpp"
 
 #include <algorithm>
 #include <condition_variable>

@@ -17,7 +17,7 @@ namespace vm2oci {
 struct EncodedFrame {
     std::uint32_t compressed_size = 0;
     std::uint32_t content_size = 0; // 0 for a skippable frame
-    std::uint32_t checksum = 0;     // of the content: frame_checksum() (formats/codec/xxh64.hpp)
+    std::uint32_t checksum = 0;     // of the content: frame_checksum() (formats/codec/frame_checksum.hpp)
     bool operator==(const EncodedFrame&) const = default;
 };
 

@@ -2,9 +2,9 @@
 
 #include "formats/base/endian.hpp"
 #include "formats/base/error.hpp"
+#include "formats/codec/frame_checksum.hpp"
 #include "formats/codec/frame_decoder.hpp"
 #include "formats/codec/seek_table.hpp"
-#include "formats/codec/xxh64.hpp"
 
 #include <fmt/format.h>
 #include <zstd.h>

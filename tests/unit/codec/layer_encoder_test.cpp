@@ -1,9 +1,9 @@
 #include "formats/base/endian.hpp"
 #include "formats/base/error.hpp"
 #include "formats/base/fd.hpp"
+#include "formats/codec/frame_checksum.hpp"
 #include "formats/codec/layer_encoder.hpp"
 #include "formats/codec/skippable_frame.hpp"
-#include "formats/codec/xxh64.hpp"
 #include "tests/unit/codec/codec_fixture.hpp"
 
 #include <catch2/catch.hpp>
