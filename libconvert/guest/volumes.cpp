@@ -1,5 +1,6 @@
 #include "libconvert/guest/volumes.hpp"
 
+#include "formats/base/ascii.hpp"
 #include "formats/base/error.hpp"
 #include "formats/lvm/volume_group.hpp"
 
@@ -26,12 +27,6 @@ std::string decode_udev(std::string_view text) {
             out += text[i];
         }
     }
-    return out;
-}
-
-std::string lower(std::string_view text) {
-    std::string out(text);
-    std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return std::tolower(c); });
     return out;
 }
 
@@ -85,14 +80,15 @@ std::optional<std::size_t> find_tagged(const DiskLayout& layout, std::string_vie
     if (value.empty())
         return std::nullopt;
     if (tag == "UUID" || tag == "by-uuid")
-        return first_match(layout,
-                           [&](const Volume& v) { return v.signature && lower(v.signature->uuid) == lower(value); });
+        return first_match(layout, [&](const Volume& v) {
+            return v.signature && to_lower_ascii(v.signature->uuid) == to_lower_ascii(value);
+        });
     if (tag == "LABEL" || tag == "by-label")
         return first_match(layout, [&](const Volume& v) { return v.signature && v.signature->label == value; });
     if (tag == "PARTUUID" || tag == "by-partuuid")
         return first_match(layout, [&](const Volume& v) {
             const Partition* partition = partition_of(layout, v);
-            return partition != nullptr && partition->uuid == lower(value);
+            return partition != nullptr && partition->uuid == to_lower_ascii(value);
         });
     if (tag == "PARTLABEL" || tag == "by-partlabel")
         return first_match(layout, [&](const Volume& v) {

@@ -1,16 +1,11 @@
 // Every way in which a Linux guest configures its network, and what each pins to hardware that is gone.
+#include "formats/base/ascii.hpp"
 #include "libconvert/inspect/parts.hpp"
 
 #include <algorithm>
-#include <cctype>
 
 namespace vm2oci::inspect {
 namespace {
-
-std::string lower(std::string text) {
-    std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
-    return text;
-}
 
 std::string unquote(std::string text) {
     if (text.size() >= 2 && (text.front() == '"' || text.front() == '\'') && text.back() == text.front())
@@ -50,7 +45,7 @@ void read_netplan_file(const Guest& guest, const std::string& path, std::vector<
             out.push_back({"netplan", path, key, "", ""});
         } else if (!out.empty() && out.back().file == path) {
             if (key == "macaddress")
-                out.back().mac = lower(value);
+                out.back().mac = to_lower_ascii(value);
             else if (key == "name" && !value.empty())
                 out.back().name = value;
             else if ((key == "dhcp4" || key == "dhcp6") && (value == "true" || value == "yes"))
@@ -78,7 +73,7 @@ void read_ifupdown(const Guest& guest, std::vector<NetworkInterface>& out) {
             if (words.size() >= 4 && words[0] == "iface" && words[1] != "lo")
                 out.push_back({"ifupdown", file, words[1], words[3], ""});
             else if (words.size() >= 2 && words[0] == "hwaddress" && !out.empty() && out.back().file == file)
-                out.back().mac = lower(words.back());
+                out.back().mac = to_lower_ascii(words.back());
         }
     }
 }
@@ -106,7 +101,7 @@ void read_network_manager(const Guest& guest, std::vector<NetworkInterface>& out
                 else if (section == "[connection]" && key == "type")
                     ethernet = value == "ethernet" || value == "802-3-ethernet";
                 else if (key == "mac-address")
-                    interface.mac = lower(value);
+                    interface.mac = to_lower_ascii(value);
                 else if (section == "[ipv4]" && key == "method")
                     interface.method = value == "auto" ? "dhcp" : value == "manual" ? "static" : value;
             }
@@ -135,7 +130,7 @@ void read_networkd(const Guest& guest, std::vector<NetworkInterface>& out) {
                 continue;
             const auto& [key, value] = pairs.front();
             if (section == "[Match]" && (key == "MACAddress" || key == "PermanentMACAddress"))
-                interface.mac = lower(value);
+                interface.mac = to_lower_ascii(value);
             else if ((section == "[Match]" && !is_link && key == "Name") ||
                      (section == "[Link]" && is_link && key == "Name"))
                 interface.name = value;
@@ -158,13 +153,13 @@ void read_ifcfg(const Guest& guest, std::string_view stack, const std::string& f
         const std::string path = folder + "/" + name;
         const auto values = parse_assignments(read_lines(guest, path));
         NetworkInterface interface {
-            std::string(stack), path, find_assignment(values, "DEVICE"), lower(find_assignment(values, "BOOTPROTO")),
-                lower(find_assignment(values, "HWADDR"))
+            std::string(stack), path, find_assignment(values, "DEVICE"),
+                to_lower_ascii(find_assignment(values, "BOOTPROTO")), to_lower_ascii(find_assignment(values, "HWADDR"))
         };
         if (interface.name.empty())
             interface.name = name.substr(kPrefix.size());
         if (interface.mac.empty())
-            interface.mac = lower(find_assignment(values, "LLADDR"));
+            interface.mac = to_lower_ascii(find_assignment(values, "LLADDR"));
         if (interface.method == "none")
             interface.method = "static";
         out.push_back(std::move(interface));
@@ -187,7 +182,7 @@ void read_udev_rules(const Guest& guest, std::vector<NetworkInterface>& out) {
             if (trim(line).empty() || trim(line).front() == '#')
                 continue;
             NetworkInterface interface {
-                "udev", path, quoted_after("NAME="), "", lower(quoted_after("ATTR{address}"))
+                "udev", path, quoted_after("NAME="), "", to_lower_ascii(quoted_after("ATTR{address}"))
             };
             if (!interface.name.empty() || !interface.mac.empty())
                 out.push_back(std::move(interface));

@@ -1,8 +1,8 @@
 // What a Windows guest has installed for its hypervisor.
+#include "formats/base/ascii.hpp"
 #include "libconvert/inspect/parts.hpp"
 
 #include <algorithm>
-#include <cctype>
 
 namespace vm2oci::inspect {
 namespace {
@@ -21,11 +21,6 @@ constexpr KnownFile kFiles[] = {
     {"balloon driver", "windows/system32/drivers/balloon.sys"},
 };
 
-std::string lower(std::string text) {
-    std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
-    return text;
-}
-
 // Windows does not tell capitals from small letters; what reads its file system does. Empty: not there.
 std::string find_path(const Guest& guest, std::string_view wanted) {
     std::string path;
@@ -33,7 +28,7 @@ std::string find_path(const Guest& guest, std::string_view wanted) {
         const std::size_t slash = std::min(wanted.find('/'), wanted.size());
         const std::vector<std::string> names = list_folder(guest, path.empty() ? "/" : path);
         const auto found = std::find_if(names.begin(), names.end(), [&](const std::string& name) {
-            return lower(name) == wanted.substr(0, slash);
+            return to_lower_ascii(name) == wanted.substr(0, slash);
         });
         if (found == names.end())
             return {};

@@ -1,5 +1,7 @@
 #include "libconvert/registry/challenge.hpp"
 
+#include "formats/base/ascii.hpp"
+
 #include <algorithm>
 
 namespace vm2oci::registry {
@@ -11,13 +13,6 @@ bool is_token_character(char c) {
     static constexpr std::string_view kOther = "!#$%&'*+-.^_`|~";
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
            kOther.find(c) != std::string_view::npos;
-}
-
-std::string lower(std::string_view text) {
-    std::string result(text);
-    std::ranges::transform(result, result.begin(),
-                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-    return result;
 }
 
 class Cursor {
@@ -78,7 +73,7 @@ void read_parameters(Cursor& cursor, Challenge& challenge) {
     while (true) {
         cursor.skip(" \t,");
         const std::string_view before = cursor.rest();
-        const std::string name = lower(cursor.token());
+        const std::string name = to_lower_ascii(cursor.token());
         cursor.skip(" \t");
         if (name.empty() || !cursor.next_is('=')) {
             cursor.rewind(before);
@@ -97,7 +92,7 @@ std::vector<Challenge> parse_challenges(std::string_view header) {
     Cursor cursor(header);
     while (challenges.size() < kMaxChallenges) {
         cursor.skip(" \t,");
-        const std::string scheme = lower(cursor.token());
+        const std::string scheme = to_lower_ascii(cursor.token());
         if (scheme.empty())
             break;
         Challenge challenge;
