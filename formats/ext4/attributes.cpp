@@ -13,7 +13,7 @@ namespace {
 constexpr std::size_t kEntryHeader = 16;
 constexpr std::size_t kBlockHeader = 32;
 constexpr unsigned kIndexSystem = 7;
-constexpr std::uint32_t kMagic = 0xea020000;
+constexpr std::uint32_t kAttributeMagic = 0xea020000;
 
 // fs/ext4/xattr.h; what is not named here is not listed by the kernel either.
 std::optional<std::string> full_name(unsigned index, std::string_view name) {
@@ -143,7 +143,7 @@ std::vector<ExtendedAttribute> read_attributes(const Ext4Library& library, ext2_
         const std::size_t header = EXT2_GOOD_OLD_INODE_SIZE + extra;
         if (extra != 0 && (extra % 4 != 0 || header > raw.size()))
             fail_corrupt();
-        if (extra != 0 && header + 8 <= raw.size() && load_le<std::uint32_t>(raw.data() + header) == kMagic)
+        if (extra != 0 && header + 8 <= raw.size() && load_le<std::uint32_t>(raw.data() + header) == kAttributeMagic)
             reader.read(raw, header + 4, header + 4);
     }
     ext2_inode_large inode{};
@@ -156,7 +156,7 @@ std::vector<ExtendedAttribute> read_attributes(const Ext4Library& library, ext2_
         std::vector<std::byte> bytes(library.handle()->blocksize);
         library.check(ext2fs_read_ext_attr3(library.handle(), block, bytes.data(), number),
                       "reading extended attributes");
-        if (load_le<std::uint32_t>(bytes.data()) != kMagic || load_le<std::uint32_t>(bytes.data() + 8) != 1)
+        if (load_le<std::uint32_t>(bytes.data()) != kAttributeMagic || load_le<std::uint32_t>(bytes.data() + 8) != 1)
             fail_corrupt();
         reader.read(bytes, kBlockHeader, 0);
     }

@@ -11,9 +11,9 @@
 namespace vm2oci {
 namespace {
 
-constexpr std::size_t kEntryHeader = 8;       // inode, record length, name length, type
-constexpr std::size_t kInlineParentBytes = 4; // an inline folder begins with its parent's inode number
-constexpr std::size_t kInlineFirstArea = 60;  // what fits into the inode itself; the rest is a second area
+constexpr std::size_t kDirectoryEntryHeader = 8; // inode, record length, name length, type
+constexpr std::size_t kInlineParentBytes = 4;    // an inline folder begins with its parent's inode number
+constexpr std::size_t kInlineFirstArea = 60;     // what fits into the inode itself; the rest is a second area
 
 // A record of 64 KiB does not fit into sixteen bits (fs/ext4/ext4.h, ext4_rec_len_from_disk).
 std::size_t record_length(std::uint16_t stored, std::size_t block_size) {
@@ -30,19 +30,19 @@ void DirectoryReader::add_entries(std::span<const std::byte> area) {
     const std::size_t block_size = library_.handle()->blocksize;
     std::size_t at = 0;
     while (at < area.size()) {
-        if (area.size() - at < kEntryHeader)
+        if (area.size() - at < kDirectoryEntryHeader)
             fail(ErrorKind::corrupt, fmt::format("the folder in inode {} is damaged", folder_));
         const std::byte* entry = area.data() + at;
         const std::uint32_t inode = load_le<std::uint32_t>(entry);
         const std::size_t length = record_length(load_le<std::uint16_t>(entry + 4), block_size);
         const std::size_t name_length = std::to_integer<std::size_t>(entry[6]);
-        if (length < kEntryHeader || length % 4 != 0 || length > area.size() - at ||
-            (inode != 0 && name_length > length - kEntryHeader))
+        if (length < kDirectoryEntryHeader || length % 4 != 0 || length > area.size() - at ||
+            (inode != 0 && name_length > length - kDirectoryEntryHeader))
             fail(ErrorKind::corrupt, fmt::format("the folder in inode {} is damaged", folder_));
         at += length;
         if (inode == 0)
             continue;
-        const std::string_view name(reinterpret_cast<const char*>(entry + kEntryHeader), name_length);
+        const std::string_view name(reinterpret_cast<const char*>(entry + kDirectoryEntryHeader), name_length);
         if (name == "." || name == "..") {
             if (++own_entries_ > 2)
                 fail(ErrorKind::corrupt, fmt::format("the folder in inode {} names itself twice", folder_));

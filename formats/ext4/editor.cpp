@@ -13,11 +13,7 @@ namespace vm2oci {
 namespace {
 
 // What libext2fs reads and does not keep right when it writes.
-struct FeatureName {
-    std::uint32_t bit;
-    const char* name;
-};
-constexpr FeatureName kReadOnlyFeatures[] = {
+constexpr Ext4FeatureName kReadOnlyFeatures[] = {
     {EXT4_FEATURE_RO_COMPAT_READONLY, "read-only"},    {EXT4_FEATURE_RO_COMPAT_SHARED_BLOCKS, "shared_blocks"},
     {EXT4_FEATURE_RO_COMPAT_HAS_SNAPSHOT, "snapshot"}, {EXT4_FEATURE_RO_COMPAT_REPLICA, "replica"},
     {EXT4_FEATURE_RO_COMPAT_QUOTA, "quota"},           {EXT4_FEATURE_RO_COMPAT_PROJECT, "project"}};
@@ -40,7 +36,7 @@ std::optional<std::string> obstacle(const Ext4Library& library) {
     if (super.s_last_orphan != 0 || ext2fs_has_feature_orphan_present(library.handle()->super))
         return "the guest's file system has files that are half removed: shut the guest down cleanly, or run e2fsck on "
                "it";
-    for (const FeatureName& feature : kReadOnlyFeatures)
+    for (const Ext4FeatureName& feature : kReadOnlyFeatures)
         if ((super.s_feature_ro_compat & feature.bit) != 0)
             return fmt::format("the guest's file system has the feature '{}', with which it cannot be written here",
                                feature.name);

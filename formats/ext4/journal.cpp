@@ -15,7 +15,7 @@
 namespace vm2oci {
 namespace {
 
-constexpr std::uint32_t kMagic = 0xc03b3998;
+constexpr std::uint32_t kJournalMagic = 0xc03b3998;
 constexpr std::uint32_t kDescriptor = 1;
 constexpr std::uint32_t kCommit = 2;
 constexpr std::uint32_t kSuperblockV1 = 3;
@@ -90,7 +90,7 @@ class ReplayedDevice final : public BlockDevice {
         if (!replacement.escaped)
             return;
         std::array<std::byte, 4> magic;
-        store_be<std::uint32_t>(magic.data(), kMagic);
+        store_be<std::uint32_t>(magic.data(), kJournalMagic);
         for (std::size_t i = 0; i < buffer.size() && within + i < magic.size(); ++i)
             buffer[i] = magic[static_cast<std::size_t>(within) + i];
     }
@@ -169,7 +169,7 @@ class Log {
     void read_superblock() {
         std::vector<std::byte> block = read_block(0);
         const std::uint32_t type = be32(block, 4);
-        if (be32(block, 0) != kMagic || (type != kSuperblockV1 && type != kSuperblockV2))
+        if (be32(block, 0) != kJournalMagic || (type != kSuperblockV1 && type != kSuperblockV2))
             fail(ErrorKind::corrupt, "the journal of the ext4 file system has no superblock");
         if (be32(block, 12) != block_size_)
             fail(ErrorKind::corrupt, "the ext4 journal has another block size than its file system");
@@ -280,7 +280,7 @@ class Log {
             if (pass != Pass::scan && sequence == end_sequence)
                 return sequence;
             const std::vector<std::byte> bytes = read_block(block);
-            if (be32(bytes, 0) != kMagic || be32(bytes, 8) != sequence)
+            if (be32(bytes, 0) != kJournalMagic || be32(bytes, 8) != sequence)
                 return sequence;
             advance(block, 1);
             switch (be32(bytes, 4)) {

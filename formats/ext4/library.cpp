@@ -61,11 +61,7 @@ class ChunkCache {
 };
 
 // Features of which libext2fs says only that it does not know them.
-struct FeatureName {
-    std::uint32_t bit;
-    const char* name;
-};
-constexpr FeatureName kUnreadable[] = {{0x1, "compression"}, {0x1000, "dirdata"}};
+constexpr Ext4FeatureName kUnreadable[] = {{0x1, "compression"}, {0x1000, "dirdata"}};
 
 // What must hold before libext2fs allocates by these numbers.
 void check_superblock(const BlockDevice& device) {
@@ -79,7 +75,7 @@ void check_superblock(const BlockDevice& device) {
     const std::uint32_t incompatible = load_le<std::uint32_t>(raw.data() + 96);
     if ((incompatible & EXT3_FEATURE_INCOMPAT_JOURNAL_DEV) != 0 || incompatible == ~0u)
         fail(ErrorKind::unsupported, "this is an external ext4 journal or no legal ext4 at all");
-    for (const FeatureName& feature : kUnreadable)
+    for (const Ext4FeatureName& feature : kUnreadable)
         if ((incompatible & feature.bit) != 0)
             fail(ErrorKind::unsupported, fmt::format("the ext4 feature '{}' cannot be read", feature.name));
     constexpr std::uint32_t kReadable = EXT2_LIB_FEATURE_INCOMPAT_SUPP | EXT4_FEATURE_INCOMPAT_MMP;

@@ -26,6 +26,12 @@ class BlockChanges {
 };
 
 // What a new file system is given; everything else is as mke2fs makes ext4 by default.
+// A bit of one of the superblock's sets of features, and what e2fsprogs calls it.
+struct Ext4FeatureName {
+    std::uint32_t bit;
+    const char* name;
+};
+
 struct Ext4Geometry {
     std::uint64_t inodes = 0;
     std::array<std::byte, 16> uuid{};

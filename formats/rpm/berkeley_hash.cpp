@@ -15,7 +15,7 @@ constexpr std::size_t kPageHeader = 26;
 enum PageType : unsigned { kUnsortedHash = 2, kOverflow = 7, kHash = 13 };
 enum ItemType : unsigned { kKeyData = 1, kOffPage = 3 };
 
-[[noreturn]] void fail_damaged() {
+[[noreturn]] void fail_damaged_hash() {
     fail(ErrorKind::corrupt, "the RPM database (Berkeley DB) is damaged");
 }
 
@@ -26,7 +26,7 @@ class HashFile {
         swapped_ = load_le<std::uint32_t>(meta.data() + 12) != kMagic;
         page_size_ = number<std::uint32_t>(meta, 20);
         if (page_size_ < 512 || page_size_ > 65536 || !std::has_single_bit(page_size_))
-            fail_damaged();
+            fail_damaged_hash();
         if (meta[24] != std::byte{0})
             fail(ErrorKind::unsupported, "the RPM database is encrypted");
         pages_ = database.size / page_size_;
@@ -45,7 +45,7 @@ class HashFile {
     template <class Integer>
     Integer number(const std::vector<std::byte>& bytes, std::size_t at) const {
         if (at + sizeof(Integer) > bytes.size())
-            fail_damaged();
+            fail_damaged_hash();
         const auto value = load_le<Integer>(bytes.data() + at);
         return swapped_ ? byte_swap(value) : value;
     }
@@ -61,7 +61,7 @@ class HashFile {
             const std::size_t at = number<std::uint16_t>(page, kPageHeader + 2 * i);
             const std::size_t end = number<std::uint16_t>(page, kPageHeader + 2 * (i - 1));
             if (at >= end || end > page.size())
-                fail_damaged();
+                fail_damaged_hash();
             const auto type = static_cast<unsigned>(page[at]);
             // The item with key 0 counts packages.
             if (type == kKeyData && end - at - 1 > 4)
@@ -73,21 +73,21 @@ class HashFile {
 
     std::vector<std::byte> read_chain(std::uint64_t page, std::uint64_t length) {
         if (length > database_.size)
-            fail_damaged();
+            fail_damaged_hash();
         std::vector<std::byte> content;
         while (content.size() < length) {
             if (++followed_ > pages_) // chains that share pages, or go in circles
-                fail_damaged();
+                fail_damaged_hash();
             const std::vector<std::byte> bytes = load(page);
             const std::size_t used = number<std::uint16_t>(bytes, 22);
             if (static_cast<unsigned>(bytes[25]) != kOverflow || used == 0 || used > bytes.size() - kPageHeader)
-                fail_damaged();
+                fail_damaged_hash();
             const auto begin = bytes.begin() + kPageHeader;
             content.insert(content.end(), begin,
                            begin + static_cast<std::ptrdiff_t>(std::min<std::uint64_t>(used, length - content.size())));
             page = number<std::uint32_t>(bytes, 16);
             if (page == 0 && content.size() < length)
-                fail_damaged();
+                fail_damaged_hash();
         }
         return content;
     }

@@ -31,7 +31,7 @@ constexpr std::uint32_t kStringArray = 8;
 constexpr std::uint32_t kTranslatedString = 9;
 constexpr std::uint32_t kConfigurationFlag = 1;
 
-[[noreturn]] void fail_damaged() {
+[[noreturn]] void fail_damaged_header() {
     fail(ErrorKind::corrupt, "the header of an RPM package is damaged");
 }
 
@@ -40,13 +40,13 @@ class Header {
     explicit Header(std::span<const std::byte> bytes) {
         constexpr std::size_t kEntry = 16;
         if (bytes.size() < 8)
-            fail_damaged();
+            fail_damaged_header();
         const auto tags = load_be<std::uint32_t>(bytes.data());
         const auto size = load_be<std::uint32_t>(bytes.data() + 4);
         if (tags > kMaxRpmTags || size > kMaxRpmHeaderSize)
             fail(ErrorKind::limit, "the header of an RPM package is larger than rpm allows");
         if (bytes.size() < 8 + tags * kEntry + std::size_t{size})
-            fail_damaged();
+            fail_damaged_header();
         for (std::uint32_t i = 0; i < tags; ++i) {
             const std::byte* entry = bytes.data() + 8 + i * kEntry;
             entries_[load_be<std::uint32_t>(entry)] = {load_be<std::uint32_t>(entry + 4),
@@ -80,7 +80,7 @@ class Header {
             return {};
         check_count(*entry);
         if (entry->offset > store_.size() || (store_.size() - entry->offset) / 4 < entry->count)
-            fail_damaged();
+            fail_damaged_header();
         std::vector<std::uint32_t> all;
         for (std::uint32_t i = 0; i < entry->count; ++i)
             all.push_back(load_be<std::uint32_t>(store_.data() + entry->offset + std::size_t{4} * i));
@@ -104,11 +104,11 @@ class Header {
     }
     std::string_view take_text(std::size_t& at) const {
         if (at >= store_.size())
-            fail_damaged();
+            fail_damaged_header();
         const char* begin = reinterpret_cast<const char*>(store_.data()) + at;
         const void* end = std::memchr(begin, 0, store_.size() - at);
         if (end == nullptr)
-            fail_damaged();
+            fail_damaged_header();
         const std::string_view text(begin, static_cast<std::size_t>(static_cast<const char*>(end) - begin));
         at += text.size() + 1;
         return text;
@@ -124,12 +124,12 @@ std::vector<RpmFile> read_files(const Header& header) {
     const std::vector<std::uint32_t> indexes = header.numbers(Tag::directory_indexes);
     const std::vector<std::uint32_t> flags = header.numbers(Tag::file_flags);
     if (indexes.size() != names.size())
-        fail_damaged();
+        fail_damaged_header();
     std::vector<RpmFile> files;
     std::size_t total = 0;
     for (std::size_t i = 0; i < names.size(); ++i) {
         if (indexes[i] >= folders.size())
-            fail_damaged();
+            fail_damaged_header();
         RpmFile file{std::string(folders[indexes[i]]) + std::string(names[i]),
                      i < flags.size() && (flags[i] & kConfigurationFlag) != 0};
         total += file.path.size();
@@ -151,7 +151,7 @@ RpmPackage parse_rpm_header(std::span<const std::byte> bytes, RpmFiles files) {
     RpmPackage package;
     package.name = header.text(Tag::name);
     if (package.name.empty())
-        fail_damaged();
+        fail_damaged_header();
     if (const std::vector<std::uint32_t> epoch = header.numbers(Tag::epoch); !epoch.empty())
         package.epoch = epoch.front();
     package.version = header.text(Tag::version);

@@ -14,7 +14,7 @@
 namespace vm2oci::rpm {
 namespace {
 
-[[noreturn]] void fail_damaged() {
+[[noreturn]] void fail_damaged_sqlite() {
     fail(ErrorKind::corrupt, "the RPM database (SQLite) is damaged");
 }
 
@@ -92,7 +92,7 @@ struct Cursor {
         std::uint64_t value = 0;
         for (int i = 0; i < 9; ++i) {
             if (at >= bytes.size())
-                fail_damaged();
+                fail_damaged_sqlite();
             const auto byte = static_cast<std::uint64_t>(bytes[at++]);
             if (i == 8)
                 return value << 8 | byte;
@@ -126,17 +126,17 @@ std::vector<Column> parse_record(std::span<const std::byte> record) {
     Cursor header{record};
     const std::uint64_t header_size = header.varint();
     if (header_size > record.size())
-        fail_damaged();
+        fail_damaged_sqlite();
     header.bytes = record.first(static_cast<std::size_t>(header_size));
     std::vector<Column> columns;
     std::uint64_t at = header_size;
     while (header.at < header.bytes.size()) {
         const std::uint64_t type = header.varint();
         if (type == 10 || type == 11)
-            fail_damaged();
+            fail_damaged_sqlite();
         const std::uint64_t size = type < 10 ? kSizes[type] : (type - 12) / 2;
         if (size > record.size() - at)
-            fail_damaged();
+            fail_damaged_sqlite();
         columns.push_back({type, record.subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(size))});
         at += size;
     }
@@ -150,7 +150,7 @@ class Database {
         const std::vector<std::byte> head = page(1);
         usable_ = page_size_ - static_cast<std::uint32_t>(head[20]);
         if (usable_ < 480)
-            fail_damaged();
+            fail_damaged_sqlite();
         pages_ = log_.pages().value_or(static_cast<std::uint32_t>(file.size / page_size_));
         visited_.resize(std::size_t{pages_} + 1);
     }
@@ -170,7 +170,7 @@ class Database {
             constexpr unsigned kLeaf = 13;
             const std::size_t pointers = at + (kind == kInterior ? 12 : 8);
             if ((kind != kInterior && kind != kLeaf) || pointers + 2 * cells > usable_)
-                fail_damaged();
+                fail_damaged_sqlite();
             if (kind == kInterior)
                 pending.push_back(load_be<std::uint32_t>(bytes.data() + at + 8));
             for (std::size_t i = 0; i < cells; ++i) {
@@ -178,7 +178,7 @@ class Database {
                 const std::size_t index = kind == kInterior ? cells - 1 - i : i;
                 const std::size_t cell = load_be<std::uint16_t>(bytes.data() + pointers + 2 * index);
                 if (cell + 4 > usable_)
-                    fail_damaged();
+                    fail_damaged_sqlite();
                 if (kind == kInterior)
                     pending.push_back(load_be<std::uint32_t>(bytes.data() + cell));
                 else
@@ -193,7 +193,7 @@ class Database {
         const std::uint32_t size = load_be<std::uint16_t>(head.data() + 16);
         const std::uint32_t actual = size == 1 ? 65536 : size;
         if (actual < 512 || !std::has_single_bit(actual))
-            fail_damaged();
+            fail_damaged_sqlite();
         return actual;
     }
 
@@ -205,7 +205,7 @@ class Database {
     // The same for a page that no other page may name.
     std::vector<std::byte> enter(std::uint32_t number) {
         if (number == 0 || number > pages_ || visited_[number])
-            fail_damaged();
+            fail_damaged_sqlite();
         visited_[number] = true;
         return page(number);
     }
@@ -215,7 +215,7 @@ class Database {
         const std::uint64_t size = cursor.varint();
         cursor.varint(); // the row's number
         if (size > std::uint64_t{pages_} * page_size_)
-            fail_damaged();
+            fail_damaged_sqlite();
         // How much of a row stays in its page: "Cell payload overflow pages" in the format's description.
         std::uint64_t local = size;
         if (const std::uint64_t most = usable_ - 35; size > most) {
@@ -225,7 +225,7 @@ class Database {
                 local = least;
         }
         if (local + (local < size ? 4 : 0) > usable_ - cursor.at)
-            fail_damaged();
+            fail_damaged_sqlite();
         const auto begin = bytes.begin() + static_cast<std::ptrdiff_t>(cursor.at);
         std::vector<std::byte> payload(begin, begin + static_cast<std::ptrdiff_t>(local));
         if (local == size)
@@ -267,7 +267,7 @@ void read_sqlite(const RpmDatabaseFile& file, const VisitRpmHeader& visit) {
         // hnum, which is the row's number, and blob
         const std::vector<Column> columns = parse_record(row);
         if (columns.size() < 2 || !columns[1].is_blob())
-            fail_damaged();
+            fail_damaged_sqlite();
         visit(columns[1].bytes);
     });
 }

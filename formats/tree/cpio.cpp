@@ -13,19 +13,19 @@
 namespace vm2oci {
 namespace {
 
-constexpr std::string_view kMagic = "070701";
-constexpr std::string_view kMagicWithChecksum = "070702";
+constexpr std::string_view kNewcMagic = "070701";
+constexpr std::string_view kNewcMagicWithChecksum = "070702";
 constexpr std::string_view kTrailer = "TRAILER!!!";
 constexpr std::size_t kHeaderSize = 110; // magic and 13 numbers of 8 hexadecimal digits
 constexpr std::size_t kNameLimit = 4096; // PATH_MAX: the kernel skips members with longer names
 constexpr std::size_t kSkipStep = 64 * 1024;
-constexpr std::string_view kZeros("\0\0\0\0", kCpioAlignment);
-
-std::size_t padding_of(std::uint64_t size) {
-    return static_cast<std::size_t>((kCpioAlignment - size % kCpioAlignment) % kCpioAlignment);
-}
 
 } // namespace
+
+std::string_view cpio_padding(std::uint64_t size) {
+    constexpr std::string_view kZeros("\0\0\0\0", kCpioAlignment);
+    return kZeros.substr(0, static_cast<std::size_t>((kCpioAlignment - size % kCpioAlignment) % kCpioAlignment));
+}
 
 void CpioWriter::add(std::string_view path, std::uint32_t mode, std::string_view content) {
     if (content.size() > UINT32_MAX)
@@ -33,14 +33,14 @@ void CpioWriter::add(std::string_view path, std::uint32_t mode, std::string_view
     const std::uint32_t inode = mode == 0 ? 0 : next_inode_++;
     const unsigned links = (mode & S_IFMT) == S_IFDIR ? 2 : 1;
     std::string header =
-        fmt::format("{}{:08x}{:08x}{:08x}{:08x}{:08x}{:08x}{:08x}{:08x}{:08x}{:08x}{:08x}{:08x}{:08x}", kMagic, inode,
-                    mode, 0, 0, links, 0, content.size(), 0, 0, 0, 0, path.size() + 1, 0);
+        fmt::format("{}{:08x}{:08x}{:08x}{:08x}{:08x}{:08x}{:08x}{:08x}{:08x}{:08x}{:08x}{:08x}{:08x}", kNewcMagic,
+                    inode, mode, 0, 0, links, 0, content.size(), 0, 0, 0, 0, path.size() + 1, 0);
     header += path;
     header += '\0';
-    header += kZeros.substr(0, padding_of(header.size()));
+    header += cpio_padding(header.size());
     out_.write(as_bytes(header));
     out_.write(as_bytes(content));
-    out_.write(as_bytes(kZeros.substr(0, padding_of(content.size()))));
+    out_.write(as_bytes(cpio_padding(content.size())));
 }
 
 void CpioWriter::add_folder(std::string_view path, std::uint32_t permissions) {
@@ -73,7 +73,7 @@ void CpioReader::skip(std::uint64_t count) {
 }
 
 void CpioReader::skip_padding() {
-    skip(padding_of(position_));
+    skip(cpio_padding(position_).size());
 }
 
 std::optional<CpioMember> CpioReader::next() {
@@ -83,10 +83,10 @@ std::optional<CpioMember> CpioReader::next() {
     }
     inside_ = false;
     const std::string header = take(kHeaderSize, "a header");
-    if (!header.starts_with(kMagic) && !header.starts_with(kMagicWithChecksum))
+    if (!header.starts_with(kNewcMagic) && !header.starts_with(kNewcMagicWithChecksum))
         fail(ErrorKind::corrupt, "this is no cpio archive of the kind that the kernel reads");
     const auto field = [&](std::size_t index) {
-        const char* begin = header.data() + kMagic.size() + index * 8;
+        const char* begin = header.data() + kNewcMagic.size() + index * 8;
         std::uint32_t value = 0;
         const auto [end, error] = std::from_chars(begin, begin + 8, value, 16);
         if (error != std::errc() || end != begin + 8)

@@ -16,6 +16,9 @@ namespace vm2oci {
 
 inline constexpr std::size_t kCpioAlignment = 4; // of headers and contents; an archive behind another begins on it
 
+// The zeros between `size` bytes and what follows them.
+std::string_view cpio_padding(std::uint64_t size);
+
 // Everything belongs to root, has the time 0 and numbers that count up: equal input gives equal bytes. Paths are
 // relative, folders come before what they hold.
 class CpioWriter {

@@ -14,12 +14,6 @@
 namespace vm2oci {
 namespace {
 
-constexpr std::string_view kZeros("\0\0\0\0", kCpioAlignment);
-
-std::string_view padding(std::uint64_t size) {
-    return kZeros.substr(0, static_cast<std::size_t>((kCpioAlignment - size % kCpioAlignment) % kCpioAlignment));
-}
-
 std::uint32_t type_bits(FileType type) {
     switch (type) {
     case FileType::regular:
@@ -53,7 +47,7 @@ void CpioSink::write_header(const std::string& path, const FileStatus& status, s
         status.gid, links, time, size, 0, 0, status.device_major, status.device_minor, path.size() + 1, 0);
     header += path;
     header += '\0';
-    header += padding(header.size());
+    header += cpio_padding(header.size());
     out_.write(as_bytes(header));
 }
 
@@ -84,7 +78,7 @@ void CpioSink::add(const Entry& entry, const FileContent* content) {
         if (counted.count() != size)
             fail(ErrorKind::io, "the content of " + quote_untrusted(entry.path) + " is not as long as its entry says");
     }
-    out_.write(as_bytes(padding(size)));
+    out_.write(as_bytes(cpio_padding(size)));
 }
 
 void CpioSink::add_symlink(const std::string& path, const std::string& target) {

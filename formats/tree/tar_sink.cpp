@@ -20,8 +20,8 @@ void note(ReportedPaths& paths, const std::string& path) {
 
 // In any part of the path: a folder ".wh.x" deletes just as a file does.
 bool has_whiteout_name(std::string_view path) {
-    constexpr std::string_view kPrefix = ".wh.";
-    return path.substr(0, kPrefix.size()) == kPrefix || path.find("/.wh.") != std::string_view::npos;
+    constexpr std::string_view kWhiteoutPrefix = ".wh.";
+    return path.substr(0, kWhiteoutPrefix.size()) == kWhiteoutPrefix || path.find("/.wh.") != std::string_view::npos;
 }
 
 } // namespace

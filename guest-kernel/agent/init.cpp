@@ -23,7 +23,7 @@
 namespace vm2oci::guest {
 namespace {
 
-constexpr std::chrono::milliseconds kLookInterval{50};
+constexpr std::chrono::milliseconds kRootLookInterval{50};
 constexpr std::chrono::milliseconds kLastWords{500}; // what was printed gets out before the kernel panics
 
 std::string list_devices() {
@@ -52,7 +52,7 @@ FoundDevice wait_for_root(const BootLine& line) {
     do {
         if (std::optional<FoundDevice> found = find_root(*name))
             return *found;
-        std::this_thread::sleep_for(kLookInterval);
+        std::this_thread::sleep_for(kRootLookInterval);
     } while (std::chrono::steady_clock::now() < deadline);
     fail(ErrorKind::not_found, "root=" + escape_untrusted(line.root) + " did not appear within " +
                                    std::to_string(line.wait_seconds) + " s; the machine has " + list_devices());

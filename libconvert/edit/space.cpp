@@ -15,7 +15,7 @@ namespace {
 constexpr std::uint64_t kSmallestBlock = 1024;          // no file takes less of any file system that has blocks
 constexpr std::uint64_t kRemovedFilesLimit = 1'000'000; // of one folder; more count as endless room
 
-struct Account {
+struct SpaceAccount {
     std::uint64_t needed_bytes = 0;
     std::uint64_t freed_bytes = 0;
     std::uint64_t needed_inodes = 0;
@@ -27,7 +27,7 @@ std::uint64_t in_blocks(std::uint64_t bytes) {
 }
 
 // Everything below a path that goes away.
-void count_removed(const Guest& guest, const std::string& path, Account& account) {
+void count_removed(const Guest& guest, const std::string& path, SpaceAccount& account) {
     std::vector<std::string> pending = {path};
     for (std::uint64_t seen = 0; !pending.empty(); ++seen) {
         const std::string current = std::move(pending.back());
@@ -47,7 +47,7 @@ void count_removed(const Guest& guest, const std::string& path, Account& account
     }
 }
 
-void count(const Edit& edit, const Guest& guest, Account& account) {
+void count(const Edit& edit, const Guest& guest, SpaceAccount& account) {
     const auto present = guest.status(edit.path, FinalLink::keep);
     switch (edit.kind) {
     case EditKind::write_file:
@@ -77,7 +77,7 @@ void count(const Edit& edit, const Guest& guest, Account& account) {
 
 void check_space(const EditPlan& plan, const Guest& guest) {
     const std::vector<GuestMount> mounts = guest.mounts();
-    std::map<std::size_t, Account> accounts;
+    std::map<std::size_t, SpaceAccount> accounts;
     for (const Edit& edit : plan.edits)
         count(edit, guest, accounts[mount_of(mounts, edit.path)]);
     for (const auto& [index, account] : accounts) {

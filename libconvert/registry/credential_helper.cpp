@@ -23,7 +23,7 @@
 namespace vm2oci::registry {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using SteadyClock = std::chrono::steady_clock;
 
 constexpr std::size_t kMaxAnswerBytes = 64 * KiB;  // tokens of cloud registries are some KiB
 constexpr std::chrono::seconds kHelperTimeout{60}; // a helper may ask a person, or a network
@@ -77,7 +77,7 @@ class Child {
     Child& operator=(const Child&) = delete;
 
     // The exit code; nullopt when it was killed by a signal or is still running at `deadline`.
-    std::optional<int> wait(Clock::time_point deadline) {
+    std::optional<int> wait(SteadyClock::time_point deadline) {
         int status = 0;
         while (true) {
             const pid_t done = ::waitpid(pid_, &status, WNOHANG);
@@ -85,7 +85,7 @@ class Child {
                 break;
             if (done < 0 && errno != EINTR)
                 return std::nullopt;
-            if (Clock::now() >= deadline)
+            if (SteadyClock::now() >= deadline)
                 return std::nullopt;
             std::this_thread::sleep_for(std::chrono::milliseconds(2));
         }
@@ -97,11 +97,11 @@ class Child {
     pid_t pid_ = -1;
 };
 
-std::string read_answer(int fd, Clock::time_point deadline) {
+std::string read_answer(int fd, SteadyClock::time_point deadline) {
     std::string answer;
     std::array<char, 4096> buffer{};
     while (answer.size() <= kMaxAnswerBytes) {
-        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
+        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - SteadyClock::now());
         pollfd wanted{fd, POLLIN, 0};
         const int ready = ::poll(&wanted, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
         if (ready < 0 && errno == EINTR)
@@ -146,7 +146,7 @@ std::optional<Credentials> ask_credential_helper(const std::string& name, const 
             // A helper that ends without reading still has an answer or an exit code, which says more.
         }
         question.write_end.reset();
-        const Clock::time_point deadline = Clock::now() + kHelperTimeout;
+        const SteadyClock::time_point deadline = SteadyClock::now() + kHelperTimeout;
         const std::string text = read_answer(answer.read_end.get(), deadline);
         const std::optional<int> code = child.wait(deadline);
         if (code == 0)

@@ -33,10 +33,10 @@ Token parse_token_answer(std::string_view text) {
     token.lifetime = kDefaultTokenLifetime;
     const auto expires = document.find("expires_in");
     if (expires != document.end() && expires->is_number()) {
-        const double seconds = expires->get<double>();
+        const double stated = expires->get<double>();
         const double longest = static_cast<double>(std::chrono::seconds(kLongestLifetime).count());
-        if (seconds > 0)
-            token.lifetime = std::chrono::seconds(static_cast<std::int64_t>(std::min(seconds, longest)));
+        if (stated > 0)
+            token.lifetime = std::chrono::seconds(static_cast<std::int64_t>(std::min(stated, longest)));
     }
     return token;
 }

@@ -91,7 +91,7 @@ constexpr P kSystemdBoot[] = {"^Error loading *: Not Found",
 constexpr P kWindowsLoader[] = {"Windows failed to start", "Your PC/Device needs to be repaired",
                                 "Your PC needs to be repaired", "INACCESSIBLE_BOOT_DEVICE", "INACCESSIBLE BOOT DEVICE"};
 
-constexpr std::array kRules = {
+constexpr std::array kBootLoaderRules = {
     Rule{"no-bootable-device", Severity::fatal, RuleRole::symptom, "the firmware found nothing to boot from",
          "the disk may need the other firmware (--firmware bios|uefi), or has no boot loader", "uefi",
          kNoBootableDevice},
@@ -147,7 +147,7 @@ constexpr std::array kRules = {
 } // namespace
 
 std::span<const Rule> boot_loader_rules() {
-    return kRules;
+    return kBootLoaderRules;
 }
 
 } // namespace vm2oci

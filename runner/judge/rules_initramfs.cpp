@@ -50,7 +50,7 @@ constexpr P kDracutEmergency[] = {"Generating \"/run/initramfs/rdsosreport.txt\"
                                   "dracut-emergency*Starting Dracut Emergency Shell"};
 constexpr P kIgnition[] = {"^Ignition failed", "ignition[*]: failed to ", "ignition[*]: Ignition failed"};
 
-constexpr std::array kRules = {
+constexpr std::array kInitramfsRules = {
     Rule{"root-device-missing", Severity::failure, RuleRole::cause, "the root file system's device does not appear",
          "the initrd lacks the disk's driver (virtio), or root= names a UUID or device that is not on this disk",
          "virtio", kRootMissing},
@@ -75,7 +75,7 @@ constexpr std::array kRules = {
 } // namespace
 
 std::span<const Rule> initramfs_rules() {
-    return kRules;
+    return kInitramfsRules;
 }
 
 } // namespace vm2oci

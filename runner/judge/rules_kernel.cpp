@@ -101,7 +101,7 @@ constexpr P kModule[] = {"modprobe: FATAL: Module ", "^modprobe: can't load modu
                          "disagrees about version of symbol", "^Error inserting ",
                          "Loading of module with unavailable key is rejected"};
 
-constexpr std::array kRules = {
+constexpr std::array kKernelRules = {
     Rule{"root-not-mounted", Severity::fatal, RuleRole::cause, "the kernel cannot mount the root file system",
          "the initrd is missing or lacks the disk's driver (virtio), or root= names something that is not there",
          "virtio", kRootNotMounted},
@@ -159,7 +159,7 @@ constexpr std::array kRules = {
 } // namespace
 
 std::span<const Rule> kernel_rules() {
-    return kRules;
+    return kKernelRules;
 }
 
 } // namespace vm2oci

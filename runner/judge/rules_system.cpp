@@ -85,7 +85,7 @@ constexpr P kInterface[] = {
     "ip: can't find device"};
 constexpr P kHostKeys[] = {"^sshd: no hostkeys available", "no hostkeys available -- exiting"};
 
-constexpr std::array kRules = {
+constexpr std::array kSystemRules = {
     Rule{"device-timeout", Severity::failure, RuleRole::cause, "a device that /etc/fstab names does not appear",
          "it names a device of the old machine: name it by UUID, or add nofail", "fstab", kDeviceTimeout},
     Rule{"mount-failed", Severity::failure, RuleRole::cause, "a file system could not be mounted",
@@ -135,7 +135,7 @@ constexpr std::array kRules = {
 } // namespace
 
 std::span<const Rule> system_rules() {
-    return kRules;
+    return kSystemRules;
 }
 
 } // namespace vm2oci

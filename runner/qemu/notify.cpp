@@ -16,10 +16,6 @@ namespace {
 constexpr std::size_t kMaxUnits = 64; // of one message; systemd names one
 constexpr std::uint32_t kFirstFreeCid = 3;
 
-std::string error_text(int number) {
-    return std::generic_category().message(number);
-}
-
 } // namespace
 
 NotifyMessage parse_notify_message(std::string_view text) {
@@ -48,7 +44,7 @@ std::optional<NotifyChannel> NotifyChannel::open(std::string& problem) {
     NotifyChannel channel;
     channel.vhost_ = UniqueFd(::open("/dev/vhost-vsock", O_RDWR | O_CLOEXEC));
     if (!channel.vhost_) {
-        problem = "/dev/vhost-vsock cannot be opened: " + error_text(errno);
+        problem = "/dev/vhost-vsock cannot be opened: " + std::generic_category().message(errno);
         return std::nullopt;
     }
     // Guests have streams and sequenced packets; systemd tries the latter by itself.
@@ -62,14 +58,14 @@ std::optional<NotifyChannel> NotifyChannel::open(std::string& problem) {
         ::bind(channel.listener_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
         ::listen(channel.listener_.get(), static_cast<int>(kNotifyConnections)) != 0 ||
         ::getsockname(channel.listener_.get(), reinterpret_cast<sockaddr*>(&address), &length) != 0) {
-        problem = "no vsock address can be listened on: " + error_text(errno);
+        problem = "no vsock address can be listened on: " + std::generic_category().message(errno);
         return std::nullopt;
     }
     channel.port_ = address.svm_port;
     // The kernel gives out no number of its own; 31 random bits do not meet those of another machine.
     std::uint32_t random = 0;
     if (::getrandom(&random, sizeof random, 0) != static_cast<ssize_t>(sizeof random)) {
-        problem = "no random number: " + error_text(errno);
+        problem = "no random number: " + std::generic_category().message(errno);
         return std::nullopt;
     }
     channel.guest_cid_ = kFirstFreeCid + (random >> 1);
