@@ -22,9 +22,9 @@ cmake --build --preset ci --parallel "$jobs"
 status=0
 if [[ $# -eq 0 ]]; then
     step 'Unit tests under AddressSanitizer and UndefinedBehaviorSanitizer'
-    cmake --preset dev
-    cmake --build --preset dev --parallel "$jobs" --target unit_tests
-    ctest --preset dev --parallel "$jobs" --label-regex '^unit$' || status=$?
+    cmake --preset sanitized
+    cmake --build --preset sanitized --parallel "$jobs" --target unit_tests
+    ctest --preset sanitized --parallel "$jobs" --label-regex '^unit$' || status=$?
 fi
 
 step 'Every test'
