@@ -13,8 +13,11 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 
 find_program(VM2OCI_CCACHE ccache)
 if(VM2OCI_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-    set(CMAKE_C_COMPILER_LAUNCHER "${VM2OCI_CCACHE}")
-    set(CMAKE_CXX_COMPILER_LAUNCHER "${VM2OCI_CCACHE}")
+    # One clone finds what another compiled: names below the source are relative, and -ffile-prefix-map takes the folder
+    # out of what is compiled.
+    set(VM2OCI_LAUNCHER "${CMAKE_COMMAND}" -E env "CCACHE_BASEDIR=${CMAKE_SOURCE_DIR}" CCACHE_NOHASHDIR=1 "${VM2OCI_CCACHE}")
+    set(CMAKE_C_COMPILER_LAUNCHER ${VM2OCI_LAUNCHER})
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${VM2OCI_LAUNCHER})
 endif()
 
 add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor
