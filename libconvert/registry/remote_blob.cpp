@@ -66,7 +66,7 @@ std::uint64_t RemoteBlob::units_to_fetch(std::uint64_t number, std::uint64_t las
     read_ahead_ = is_stream ? std::min(std::max(read_ahead_ * 2, wanted), kLongestReadAhead) : wanted;
     const std::uint64_t all = (blob_.size + kUnitSize - 1) / kUnitSize;
     std::uint64_t count = 1;
-    while (count < read_ahead_ && number + count < all && !units_.contains(number + count))
+    while (count < read_ahead_ && number + count < all && !units_.contains(number + count) && !is_aside(number + count))
         ++count;
     next_sequential_ = number + count;
     return count;
@@ -87,6 +87,8 @@ RemoteBlob::Unit RemoteBlob::unit(std::uint64_t number, std::uint64_t last) cons
             changed_.wait(lock);
             continue;
         }
+        if (is_aside(number))
+            return fetch_back(number);
         const std::uint64_t count = units_to_fetch(number, last);
         for (std::uint64_t i = 0; i < count; ++i)
             units_.emplace(number + i, Kept{nullptr, recently_used_.end()});
@@ -118,14 +120,44 @@ void RemoteBlob::fetch_units(std::uint64_t first, std::uint64_t count) const {
     for (std::uint64_t i = count; i-- > 0;) {
         const auto from = bytes.begin() + static_cast<std::ptrdiff_t>(i * kUnitSize);
         const auto to = from + static_cast<std::ptrdiff_t>(unit_size(first + i));
-        recently_used_.push_front(first + i);
-        units_.at(first + i) = {std::make_shared<const std::vector<std::byte>>(from, to), recently_used_.begin()};
-    }
-    while (recently_used_.size() > kCachedUnits) {
-        units_.erase(recently_used_.back());
-        recently_used_.pop_back();
+        keep(first + i, std::make_shared<const std::vector<std::byte>>(from, to));
     }
     changed_.notify_all();
+}
+
+// With mutex_ held, as the next two.
+void RemoteBlob::keep(std::uint64_t number, Unit bytes) const {
+    recently_used_.push_front(number);
+    units_[number] = {std::move(bytes), recently_used_.begin()};
+    while (recently_used_.size() > kCachedUnits) {
+        const auto oldest = units_.find(recently_used_.back());
+        put_aside(oldest->first, *oldest->second.bytes);
+        units_.erase(oldest);
+        recently_used_.pop_back();
+    }
+}
+
+void RemoteBlob::put_aside(std::uint64_t number, const std::vector<std::byte>& bytes) const {
+    if (!may_put_aside_ || is_aside(number))
+        return;
+    try {
+        if (!scratch_) {
+            scratch_ = scratch_file(operation_.scratch_folder);
+            aside_.resize((blob_.size + kUnitSize - 1) / kUnitSize);
+        }
+        write_exactly_at(scratch_.get(), number * kUnitSize, bytes);
+        aside_[number] = true;
+    } catch (const Error&) {
+        may_put_aside_ = false; // no room: what comes again is fetched again
+    }
+}
+
+RemoteBlob::Unit RemoteBlob::fetch_back(std::uint64_t number) const {
+    std::vector<std::byte> bytes(unit_size(number));
+    read_exactly_at(scratch_.get(), number * kUnitSize, bytes);
+    auto unit = std::make_shared<const std::vector<std::byte>>(std::move(bytes));
+    keep(number, unit);
+    return unit;
 }
 
 void RemoteBlob::download_whole() const {

@@ -1,4 +1,4 @@
-// A blob in a registry as a BlockDevice: fetched by ranges, with read-ahead and a bounded cache.
+// A blob in a registry as a BlockDevice: fetched by ranges, with read-ahead, and each byte once.
 #pragma once
 
 #include "formats/base/fd.hpp"
@@ -16,7 +16,7 @@ namespace vm2oci::registry {
 
 inline constexpr std::uint64_t kUnitSize = 4 * KiB;      // what is cached; frames are larger, and cost little more then
 inline constexpr std::uint64_t kLongestReadAhead = 1024; // units in one request while reads are sequential: 4 MiB
-inline constexpr std::size_t kCachedUnits = 8192;        // 32 MiB for each blob
+inline constexpr std::size_t kCachedUnits = 8192;        // 32 MiB in memory for each blob; the rest in a scratch file
 
 // Every read is one request. Thread-safe. Error{unsupported} from registries that ignore ranges.
 class RemoteParts final : public BlockDevice {
@@ -55,6 +55,10 @@ class RemoteBlob final : public BlockDevice {
     };
 
     Unit unit(std::uint64_t number, std::uint64_t last) const;
+    void keep(std::uint64_t number, Unit bytes) const;
+    void put_aside(std::uint64_t number, const std::vector<std::byte>& bytes) const;
+    Unit fetch_back(std::uint64_t number) const;
+    bool is_aside(std::uint64_t number) const { return number < aside_.size() && aside_[number]; }
     std::uint64_t units_to_fetch(std::uint64_t number, std::uint64_t last) const;
     void fetch_units(std::uint64_t first, std::uint64_t count) const;
     void download_whole() const;
@@ -73,7 +77,12 @@ class RemoteBlob final : public BlockDevice {
     mutable std::uint64_t next_sequential_ = 0;
     mutable std::uint64_t read_ahead_ = 1;
     mutable unsigned streak_ = 0; // requests that went on where the last one ended
-    mutable UniqueFd whole_;      // the scratch file, once it is complete
+    // What memory has no room for, at its place in the blob: a guest comes back to what it read before, and the network
+    // is slower than any disk.
+    mutable UniqueFd scratch_;
+    mutable std::vector<bool> aside_; // units that scratch_ holds
+    mutable bool may_put_aside_ = true;
+    mutable UniqueFd whole_; // the scratch file of download_whole(), once it is complete
     mutable std::mutex download_mutex_;
 };
 

@@ -190,13 +190,21 @@ TEST_CASE("sequential reads fetch ahead, scattered ones do not") {
     CHECK(scattered.fetched_bytes() == 5 * kUnitSize);
 }
 
-TEST_CASE("the cache is bounded and stays right") {
+TEST_CASE("what memory has no room for is not fetched again") {
     FakeConnection connection;
-    const StoredBlob blob(connection, (kCachedUnits + 8) * kUnitSize);
+    const StoredBlob blob(connection, (2 * kCachedUnits + 8) * kUnitSize - 5);
     const RemoteBlob device(connection.client, blob.descriptor, {});
-    read(device, 0, blob.text.size());
-    CHECK(read(device, 0, 100) == blob.text.substr(0, 100));
-    CHECK(device.fetched_bytes() > blob.text.size());
+    for (unsigned round = 0; round < 2; ++round)
+        CHECK(read(device, 0, blob.text.size()) == blob.text);
+    CHECK(device.fetched_bytes() == blob.text.size());
+
+    // Without a scratch folder memory alone serves.
+    OperationContext operation;
+    operation.scratch_folder = "/dev/null";
+    const RemoteBlob homeless(connection.client, blob.descriptor, operation);
+    for (unsigned round = 0; round < 2; ++round)
+        CHECK(read(homeless, 0, blob.text.size()) == blob.text);
+    CHECK(homeless.fetched_bytes() > blob.text.size());
 }
 
 TEST_CASE("several threads share a remote blob") {
