@@ -42,11 +42,12 @@ std::string explain_errors(const nlohmann::json& errors) {
     return line;
 }
 
-std::string hint(int status) {
+std::string_view hint(int status) {
     switch (status) {
     case 401:
-    case 403:
         return "; log in with `podman login` or `docker login`, or name the file with --authfile";
+    case 403:
+        return "; if another login may do this, use it: `podman login`, `docker login` or --authfile";
     case 413:
         return "; the registry, or a proxy before it, bounds the size of a request";
     default:

@@ -165,6 +165,18 @@ class Exchange {
     CURL* handle = nullptr;
 };
 
+// What OpenSSL found wrong with the certificate: X509_verify_cert_error_string(3).
+NetworkFault certificate_fault(CURL* handle) {
+    constexpr long kNotLookedAt = 1; // the chain is whole: libcurl compares the name before it takes this result over
+    constexpr long kNotYetValid = 9;
+    constexpr long kExpired = 10;
+    long result = -1;
+    curl_library().easy_getinfo(handle, CURLINFO_SSL_VERIFYRESULT, &result);
+    if (result == kNotYetValid || result == kExpired)
+        return NetworkFault::tls_expired;
+    return result == kNotLookedAt ? NetworkFault::tls_elsewhere : NetworkFault::tls_untrusted;
+}
+
 NetworkFault fault_of(CURLcode code, CURL* handle) {
     curl_off_t connected_after = 0;
     curl_library().easy_getinfo(handle, CURLINFO_CONNECT_TIME_T, &connected_after);
@@ -176,6 +188,7 @@ NetworkFault fault_of(CURLcode code, CURL* handle) {
     case CURLE_SSL_CONNECT_ERROR:
         return NetworkFault::tls_handshake;
     case CURLE_PEER_FAILED_VERIFICATION:
+        return certificate_fault(handle);
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_ISSUER_ERROR:
@@ -257,6 +270,10 @@ class CurlTransport::HandlePool {
         return handle;
     }
 
+    // After an exchange that did not come to its end: libcurl may keep what it was in the middle of, and then refuses
+    // options (7.88 does so after a name that could not be resolved).
+    void drop(CURL* handle) noexcept { curl_library().easy_cleanup(handle); }
+
     void put_back(CURL* handle) noexcept {
         curl_library().easy_reset(handle); // options go, connections stay
         const std::lock_guard lock(mutex_);
@@ -283,8 +300,9 @@ HttpResponse CurlTransport::perform(const HttpRequest& request) {
     struct Lease {
         HandlePool& pool;
         CURL* handle;
-        ~Lease() { pool.put_back(handle); }
-    } const lease{*pool_, pool_->take()};
+        bool is_whole = false; // the exchange came to its end
+        ~Lease() { is_whole ? pool.put_back(handle) : pool.drop(handle); }
+    } lease{*pool_, pool_->take()};
     CURL* handle = lease.handle;
 
     Exchange exchange(request, options_.operation);
@@ -335,6 +353,7 @@ HttpResponse CurlTransport::perform(const HttpRequest& request) {
     set_method(handle, request, exchange);
 
     const CURLcode code = curl_library().easy_perform(handle);
+    lease.is_whole = code == CURLE_OK;
     if (exchange.failure)
         std::rethrow_exception(exchange.failure);
     long status = 0;
@@ -354,6 +373,8 @@ HttpResponse CurlTransport::perform(const HttpRequest& request) {
             fault_of(code, handle),
             fmt::format("{}: {}", request.url.host_and_port(),
                         escape_untrusted(message[0] != '\0' ? &message[0] : curl_library().easy_strerror(code))));
+    if (request.body != nullptr && request.on_sent && status < 300)
+        request.on_sent(request.body->size()); // libcurl asks for no more when it has all
     return std::move(exchange.response);
 }
 

@@ -100,6 +100,8 @@ enum class NetworkFault {
     unreachable,   // no such host, nobody listens
     tls_handshake, // the other side does not speak TLS, or not ours
     tls_untrusted, // its certificate is not trusted
+    tls_expired,   // … any more, or not yet
+    tls_elsewhere, // its certificate is trusted, for another name
     dropped,       // the connection ended early
     stalled,       // nothing came for too long
     protocol,      // it is not HTTP

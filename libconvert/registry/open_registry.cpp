@@ -39,6 +39,24 @@ std::shared_ptr<RegistryClient> try_connection(const Endpoint& endpoint, std::st
     return client;
 }
 
+// What a person may do about it; "" where the fault says all.
+std::string_view advice_on(NetworkFault fault) {
+    switch (fault) {
+    case NetworkFault::unreachable:
+        return "nobody answers there (check the name, the port and the network)";
+    case NetworkFault::tls_untrusted:
+        return "its certificate is not trusted (put the authority's certificate into certs.d, or give --cert-dir or "
+               "--tls-verify=false)";
+    case NetworkFault::tls_expired:
+        return "its certificate is not valid now (the registry must renew it, unless the clock of this machine is "
+               "wrong)";
+    case NetworkFault::tls_elsewhere:
+        return "its certificate is for another name (use the name that it was made for)";
+    default:
+        return "";
+    }
+}
+
 std::shared_ptr<RegistryClient> connect_endpoint(const Endpoint& endpoint, const RegistryOptions& options,
                                                  const OperationContext& operation) {
     const bool insecure =
@@ -52,9 +70,8 @@ std::shared_ptr<RegistryClient> connect_endpoint(const Endpoint& endpoint, const
             return try_connection(endpoint, "https", insecure ? CertificateCheck::skip : CertificateCheck::verify,
                                   options, operation);
         } catch (NetworkError& error) {
-            if (error.fault() == NetworkFault::tls_untrusted)
-                error.add_context("its certificate is not trusted (put the authority's certificate into certs.d, or "
-                                  "give --cert-dir or --tls-verify=false)");
+            if (const std::string_view advice = advice_on(error.fault()); !advice.empty())
+                error.add_context(std::string(advice));
             // Without a port in its name, plain HTTP is at another port than TLS.
             const bool may_be_elsewhere = error.fault() == NetworkFault::unreachable && insecure && names_no_port;
             const bool speaks_no_tls = error.fault() == NetworkFault::tls_handshake ||

@@ -6,7 +6,8 @@ faulty_proxy.py --upstream HOST:PORT --fault NAME --state FOLDER [--rate BYTES]
 Writes its address to FOLDER/address when it listens, and what it saw to FOLDER/seen.json when it ends (SIGTERM).
 --rate is how many bytes a second all answers together may have.
 Faults:
-  none           passes everything on
+  none           passes everything on; serves as a proxy for plain HTTP as well (http_proxy), to its upstream whatever
+                 the host
   cut            cuts the connection after 64 KiB of a body, in either direction, for the first 20 such bodies
   unauthorized   wants tokens of its own; each is good for 2 requests, so that 401 comes in the middle of everything
   range          answers the first three chunks or uploads with 416
@@ -229,6 +230,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 return self.drop()
 
     def handle_request(self):
+        if self.path.startswith("http://"):
+            self.path = "/" + self.path.removeprefix("http://").partition("/")[2]
         try:
             if not self.misbehave():
                 self.forward()

@@ -68,8 +68,9 @@ ImageReference parse_image_only(const std::string& text, std::string_view comman
     const Reference reference = parse_reference(text);
     if (const auto* image = std::get_if<ImageReference>(&reference))
         return *image;
-    fail(ErrorKind::usage,
-         fmt::format("{} takes an image, and '{}' is a disk; write it like oci:images:web01", command, text));
+    fail(ErrorKind::usage, fmt::format("{} takes an image, and '{}' is a disk; write it like oci:images:web01 or "
+                                       "docker://registry.example/team/web01:v1",
+                                       command, text));
 }
 
 std::unique_ptr<ImageSource> open_image_source(const ImageReference& reference, const OperationContext& operation,

@@ -32,7 +32,7 @@ PYTHON
 start_secured private "auth: {htpasswd: {realm: test, path: $scratch/htpasswd}}"
 private=$secured
 expect_exit 1 "$VM2OCI" push oci:layout:v1 "docker://$private/team/disk:v1"
-expect_match "answered 401: UNAUTHORIZED: authentication required" "$(< stderr)" "the refusal"
+expect_match "answered 401: UNAUTHORIZED: authentication required.*log in with" "$(< stderr)" "the refusal"
 
 step "the login of docker, podman and skopeo is used"
 auth=$(printf 'user:s3cret-pass' | base64)
@@ -81,10 +81,10 @@ KNOWN=$private PATH=$scratch/bin:$PATH strace -f -qq -e trace=execve -s 4000 -o 
 step "TLS is verified by an authority in certs.d or --cert-dir"
 openssl req -quiet -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -subj /CN=authority -days 2 2> /dev/null ||
     openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -subj /CN=authority -days 2 2> /dev/null
-# certificate NAME EXTENSION…: NAME.crt and NAME.key, signed by the authority.
+# certificate NAME EXTENSION…: NAME.crt and NAME.key, signed by the authority for $days (default 2).
 certificate() {
     openssl req -newkey rsa:2048 -nodes -keyout "$1.key" -out "$1.csr" -subj "/CN=$1" 2> /dev/null
-    openssl x509 -req -in "$1.csr" -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -out "$1.crt" \
+    openssl x509 -req -in "$1.csr" -CA ca.crt -CAkey ca.key -CAcreateserial -days "${days:-2}" -out "$1.crt" \
         -extfile <(printf '%s\n' "${@:2}") 2> /dev/null
 }
 certificate server 'subjectAltName=IP:127.0.0.1,DNS:localhost'
@@ -99,6 +99,16 @@ cp ca.crt "$XDG_CONFIG_HOME/containers/certs.d/$secured/"
 rm -r "$XDG_CONFIG_HOME/containers/certs.d"
 "$VM2OCI" pull --quiet --tls-verify=false "docker://$secured/team/disk:v1" oci:unverified:v1 > /dev/null
 
+step "what is wrong with a certificate is told"
+certificate elsewhere 'subjectAltName=DNS:elsewhere.invalid'
+start_secured elsewhere "  tls: {certificate: $scratch/elsewhere.crt, key: $scratch/elsewhere.key}"
+expect_exit 1 "$VM2OCI" push --cert-dir certificates oci:layout:v1 "docker://$secured/team/disk:v1"
+expect_match "certificate is for another name" "$(< stderr)" "a certificate of another host"
+days=-1 certificate expired 'subjectAltName=IP:127.0.0.1'
+start_secured expired "  tls: {certificate: $scratch/expired.crt, key: $scratch/expired.key}"
+expect_exit 1 "$VM2OCI" push --cert-dir certificates oci:layout:v1 "docker://$secured/team/disk:v1"
+expect_match "certificate is not valid now .*expired" "$(< stderr)" "a certificate that has expired"
+
 step "a client certificate is shown"
 certificate client 'extendedKeyUsage=clientAuth'
 start_secured mutual "  tls: {certificate: $scratch/server.crt, key: $scratch/server.key, clientcas: [$scratch/ca.crt]}"
@@ -112,6 +122,20 @@ step "plain HTTP is not spoken where verified TLS is demanded"
 start_registry
 expect_exit 1 "$VM2OCI" push --tls-verify=true oci:layout:v1 "docker://$registry/team/disk:v1"
 "$VM2OCI" push --quiet oci:layout:v1 "docker://$registry/team/disk:v1" > /dev/null
+
+step "a proxy is used for other hosts than this machine, and its failures are told"
+start_proxy "$registry" none
+http_proxy=http://$proxy "$VM2OCI" pull --quiet --tls-verify=false docker://registry.invalid/team/disk:v1 oci:proxied:v1 > /dev/null
+http_proxy=http://$proxy no_proxy=registry.invalid expect_exit 1 "$VM2OCI" pull --tls-verify=false docker://registry.invalid/team/disk:v1 oci:none:v1
+stop_proxy
+expect_same_tree layout/blobs proxied/blobs
+(($(seen requests) > 3)) || fail "the proxy was not used"
+https_proxy=http://127.0.0.1:1 expect_exit 1 "$VM2OCI" pull docker://registry.invalid/team/disk:v1 oci:none:v1
+expect_match "nobody answers there .*127.0.0.1 port 1" "$(< stderr)" "a proxy that is not there"
+
+step "a host that does not exist is called that"
+expect_exit 1 "$VM2OCI" pull docker://registry.invalid/team/disk:v1 oci:none:v1
+expect_match "Could not resolve host" "$(< stderr)" "a name that nothing has"
 
 step "a mirror is asked first, and the registry when it does not help"
 cat > "$CONTAINERS_REGISTRIES_CONF" << CONF
