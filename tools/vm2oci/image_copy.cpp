@@ -117,11 +117,23 @@ std::vector<std::string> tags_of(const ImageReference& reference, const std::str
     fail(ErrorKind::usage, "--all-tags is for docker:// and oci: references, not for '" + written + "'");
 }
 
+void mount_from_sources(registry::RegistryOptions& options, const std::vector<ImageReference>& sources,
+                        const ImageReference& destination) {
+    const auto* to = std::get_if<RegistryReference>(&destination);
+    for (const ImageReference& source : sources)
+        if (const auto* from = std::get_if<RegistryReference>(&source);
+            from != nullptr && to != nullptr && from->repository != to->repository &&
+            registry::registry_name(*from) == registry::registry_name(*to) &&
+            std::ranges::find(options.mount_from, from->repository) == options.mount_from.end())
+            options.mount_from.push_back(from->repository);
+}
+
 ExitCode run_copy(const CopyArguments& arguments, const ImageReference& source, const ImageReference& destination,
                   Invocation& call) {
     if (arguments.all_tags && !arguments.digest_file.empty())
         fail(ErrorKind::usage, "--digest-file takes the digest of one image, and --all-tags may bring many");
-    const registry::RegistryOptions registry_options = arguments.registry->options();
+    registry::RegistryOptions registry_options = arguments.registry->options();
+    mount_from_sources(registry_options, {source}, destination);
     CopyOptions options;
     options.parallel_blobs = arguments.parallel_blobs;
     if (!arguments.architecture.empty())

@@ -31,6 +31,10 @@ void add_copy_options(CLI::App& command, CopyArguments& arguments, const std::st
 ExitCode run_copy(const CopyArguments& arguments, const ImageReference& source, const ImageReference& destination,
                   Invocation& call);
 
+// Blobs need not travel between repositories of one registry: those of `sources` are added to what is mounted from.
+void mount_from_sources(registry::RegistryOptions& options, const std::vector<ImageReference>& sources,
+                        const ImageReference& destination);
+
 // The tags that a reference's store has; the reference must not name one itself (Error{usage}).
 std::vector<std::string> tags_of(const ImageReference& reference, const std::string& written,
                                  const registry::RegistryOptions& options, const OperationContext& operation);

@@ -51,15 +51,18 @@ Json to_json(const JoinResult& result, const std::string& destination) {
 }
 
 ExitCode create_index(const IndexArguments& arguments, Invocation& call) {
-    const registry::RegistryOptions options = arguments.registry->options();
+    registry::RegistryOptions options = arguments.registry->options();
+    std::vector<ImageReference> references;
     std::vector<std::unique_ptr<ImageSource>> images;
     std::vector<JoinSource> sources;
     for (const std::string& text : arguments.sources) {
-        images.push_back(open_image_source(parse_image_only(text, "index create"), call.operation, options));
+        references.push_back(parse_image_only(text, "index create"));
+        images.push_back(open_image_source(references.back(), call.operation, options));
         sources.push_back({images.back().get(), text});
     }
-    const auto destination =
-        open_image_destination(parse_image_only(arguments.destination, "index create"), call.operation, options);
+    const ImageReference wanted = parse_image_only(arguments.destination, "index create");
+    mount_from_sources(options, references, wanted);
+    const auto destination = open_image_destination(wanted, call.operation, options);
     const JoinResult result =
         join_images(sources, *destination, parse_annotations(arguments.annotations), {}, call.operation);
     if (!arguments.digest_file.empty())
