@@ -29,6 +29,7 @@ struct Frame {
     std::size_t packed_size = 0;
     std::uint32_t checksum = 0;
     FrameContent facts;
+    std::optional<FrameNote> note; // none: of zeros, stored, or nobody keeps notes
     FrameStyle style = FrameStyle::compressed;
     bool is_reused = false;
     bool is_packed = false;
@@ -51,27 +52,31 @@ class Packer {
         const bool zeros = is_zero(content);
         frame.facts.is_zero = zeros;
         frame.is_reused = false;
+        frame.note.reset();
         if (options_.frame_digests == FrameDigests::compute && !zeros)
             frame.facts.digest = sha256(content);
         if (frame.style == FrameStyle::compressed && zeros && content.size() == kFrameSize) {
             pack_zeros(frame, content, packed);
             return;
         }
+        if (earlier_ && frame.style == FrameStyle::compressed) {
+            take_or_compress(frame, content, packed);
+            return;
+        }
         frame.checksum = has_checksums_ ? frame_checksum(content) : 0;
-        if (frame.style == FrameStyle::stored)
-            frame.packed_size = compressor_->store(content, packed);
-        else if (!take_earlier(frame, content, packed))
-            frame.packed_size = compressor_->compress(content, packed);
+        frame.packed_size = frame.style == FrameStyle::stored ? compressor_->store(content, packed)
+                                                              : compressor_->compress(content, packed);
     }
 
   private:
-    bool take_earlier(Frame& frame, std::span<const std::byte> content, std::span<std::byte> packed) {
-        if (!earlier_)
-            return false;
-        const std::size_t size = earlier_->find(content, frame.checksum, packed);
-        frame.is_reused = size != 0;
-        frame.packed_size = size;
-        return frame.is_reused;
+    void take_or_compress(Frame& frame, std::span<const std::byte> content, std::span<std::byte> packed) {
+        FrameNote note = earlier_->find(content, packed);
+        frame.is_reused = note.frame.compressed_size != 0;
+        if (!frame.is_reused)
+            earlier_->note_stored(note, packed.first(compressor_->compress(content, packed)));
+        frame.packed_size = note.frame.compressed_size;
+        frame.checksum = note.frame.checksum;
+        frame.note = note;
     }
 
     void pack_zeros(Frame& frame, std::span<const std::byte> zeros, std::span<std::byte> packed) {
@@ -106,6 +111,8 @@ class LayerEncoder::Pipeline {
     Pipeline(const CompressionSpec& spec, ByteSink& out, const OperationContext& operation, EncoderOptions options)
         : spec_(spec), options_(std::move(options)), out_(out), operation_(operation) {
         resolve_level(spec);
+        if (options_.earlier)
+            layer_.notes.key = options_.earlier->key();
         const unsigned compressors = compresses() ? std::min(operation.thread_count(), kMaxCompressors) : 0;
         max_frames_ = compressors + kQueuedFrames;
         if (compresses())
@@ -315,6 +322,10 @@ class LayerEncoder::Pipeline {
             return;
         }
         out_.write({frame.packed.get(), frame.packed_size});
+        if (frame.note) {
+            layer_.notes.frames.push_back(*frame.note);
+            layer_.notes.frames.back().offset = layer_.compressed_size;
+        }
         layer_.compressed_size += frame.packed_size;
         layer_.frames.push_back({static_cast<std::uint32_t>(frame.packed_size),
                                  static_cast<std::uint32_t>(frame.content_size), frame.checksum});

@@ -73,7 +73,8 @@ StoredLayer LayerWriter::finish() {
             .diff_id = encoded.diff_id ? Digest(*encoded.diff_id) : blob.digest,
             .content_size = encoded.content_size,
             .frames = std::move(encoded.frames),
-            .reused_frames = encoded.reused_frames};
+            .reused_frames = encoded.reused_frames,
+            .notes = std::move(encoded.notes)};
 }
 
 } // namespace vm2oci

@@ -4,6 +4,7 @@
 #include "formats/base/progress.hpp"
 #include "formats/codec/earlier_frames.hpp"
 #include "formats/oci/store.hpp"
+#include "libconvert/copy/frame_notebook.hpp"
 
 #include <cstdint>
 #include <map>
@@ -17,9 +18,10 @@ namespace vm2oci {
 // The layers of the manifest for `architecture`; with "", those of all manifests that the reference names.
 std::vector<Descriptor> layers_of_image(ImageSource& source, const std::string& architecture);
 
-// The frames of all layers that have a seek table with checksums; a note says so if there is none. What is opened of
-// `source` outlives it.
+// The frames of all layers that have a seek table with checksums, with what `notebook` holds about them; a note says so
+// if there is none. What is opened of `source` outlives it.
 std::shared_ptr<const EarlierFrames> open_earlier_frames(ImageSource& source, const std::string& architecture,
+                                                         const FrameNotebook& notebook,
                                                          const OperationContext& operation);
 
 // A stretch of a stored layer, and what makes it known again in another one: its size, and the checksum of its content

@@ -11,9 +11,9 @@
 namespace vm2oci::registry {
 
 // Thread-safe. Blobs are uploaded as they come; manifests are kept until publish(), which stores first those that are
-// not the top, then the top under its tag: before that, nobody can see any of it. A push that fails cancels its uploads.
-// Blobs and manifests that it had completed stay, untagged: others may have pushed the same ones meanwhile, and the next
-// attempt need not send them again.
+// not the top, then the top under its tag: before that, nobody can see any of it. A push that fails cancels its
+// uploads. Blobs and manifests that it had completed stay, untagged: others may have pushed the same ones meanwhile,
+// and the next attempt need not send them again.
 class RegistryDestination final : public ImageDestination {
   public:
     RegistryDestination(std::shared_ptr<RegistryClient> client, RegistryReference reference,

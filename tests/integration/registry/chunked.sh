@@ -47,6 +47,14 @@ for form in --chunked ''; do
     # shellcheck disable=SC2086
     "$VM2OCI" convert --quiet --json $form --reuse oci:layout:v1 raw:two.raw oci:reused:v2 > report.json
     expect_same_tree fresh reused
+    [[ -n $(find "$XDG_CACHE_HOME/vm2oci/frames" -type f) ]] || fail "no notes were left for the next version"
+    # By these notes.
+    # shellcheck disable=SC2086
+    "$VM2OCI" convert --quiet $form --reuse oci:reused:v2 raw:one.raw oci:third:v3 > /dev/null
+    # shellcheck disable=SC2086
+    "$VM2OCI" convert --quiet $form raw:one.raw oci:third-fresh:v3 > /dev/null
+    expect_same_tree third-fresh third
+    rm -rf third third-fresh
     frames=$(field layer.frames < report.json)
     reused=$(field layer.reused_frames < report.json)
     ((reused > frames / 2 && reused < frames)) || fail "$reused of $frames frames were taken"

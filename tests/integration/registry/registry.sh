@@ -4,6 +4,7 @@
 # No login of whoever runs the tests.
 unset REGISTRY_AUTH_FILE DOCKER_CONFIG HTTP_PROXY HTTPS_PROXY http_proxy https_proxy ALL_PROXY all_proxy
 export HOME=$scratch/home XDG_RUNTIME_DIR=$scratch/run XDG_CONFIG_HOME=$scratch/home/.config
+export XDG_CACHE_HOME=$scratch/home/.cache
 export CONTAINERS_REGISTRIES_CONF=$scratch/registries.conf
 mkdir -p "$HOME" "$XDG_RUNTIME_DIR"
 : > "$CONTAINERS_REGISTRIES_CONF"

@@ -24,9 +24,11 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <optional>
 #include <ostream>
+#include <span>
 
 namespace vm2oci::cli {
 namespace {
@@ -123,9 +125,16 @@ LayerOptions layer_options(const ConvertArguments& arguments, Invocation& call) 
         options.earlier = with_context("--reuse", [&] {
             const auto source = open_image_source(parse_image_only(arguments.reuse, "--reuse"), call.operation,
                                                   arguments.source_options->registry->options());
-            return open_earlier_frames(*source, wanted_architecture(arguments), call.operation);
+            return open_earlier_frames(*source, wanted_architecture(arguments), FrameNotebook(user_frame_notes()),
+                                       call.operation);
         });
     return options;
+}
+
+// Whoever reuses one version will reuse the next one: what is known of its frames is kept for that.
+void keep_frame_notes(const ConvertArguments& arguments, std::span<const StoredLayer> layers) {
+    if (!arguments.reuse.empty())
+        FrameNotebook(user_frame_notes()).keep(layers);
 }
 
 ContainerDiskOptions container_disk_options(const ConvertArguments& arguments, const LayerOptions& layer) {
@@ -283,6 +292,7 @@ ExitCode convert_into_bundle(const ConvertArguments& arguments, const OpenedDisk
         return write_bundle(bundle, image_options, *store, call.operation);
     });
     write_wanted_sbom(sbom, arguments);
+    keep_frame_notes(arguments, std::array{written.disk_layer, written.boot_layer});
     print_bundle(bundle, written, arguments.destination, call);
     return ExitCode::done;
 }
@@ -323,6 +333,7 @@ ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& 
                                      call.operation);
         });
         write_wanted_sbom(sbom, arguments);
+        keep_frame_notes(arguments, image.layers);
         if (!call.json())
             call.out << edit_report_text(changes.report, changes.mode);
         print_rootfs(image, arguments.destination, edit_report_json(changes.report), call);
@@ -337,10 +348,11 @@ ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& 
     if (arguments.boot_test->wanted)
         boot = boot_written_image(*arguments.boot_test, *store, report.manifest, *arguments.source_options,
                                   {arguments.destination, changes.seed}, call);
-    if (may_appear(boot))
+    if (may_appear(boot)) {
         store->publish(report.manifest);
-    if (may_appear(boot))
         write_wanted_sbom(sbom, arguments);
+        keep_frame_notes(arguments, {&report.layer, 1});
+    }
     if (call.json()) {
         Json json = to_json(report, arguments.destination);
         json["edits"] = edit_report_json(changes.report);

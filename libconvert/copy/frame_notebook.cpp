@@ -1,0 +1,87 @@
+#include "libconvert/copy/frame_notebook.hpp"
+
+#include "formats/base/error.hpp"
+#include "formats/base/fd.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <vector>
+
+namespace vm2oci {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr ::mode_t kOthersMayWrite = S_IWGRP | S_IWOTH;
+
+// Notes are believed, so they must be this user's: a folder that others may write to could hold anything.
+UniqueFd open_own_file(const fs::path& path) {
+    UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    struct stat status {};
+    const bool is_own = fd && ::fstat(fd.get(), &status) == 0 && S_ISREG(status.st_mode) &&
+                        status.st_uid == ::geteuid() && (status.st_mode & kOthersMayWrite) == 0 &&
+                        static_cast<std::uint64_t>(status.st_size) <= kMaxNotesBytes;
+    return is_own ? std::move(fd) : UniqueFd();
+}
+
+fs::path environment_path(const char* name) {
+    const char* value = std::getenv(name);
+    return value == nullptr ? fs::path() : fs::path(value);
+}
+
+} // namespace
+
+std::optional<FrameNotes> FrameNotebook::find(const Digest& layer) const {
+    if (folder_.empty())
+        return std::nullopt;
+    const UniqueFd fd = open_own_file(folder_ / layer.hex());
+    if (!fd)
+        return std::nullopt;
+    std::vector<std::byte> bytes(file_size(fd.get()));
+    bytes.resize(read_at(fd.get(), 0, bytes));
+    return parse_frame_notes(bytes, layer.text());
+}
+
+void FrameNotebook::keep(std::span<const StoredLayer> layers) const {
+    if (folder_.empty())
+        return;
+    try {
+        fs::create_directories(folder_);
+        fs::permissions(folder_, fs::perms::owner_all);
+        for (const StoredLayer& layer : layers) {
+            const Digest& digest = layer.descriptor.digest;
+            const std::vector<std::byte> bytes = serialise_frame_notes(layer.notes, digest.text());
+            if (layer.notes.frames.empty() || bytes.size() > kMaxNotesBytes)
+                continue;
+            TemporaryFile file(folder_);
+            write_exactly(file.fd(), bytes);
+            file.publish(folder_ / digest.hex(), 0600);
+        }
+        forget_oldest();
+    } catch (const std::exception&) {
+        // No home, a full disk, a read-only system: the next conversion decodes what it could have known.
+    }
+}
+
+void FrameNotebook::forget_oldest() const {
+    std::vector<std::pair<fs::file_time_type, fs::path>> files;
+    for (const fs::directory_entry& entry : fs::directory_iterator(folder_))
+        files.emplace_back(entry.last_write_time(), entry.path());
+    if (files.size() <= kMaxNotedLayers)
+        return;
+    std::ranges::sort(files);
+    for (std::size_t i = 0; i < files.size() - kMaxNotedLayers; ++i)
+        fs::remove(files[i].second);
+}
+
+fs::path user_frame_notes() {
+    if (const fs::path cache = environment_path("XDG_CACHE_HOME"); cache.is_absolute())
+        return cache / "vm2oci/frames";
+    const fs::path home = environment_path("HOME");
+    return home.empty() ? fs::path() : home / ".cache/vm2oci/frames";
+}
+
+} // namespace vm2oci
