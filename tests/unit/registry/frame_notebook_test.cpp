@@ -55,10 +55,11 @@ TEST_CASE("notes are kept by layer, for their user alone") {
 TEST_CASE("the oldest notes go, and layers without notes leave none") {
     const Folder folder;
     const FrameNotebook notebook(folder.path);
+    const fs::file_time_type long_ago = fs::file_time_type::clock::now() - std::chrono::hours(1000);
     for (std::size_t i = 0; i < kMaxNotedLayers + 3; ++i) {
         const StoredLayer layer = layer_with_notes(fmt::format("layer {}", i));
         notebook.keep({&layer, 1});
-        fs::last_write_time(folder.path / layer.descriptor.digest.hex(), fs::file_time_type(std::chrono::hours(i)));
+        fs::last_write_time(folder.path / layer.descriptor.digest.hex(), long_ago + std::chrono::hours(i));
     }
     const StoredLayer last = layer_with_notes("last");
     StoredLayer empty = layer_with_notes("empty");
