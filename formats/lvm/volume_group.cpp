@@ -171,6 +171,12 @@ class Group {
                 continue;
             if (++segments_ > kMaxSegments)
                 fail(ErrorKind::limit, "the LVM metadata has more segments than any real one");
+            const std::uint64_t count = require(segment, "extent_count");
+            if (count == 0 || require(segment, "start_extent") != next_extent)
+                fail(ErrorKind::corrupt, "the segments of a logical volume do not follow each other");
+            const std::uint64_t offset = checked_multiply(next_extent, extent_size_, "LVM volume size");
+            next_extent = checked_add(next_extent, count, "LVM volume size");
+            const std::uint64_t length = checked_multiply(next_extent, extent_size_, "LVM volume size") - offset;
             const std::string type = segment.text("type").value_or("");
             const std::vector<lvm::Value>* stripes = segment.list("stripes");
             if (type != "striped" || stripes == nullptr || stripes->size() != 2 ||
@@ -185,24 +191,17 @@ class Group {
             if (member == members_.end() || stripe_extent == nullptr || *stripe_extent < 0)
                 fail(ErrorKind::corrupt, "a segment of the LVM metadata lies nowhere");
             const std::uint64_t begin = static_cast<std::uint64_t>(*stripe_extent);
-            const std::uint64_t count = require(segment, "extent_count");
-            if (count == 0 || begin > member->second.extents || count > member->second.extents - begin)
+            if (begin > member->second.extents || count > member->second.extents - begin)
                 fail(ErrorKind::corrupt, "a segment of the LVM metadata lies outside its physical volume");
-            if (require(segment, "start_extent") != next_extent)
-                fail(ErrorKind::corrupt, "the segments of a logical volume do not follow each other");
             std::uint64_t& used = member->second.used[begin];
             used = std::max(used, count);
             if (!member->second.device) {
                 problem = "one of its physical volumes is not on this disk";
-            } else {
-                const std::uint64_t offset = next_extent * extent_size_;
-                const std::uint64_t physical = member->second.first_extent + begin * extent_size_;
-                const std::uint64_t length = count * extent_size_;
-                pieces.push_back({offset, std::make_shared<SliceDevice>(member->second.device, physical, length)});
-                stretches.push_back({offset, member->second.uuid, physical, length});
+                continue;
             }
-            next_extent = checked_add(next_extent, count, "LVM volume size");
-            checked_multiply(next_extent, extent_size_, "LVM volume size");
+            const std::uint64_t physical = member->second.first_extent + begin * extent_size_;
+            pieces.push_back({offset, std::make_shared<SliceDevice>(member->second.device, physical, length)});
+            stretches.push_back({offset, member->second.uuid, physical, length});
         }
         if (pieces.empty() && problem.empty())
             problem = "it has no segments";
