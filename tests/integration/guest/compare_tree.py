@@ -83,7 +83,7 @@ def main():
         full = os.path.join(root, path)
         target = None
         if not stat.S_ISDIR(status.st_mode) and status.st_nlink > 1:
-            target = first_of_inode.setdefault(status.st_ino, path)
+            target = first_of_inode.setdefault((status.st_dev, status.st_ino), path)
         if target is not None and target != path:
             if not member.islnk() or os.fsencode(member.linkname) != target:
                 differ(path, "hard link", target, (member.type, member.linkname))

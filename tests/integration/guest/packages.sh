@@ -167,3 +167,39 @@ for line in sys.stdin:
 python3 "$validate" dpkg.spdx.json purls || fail "the document is not as it should be"
 "$VM2OCI" -q inspect --sbom again.spdx.json dpkg.raw > /dev/null
 cmp dpkg.spdx.json again.spdx.json || fail "convert and inspect give two documents"
+
+step "two machines with the same packages share their lower layer"
+rm -rf tree/var/lib/dpkg tree/etc/package-*
+mkdir -p tree/var/lib/dpkg/info tree/usr/share/base tree/srv
+cp /var/lib/dpkg/status tree/var/lib/dpkg/status
+printf 'packaged\n' > tree/usr/share/base/file
+ln tree/usr/share/base/file tree/usr/share/base/link
+printf 'setting=1\n' > tree/etc/base.conf
+printf '%s\n' /. /usr /usr/share /usr/share/base /usr/share/base/file /usr/share/base/link /etc /etc/base.conf /bin/sh \
+    > tree/var/lib/dpkg/info/base.list
+echo /etc/base.conf > tree/var/lib/dpkg/info/base.conffiles
+# machine NAME OWN-FILE BLOCK-SIZE: a disk of it.
+machine() {
+    printf '%s\n' "$1" > tree/etc/hostname
+    printf 'setting=%s\n' "$1" > tree/etc/base.conf
+    head -c 100000 /dev/urandom > tree/srv/data
+    touch "tree/$2"
+    truncate -s 64M "$1.raw"
+    mke2fs -q -F -t ext4 -b "$3" -d tree "$1.raw"
+    "$VM2OCI" -q convert --as rootfs --compression gzip:1 --layers split "$1.raw" "oci:layout:$1" > /dev/null
+    rm "tree/$2"
+}
+machine one srv/one 4096
+machine two usr/share/base/two 1024
+python3 - << 'PYTHON'
+import json, tarfile
+blob = lambda d: "layout/blobs/" + d.replace(":", "/")
+index = {m["annotations"]["org.opencontainers.image.ref.name"]: m for m in json.load(open("layout/index.json"))["manifests"]}
+one, two = (json.load(open(blob(index[name]["digest"])))["layers"] for name in ("one", "two"))
+assert one[0] == two[0], "the lower layers differ"
+assert one[1]["digest"] != two[1]["digest"]
+lower = {m.name for m in tarfile.open(blob(one[0]["digest"])) if not m.isdir()}
+assert lower == {"bin/sh", "usr/share/base/file", "usr/share/base/link"}, lower
+upper = {m.name for m in tarfile.open(blob(two[1]["digest"])) if not m.isdir()}
+assert {"etc/hostname", "etc/base.conf", "srv/data", "usr/share/base/two"} <= upper and not upper & lower, upper
+PYTHON
