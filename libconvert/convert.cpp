@@ -90,8 +90,7 @@ ImageReport convert_to_container_disk(const OpenedDisk& disk, const DiskOutput& 
 RootfsImage convert_to_rootfs(const OpenedDisk& disk, const GuestAccess& access, const RootfsOptions& options,
                               ImageDestination& destination, const OperationContext& operation) {
     const OpenedGuest guest = open_guest(disk.device, access, operation);
-    const GuestInfo info = inspect_guest(guest, operation);
-    RootfsImage image = write_rootfs(guest, info, options, destination, operation);
+    RootfsImage image = write_rootfs(guest, identify_guest(guest), options, destination, operation);
     operation.check_cancelled();
     destination.publish(image.manifest);
     return image;

@@ -5,14 +5,15 @@
 #include "formats/base/size.hpp"
 
 #include <bzlib.h>
+#include <isa-l/igzip_lib.h>
 #include <lzma.h>
-#include <zlib.h>
 #include <zstd.h>
 
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <memory>
 #include <string_view>
 #include <vector>
 
@@ -59,34 +60,34 @@ class BufferedStage : public ByteStage {
     bool ended_ = false;
 };
 
+// What most initrds have; ISA-L reads it three times as fast as zlib.
 class GzipStage final : public BufferedStage {
   public:
-    explicit GzipStage(ByteStage& input) : BufferedStage(input, kOutputSize) {
-        if (inflateInit2(&stream_, 16 + MAX_WBITS) != Z_OK)
-            throw std::bad_alloc();
+    explicit GzipStage(ByteStage& input)
+        : BufferedStage(input, kOutputSize), state_(std::make_unique<inflate_state>()) {
+        isal_inflate_init(state_.get());
+        state_->crc_flag = ISAL_GZIP;
     }
-    ~GzipStage() override { inflateEnd(&stream_); }
-    GzipStage(const GzipStage&) = delete;
-    GzipStage& operator=(const GzipStage&) = delete;
 
   private:
     void step() override {
         const std::span<const std::byte> in = input().available();
         if (in.empty())
             fail_damaged("gzip");
-        stream_.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(in.data()));
-        stream_.avail_in = static_cast<uInt>(std::min<std::size_t>(in.size(), std::numeric_limits<uInt>::max()));
-        stream_.next_out = reinterpret_cast<Bytef*>(buffer().data());
-        stream_.avail_out = static_cast<uInt>(buffer().size());
-        const int status = inflate(&stream_, Z_NO_FLUSH);
-        if (status != Z_OK && status != Z_STREAM_END)
+        const std::size_t given = std::min<std::size_t>(in.size(), std::numeric_limits<std::uint32_t>::max());
+        // The library takes its input as non-const, and does not write to it.
+        state_->next_in = reinterpret_cast<std::uint8_t*>(const_cast<std::byte*>(in.data()));
+        state_->avail_in = static_cast<std::uint32_t>(given);
+        state_->next_out = reinterpret_cast<std::uint8_t*>(buffer().data());
+        state_->avail_out = static_cast<std::uint32_t>(buffer().size());
+        if (const int result = isal_inflate(state_.get()); result != ISAL_DECOMP_OK && result != ISAL_END_INPUT)
             fail_damaged("gzip");
-        input().consume(in.size() - stream_.avail_in);
-        put(buffer().size() - stream_.avail_out);
-        if (status == Z_STREAM_END)
+        input().consume(given - state_->avail_in);
+        put(buffer().size() - state_->avail_out);
+        if (state_->block_state == ISAL_BLOCK_FINISH)
             end();
     }
-    z_stream stream_{};
+    std::unique_ptr<inflate_state> state_; // 80 KiB
 };
 
 class Bzip2Stage final : public BufferedStage {

@@ -137,6 +137,9 @@ enum class LargeFiles { read, leave };
 GuestInfo inspect_guest(const OpenedGuest& opened, const OperationContext& operation,
                         LargeFiles large_files = LargeFiles::read);
 
+// What a packaged guest is called and how it starts: `os`, `init` and remarks alone. Nothing large is read for it.
+GuestInfo identify_guest(const OpenedGuest& opened);
+
 // The operating system alone. `opened` has a guest.
 OsInfo inspect_os(const OpenedGuest& opened);
 

@@ -57,6 +57,16 @@ OsInfo inspect_os(const OpenedGuest& opened) {
     return os;
 }
 
+GuestInfo identify_guest(const OpenedGuest& opened) {
+    GuestInfo info;
+    if (!opened.guest)
+        return info;
+    attempt(info, "operating system", [&] { info.os = inspect_os(opened); });
+    if (!opened.windows)
+        attempt(info, "init", [&] { info.init = inspect::read_init(*opened.guest); });
+    return info;
+}
+
 GuestInfo inspect_guest(const OpenedGuest& opened, const OperationContext& operation, LargeFiles large_files) {
     GuestInfo info;
     if (!opened.guest) {

@@ -91,11 +91,12 @@ std::vector<std::string> read_enabled_services(const Guest& guest) {
     for (const std::string& level : list_folder(guest, "/etc/runlevels"))
         for (const std::string& service : list_folder(guest, "/etc/runlevels/" + level))
             services.insert(service);
-    // System V: "S20ssh".
+    // System V: "S20ssh". systemd takes the unit of that name instead, where there is one.
     for (const char* level : {"/etc/rc2.d", "/etc/rc3.d", "/etc/rc.d/rc3.d", "/etc/init.d/rc3.d"})
         for (const std::string& link : list_folder(guest, level))
             if (link.size() > 3 && link.front() == 'S' && std::isdigit(static_cast<unsigned char>(link[1])) != 0)
-                services.insert(link.substr(3));
+                if (services.count(link.substr(3) + ".service") == 0)
+                    services.insert(link.substr(3));
     return {services.begin(), services.end()};
 }
 

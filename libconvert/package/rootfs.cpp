@@ -157,7 +157,10 @@ void merge(ReportedPaths& into, const ReportedPaths& from) {
 RootfsImage write_rootfs(const OpenedGuest& opened, const GuestInfo& info, const RootfsOptions& options,
                          ImageDestination& destination, const OperationContext& operation) {
     if (!opened.guest)
-        fail(ErrorKind::not_found, "there is no guest to package: " + escape_untrusted(opened.reason));
+        fail(ErrorKind::not_found,
+             fmt::format("there is no guest to package: {}{}", escape_untrusted(opened.reason),
+                         opened.remarks.empty() ? std::string()
+                                                : " (" + escape_untrusted(opened.remarks.front()) + ")"));
     if (!opened.missing.empty())
         fail(ErrorKind::unsupported, fmt::format("{} of the guest cannot be read: {}; take --guest-backend libguestfs",
                                                  quote_untrusted(opened.missing.front().mount_point),

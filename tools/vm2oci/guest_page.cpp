@@ -69,16 +69,25 @@ void describe_mounts(Page& page, const OpenedGuest& opened) {
                                 format_size(mount.usage->total_bytes));
         page.row(safe(mount.mount_point), line);
     }
-    for (std::size_t i = 0; i < opened.fstab.size(); ++i) {
-        const FstabEntry& entry = opened.fstab[i];
-        if (entry.type == "swap")
-            page.row("swap", safe(entry.device) + (opened.fstab_volumes[i] || entry.device.front() == '/'
-                                                       ? ""
-                                                       : " (this disk has no such volume)"));
-    }
     for (const MissingMount& missing : opened.missing)
         page.row(safe(missing.mount_point),
                  fmt::format("not read: {} ({})", safe(missing.reason), safe(missing.device)));
+}
+
+// What the guest's own table of file systems says, and which volume of this disk that is.
+void describe_fstab(Page& page, const OpenedGuest& opened) {
+    if (opened.fstab.empty())
+        return;
+    page.heading("fstab");
+    for (std::size_t i = 0; i < opened.fstab.size(); ++i) {
+        const FstabEntry& entry = opened.fstab[i];
+        std::string line = fmt::format("{} {}", safe(entry.type), safe(entry.device));
+        if (const std::optional<std::size_t> volume = opened.fstab_volumes[i])
+            line += " is " + safe(opened.layout.volumes[*volume].name);
+        else if (entry.device.rfind("/dev/", 0) == 0 || entry.device.find('=') != std::string::npos)
+            line += " is nothing on this disk";
+        page.row(entry.type == "swap" ? "swap" : safe(entry.mount_point), line);
+    }
 }
 
 std::string agents_line(const GuestInfo& info) {
@@ -100,6 +109,7 @@ void describe_system(Page& page, const GuestInfo& info) {
     page.row_unless_empty("architecture", safe(info.os.architecture));
     page.row_unless_empty("host name", safe(info.os.hostname));
     page.row_unless_empty("init", info.init);
+    page.row_unless_empty("services", join_safe(info.enabled_services));
     if (!info.packages.manager.empty())
         page.row("packages", info.packages.count ? fmt::format("{} ({})", *info.packages.count, info.packages.manager)
                                                  : info.packages.manager + ": " + safe(info.packages.problem));
@@ -111,9 +121,9 @@ void describe_system(Page& page, const GuestInfo& info) {
     page.row("host keys", info.host_keys.empty() ? "none" : join_safe(info.host_keys));
     std::vector<std::string> users;
     for (const LoginUser& user : info.users)
-        users.push_back(
-            fmt::format("{} ({}{})", safe(user.name), user.has_password ? "password" : "no password",
-                        user.authorized_keys > 0 ? fmt::format(", {} SSH keys", user.authorized_keys) : std::string()));
+        users.push_back(fmt::format("{} ({}{})", safe(user.name), user.has_password ? "password" : "no password",
+                                    user.authorized_keys > 0 ? fmt::format(", {} SSH keys", user.authorized_keys)
+                                                             : std::string(", no SSH key")));
     page.row("users", users.empty() ? "none can log in" : fmt::format("{}", fmt::join(users, ", ")));
     page.row_unless_empty("SELinux", safe(info.selinux));
     page.row("agents", agents_line(info));
@@ -180,10 +190,10 @@ void describe_network(Page& page, const GuestInfo& info) {
     page.row("cloud-init", fmt::format("{}{}{}", cloud.version.empty() ? "installed" : safe(cloud.version),
                                        cloud.disabled ? ", disabled" : "",
                                        cloud.network_disabled ? ", leaves the network alone" : ""));
-    if (!cloud.datasources.empty())
-        page.row("datasources", fmt::format("{} (by {})", join_safe(cloud.datasources), safe(cloud.datasource_file)));
-    if (!cloud.instances.empty())
-        page.row("instance data", "of " + join_safe(cloud.instances));
+    page.row("datasources", cloud.datasources.empty()
+                                ? "not pinned"
+                                : fmt::format("{} (by {})", join_safe(cloud.datasources), safe(cloud.datasource_file)));
+    page.row("instance data", cloud.instances.empty() ? "none" : "of " + join_safe(cloud.instances));
     if (cloud.has_seed)
         page.row("seed", "in the image (NoCloud)");
 }
@@ -223,6 +233,7 @@ void describe_guest(Page& page, const GuestFindings& findings) {
     }
     describe_volumes(page, findings.opened);
     describe_mounts(page, findings.opened);
+    describe_fstab(page, findings.opened);
     if (findings.opened.guest) {
         describe_system(page, findings.info);
         describe_boot(page, findings.info);

@@ -6,6 +6,8 @@
 
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
+#include <lzma.h>
+#include <zlib.h>
 #include <zstd.h>
 
 using namespace vm2oci;
@@ -47,6 +49,43 @@ std::string zstd(const std::string& text) {
     return out;
 }
 
+std::string gzip(const std::string& text) {
+    z_stream stream{};
+    deflateInit2(&stream, 6, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY);
+    std::string out(deflateBound(&stream, text.size()), '\0');
+    stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
+    stream.avail_in = static_cast<uInt>(text.size());
+    stream.next_out = reinterpret_cast<Bytef*>(out.data());
+    stream.avail_out = static_cast<uInt>(out.size());
+    deflate(&stream, Z_FINISH);
+    out.resize(stream.total_out);
+    deflateEnd(&stream);
+    return out;
+}
+
+std::string xz(const std::string& text) {
+    std::string out(lzma_stream_buffer_bound(text.size()), '\0');
+    std::size_t length = 0;
+    lzma_easy_buffer_encode(1, LZMA_CHECK_CRC32, nullptr, reinterpret_cast<const std::uint8_t*>(text.data()),
+                            text.size(), reinterpret_cast<std::uint8_t*>(out.data()), &length, out.size());
+    out.resize(length);
+    return out;
+}
+
+// The kernel's form of lz4, one block of one sequence: all of it literals.
+std::string lz4(const std::string& text) {
+    std::string block(1, '\xf0');
+    std::size_t rest = text.size() - 15;
+    for (; rest >= 255; rest -= 255)
+        block += '\xff';
+    block += static_cast<char>(rest);
+    block += text;
+    std::string size;
+    for (unsigned shift = 0; shift < 32; shift += 8)
+        size += static_cast<char>(block.size() >> shift);
+    return "\x02\x21\x4c\x18" + size + block;
+}
+
 DriverPlace place_of(const KernelInfo& kernel, const std::string& name) {
     for (const DriverInfo& driver : kernel.drivers)
         if (driver.name == name)
@@ -73,6 +112,41 @@ TEST_CASE("an initrd is read through microcode in front and an archive behind") 
     CHECK_FALSE(inspect::read_initrd(guest, "/cut", {}).problem.empty());
     CHECK_FALSE(inspect::read_initrd(guest, "/other", {}).problem.empty());
     CHECK(inspect::read_initrd(guest, "/nothing", {}).problem.empty());
+}
+
+TEST_CASE("every compression of initrds is read, in pieces, twice in a row, and its damage told") {
+    struct Packer {
+        const char* name;
+        std::string (*pack)(const std::string&);
+    };
+    // More than one buffer's worth of names that do not compress away.
+    std::vector<std::string> names;
+    for (unsigned i = 0; i < 9000; ++i)
+        names.push_back(fmt::format("lib/modules/6.1/kernel/{:08x}.ko", i * 2654435761u));
+    const std::string content = cpio(names);
+    for (const Packer& packer : {Packer{"gzip", gzip}, {"xz", xz}, {"zstd", zstd}, {"lz4", lz4}}) {
+        INFO(packer.name);
+        const std::string packed = packer.pack(content);
+        const bool ends_by_itself = std::string(packer.name) != "lz4";
+        test::MemoryFileSystem root;
+        root.file("initrd", packed).file("cut", packed.substr(0, packed.size() / 2));
+        root.file("twice", packed + std::string(ends_by_itself ? 8 : 0, '\0') + (ends_by_itself ? packed : ""));
+        std::string damaged = packed;
+        damaged.replace(packed.size() / 3, 64, std::string(64, '\x55'));
+        root.file("damaged", damaged);
+        const MountedGuest guest(
+            {{{"/", "", "", "", "", std::nullopt}, std::make_shared<test::MemoryFileSystem>(std::move(root))}});
+        const inspect::InitrdFindings found = inspect::read_initrd(guest, "/initrd", {});
+        CHECK(found.problem.empty());
+        CHECK(found.compression == packer.name);
+        CHECK(found.modules == names);
+        const inspect::InitrdFindings twice = inspect::read_initrd(guest, "/twice", {});
+        CHECK(twice.problem.empty());
+        CHECK(twice.files == (ends_by_itself ? 2 : 1) * names.size());
+        CHECK_FALSE(inspect::read_initrd(guest, "/cut", {}).problem.empty());
+        if (ends_by_itself && std::string(packer.name) != "zstd") // what has a checksum
+            CHECK_FALSE(inspect::read_initrd(guest, "/damaged", {}).problem.empty());
+    }
 }
 
 TEST_CASE("a kernel boots on virtio if its drivers are built in or in the initrd") {
@@ -187,6 +261,7 @@ TEST_CASE("identity, users, packages and agents are told") {
     root.file("var/lib/dpkg/status",
               "Package: a\nStatus: install ok installed\n\nPackage: b\nStatus: deinstall ok config-files\n");
     root.file("usr/bin/vmtoolsd", "").symlink("etc/systemd/system/multi-user.target.wants/open-vm-tools.service", "/x");
+    root.file("etc/rc2.d/S01open-vm-tools", "").file("etc/rc2.d/S02old", "").file("etc/rc2.d/K01off", "");
     root.file("etc/selinux/config", "SELINUX=enforcing\nSELINUXTYPE=targeted\n");
     const GuestInfo info = inspect_tree(std::move(root));
     CHECK(info.machine_id == "empty");
@@ -199,6 +274,7 @@ TEST_CASE("identity, users, packages and agents are told") {
     REQUIRE(info.agents.size() == 1);
     CHECK(info.agents[0].name == "open-vm-tools");
     CHECK(info.agents[0].enabled);
+    CHECK(info.enabled_services == std::vector<std::string>{"old", "open-vm-tools.service"});
     CHECK(info.selinux == "enforcing");
 }
 
