@@ -81,6 +81,13 @@ constexpr std::array kJudgeRules = {
          "verify the image: what it stores is damaged",
          "",
          {}},
+    Rule{"io-cut-off",
+         Severity::warning,
+         RuleRole::symptom,
+         "the end of the machine cut off what was on its way to the disk",
+         "",
+         "",
+         {}},
     Rule{"user-fail", Severity::fatal, RuleRole::cause, "the console shows what --fail forbids", "", "", {}},
 };
 
@@ -141,6 +148,10 @@ const Rule* match_rule(std::string_view line) {
                 if (matches_pattern(pattern, text))
                     return &rule;
     return nullptr;
+}
+
+bool is_trouble_of_a_disk(const Rule& rule) {
+    return rule.id == "disk-io-error" || rule.id == "remounted-read-only" || rule.id == "file-system-damaged";
 }
 
 std::span<const Rule> judge_rules() {

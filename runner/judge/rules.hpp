@@ -52,6 +52,9 @@ const Rule* find_rule(std::string_view id);
 // Verdicts that no line carries: "timeout", "silent", "stalled", "reboot-loop", "powered-off", …
 std::span<const Rule> judge_rules();
 
+// Whether a reset that cuts I/O off can bring such lines, on a disk that is well.
+bool is_trouble_of_a_disk(const Rule& rule);
+
 bool matches_pattern(std::string_view pattern, std::string_view line);
 
 } // namespace vm2oci

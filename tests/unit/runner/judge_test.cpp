@@ -264,6 +264,48 @@ TEST_CASE("resets: one is allowed, a loop is not") {
     CHECK(rule_of(judge) == "reboot-loop");
 }
 
+// The console of several boots, each with a reset at its end.
+Judge judged_over_resets(const std::string& console, Milliseconds silence_before_reset) {
+    Judge judge{JudgePolicy{}};
+    Milliseconds now = 0ms;
+    for (std::size_t begin = 0; begin != std::string::npos;) {
+        const std::size_t end = console.find("SeaBIOS (version", begin + 1);
+        judge.console(console.substr(begin, end - begin), at(now += 20s));
+        judge.event(GuestEvent::reset, at(now += silence_before_reset));
+        begin = end;
+    }
+    return judge;
+}
+
+TEST_CASE("what a reset cut off is no reason for it") {
+    const auto console = read_file(std::string(CONSOLES) + "/reset-cuts-io.log", 1 << 20);
+    REQUIRE(console);
+    const Judge loop = judged_over_resets(*console, 300ms);
+    CHECK(rule_of(loop) == "reboot-loop");
+    CHECK_FALSE(loop.verdict()->evidence);
+    CHECK(std::all_of(loop.findings().begin(), loop.findings().end(),
+                      [](const Finding& finding) { return finding.rule->id == "io-cut-off"; }));
+    CHECK(loop.findings().size() >= 4);
+    // Trouble that a machine lives with for a while is.
+    CHECK(rule_of(judged_over_resets(*console, 10s)) == "remounted-read-only");
+}
+
+TEST_CASE("a machine that resets once, its disk in use, is well when it comes up then") {
+    Judge judge{JudgePolicy{}};
+    judge.console("[   30.1] I/O error, dev vda, sector 8 op 0x1:(WRITE) flags 0x0 phys_seg 1\n", at(30s));
+    // The host had no time for the machine: ten seconds that the guest did not see.
+    judge.event(GuestEvent::reset, {40s, 31s, 9s});
+    judge.console("x login: ", {70s, 61s, 9s});
+    judge.tick({72s, 62s, 9s});
+    REQUIRE(judge.verdict());
+    CHECK(judge.verdict()->outcome == Outcome::ready);
+
+    Judge off{JudgePolicy{}};
+    off.console("[   30.1] EXT4-fs error (device vda1): ext4_find_entry:1463\n", at(30s));
+    off.event(GuestEvent::shutdown, at(31s));
+    CHECK(rule_of(off) == "powered-off");
+}
+
 TEST_CASE("the machine's own signals end the boot, with the console's reason where there is one") {
     Judge off{JudgePolicy{}};
     off.event(GuestEvent::shutdown, at(5s));
