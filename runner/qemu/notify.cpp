@@ -40,11 +40,24 @@ NotifyMessage parse_notify_message(std::string_view text) {
     return message;
 }
 
-std::optional<NotifyChannel> NotifyChannel::open(std::string& problem) {
+std::vector<NotifyMessage> read_notify_messages(std::vector<UniqueFd>& connections) {
+    std::vector<NotifyMessage> messages;
+    std::array<char, kNotifyMessageLimit> buffer{};
+    for (auto connection = connections.begin(); connection != connections.end();) {
+        const ssize_t n = ::recv(connection->get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+        if (n > 0)
+            messages.push_back(parse_notify_message({buffer.data(), static_cast<std::size_t>(n)}));
+        const bool open = n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
+        connection = open ? connection + 1 : connections.erase(connection);
+    }
+    return messages;
+}
+
+std::optional<NotifyChannel> NotifyChannel::open(std::string& problem, const char* device) {
     NotifyChannel channel;
-    channel.vhost_ = UniqueFd(::open("/dev/vhost-vsock", O_RDWR | O_CLOEXEC));
+    channel.vhost_ = UniqueFd(::open(device, O_RDWR | O_CLOEXEC));
     if (!channel.vhost_) {
-        problem = "/dev/vhost-vsock cannot be opened: " + std::generic_category().message(errno);
+        problem = std::string(device) + " cannot be opened: " + std::generic_category().message(errno);
         return std::nullopt;
     }
     // Guests have streams and sequenced packets; systemd tries the latter by itself.
@@ -73,7 +86,6 @@ std::optional<NotifyChannel> NotifyChannel::open(std::string& problem) {
 }
 
 std::vector<NotifyMessage> NotifyChannel::read() {
-    std::vector<NotifyMessage> messages;
     while (connections_.size() < kNotifyConnections) {
         sockaddr_vm peer{};
         socklen_t length = sizeof peer;
@@ -84,15 +96,7 @@ std::vector<NotifyMessage> NotifyChannel::read() {
         if (peer.svm_cid == guest_cid_)
             connections_.push_back(std::move(connection));
     }
-    std::array<char, kNotifyMessageLimit> buffer{};
-    for (auto connection = connections_.begin(); connection != connections_.end();) {
-        const ssize_t n = ::recv(connection->get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
-        if (n > 0)
-            messages.push_back(parse_notify_message({buffer.data(), static_cast<std::size_t>(n)}));
-        const bool open = n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
-        connection = open ? connection + 1 : connections_.erase(connection);
-    }
-    return messages;
+    return read_notify_messages(connections_);
 }
 
 } // namespace vm2oci

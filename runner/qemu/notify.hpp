@@ -27,10 +27,13 @@ struct NotifyMessage {
 };
 NotifyMessage parse_notify_message(std::string_view text);
 
+// What has arrived on sockets of sequenced packets, one message each; never blocks. Those that have ended are dropped.
+std::vector<NotifyMessage> read_notify_messages(std::vector<UniqueFd>& connections);
+
 class NotifyChannel {
   public:
     // nullopt when this machine cannot do it, and then `problem` says why, for people.
-    static std::optional<NotifyChannel> open(std::string& problem);
+    static std::optional<NotifyChannel> open(std::string& problem, const char* device = "/dev/vhost-vsock");
 
     std::uint32_t guest_cid() const { return guest_cid_; }
     std::uint32_t port() const { return port_; }

@@ -1,5 +1,4 @@
 #include "runner/agent/own_session.hpp"
-#include "runner/qemu/notify.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -111,19 +110,4 @@ TEST_CASE("what our agent says is bounded and never trusted") {
     REQUIRE(result);
     CHECK_FALSE(result->exit_code);
     CHECK(result->output.size() == kAgentOutputLimit);
-}
-
-TEST_CASE("systemd's notices are lines of names and values") {
-    const NotifyMessage ready = parse_notify_message("READY=1\nSTATUS=Ready.\n");
-    CHECK(ready.ready);
-    CHECK(ready.status == "Ready.");
-    const NotifyMessage unit = parse_notify_message("X_SYSTEMD_UNIT_ACTIVE=multi-user.target");
-    CHECK_FALSE(unit.ready);
-    CHECK(unit.active_units == std::vector<std::string>{"multi-user.target"});
-    CHECK_FALSE(parse_notify_message("READY=0\nREADY\n=1\n\nXREADY=1").ready);
-    CHECK(parse_notify_message("").active_units.empty());
-    std::string many;
-    for (int i = 0; i < 1000; ++i)
-        many += "X_SYSTEMD_UNIT_ACTIVE=a\n";
-    CHECK(parse_notify_message(many).active_units.size() <= 64);
 }
