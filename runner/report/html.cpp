@@ -2,6 +2,7 @@
 
 #include "formats/base/fd.hpp"
 #include "formats/base/size.hpp"
+#include "runner/boot_checks.hpp"
 #include "runner/judge/console_lines.hpp"
 #include "runner/report/comparison.hpp"
 #include "runner/report/markup.hpp"
@@ -21,11 +22,25 @@ std::string row(std::string_view name, std::string_view value) {
     return fmt::format("<tr><th scope=\"row\">{}</th><td>{}</td></tr>\n", name, value);
 }
 
+std::string_view headline(const BootReport& report) {
+    if (report.passed())
+        return "It boots";
+    if (!report.verdict)
+        return "It has not been judged yet";
+    if (report.verdict->outcome == Outcome::stopped)
+        return "It was stopped before the verdict";
+    if (report.verdict->outcome == Outcome::ready)
+        return "It boots, but a check failed";
+    const bool up = std::any_of(report.checks.begin(), report.checks.end(), [](const Check& check) {
+        return check.name == boot_check::ready && check.state == CheckState::passed;
+    });
+    return up ? "It boots, but something is wrong" : "It does not boot";
+}
+
 std::string banner(const BootReport& report) {
     const bool yes = report.passed();
-    std::string text =
-        fmt::format("<div class=\"verdict {}\" role=\"status\">\n<h1>{}</h1>\n<p>{}</p>\n", yes ? "yes" : "no",
-                    yes ? "It boots" : "It does not boot", markup_text(verdict_sentence(report)));
+    std::string text = fmt::format("<div class=\"verdict {}\" role=\"status\">\n<h1>{}</h1>\n<p>{}</p>\n",
+                                   yes ? "yes" : "no", headline(report), markup_text(verdict_sentence(report)));
     if (report.verdict && report.verdict->evidence && !report.verdict->evidence->line.empty()) {
         const Finding& evidence = *report.verdict->evidence;
         const std::string line = "<code>" + markup_text(evidence.line) + "</code>";
@@ -75,8 +90,9 @@ std::string checks(const BootReport& report) {
             text += "<br><small>" + markup_text(check.message) + "</small>";
         if (!check.output.empty())
             text += "<pre>" + markup_text(check.output) + "</pre>";
-        text += fmt::format("</td><td class=\"number\">{}</td><td><span class=\"state {}\">{}</span></td></tr>\n",
-                            check.at ? seconds_text(check.at->wall) : "", to_string(check.state), word);
+        text += fmt::format(
+            "</td><td class=\"number\">{}</td><td class=\"narrow\"><span class=\"state {}\">{}</span></td></tr>\n",
+            check.at ? seconds_text(check.at->wall) : "", to_string(check.state), word);
     }
     return text + "</table>\n";
 }
@@ -88,7 +104,7 @@ std::string findings(const BootReport& report) {
                                       ? std::string("–")
                                       : fmt::format("<a href=\"#line-{0}\">{0}</a>", finding.line_number);
         text +=
-            fmt::format("<tr><td class=\"number\">{}</td><td><span class=\"state {}\">{}</span></td>"
+            fmt::format("<tr><td class=\"number\">{}</td><td class=\"narrow\"><span class=\"state {}\">{}</span></td>"
                         "<td>{}{}<br><code>{}</code></td><td class=\"number\">{}</td></tr>\n",
                         place, to_string(finding.rule->severity), finding.rule->id, markup_text(finding.rule->title),
                         finding.count > 1 ? fmt::format(" ({} times)", finding.count) : "", markup_text(finding.line),
@@ -180,7 +196,8 @@ std::string boot_report_html(const BootReport& report) {
             "<link rel=\"icon\" href=\"data:,\">\n";
     page += "<title>" + title + "</title>\n<style>" + std::string(kReportStyle) + "</style>\n</head>\n<body>\n";
     page += "<header>\n<p class=\"source\">" + title + "</p>\n" + banner(report) + "</header>\n<main>\n";
-    page += section(fmt::format("Timeline ({})", to_string(report.accelerator)), timeline(report));
+    page += section(report.accelerator == Accelerator::tcg ? "Timeline (emulated: tcg)" : "Timeline (kvm)",
+                    timeline(report));
     page += section("Checks", checks(report));
     if (report.comparison)
         page += section("Beside the original", comparison(*report.comparison));

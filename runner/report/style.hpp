@@ -8,7 +8,7 @@ namespace vm2oci {
 inline constexpr std::string_view kReportStyle = R"css(
 :root{color-scheme:light dark;--page:#f6f7f9;--card:#fff;--text:#1a1d21;--soft:#5b6470;--line:#dfe3e8;--good:#146c3a;
 --good-bg:#e3f4ea;--bad:#a11622;--bad-bg:#fbe6e8;--warn:#7a4d00;--warn-bg:#fdf1d8;--bar:#3566b8;--code:#f0f2f5}
-@media (prefers-color-scheme:dark){:root{--page:#14171b;--card:#1d2126;--text:#e6e9ed;--soft:#9aa4b0;--line:#333a43;
+@media screen and (prefers-color-scheme:dark){:root{--page:#14171b;--card:#1d2126;--text:#e6e9ed;--soft:#9aa4b0;--line:#333a43;
 --good:#7fdba4;--good-bg:#143524;--bad:#ff9aa3;--bad-bg:#431c21;--warn:#f2c66d;--warn-bg:#3b2f12;--bar:#6c9be8;
 --code:#262b32}}
 *{box-sizing:border-box}
@@ -30,6 +30,7 @@ table{border-collapse:collapse;width:100%}
 th,td{text-align:left;vertical-align:top;padding:.4rem .75rem .4rem 0;border-top:1px solid var(--line)}
 tr:first-child>th,tr:first-child>td{border-top:0}
 th[scope=row]{font-weight:500;color:var(--soft);white-space:nowrap;width:1%}
+td.number,td.narrow{width:1%;white-space:nowrap}
 .timeline{list-style:none;margin:0;padding:0}
 .timeline li{display:grid;grid-template-columns:10rem 1fr 9rem;gap:.75rem;align-items:center;padding:.2rem 0}
 .track{height:1.1rem;background:var(--code);border-radius:.3rem;position:relative;overflow:hidden}
@@ -50,7 +51,7 @@ img{max-width:100%;height:auto;border:1px solid var(--line);border-radius:.4rem;
 footer{color:var(--soft);padding-bottom:2rem;font-size:.875rem}
 a{color:inherit}
 @media (max-width:40rem){.timeline li{grid-template-columns:1fr 6rem}.track{grid-column:1/-1;grid-row:2}}
-@media print{body{background:#fff;font-size:11pt}.console{max-height:none;overflow:visible}
+@media print{body{background:#fff;font-size:11pt;-webkit-print-color-adjust:exact;print-color-adjust:exact}.console{max-height:none;overflow:visible}
 .console span{white-space:pre-wrap;min-width:0;overflow-wrap:anywhere}section{break-inside:auto}h2{break-after:avoid}}
 )css";
 

@@ -27,7 +27,7 @@ std::string verdict_sentence(const BootReport& report) {
     std::string text = "failed after " + seconds_text(verdict.at.wall) + ": " + std::string(verdict.rule->title);
     if (!verdict.detail.empty())
         text += " (" + escape_untrusted(verdict.detail) + ")";
-    return text;
+    return text + fmt::format(" [{}]", verdict.rule->id);
 }
 
 std::string verdict_line(const BootReport& report) {

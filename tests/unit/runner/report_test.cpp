@@ -63,7 +63,8 @@ TEST_CASE("a report passes when the machine was ready and no check failed") {
 
 TEST_CASE("the summary says what happened, where, and what mends it") {
     const BootReport report = failed_report();
-    CHECK(verdict_sentence(report) == "failed after 4.7 s: the kernel cannot mount the root file system");
+    CHECK(verdict_sentence(report) ==
+          "failed after 4.7 s: the kernel cannot mount the root file system [root-not-mounted]");
     CHECK(has(verdict_line(report), "\\xff"));
     CHECK(has(verdict_advice(report), "--fix=virtio"));
     CHECK(verdict_sentence(BootReport{}) == "not finished");
@@ -109,7 +110,21 @@ TEST_CASE("the page is self-contained and holds no markup of the guest") {
     CHECK_FALSE(has(page, "src=\"http"));
     CHECK(has(page, "default-src 'none'"));
     CHECK(has(page, "KVM is not usable: &lt;none&gt;"));
-    CHECK(has(boot_report_html(ready_report()), "It boots"));
+}
+
+TEST_CASE("the page's headline tells a machine that does not boot from one that does and is not well") {
+    CHECK(has(boot_report_html(ready_report()), "<h1>It boots</h1>"));
+    BootReport checked = ready_report();
+    checked.checks.back().state = CheckState::failed;
+    CHECK(has(boot_report_html(checked), "<h1>It boots, but a check failed</h1>"));
+    BootReport unsound = failed_report();
+    for (Check& check : unsound.checks)
+        check.state = CheckState::passed;
+    CHECK(has(boot_report_html(unsound), "<h1>It boots, but something is wrong</h1>"));
+    BootReport stopped = failed_report();
+    stopped.verdict->outcome = Outcome::stopped;
+    CHECK(has(boot_report_html(stopped), "<h1>It was stopped before the verdict</h1>"));
+    CHECK(has(boot_report_html(BootReport{}), "<h1>It has not been judged yet</h1>"));
 }
 
 TEST_CASE("a console of a million lines becomes a page of bounded size") {
