@@ -17,6 +17,11 @@ namespace vm2oci {
 namespace {
 
 constexpr int kPollMilliseconds = 100;
+// QEMU sends a console byte by byte: each would wake us, and that costs a boot more than reading them together.
+constexpr int kGatherMilliseconds = 5;
+// Reading a process's times out of /proc costs more than anything else here.
+constexpr Milliseconds kSampleInterval{20};
+constexpr int kMaxSerialRounds = 64;              // more than the socket between QEMU and us holds
 constexpr Milliseconds kSystemStateLimit{170000}; // systemctl waits for the last job of the boot
 constexpr Milliseconds kCommandLimit{60000};      // a check is a short command
 constexpr Milliseconds kScreenshotLimit{5000};
@@ -57,8 +62,14 @@ BootRun::BootRun(const VmSpec& spec, const BootOptions& options, JudgePolicy pol
 BootInstant BootRun::now() {
     if (!power_on_)
         return {};
-    return {std::chrono::duration_cast<Milliseconds>(Clock::now() - *power_on_), machine_.process().cpu_time(),
-            machine_.process().starved_time()};
+    const Clock::time_point clock = Clock::now();
+    if (!sampled_at_ || clock - *sampled_at_ >= kSampleInterval) {
+        sampled_at_ = clock;
+        sample_.cpu = machine_.process().cpu_time();
+        sample_.starved = machine_.process().starved_time();
+    }
+    sample_.wall = std::chrono::duration_cast<Milliseconds>(clock - *power_on_);
+    return sample_;
 }
 
 void BootRun::run() {
@@ -91,11 +102,12 @@ void BootRun::wait_for_something() {
     }};
     // A peer that has gone would wake us without end; the process check below finds it.
     const bool gone = machine_.process().poll_exit().has_value();
+    if (printing_ && !gone)
+        ::poll(nullptr, 0, kGatherMilliseconds);
     ::poll(entries.data(), gone ? 0 : entries.size(), gone ? 0 : kPollMilliseconds);
     if (operation_.cancellation != nullptr && operation_.cancellation->cancelled())
         judge_.event(GuestEvent::stopped_by_user, now());
-    read_serial();
-    read_monitor();
+    read_guest();
     serve_agent();
     serve_own_agent();
     read_notices();
@@ -119,19 +131,31 @@ void BootRun::wait_for_something() {
     observer_.progress(report_);
 }
 
-void BootRun::read_serial() {
+bool BootRun::read_serial() {
     std::array<char, 16384> buffer{};
     const ssize_t n = ::recv(machine_.serial_fd(), buffer.data(), buffer.size(), MSG_DONTWAIT);
     if (n <= 0)
-        return;
+        return false;
     const std::string_view bytes(buffer.data(), static_cast<std::size_t>(n));
     report_.console.append(bytes);
     observer_.console(bytes);
     judge_.console(bytes, now());
+    return true;
 }
 
 void BootRun::read_monitor() {
     for (const MonitorMessage& message : machine_.read_monitor())
+        handle(message);
+}
+
+void BootRun::read_guest() {
+    // An event is judged behind all that the guest had printed before it: what killed a machine, and the reset.
+    const std::vector<MonitorMessage> messages = machine_.read_monitor();
+    int rounds = 0;
+    while (rounds < kMaxSerialRounds && read_serial())
+        ++rounds;
+    printing_ = rounds > 0;
+    for (const MonitorMessage& message : messages)
         handle(message);
 }
 
@@ -301,8 +325,7 @@ void BootRun::check_process() {
         return;
     // What it wrote before it ended is still in the pipes.
     read_errors();
-    read_serial();
-    read_monitor();
+    read_guest();
     died_ = true;
     judge_.failure("hypervisor-died", describe_exit(*status), now());
 }

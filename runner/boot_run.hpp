@@ -32,7 +32,8 @@ class BootRun final {
 
     BootInstant now();
     void wait_for_something();
-    void read_serial();
+    void read_guest();  // what it printed and what QEMU tells of it, in their order
+    bool read_serial(); // whether there was something
     void read_monitor();
     void handle(const MonitorMessage& message);
     void handle_event(const MonitorMessage& message);
@@ -71,6 +72,9 @@ class BootRun final {
     bool agent_greeted_ = false;
     bool own_agent_greeted_ = false;
     bool own_ready_taken_ = false;
+    std::optional<Clock::time_point> sampled_at_;
+    BootInstant sample_;
+    bool printing_ = false; // the guest, when it was last looked at
     bool died_ = false;
     std::string typed_; // keys that the serial port has not taken yet
 };

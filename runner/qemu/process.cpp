@@ -133,7 +133,10 @@ ChildProcess::~ChildProcess() {
 std::optional<int> ChildProcess::poll_exit() {
     if (status_)
         return status_;
-    cpu_time();
+    siginfo_t ended{};
+    if (::waitid(P_PID, static_cast<id_t>(pid_), &ended, WEXITED | WNOHANG | WNOWAIT) != 0 || ended.si_pid != pid_)
+        return std::nullopt;
+    cpu_time(); // what it used in all is gone with it
     int status = 0;
     if (::waitpid(pid_, &status, WNOHANG) == pid_)
         status_ = status;
