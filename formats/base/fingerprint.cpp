@@ -10,15 +10,15 @@
 namespace vm2oci {
 namespace {
 
-unsigned char* bytes_of(std::byte* bytes) {
+unsigned char* openssl_bytes(std::byte* bytes) {
     return reinterpret_cast<unsigned char*>(bytes);
 }
 
-const unsigned char* bytes_of(const std::byte* bytes) {
+const unsigned char* openssl_bytes(const std::byte* bytes) {
     return reinterpret_cast<const unsigned char*>(bytes);
 }
 
-void require(bool done) {
+void require_gmac(bool done) {
     if (!done)
         fail(ErrorKind::external, "OpenSSL failed to compute a GMAC");
 }
@@ -27,7 +27,7 @@ void require(bool done) {
 
 FingerprintKey random_fingerprint_key() {
     FingerprintKey key{};
-    if (RAND_bytes(bytes_of(key.data()), static_cast<int>(key.size())) != 1)
+    if (RAND_bytes(openssl_bytes(key.data()), static_cast<int>(key.size())) != 1)
         fail(ErrorKind::external, "OpenSSL has no random numbers");
     return key;
 }
@@ -49,7 +49,7 @@ struct Fingerprinter::State {
 };
 
 Fingerprinter::Fingerprinter(const FingerprintKey& key) : state_(std::make_unique<State>(key)) {
-    require(state_->context != nullptr);
+    require_gmac(state_->context != nullptr);
 }
 
 Fingerprinter::Fingerprinter(Fingerprinter&&) noexcept = default;
@@ -67,10 +67,11 @@ Fingerprint Fingerprinter::operator()(std::span<const std::byte> content) {
     };
     Fingerprint result{};
     std::size_t length = 0;
-    require(EVP_MAC_init(state_->context, bytes_of(state_->key.data()), state_->key.size(), &parameters[0]) == 1 &&
-            EVP_MAC_update(state_->context, bytes_of(content.data()), content.size()) == 1 &&
-            EVP_MAC_final(state_->context, bytes_of(result.data()), &length, result.size()) == 1 &&
-            length == result.size());
+    require_gmac(EVP_MAC_init(state_->context, openssl_bytes(state_->key.data()), state_->key.size(), &parameters[0]) ==
+                     1 &&
+                 EVP_MAC_update(state_->context, openssl_bytes(content.data()), content.size()) == 1 &&
+                 EVP_MAC_final(state_->context, openssl_bytes(result.data()), &length, result.size()) == 1 &&
+                 length == result.size());
     return result;
 }
 
