@@ -52,6 +52,9 @@ OpenedGuest settle_root(const DiskLayout& old_layout, const BundleOptions& optio
              "the guest's root file system cannot be read by itself: " + escape_untrusted(lone.reason));
     EditReport own;
     own.plan = plan_lone_root(*lone.guest, old_layout, bundle.root_disk, options.root);
+    if (options.kernel == KernelOrigin::minimal)
+        for (Edit& edit : plan_kernel_modules(*lone.guest, options.kernel_modules).edits)
+            own.plan.edits.push_back(std::move(edit));
     own.backend = apply_edits(own.plan, lone, device, {options.backend, options.time}, operation);
     const bool changed = !own.plan.edits.empty();
     append(bundle.edits, std::move(own));

@@ -33,7 +33,8 @@ enum class UnusedBlocks { keep, leave_out }; // of the root file system that is 
 
 struct BundleOptions {
     KernelOrigin kernel = KernelOrigin::guest;
-    std::filesystem::path kernel_file; // minimal, file
+    std::filesystem::path kernel_file;    // minimal, file
+    std::filesystem::path kernel_modules; // minimal: the folder whose content /lib/modules gets
     InitramfsChoice initramfs = InitramfsChoice::automatic;
     std::filesystem::path initramfs_file;    // InitramfsChoice::file
     std::optional<std::string> command_line; // instead of what the guest's boot loader tells its kernel

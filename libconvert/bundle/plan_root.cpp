@@ -1,5 +1,6 @@
 #include "libconvert/bundle/plan_root.hpp"
 
+#include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "libconvert/edit/kernel_command_lines.hpp"
 #include "libconvert/edit/plan_builder.hpp"
@@ -126,6 +127,28 @@ EditPlan plan_lone_root(const Guest& guest, const DiskLayout& layout, const Root
                 return kept;
             },
             "the root is the whole disk");
+    return std::move(plan).finish();
+}
+
+EditPlan plan_kernel_modules(const Guest& guest, const std::filesystem::path& modules) {
+    namespace fs = std::filesystem;
+    std::vector<fs::path> lists;
+    std::error_code error;
+    for (fs::recursive_directory_iterator at(modules, error), end; !error && at != end; at.increment(error))
+        if (at->is_regular_file())
+            lists.push_back(at->path());
+    if (error || lists.empty())
+        fail(ErrorKind::not_found, modules.string() + " holds no lists of what is built into the kernel: " +
+                                       (error ? error.message() : "it is empty"));
+    std::sort(lists.begin(), lists.end()); // folders name their entries in any order
+    PlanBuilder plan(guest);
+    plan.begin("bundle");
+    FileAttributes attributes;
+    attributes.permissions = 0644;
+    attributes.selinux_type = "modules_object_t";
+    for (const fs::path& list : lists)
+        plan.write_host_file(("/lib/modules" / list.lexically_relative(modules)).string(), list, fs::file_size(list),
+                             "tells what is built into the kernel", attributes);
     return std::move(plan).finish();
 }
 

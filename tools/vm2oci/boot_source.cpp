@@ -2,12 +2,12 @@
 
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
-#include "formats/base/shared_files.hpp"
 #include "formats/oci/bundle.hpp"
 #include "libconvert/edit/agent_package.hpp"
 #include "libconvert/edit/edit_disk.hpp"
 #include "libconvert/package/architecture.hpp"
 #include "libconvert/source/image_content.hpp"
+#include "tools/vm2oci/bundle_options.hpp"
 #include "tools/vm2oci/help.hpp"
 #include "tools/vm2oci/references.hpp"
 
@@ -26,10 +26,7 @@ std::shared_ptr<const BlockDevice> open_file(const std::filesystem::path& path) 
 std::shared_ptr<const BlockDevice> open_kernel(const std::string& name) {
     if (name != "minimal")
         return open_file(name);
-    const auto folder = find_shared_file(shared_file::guest_kernel_x86_64);
-    if (!folder)
-        fail(ErrorKind::not_found, "vm2oci's own kernel is not installed; guest-kernel/build.sh makes it");
-    return open_file(*folder / "vmlinuz");
+    return open_file(minimal_kernel_folder("amd64") / kMinimalKernel);
 }
 
 BootSource open_bundle(const BundleDescription& bundle, ImageSource& images, const ImageContent& image,

@@ -27,13 +27,6 @@ std::filesystem::path shared_file_or_fail(std::string_view name, std::string_vie
     return *std::move(path);
 }
 
-// Loaded uncompressed by micro-VMs, and by QEMU and KubeVirt as a bzImage or Image: the latter is what images hold.
-std::filesystem::path minimal_kernel(const std::string& architecture) {
-    const std::string_view folder =
-        architecture == "arm64" ? shared_file::guest_kernel_arm64 : shared_file::guest_kernel_x86_64;
-    return shared_file_or_fail(std::string(folder) + "/vmlinuz", "--kernel minimal");
-}
-
 Json layer_json(const StoredLayer& layer) {
     return {{"digest", layer.descriptor.digest.text()},
             {"diff_id", layer.diff_id.text()},
@@ -86,6 +79,19 @@ Json bundle_json(const PreparedBundle& bundle, const BundleImage& image, const s
 
 } // namespace
 
+std::filesystem::path minimal_kernel_folder(const std::string& architecture) {
+    const std::string_view folder =
+        architecture == "arm64" ? shared_file::guest_kernel_arm64 : shared_file::guest_kernel_x86_64;
+    auto path = find_shared_file(folder);
+    if (!path)
+        fail(ErrorKind::not_found,
+             fmt::format("--kernel minimal: share/vm2oci/{} is not beside this program, for the kernel is built only "
+                         "when asked for; 'cmake --build --preset release --target guest-kernel' in vm2oci's source "
+                         "makes it (ten minutes, once), and 'cmake --install build/release' installs it",
+                         folder));
+    return *std::move(path);
+}
+
 void add_bundle_options(CLI::App& command, BundleArguments& arguments) {
     const auto text = [&](const char* name, std::string& value, const char* value_name, const char* description) {
         return command.add_option(name, value, description)->option_text(value_name)->group(group::image);
@@ -108,7 +114,9 @@ BundleOptions bundle_options(const BundleArguments& arguments, const std::string
         options.kernel = KernelOrigin::guest;
     } else if (arguments.kernel == "minimal") {
         options.kernel = KernelOrigin::minimal;
-        options.kernel_file = minimal_kernel(architecture);
+        const std::filesystem::path folder = minimal_kernel_folder(architecture);
+        options.kernel_file = folder / kMinimalKernel;
+        options.kernel_modules = folder / "lib/modules";
     } else {
         options.kernel = KernelOrigin::file;
         options.kernel_file = arguments.kernel;

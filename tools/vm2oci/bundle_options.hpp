@@ -8,6 +8,7 @@
 
 #include <CLI/App.hpp>
 
+#include <filesystem>
 #include <string>
 
 namespace vm2oci::cli {
@@ -18,6 +19,12 @@ struct BundleArguments {
     std::string command_line;
     std::string root = "qcow2";
 };
+
+// In the folder of vm2oci's own kernel. Micro-VMs load vmlinux beside it; QEMU and KubeVirt take this one, a bzImage or
+// an arm64 Image, and so does an image.
+inline constexpr const char* kMinimalKernel = "vmlinuz";
+// That folder, for an architecture by its OCI name. Error{not_found}, with what to do, if it is not installed.
+std::filesystem::path minimal_kernel_folder(const std::string& architecture);
 
 void add_bundle_options(CLI::App& command, BundleArguments& arguments);
 

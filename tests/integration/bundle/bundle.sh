@@ -113,6 +113,22 @@ expect_same_tree guest/root seen
 expect_equal "UUID=$root_uuid / ext4 defaults 0 1" "$(head -1 fstab)" 'the first line of fstab'
 expect_equal 3 "$(grep -c '^# not in this bundle: /dev/sda' fstab)" 'lines of fstab that were left out'
 
+step 'our own kernel, where it is installed and where it is not'
+install -D "$VM2OCI" prefix/bin/vm2oci
+expect_exit 1 prefix/bin/vm2oci convert --as bundle --kernel minimal raw:several.raw null:
+expect_match 'cmake --build --preset release --target guest-kernel' "$(cat stderr)" 'what to do about it'
+own=prefix/share/vm2oci/guest-kernel/$(uname -m)
+mkdir -p "$own/lib/modules/6.1.0-vm2oci"
+cp guest/boot/vmlinuz-6.1.0-1-amd64 "$own/vmlinuz"
+printf 'kernel/fs/ext4/ext4.ko\n' > "$own/lib/modules/6.1.0-vm2oci/modules.builtin"
+prefix/bin/vm2oci convert --json --as bundle --kernel minimal raw:several.raw oci:layout:own > own.json
+expect_equal minimal "$(jq -r .kernel.origin own.json)" 'whose kernel it is'
+expect_equal null "$(jq -r .initramfs own.json)" 'the initramfs'
+expect_match "^root=/dev/vda rootfstype=ext4 " "$(jq -r .command_line own.json)" 'the command line'
+"$VM2OCI" convert oci:layout:own own > /dev/null
+expect_equal 'kernel/fs/ext4/ext4.ko' \
+    "$(debugfs -R 'cat /usr/lib/modules/6.1.0-vm2oci/modules.builtin' own/rootfs.img 2> /dev/null)" 'what is built in'
+
 step 'a read-only root'
 "$VM2OCI" convert --json --as bundle --root erofs --kernel guest/boot/vmlinuz-6.1.0-1-amd64 raw:several.raw oci:layout:erofs > erofs.json
 expect_match '^root=/dev/vda rootfstype=erofs ro ' "$(jq -r .command_line erofs.json)" 'the command line'

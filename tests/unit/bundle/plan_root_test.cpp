@@ -5,8 +5,12 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 
 using namespace vm2oci;
+namespace fs = std::filesystem;
 
 namespace {
 
@@ -46,6 +50,11 @@ RootDisk root(RootShape shape) {
     if (shape == RootShape::joined)
         made.volumes.push_back(0);
     return made;
+}
+
+fs::path make_folder() {
+    char pattern[] = "/tmp/vm2oci-modules-XXXXXX";
+    return ::mkdtemp(pattern);
 }
 
 std::string content_of(const EditPlan& plan, const std::string& path) {
@@ -107,4 +116,25 @@ TEST_CASE("boot loaders, crypttab and the place to resume from forget the old di
     CHECK(content_of(plan, "/etc/crypttab") ==
           "# not in this bundle: swap /dev/sda2 /dev/urandom swap\nother UUID=unknown none luks\n");
     CHECK(content_of(plan, "/etc/initramfs-tools/conf.d/resume") == "RESUME=none\n");
+}
+
+TEST_CASE("the lists of what is built into our kernel come to where the guest looks for modules") {
+    const fs::path folder = make_folder();
+    test::MemoryGuest guest;
+    guest.symlink("/lib", "usr/lib").folder("/usr/lib");
+    CHECK_THROWS_AS(plan_kernel_modules(guest, folder / "absent"), Error);
+    CHECK_THROWS_AS(plan_kernel_modules(guest, folder), Error);
+    const fs::path release = folder / "6.1.0-vm2oci";
+    fs::create_directory(release);
+    for (const char* name : {"modules.order", "modules.builtin"})
+        std::ofstream(release / name) << name;
+
+    const EditPlan plan = plan_kernel_modules(guest, folder);
+    std::vector<std::string> written;
+    for (const Edit& edit : plan.edits)
+        if (edit.kind == EditKind::write_file)
+            written.push_back(edit.path + " from " + edit.host_file->filename().string());
+    CHECK(written == std::vector<std::string>{"/usr/lib/modules/6.1.0-vm2oci/modules.builtin from modules.builtin",
+                                              "/usr/lib/modules/6.1.0-vm2oci/modules.order from modules.order"});
+    fs::remove_all(folder);
 }
