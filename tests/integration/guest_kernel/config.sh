@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# The fragments of the guest kernel against its source: every symbol comes out of the kernel's own configuration as it was
+# asked for, and one that did not would be noticed. Building the kernel takes longer than a test may.
+source "$VM2OCI_SOURCE_DIR/tests/support/integration.sh"
+require_tool make gcc flex bison bc python3
+here=$VM2OCI_SOURCE_DIR/guest-kernel
+arch=$(uname -m)
+arch=${arch/aarch64/arm64}
+
+step 'the configuration takes every symbol'
+mkdir unpacked
+TMPDIR=$PWD/unpacked "$here/build.sh" --config-only > path 2> log || fail "$(cat log)"
+config=$(cat path)
+expect_equal CONFIG_VIRTIO_BLK=y "$(grep '^CONFIG_VIRTIO_BLK=' "$config")" 'a symbol'
+
+step 'a symbol that is lost, and one that came by itself'
+grep -v '^CONFIG_VIRTIO_BLK=' "$config" > lost
+expect_exit 1 "$here/fragments.py" check "$arch" lost
+expect_match 'CONFIG_VIRTIO_BLK of common/virtio.config should be y and is off' "$(cat stderr)" 'what is wrong'
+{
+    grep -v CONFIG_DEVMEM "$config"
+    echo CONFIG_DEVMEM=y
+} > with-more
+expect_exit 1 "$here/fragments.py" check "$arch" with-more
+expect_match 'CONFIG_DEVMEM of common/hardening.config should be off and is y' "$(cat stderr)" 'what is wrong'
+
+step 'another source than the one that was promised'
+expect_exit 3 "$here/build.sh" --config-only --sha256 0000
+expect_match 'has the SHA-256 [0-9a-f]{64}, not 0000' "$(cat stderr)" 'what is wrong'
