@@ -5,6 +5,7 @@
 #include "runner/report/files.hpp"
 #include "runner/report/junit.hpp"
 #include "runner/report/summary.hpp"
+#include "tools/vm2oci/progress_display.hpp"
 
 #include <fmt/format.h>
 #include <poll.h>
@@ -20,7 +21,6 @@ namespace {
 constexpr char kLeaveKey = 0x1d; // Ctrl-]
 constexpr std::chrono::milliseconds kStatusInterval{200};
 constexpr std::chrono::milliseconds kJunitInterval{1000};
-constexpr std::size_t kStatusColumns = 100;
 
 std::string stage_of(const BootReport& report) {
     std::string stage = "power on";
@@ -69,14 +69,19 @@ void BootDisplay::console(std::string_view bytes) {
 }
 
 void BootDisplay::announce(const BootReport& report) {
-    if (announced_ == report.accelerator)
+    // What the machine cannot have is known only when it is made.
+    if (announced_ == report.accelerator && reasons_said_ == report.profile_reasons.size())
         return;
+    clear_status();
+    const bool first = announced_ != report.accelerator;
     announced_ = report.accelerator;
-    if (report.accelerator == Accelerator::tcg && report.accelerator_reason != "asked for")
+    if (first)
+        reasons_said_ = 0;
+    if (first && report.accelerator == Accelerator::tcg && report.accelerator_reason != "asked for")
         call_.operation.progress->note("emulating the processor (slow): " + report.accelerator_reason);
-    for (const std::string& reason : report.profile_reasons)
-        call_.operation.progress->note("machine: " + reason);
-    if (mode_ == ConsoleMode::interactive)
+    for (; reasons_said_ < report.profile_reasons.size(); ++reasons_said_)
+        call_.operation.progress->note("machine: " + report.profile_reasons[reasons_said_]);
+    if (first && mode_ == ConsoleMode::interactive)
         call_.operation.progress->note("serial console; Ctrl-] leaves");
 }
 
@@ -107,14 +112,19 @@ void BootDisplay::show_status(const BootReport& report) {
         last_stage_ = stage;
         return;
     }
+    // Wider than the terminal it would leave a line of itself behind each time.
+    const std::size_t columns = terminal_columns() - 1;
     std::string line = fmt::format("{:>7}  {:<16} {}", seconds_text(report.elapsed.wall), stage,
-                                   escape_untrusted(report.last_line, kStatusColumns));
-    line.resize(std::min(line.size(), kStatusColumns));
-    call_.err << '\r' << line;
-    if (line.size() < status_width_)
-        call_.err << std::string(status_width_ - line.size(), ' ');
-    call_.err << std::flush;
-    status_width_ = line.size();
+                                   escape_untrusted(report.last_line, columns));
+    line.resize(std::min(line.size(), columns));
+    call_.err << '\r' << line << "\x1b[K" << std::flush;
+    status_shown_ = true;
+}
+
+void BootDisplay::clear_status() {
+    if (status_shown_)
+        call_.err << "\r\x1b[K" << std::flush;
+    status_shown_ = false;
 }
 
 std::string BootDisplay::input() {
@@ -143,9 +153,7 @@ int BootDisplay::input_fd() const {
 
 void BootDisplay::finish(const BootReport& report) {
     terminal_.reset();
-    if (status_width_ > 0)
-        call_.err << '\r' << std::string(status_width_, ' ') << '\r' << std::flush;
-    status_width_ = 0;
+    clear_status();
     if (mode_ == ConsoleMode::interactive)
         call_.err << std::endl;
     if (!junit_.empty())

@@ -34,16 +34,18 @@ class BootDisplay final : public BootObserver {
 
     void announce(const BootReport& report);
     void show_status(const BootReport& report);
+    void clear_status();
 
     Invocation& call_;
     ConsoleMode mode_;
     std::string junit_;
     std::unique_ptr<RawTerminal> terminal_;
     std::optional<Accelerator> announced_;
+    std::size_t reasons_said_ = 0; // of the report's reasons for its machine
     std::string last_stage_;
     Clock::time_point next_junit_{};
     Clock::time_point next_status_{};
-    std::size_t status_width_ = 0;
+    bool status_shown_ = false;
     bool leave_ = false;
 };
 

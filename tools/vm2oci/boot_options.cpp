@@ -210,7 +210,8 @@ BootOptions boot_options(const BootTestOptions& options, const BootSubject& subj
         result.policy.fail.emplace_back(text);
     for (const std::string& id : options.ignore) {
         if (find_rule(id) == nullptr)
-            fail(ErrorKind::usage, "there is no rule " + quote_untrusted(id) + " to ignore");
+            fail(ErrorKind::usage, "there is no rule " + quote_untrusted(id) +
+                                       " to ignore; a verdict ends with the name of its rule, in brackets");
         result.policy.ignored.push_back(id);
     }
     return result;

@@ -39,12 +39,12 @@ std::string format_seconds(double seconds) {
     return fmt::format("{}:{:02} h", whole / 3600, whole % 3600 / 60);
 }
 
+} // namespace
+
 std::size_t terminal_columns() {
     struct winsize size {};
     return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
-
-} // namespace
 
 ProgressDisplay::ProgressDisplay(std::ostream& err, ProgressMode mode, Verbosity verbosity)
     : err_(err), mode_(resolve(mode, verbosity, err)) {}

@@ -5,12 +5,16 @@
 #include "tools/vm2oci/command_table.hpp"
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <iosfwd>
 #include <mutex>
 #include <string>
 
 namespace vm2oci::cli {
+
+// Of the terminal at standard error; 80 where that is none.
+std::size_t terminal_columns();
 
 class ProgressDisplay final : public ProgressSink {
   public:
