@@ -3,8 +3,7 @@
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/base/fd.hpp"
-#include "formats/nbd/server.hpp"
-#include "libconvert/guest/appliance.hpp"
+#include "libconvert/guest/appliance_session.hpp"
 #include "libconvert/guest/guestfs_library.hpp"
 
 #include <fmt/format.h>
@@ -18,33 +17,6 @@ namespace {
 
 constexpr std::size_t kAppendStep = 2 * 1024 * 1024; // libguestfs's messages hold 4 MiB
 constexpr const char* kLabel = "security.selinux";
-
-// A folder that only we may enter, for the socket.
-class SocketFolder {
-  public:
-    explicit SocketFolder(std::string_view scratch) {
-        const char* fallback = std::getenv("TMPDIR");
-        std::string text = scratch.empty() ? (fallback != nullptr ? fallback : "/var/tmp") : std::string(scratch);
-        text += "/vm2oci-XXXXXX";
-        if (mkdtemp(text.data()) == nullptr)
-            fail_errno("cannot make a folder in " + text, errno);
-        path_ = text;
-    }
-    SocketFolder(const SocketFolder&) = delete;
-    SocketFolder& operator=(const SocketFolder&) = delete;
-    ~SocketFolder() {
-        std::error_code ignored;
-        std::filesystem::remove_all(path_, ignored);
-    }
-    std::filesystem::path socket() const { return path_ / "disk"; }
-
-  private:
-    std::filesystem::path path_;
-};
-
-struct HandleCloser {
-    void operator()(guestfs_h* handle) const { guestfs_library().close(handle); }
-};
 
 class ScratchSink final : public ByteSink {
   public:
@@ -62,31 +34,13 @@ class ScratchSink final : public ByteSink {
 
 class ApplianceEditor final : public FileSystemEditor {
   public:
-    ApplianceEditor(const std::vector<ApplianceMount>& mounts, const std::shared_ptr<OverlayDevice>& overlay,
+    ApplianceEditor(std::shared_ptr<const ApplianceSession> session, const std::vector<ApplianceMount>& mounts,
                     std::int64_t time, const OperationContext& operation)
-        : folder_(operation.scratch_folder),
-          server_(
-              {overlay,
-               [overlay](std::uint64_t offset, std::span<const std::byte> bytes) { overlay->write_at(offset, bytes); },
-               {}}),
-          handle_(guestfs_library().create()), scratch_(operation.scratch_folder), time_(time) {
-        if (!handle_)
-            fail(ErrorKind::external, "libguestfs cannot be started");
-        check(configure_appliance(handle_.get()), "configuring libguestfs");
-        guestfs_library().set_identifier(handle_.get(), "vm2oci");
-        server_.listen(folder_.socket());
-        operation.progress->note("starting libguestfs' appliance to write what is not written natively");
-        const std::string server = "unix:" + folder_.socket().string();
-        char* servers[] = {const_cast<char*>(server.c_str()), nullptr};
-        struct guestfs_add_drive_opts_argv options {};
-        options.bitmask = GUESTFS_ADD_DRIVE_OPTS_FORMAT_BITMASK | GUESTFS_ADD_DRIVE_OPTS_PROTOCOL_BITMASK |
-                          GUESTFS_ADD_DRIVE_OPTS_SERVER_BITMASK;
-        options.format = "raw";
-        options.protocol = "nbd";
-        options.server = servers;
-        check(guestfs_library().add_drive_opts_argv(handle_.get(), "", &options), "handing over the disk");
-        check(guestfs_library().launch(handle_.get()), "starting the appliance");
-        mount(mounts);
+        : session_(std::move(session)), scratch_(operation.scratch_folder), time_(time) {
+        check(guestfs_library().umount_all(handle()), "unmounting");
+        for (const ApplianceMount& wanted : mounts)
+            check(guestfs_library().mount_options(handle(), "", wanted.device.c_str(), wanted.mount_point.c_str()),
+                  "mounting");
         if (time_ <= 0)
             choose_time();
     }
@@ -102,8 +56,7 @@ class ApplianceEditor final : public FileSystemEditor {
         content.copy_to(sink);
         if (sink.total() != size)
             fail(ErrorKind::io, "a file changed while it was copied into the guest; try again");
-        check(guestfs_library().upload(handle_.get(), fmt::format("/proc/self/fd/{}", file.get()).c_str(),
-                                       absolute.c_str()),
+        check(guestfs_library().upload(handle(), fmt::format("/proc/self/fd/{}", file.get()).c_str(), absolute.c_str()),
               "writing a file");
         set_attributes(absolute, attributes, fresh ? std::optional(0644u) : std::nullopt);
         if (fresh)
@@ -117,7 +70,7 @@ class ApplianceEditor final : public FileSystemEditor {
         const std::string absolute = "/" + std::string(path);
         separate(absolute);
         for (; !content.empty(); content.remove_prefix(std::min(content.size(), kAppendStep)))
-            check(guestfs_library().write_append(handle_.get(), absolute.c_str(), content.data(),
+            check(guestfs_library().write_append(handle(), absolute.c_str(), content.data(),
                                                  std::min(content.size(), kAppendStep)),
                   "appending to a file");
         touch(absolute);
@@ -125,7 +78,7 @@ class ApplianceEditor final : public FileSystemEditor {
 
     void make_folder(std::string_view path, const FileAttributes& attributes) override {
         const std::string absolute = "/" + std::string(path);
-        check(guestfs_library().mkdir(handle_.get(), absolute.c_str()), "making a folder");
+        check(guestfs_library().mkdir(handle(), absolute.c_str()), "making a folder");
         set_attributes(absolute, attributes, 0755);
         inherit_label(absolute, attributes.selinux_type);
         touch(absolute);
@@ -134,7 +87,7 @@ class ApplianceEditor final : public FileSystemEditor {
 
     void make_symlink(std::string_view path, std::string_view target) override {
         const std::string absolute = "/" + std::string(path);
-        check(guestfs_library().ln_s(handle_.get(), std::string(target).c_str(), absolute.c_str()),
+        check(guestfs_library().ln_s(handle(), std::string(target).c_str(), absolute.c_str()),
               "making a symbolic link");
         inherit_label(absolute, {});
         touch(absolute);
@@ -143,51 +96,42 @@ class ApplianceEditor final : public FileSystemEditor {
 
     void remove(std::string_view path) override {
         const std::string absolute = "/" + std::string(path);
-        check(guestfs_library().rm_rf(handle_.get(), absolute.c_str()), "removing");
+        check(guestfs_library().rm_rf(handle(), absolute.c_str()), "removing");
         touch_folder(absolute);
     }
 
     void finish() override {
-        check(guestfs_library().umount_all(handle_.get()), "unmounting");
-        check(guestfs_library().shutdown(handle_.get()), "stopping the appliance");
-        if (const auto error = server_.first_error())
+        check(guestfs_library().umount_all(handle()), "unmounting");
+        check(guestfs_library().shutdown(handle()), "stopping the appliance");
+        if (const auto error = session_->disk_error())
             fail(ErrorKind::io, "the appliance could not read or write the disk: " + *error);
     }
 
   private:
+    guestfs_h* handle() const { return session_->handle(); }
+
     void check(int result, const char* what) const {
         if (result == 0)
             return;
-        if (const auto error = server_.first_error())
-            fail(ErrorKind::io, fmt::format("{}: {}", what, *error));
-        const int code = guestfs_library().last_errno(handle_.get());
-        const char* words = guestfs_library().last_error(handle_.get());
-        const std::string text = escape_untrusted(words == nullptr ? "no reason given" : words);
-        if (code == ENOSPC)
-            fail(ErrorKind::limit, "the guest's file system is full: grow it, or remove something");
-        fail(ErrorKind::external, fmt::format("libguestfs, {}: {}", what, text));
-    }
-
-    void mount(const std::vector<ApplianceMount>& mounts) {
-        for (const ApplianceMount& wanted : mounts)
-            check(guestfs_library().mount_options(handle_.get(), "", wanted.device.c_str(), wanted.mount_point.c_str()),
-                  "mounting");
+        if (session_->disk_error() || guestfs_library().last_errno(handle()) != ENOSPC)
+            session_->throw_error(what);
+        fail(ErrorKind::limit, "the guest's file system is full: grow it, or remove something");
     }
 
     // The kernel would stamp what is changed with the present, and equal edits should give equal trees.
     void choose_time() {
         for (const char* path : {"/etc", "/var/lib", "/var/log"})
-            if (struct guestfs_statns* status = guestfs_library().lstatns(handle_.get(), path)) {
+            if (struct guestfs_statns* status = guestfs_library().lstatns(handle(), path)) {
                 time_ = std::max<std::int64_t>(time_, status->st_mtime_sec);
                 guestfs_library().free_statns(status);
             }
     }
 
     bool is_there(const std::string& path) const {
-        const int there = guestfs_library().is_file(handle_.get(), path.c_str());
+        const int there = guestfs_library().is_file(handle(), path.c_str());
         if (there < 0)
             check(-1, "looking at a file");
-        if (there == 0 && guestfs_library().exists(handle_.get(), path.c_str()) == 1)
+        if (there == 0 && guestfs_library().exists(handle(), path.c_str()) == 1)
             fail(ErrorKind::unsafe,
                  fmt::format("cannot write {} in the guest: it is no regular file", quote_untrusted(path)));
         return there == 1;
@@ -195,7 +139,7 @@ class ApplianceEditor final : public FileSystemEditor {
 
     // Other names of the file keep its content.
     void separate(const std::string& path) const {
-        struct guestfs_statns* status = guestfs_library().lstatns(handle_.get(), path.c_str());
+        struct guestfs_statns* status = guestfs_library().lstatns(handle(), path.c_str());
         if (status == nullptr)
             check(-1, "looking at a file");
         const bool shared = status->st_nlink > 1;
@@ -203,26 +147,25 @@ class ApplianceEditor final : public FileSystemEditor {
         if (!shared)
             return;
         const std::string copy = path + ".vm2oci-new";
-        check(guestfs_library().cp_a(handle_.get(), path.c_str(), copy.c_str()), "copying a file");
-        check(guestfs_library().mv(handle_.get(), copy.c_str(), path.c_str()), "replacing a file");
+        check(guestfs_library().cp_a(handle(), path.c_str(), copy.c_str()), "copying a file");
+        check(guestfs_library().mv(handle(), copy.c_str(), path.c_str()), "replacing a file");
         touch_folder(path);
     }
 
     void set_attributes(const std::string& path, const FileAttributes& attributes,
                         std::optional<unsigned> default_permissions) const {
         if (attributes.uid || attributes.gid) {
-            struct guestfs_statns* status = guestfs_library().lstatns(handle_.get(), path.c_str());
+            struct guestfs_statns* status = guestfs_library().lstatns(handle(), path.c_str());
             if (status == nullptr)
                 check(-1, "looking at a file");
             const auto owner = attributes.uid ? static_cast<int>(*attributes.uid) : static_cast<int>(status->st_uid);
             const auto group = attributes.gid ? static_cast<int>(*attributes.gid) : static_cast<int>(status->st_gid);
             guestfs_library().free_statns(status);
-            check(guestfs_library().chown(handle_.get(), owner, group, path.c_str()), "setting an owner");
+            check(guestfs_library().chown(handle(), owner, group, path.c_str()), "setting an owner");
         }
         if (attributes.permissions || default_permissions)
             check(guestfs_library().chmod(
-                      handle_.get(),
-                      static_cast<int>(attributes.permissions.value_or(default_permissions.value_or(0644))),
+                      handle(), static_cast<int>(attributes.permissions.value_or(default_permissions.value_or(0644))),
                       path.c_str()),
                   "setting a mode");
     }
@@ -230,7 +173,7 @@ class ApplianceEditor final : public FileSystemEditor {
     void inherit_label(const std::string& path, const std::string& type) const {
         const std::string parent = parent_of(path);
         std::size_t size = 0;
-        char* value = guestfs_library().lgetxattr(handle_.get(), parent.c_str(), kLabel, &size);
+        char* value = guestfs_library().lgetxattr(handle(), parent.c_str(), kLabel, &size);
         if (value == nullptr)
             return; // no labels here
         std::string label(value, size);
@@ -240,8 +183,7 @@ class ApplianceEditor final : public FileSystemEditor {
             const std::size_t end = std::min(label.find_first_of(std::string_view(":\0", 2), begin + 1), label.size());
             label.replace(begin + 1, end - begin - 1, type);
         }
-        check(guestfs_library().lsetxattr(handle_.get(), kLabel, label.data(), static_cast<int>(label.size()),
-                                          path.c_str()),
+        check(guestfs_library().lsetxattr(handle(), kLabel, label.data(), static_cast<int>(label.size()), path.c_str()),
               "setting a label");
     }
 
@@ -252,14 +194,12 @@ class ApplianceEditor final : public FileSystemEditor {
     // The time of a file that was changed, whose time of access stays.
     void touch(const std::string& path) const {
         constexpr std::int64_t kKeep = -2; // as libguestfs has it for the nanoseconds
-        check(guestfs_library().utimens(handle_.get(), path.c_str(), 0, kKeep, time_, 0), "setting a time");
+        check(guestfs_library().utimens(handle(), path.c_str(), 0, kKeep, time_, 0), "setting a time");
     }
     // Of a name that came or went: its folder changed.
     void touch_folder(const std::string& path) const { touch(parent_of(path)); }
 
-    SocketFolder folder_;
-    NbdServer server_;
-    std::unique_ptr<guestfs_h, HandleCloser> handle_;
+    std::shared_ptr<const ApplianceSession> session_;
     std::filesystem::path scratch_;
     std::int64_t time_;
 };
@@ -290,10 +230,10 @@ std::vector<ApplianceMount> appliance_mounts(const OpenedGuest& opened, const st
     return devices;
 }
 
-std::unique_ptr<FileSystemEditor> open_appliance_editor(const std::vector<ApplianceMount>& mounts,
-                                                        const std::shared_ptr<OverlayDevice>& overlay,
-                                                        std::int64_t time, const OperationContext& operation) {
-    return std::make_unique<ApplianceEditor>(mounts, overlay, time, operation);
+std::unique_ptr<FileSystemEditor> open_appliance_editor(std::shared_ptr<const ApplianceSession> session,
+                                                        const std::vector<ApplianceMount>& mounts, std::int64_t time,
+                                                        const OperationContext& operation) {
+    return std::make_unique<ApplianceEditor>(std::move(session), mounts, time, operation);
 }
 
 } // namespace vm2oci

@@ -1,8 +1,8 @@
 // Changes through libguestfs, for file systems that are not written in this process: xfs, btrfs, FAT, logical volumes.
 #pragma once
 
-#include "formats/block/overlay.hpp"
 #include "formats/tree/file_system_editor.hpp"
+#include "libconvert/guest/appliance_session.hpp"
 #include "libconvert/guest/open_guest.hpp"
 
 #include <cstdint>
@@ -20,12 +20,11 @@ struct ApplianceMount {
 // How libguestfs names what a guest is mounted from, whichever backend opened it.
 std::vector<ApplianceMount> appliance_mounts(const OpenedGuest& opened, const std::vector<GuestMount>& mounts);
 
-// One editor for the whole guest: paths are relative to its root. libguestfs gets the overlay as a raw disk over a unix
-// socket, its format stated; what it writes lands in the overlay. Starting takes some seconds, half a minute without
-// KVM. `time` 0: changed files bear the time of the latest change of the guest's /etc, /var/lib or /var/log.
-// Error{external} with libguestfs's own words.
-std::unique_ptr<FileSystemEditor> open_appliance_editor(const std::vector<ApplianceMount>& mounts,
-                                                        const std::shared_ptr<OverlayDevice>& overlay,
-                                                        std::int64_t time, const OperationContext& operation);
+// One editor for the whole guest: paths are relative to its root. What is mounted in the session is unmounted first,
+// and finish() ends it; what it writes lands in the session's overlay. `time` 0: changed files bear the time of the
+// latest change of the guest's /etc, /var/lib or /var/log. Error{external} with libguestfs's own words.
+std::unique_ptr<FileSystemEditor> open_appliance_editor(std::shared_ptr<const ApplianceSession> session,
+                                                        const std::vector<ApplianceMount>& mounts, std::int64_t time,
+                                                        const OperationContext& operation);
 
 } // namespace vm2oci

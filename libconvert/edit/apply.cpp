@@ -14,6 +14,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <utility>
 
 namespace vm2oci {
 namespace {
@@ -164,6 +165,13 @@ void apply_natively(const EditPlan& plan, const OpenedGuest& opened, const std::
         target.editor->finish();
 }
 
+std::shared_ptr<const ApplianceSession> start_session(const std::shared_ptr<OverlayDevice>& overlay,
+                                                      const GuestAccess& access, const OperationContext& operation) {
+    auto session = std::make_shared<const ApplianceSession>(overlay, operation);
+    session->open_encrypted(access.keys);
+    return session;
+}
+
 } // namespace
 
 std::size_t mount_of(const std::vector<GuestMount>& mounts, const std::string& path) {
@@ -183,19 +191,23 @@ std::string apply_edits(const EditPlan& plan, OpenedGuest& opened, const std::sh
         return "none";
     check_space(plan, *opened.guest);
     const std::vector<GuestMount> mounts = opened.guest->mounts();
-    if (options.backend != GuestBackend::libguestfs) {
+    if (options.access.backend != GuestBackend::libguestfs) {
         const auto obstacle = native_obstacle(plan, opened, mounts);
         if (!obstacle) {
             apply_natively(plan, opened, mounts, *overlay, options, operation);
             return "native";
         }
-        if (options.backend == GuestBackend::native)
+        if (options.access.backend == GuestBackend::native)
             fail(ErrorKind::unsupported, *obstacle);
         operation.progress->note(*obstacle);
     }
     const std::vector<ApplianceMount> devices = appliance_mounts(opened, mounts);
     opened.guest.reset();
-    const auto editor = open_appliance_editor(devices, overlay, options.time, operation);
+    std::shared_ptr<const ApplianceSession> session = std::exchange(opened.appliance, nullptr);
+    if (!session || !session->may_write())
+        session = start_session(overlay, options.access, operation);
+    operation.progress->note(fmt::format("libguestfs' appliance makes {} changes", plan.edits.size()));
+    const auto editor = open_appliance_editor(std::move(session), devices, options.time, operation);
     for (const Edit& edit : plan.edits) {
         operation.check_cancelled();
         with_context(fmt::format("changing {} in the guest", quote_untrusted(edit.path)),

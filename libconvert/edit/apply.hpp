@@ -13,16 +13,17 @@
 namespace vm2oci {
 
 struct ApplyOptions {
-    GuestBackend backend = GuestBackend::automatic;
+    GuestAccess access;
     std::int64_t time = 0; // what changed files bear, seconds since 1970; 0: the time of the last write to each volume
 };
 
 // Which backend did it: "native", "libguestfs", or "none" for an empty plan.
 //
-// `opened` was opened from `overlay`. Native for ext4 on partitions, whole disks and linear logical volumes, libguestfs
-// when another file system has to be written (automatic), so that a plan is carried out by one of them as a whole. The
-// guest is closed before libguestfs starts: its own appliance would see neither the changes nor share the memory.
-// After an Error the overlay is in an undefined state: drop it. Error{unsupported} says why neither can.
+// `opened` was opened from `overlay`, which `access.changes` named if an appliance that was started for it is to be
+// used on, instead of another. Native for ext4 on partitions, whole disks and linear logical volumes, libguestfs when
+// another file system has to be written (automatic), so that a plan is carried out by one of them as a whole. The guest
+// is closed before libguestfs writes. After an Error the overlay is in an undefined state: drop it. Error{unsupported}
+// says why neither can.
 std::string apply_edits(const EditPlan& plan, OpenedGuest& opened, const std::shared_ptr<OverlayDevice>& overlay,
                         const ApplyOptions& options, const OperationContext& operation);
 

@@ -4,8 +4,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 namespace vm2oci {
 namespace {
 
@@ -21,7 +19,7 @@ std::vector<DiskVolume> disk_volumes(const DiskLayout& layout) {
 } // namespace
 
 std::vector<BootProblem> diagnose(const OpenedGuest& opened) {
-    return opened.guest ? diagnose(*opened.guest, disk_volumes(opened.layout)) : std::vector<BootProblem>();
+    return opened.guest ? diagnose(*opened.guest, disk_volumes(opened.layout), {}) : std::vector<BootProblem>();
 }
 
 EditReport report_unchanged(const OpenedDisk& disk, const OperationContext& operation) {
@@ -43,20 +41,21 @@ EditReport edit_disk(OpenedDisk& disk, const EditRequest& request, const ApplyOp
                      const OperationContext& operation) {
     const auto overlay =
         std::make_shared<OverlayDevice>(disk.device, std::nullopt, std::filesystem::path(operation.scratch_folder));
-    OpenedGuest opened = open_guest(overlay, options.backend, operation);
+    GuestAccess access = options.access;
+    if (mode == EditMode::apply)
+        access.changes = overlay;
+    OpenedGuest opened = open_guest(overlay, access, operation);
     if (!opened.guest)
         fail(ErrorKind::unsupported, "there is no guest on this disk that could be changed: " + opened.reason);
     const std::vector<DiskVolume> volumes = disk_volumes(opened.layout);
     EditReport report;
     report.plan = plan_edits(*opened.guest, volumes, request);
-    for (BootProblem& problem : diagnose(opened)) {
-        const std::vector<std::string>& asked = request.fixes.names;
-        if (std::find(asked.begin(), asked.end(), problem.fix) == asked.end())
-            report.problems.push_back(std::move(problem));
-    }
+    report.problems = diagnose(*opened.guest, volumes, request.fixes.names);
     if (mode == EditMode::apply) {
         report.backend = apply_edits(report.plan, opened, overlay, options, operation);
-        disk.device = overlay;
+        // Without a change the overlay has at most what a mount by the appliance left in it.
+        if (!report.plan.edits.empty())
+            disk.device = overlay;
     }
     return report;
 }

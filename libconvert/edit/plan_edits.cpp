@@ -122,9 +122,12 @@ EditPlan plan_edits(const Guest& guest, const std::vector<DiskVolume>& volumes, 
     return std::move(plan).finish();
 }
 
-std::vector<BootProblem> diagnose(const Guest& guest, const std::vector<DiskVolume>& volumes) {
+std::vector<BootProblem> diagnose(const Guest& guest, const std::vector<DiskVolume>& volumes,
+                                  const std::vector<std::string>& except) {
     std::vector<BootProblem> all;
     for (const KnownFix& fix : known_fixes()) {
+        if (std::find(except.begin(), except.end(), fix.description.name) != except.end())
+            continue;
         PlanBuilder scratch(guest);
         std::vector<std::string> problems;
         try {

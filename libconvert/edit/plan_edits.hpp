@@ -19,7 +19,8 @@ struct BootProblem {
 // the guest lacks what an edit needs, Error{usage} for what can never be right.
 EditPlan plan_edits(const Guest& guest, const std::vector<DiskVolume>& volumes, const EditRequest& request);
 
-// What every fix would mend, without mending it.
-std::vector<BootProblem> diagnose(const Guest& guest, const std::vector<DiskVolume>& volumes);
+// What every fix but those in `except` would mend, without mending it.
+std::vector<BootProblem> diagnose(const Guest& guest, const std::vector<DiskVolume>& volumes,
+                                  const std::vector<std::string>& except);
 
 } // namespace vm2oci

@@ -271,11 +271,15 @@ int configure_appliance(void* handle) {
     return guestfs_library().set_backend_settings(guestfs, settings);
 }
 
-ApplianceGuest open_appliance(const std::shared_ptr<const BlockDevice>& disk, const std::vector<DiskKey>& keys,
+ApplianceGuest open_appliance(const std::shared_ptr<const BlockDevice>& disk,
+                              const std::shared_ptr<OverlayDevice>& changes, const std::vector<DiskKey>& keys,
                               const OperationContext& operation) {
-    const auto appliance = std::make_shared<const ApplianceSession>(disk, operation);
+    const auto appliance = changes ? std::make_shared<const ApplianceSession>(changes, operation)
+                                   : std::make_shared<const ApplianceSession>(disk, operation);
     ApplianceGuest result;
+    result.session = appliance;
     result.remarks = appliance->open_encrypted(keys);
+    operation.progress->note("libguestfs' appliance runs; it looks for the operating system");
     const std::string root = find_root(*appliance, result);
     if (root.empty())
         return result;

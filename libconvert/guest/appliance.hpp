@@ -4,6 +4,7 @@
 
 #include "formats/base/progress.hpp"
 #include "formats/block/block_device.hpp"
+#include "formats/block/overlay.hpp"
 #include "libconvert/guest/disk_key.hpp"
 #include "libconvert/guest/mounted_guest.hpp"
 #include "libconvert/guest/windows.hpp"
@@ -18,17 +19,22 @@ namespace vm2oci {
 // Files that are remembered by a number; bounds the memory that a hostile tree can ask for.
 inline constexpr std::size_t kMaxApplianceNodes = 4'000'000;
 
+class ApplianceSession;
+
 struct ApplianceGuest {
     std::vector<MountedFileSystem> file_systems; // as the guest mounts them; empty: no operating system was found
     std::optional<WindowsFacts> windows;         // none: it is another system
     std::vector<std::string> remarks;
+    std::shared_ptr<const ApplianceSession> session;
 };
 
 // Starts the appliance, opens what `keys` open, lets libguestfs find the operating system and mounts its file systems
 // read-only. Takes seconds with KVM and about half a minute without; says so before. The appliance lives as long as a
-// file system of the result. KVM is used only if LIBGUESTFS_BACKEND_SETTINGS is set (to anything but force_tcg): that
-// it exists does not say that it works. Error{external} when the appliance cannot be started.
-ApplianceGuest open_appliance(const std::shared_ptr<const BlockDevice>& disk, const std::vector<DiskKey>& keys,
+// file system or the session of the result. `changes`, unless null, lies over the disk: the session may write to it
+// later (write_by_appliance() in libconvert/edit). KVM is used only if LIBGUESTFS_BACKEND_SETTINGS is set (to anything
+// but force_tcg): that it exists does not say that it works. Error{external} when the appliance cannot be started.
+ApplianceGuest open_appliance(const std::shared_ptr<const BlockDevice>& disk,
+                              const std::shared_ptr<OverlayDevice>& changes, const std::vector<DiskKey>& keys,
                               const OperationContext& operation);
 
 // The same choice of backend for a handle that somebody else made, a guestfs_h*: errors are not printed, the appliance

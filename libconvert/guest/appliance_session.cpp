@@ -53,16 +53,16 @@ PrivateFolder::~PrivateFolder() {
 }
 
 ApplianceSession::ApplianceSession(const std::shared_ptr<const BlockDevice>& disk, const OperationContext& operation)
-    : server_(NbdExport{disk, {}, {}}) {
-    start(Access::read_only, operation);
+    : access_(Access::read_only), server_(NbdExport{disk, {}, {}}) {
+    start(operation);
 }
 
 ApplianceSession::ApplianceSession(const std::shared_ptr<OverlayDevice>& disk, const OperationContext& operation)
-    : server_(writable_export(disk)) {
-    start(Access::discarding, operation);
+    : access_(Access::writing), server_(writable_export(disk)) {
+    start(operation);
 }
 
-void ApplianceSession::start(Access access, const OperationContext& operation) {
+void ApplianceSession::start(const OperationContext& operation) {
     const GuestfsLibrary& library = guestfs_library();
     const std::filesystem::path socket = folder_.path() / "disk";
     server_.listen(socket);
@@ -70,6 +70,7 @@ void ApplianceSession::start(Access access, const OperationContext& operation) {
     if (!handle_)
         fail(ErrorKind::external, "libguestfs cannot be started");
     check(configure_appliance(handle()), "configuring libguestfs");
+    library.set_identifier(handle(), "vm2oci");
     const std::string server = "unix:" + socket.string();
     char* servers[] = {const_cast<char*>(server.c_str()), nullptr};
     struct guestfs_add_drive_opts_argv drive {};
@@ -78,7 +79,7 @@ void ApplianceSession::start(Access access, const OperationContext& operation) {
     drive.format = "raw";
     drive.protocol = "nbd";
     drive.server = servers;
-    if (access == Access::read_only) {
+    if (access_ == Access::read_only) {
         drive.bitmask |= GUESTFS_ADD_DRIVE_OPTS_READONLY_BITMASK;
         drive.readonly = 1;
     } else {
@@ -129,7 +130,7 @@ std::vector<std::string> ApplianceSession::open_encrypted(const std::vector<Disk
             const std::string uuid = take_string(library.vfs_uuid(handle(), device.c_str()));
             struct guestfs_cryptsetup_open_argv options {};
             options.bitmask = GUESTFS_CRYPTSETUP_OPEN_READONLY_BITMASK;
-            options.readonly = 1;
+            options.readonly = access_ == Access::read_only ? 1 : 0;
             const bool opened = std::any_of(keys.begin(), keys.end(), [&](const DiskKey& key) {
                 return key.fits(device, uuid) &&
                        library.cryptsetup_open_argv(handle(), device.c_str(), key.secret.c_str(),

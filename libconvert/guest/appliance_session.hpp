@@ -1,4 +1,4 @@
-// Inside of the room: a running appliance of libguestfs, and the disk that it sees.
+// A running appliance of libguestfs, and the disk that it sees.
 //
 // The disk is a raw export that we serve on a unix socket, never the container that it came in.
 #pragma once
@@ -11,6 +11,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,13 +35,16 @@ class ApplianceSession {
   public:
     // Starts it, which takes seconds with KVM and about half a minute without; says so before.
     ApplianceSession(const std::shared_ptr<const BlockDevice>& disk, const OperationContext& operation);
-    // The same for a disk that is written: writes and discards go to the overlay.
+    // The same for a disk that may be written: writes and discards go to the overlay.
     ApplianceSession(const std::shared_ptr<OverlayDevice>& disk, const OperationContext& operation);
 
     guestfs_h* handle() const { return handle_.get(); }
+    bool may_write() const { return access_ == Access::writing; }
     // `result` negative: throws what libguestfs says.
     void check(int result, const char* what) const;
     [[noreturn]] void throw_error(const char* what) const;
+    // What the disk said, when it was the disk that failed.
+    std::optional<std::string> disk_error() const { return server_.first_error(); }
     // What libguestfs said last, escaped.
     std::string last_error() const;
 
@@ -50,14 +54,15 @@ class ApplianceSession {
     std::vector<std::string> block_devices() const;
 
   private:
-    enum class Access { read_only, discarding };
-    void start(Access access, const OperationContext& operation);
+    enum class Access { read_only, writing };
+    void start(const OperationContext& operation);
 
     struct Closer {
         void operator()(guestfs_h* handle) const { guestfs_library().close(handle); }
     };
     // Destroyed last to first: the appliance, then the export, then the socket's folder. The socket's path must stay
     // under 108 bytes, so it does not go where the scratch files go.
+    Access access_;
     PrivateFolder folder_;
     NbdServer server_;
     std::unique_ptr<guestfs_h, Closer> handle_;

@@ -182,14 +182,15 @@ bool needs_appliance(OpenedGuest& result, const std::vector<DiskKey>& keys) {
     return std::any_of(volumes.begin(), volumes.end(), could_help);
 }
 
-void open_by_appliance(OpenedGuest& result, const std::vector<DiskKey>& keys, const OperationContext& operation) {
-    ApplianceGuest found = open_appliance(result.disk, keys, operation);
+void open_by_appliance(OpenedGuest& result, const GuestAccess& access, const OperationContext& operation) {
+    ApplianceGuest found = open_appliance(result.disk, access.changes, access.keys, operation);
     result.remarks.insert(result.remarks.end(), found.remarks.begin(), found.remarks.end());
     if (found.file_systems.empty()) {
         result.reason = "libguestfs finds no operating system that it can mount (encrypted disks need --key)";
         return;
     }
     result.guest = std::make_unique<MountedGuest>(std::move(found.file_systems));
+    result.appliance = std::move(found.session);
     result.backend = "libguestfs";
     result.windows = std::move(found.windows);
     result.reason.clear();
@@ -223,10 +224,10 @@ OpenedGuest open_guest(const std::shared_ptr<const BlockDevice>& disk, const Gue
     if (backend != GuestBackend::libguestfs)
         NativeOpener(result, operation).open();
     if (backend == GuestBackend::libguestfs) {
-        open_by_appliance(result, access.keys, operation);
+        open_by_appliance(result, access, operation);
     } else if (backend == GuestBackend::automatic && needs_appliance(result, access.keys)) {
         try {
-            open_by_appliance(result, access.keys, operation);
+            open_by_appliance(result, access, operation);
         } catch (const Error& error) {
             // What was read natively is still worth telling; a conversion refuses what is missing.
             if (error.kind() != ErrorKind::external)

@@ -1,6 +1,7 @@
 // From a disk to its guest: find the root file system, read its fstab, join what it names.
 #pragma once
 
+#include "formats/block/overlay.hpp"
 #include "libconvert/guest/disk_key.hpp"
 #include "libconvert/guest/fstab.hpp"
 #include "libconvert/guest/guest.hpp"
@@ -27,6 +28,8 @@ struct GuestAccess {
 
     GuestBackend backend;
     std::vector<DiskKey> keys; // to what is encrypted
+    // The disk that is opened, if the guest on it will be changed: an appliance that reads it can write it then.
+    std::shared_ptr<OverlayDevice> changes;
 };
 
 // Something of the guest's that is not part of the tree, and why.
@@ -36,12 +39,15 @@ struct MissingMount {
     std::string reason;
 };
 
+class ApplianceSession;
+
 struct OpenedGuest {
     std::shared_ptr<const BlockDevice> disk;
     DiskLayout layout;
     std::vector<FstabEntry> fstab;
     std::vector<std::optional<std::size_t>> fstab_volumes; // for each entry the volume that it means
     std::unique_ptr<Guest> guest;                          // null: no root file system was found or could be read
+    std::shared_ptr<const ApplianceSession> appliance;     // that reads it; null: this process does
     std::string backend;                                   // "native", "libguestfs"; empty without a guest
     std::optional<WindowsFacts> windows;                   // of a Windows guest
     std::string reason;                                    // why there is no guest

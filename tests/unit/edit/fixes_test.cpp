@@ -27,7 +27,7 @@ EditPlan fix(const MemoryGuest& guest, std::string_view list, const std::vector<
 }
 
 bool has_problem(const MemoryGuest& guest, const std::string& name, const std::vector<DiskVolume>& volumes = {}) {
-    const auto problems = diagnose(guest, volumes);
+    const auto problems = diagnose(guest, volumes, {});
     return std::any_of(problems.begin(), problems.end(), [&](const BootProblem& each) { return each.fix == name; });
 }
 

@@ -239,7 +239,7 @@ GuestChanges change_guest(OpenedDisk& disk, const ConvertArguments& arguments, D
         fail(ErrorKind::usage, "--disk-format keep leaves the disk as it is; it cannot go with edits");
     GuestChanges changes{{}, edits.mode(), wanted_seed_disk(request)};
     const std::int64_t time = arguments.created.empty() ? default_timestamp() : parse_timestamp(arguments.created);
-    const ApplyOptions options{arguments.guest_options->access().backend, time};
+    const ApplyOptions options{arguments.guest_options->access(), time};
     changes.report = edit_disk(disk, request, options, edits.mode(), call.operation);
     return changes;
 }

@@ -4,6 +4,7 @@
 #include "libconvert/package/timestamp.hpp"
 #include "tools/vm2oci/command_table.hpp"
 #include "tools/vm2oci/edit_options.hpp"
+#include "tools/vm2oci/guest_options.hpp"
 #include "tools/vm2oci/help.hpp"
 #include "tools/vm2oci/references.hpp"
 #include "tools/vm2oci/source_options.hpp"
@@ -24,7 +25,7 @@ struct InjectArguments {
     std::shared_ptr<SourceOptions> source_options;
     std::shared_ptr<EditOptions> edits;
     std::string created;
-    std::string guest_backend = "auto";
+    std::shared_ptr<GuestOptions> guest_options;
 };
 
 DiskReference destination_disk(const InjectArguments& arguments) {
@@ -49,7 +50,7 @@ ExitCode inject(const InjectArguments& arguments, Invocation& call) {
     OpenedDisk disk =
         open_source_disk(parse_reference(arguments.source), *arguments.source_options, "", call.operation).disk;
     const EditReport report =
-        edit_disk(disk, request, {parse_guest_backend(arguments.guest_backend), created}, edits.mode(), call.operation);
+        edit_disk(disk, request, {arguments.guest_options->access(), created}, edits.mode(), call.operation);
     nlohmann::ordered_json json = {{"source", arguments.source}, {"edits", edit_report_json(report)}};
     if (edits.mode() == EditMode::apply) {
         DiskOutput output;
@@ -84,11 +85,8 @@ void add_inject_command(CommandTable& table) {
     command.add_option("SOURCE", arguments->source, "A disk, or an image with a disk in it")->required();
     command.add_option("DEST", arguments->destination, "The changed disk (qcow2:PATH or raw:PATH; not with --dry-run)");
     arguments->source_options = add_source_options(command);
+    arguments->guest_options = add_guest_options(command);
     arguments->edits = add_edit_options(command);
-    command.add_option("--guest-backend", arguments->guest_backend, "auto (default), native or libguestfs")
-        ->option_text("BACKEND")
-        ->check(CLI::IsMember({"auto", "native", "libguestfs"}))
-        ->group(group::edits);
     command
         .add_option("--created", arguments->created,
                     "Time that changed files bear (default: $SOURCE_DATE_EPOCH, else the last write to the disk)")
