@@ -108,10 +108,8 @@ void mend(PlanBuilder& plan, const FixContext& context, const KernelModules& mod
         return;
     context.problems.push_back(
         fmt::format("{} has no {}: the guest does not find its root on virtio", shown, fmt::join(missing, ", ")));
-    if (initrd.kind == InitrdKind::unknown || !initrd.can_be_extended)
-        return plan.found(fmt::format("{} cannot be mended: {}", shown,
-                                      initrd.can_be_extended ? "the program that made it is not known"
-                                                             : "nothing may stand behind its compression (LZ4)"));
+    if (initrd.kind == InitrdKind::unknown)
+        return plan.found(fmt::format("{} cannot be mended: the program that made it is not known", shown));
     std::vector<std::string> loaded;
     std::copy_if(kWanted.begin(), kWanted.end(), std::back_inserter(loaded),
                  [&](const std::string& name) { return modules.known(name) && !modules.built_in(name); });

@@ -3,6 +3,7 @@
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/tree/cpio.hpp"
+#include "libconvert/edit/lz4_literals.hpp"
 #include "libconvert/edit/unpacked_stream.hpp"
 
 #include <fmt/format.h>
@@ -14,7 +15,7 @@ namespace {
 
 // Lies in every archive that we put behind an initrd.
 constexpr std::string_view kMarker = "etc/vm2oci-drivers";
-constexpr std::string_view kLegacyLz4("\x02\x21\x4c\x18", 4);
+constexpr std::size_t kDrainStep = 1024 * 1024;
 constexpr std::size_t kKeptFileLimit = 64 * 1024; // conf/modules and config have a few lines
 
 bool holds_marker(const InitrdSource& source) {
@@ -72,10 +73,17 @@ void collect(CpioReader& reader, Initrd& initrd) {
 // Zeros may follow the compressed stream: the kernel passes over them, and some decoders take them for damage. A stream
 // may also end in zeros of its own, so that it is tried as it is first.
 void collect_compressed(const InitrdSource& source, std::uint64_t offset, Initrd& initrd) {
+    const bool is_lz4 = source.read(offset, kLegacyLz4.size()) == kLegacyLz4;
     const auto collect_until = [&](std::uint64_t end) {
         const auto stream = open_unpacked(source, offset, end);
         CpioReader reader([&](std::size_t count) { return stream->read(count); });
         collect(reader, initrd);
+        if (!is_lz4)
+            return;
+        std::uint64_t size = reader.position();
+        for (std::string rest = stream->read(kDrainStep); !rest.empty(); rest = stream->read(kDrainStep))
+            size += rest.size();
+        initrd.lz4_size = size;
     };
     const std::uint64_t end = end_without_zeros(source);
     if (end == source.size)
@@ -181,11 +189,9 @@ Initrd read_initrd(const InitrdSource& source) {
     Initrd initrd;
     initrd.was_extended = holds_marker(source);
     for (std::uint64_t at = skip_zeros(source, 0); at < source.size; at = skip_zeros(source, at)) {
-        const std::string head = source.read(at, kLegacyLz4.size() + 1);
-        if (head != "07070") {
+        if (source.read(at, 5) != "07070") {
             // Whatever may follow a compressed archive is ours, and known by its marker.
             collect_compressed(source, at, initrd);
-            initrd.can_be_extended = !head.starts_with(kLegacyLz4);
             break;
         }
         std::uint64_t next = at;
@@ -243,7 +249,8 @@ std::string initrd_extension(const Initrd& initrd, std::uint64_t initrd_size, co
     }
 
     StringSink out;
-    out.text.assign((kCpioAlignment - initrd_size % kCpioAlignment) % kCpioAlignment, '\0');
+    const std::uint64_t before = initrd.lz4_size.value_or(initrd_size);
+    out.text.assign((kCpioAlignment - before % kCpioAlignment) % kCpioAlignment, '\0');
     Extension extension(initrd, out);
     extension.add(std::string(kMarker), 0644, "");
     for (const AddedModule& module : added)
@@ -253,7 +260,7 @@ std::string initrd_extension(const Initrd& initrd, std::uint64_t initrd_size, co
     extension.add(folder + "modules.dep.bin", 0644, format_module_index(held));
     add_loader(extension, initrd, loaded);
     extension.finish();
-    return std::move(out.text);
+    return initrd.lz4_size ? lz4_of_literals(out.text) : std::move(out.text);
 }
 
 } // namespace vm2oci

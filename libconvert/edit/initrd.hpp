@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -21,8 +22,10 @@ struct Initrd {
     InitrdKind kind = InitrdKind::unknown;
     std::set<std::string> names;              // of all members, without a leading slash
     std::map<std::string, std::string> files; // the few whose content matters: conf/modules, config
-    bool can_be_extended = true;              // false: nothing may follow its compression
-    bool was_extended = false;                // by us, before
+    // Kernels before 5.14 take whatever follows legacy LZ4 for more of it. Set for such an initrd: how many bytes its
+    // last archive unpacks to, since what is put behind it becomes a part of that stream.
+    std::optional<std::uint64_t> lz4_size;
+    bool was_extended = false; // by us, before
 };
 
 // Every archive in it, one behind another, each plain or compressed. Error{corrupt}, Error{unsupported}, Error{limit}.
@@ -50,7 +53,8 @@ struct AddedModule {
 };
 
 // The bytes to put behind `initrd_size` bytes of an initrd: padding and an archive with the modules, a list of
-// dependencies that knows them, and what makes the initrd load `loaded`, in this order. The kind must be known.
+// dependencies that knows them, and what makes the initrd load `loaded`, in this order; wrapped as LZ4 behind LZ4. The
+// kind must be known.
 std::string initrd_extension(const Initrd& initrd, std::uint64_t initrd_size, const std::string& kernel_version,
                              const ModuleDependencies& all, const std::vector<AddedModule>& added,
                              const std::vector<std::string>& loaded);

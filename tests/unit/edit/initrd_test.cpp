@@ -1,6 +1,7 @@
 #include "formats/base/error.hpp"
 #include "formats/tree/cpio.hpp"
 #include "libconvert/edit/initrd.hpp"
+#include "libconvert/edit/lz4_literals.hpp"
 #include "libconvert/edit/plan_edits.hpp"
 #include "libconvert/edit/planners.hpp"
 #include "tests/support/memory_guest.hpp"
@@ -102,9 +103,13 @@ EditPlan mend(const MemoryGuest& guest) {
     return plan_edits(guest, {}, request);
 }
 
+// `bytes` outlive it.
+InitrdSource source_of(const std::string& bytes) {
+    return {bytes.size(), [&](std::uint64_t offset, std::size_t length) { return bytes.substr(offset, length); }};
+}
+
 Initrd read_bytes(const std::string& bytes) {
-    return read_initrd(
-        {bytes.size(), [&](std::uint64_t offset, std::size_t length) { return bytes.substr(offset, length); }});
+    return read_initrd(source_of(bytes));
 }
 
 } // namespace
@@ -128,7 +133,7 @@ TEST_CASE("An initrd is read through all of its archives") {
     CHECK(initrd.kind == InitrdKind::initramfs_tools);
     CHECK(initrd.names.contains("kernel/x86"));
     CHECK(initrd.files.at("conf/modules") == "dm_mod");
-    CHECK(initrd.can_be_extended);
+    CHECK_FALSE(initrd.lz4_size);
     CHECK_FALSE(initrd.was_extended);
     CHECK_THROWS_AS(read_bytes("no archive at all"), Error);
     CHECK(read_bytes(archive({{"usr/", ""}, {"usr/lib/", ""}, {"usr/lib/dracut/", ""}})).kind == InitrdKind::dracut);
@@ -157,6 +162,34 @@ TEST_CASE("Missing virtio drivers are put behind the initrd with all that they n
     CHECK(dependencies.find("other") == std::string::npos);
     CHECK(plan.findings.at(0).text.find("virtio_blk") != std::string::npos);
     CHECK(mend(kernel_guest(initrd + edit.content)).edits.empty());
+}
+
+TEST_CASE("What is put behind LZ4 is LZ4, and a part of one stream with it") {
+    // Sizes around those where a length takes another byte, and more than a block. (libarchive knows no frame of less
+    // than 11 bytes.)
+    for (const std::size_t size : {14u, 15u, 16u, 269u, 270u, 271u, 9'000'000u}) {
+        const std::string bytes(size, 'x');
+        const std::string frame = lz4_of_literals(bytes);
+        const InitrdSource source = source_of(frame);
+        CHECK(open_unpacked(source, 0, frame.size())->read(size + 1) == bytes);
+    }
+    const std::string unpacked = archive(kInitramfsTools) + std::string(510, '\0');
+    const std::string initrd = lz4_of_literals(unpacked);
+    CHECK(read_bytes(initrd).lz4_size == unpacked.size());
+    const EditPlan plan = mend(kernel_guest(initrd));
+    REQUIRE_FALSE(plan.edits.empty());
+    REQUIRE(plan.edits[0].kind == EditKind::append_file);
+    const std::string& content = plan.edits[0].content;
+    // Nothing between the two: older kernels would take it for the size of a block.
+    CHECK(content.starts_with(kLegacyLz4));
+    const std::string whole = initrd + content;
+    const InitrdSource source = source_of(whole);
+    const auto stream = open_unpacked(source, 0, whole.size());
+    CHECK(stream->read(unpacked.size()) == unpacked);
+    const std::string rest = stream->read(1 << 20);
+    CHECK((unpacked.size() + rest.find("070701")) % 4 == 0);
+    CHECK(member(rest.substr(rest.find("070701")), "usr/lib/modules/6.1/kernel/virtio_pci.ko") == "ELF virtio_pci");
+    CHECK(mend(kernel_guest(whole)).edits.empty());
 }
 
 TEST_CASE("An initrd that has the drivers, or whose kernel has them built in, stays") {
