@@ -15,7 +15,8 @@ namespace {
 
 struct DeviceName {
     bool first_disk = false;
-    unsigned partition = 0; // 0: the whole disk
+    unsigned partition = 0;  // 0: the whole disk
+    std::string disk_link{}; // "/dev/disk/by-id/scsi-…": which disk that is the guest's other names tell
 };
 
 std::optional<unsigned> parse_number(std::string_view text) {
@@ -26,6 +27,12 @@ std::optional<unsigned> parse_number(std::string_view text) {
 
 // /dev/sda2, /dev/xvda, /dev/hdb1, /dev/vda3, /dev/nvme0n1p2; nullopt for every other name.
 std::optional<DeviceName> parse_device(std::string_view name) {
+    if (name.starts_with("/dev/disk/by-id/") || name.starts_with("/dev/disk/by-path/")) {
+        // The serial number or the slot of a disk that stayed behind.
+        const std::size_t end = name.rfind("-part");
+        const auto number = end == std::string_view::npos ? std::nullopt : parse_number(name.substr(end + 5));
+        return number ? std::optional(DeviceName{false, *number, std::string(name.substr(0, end))}) : std::nullopt;
+    }
     if (!name.starts_with("/dev/"))
         return std::nullopt;
     name.remove_prefix(5);
@@ -53,13 +60,15 @@ std::optional<DeviceName> parse_device(std::string_view name) {
 
 class DeviceRenamer {
   public:
-    DeviceRenamer(PlanBuilder& plan, const FixContext& context) : plan_(plan), context_(context) {}
+    DeviceRenamer(PlanBuilder& plan, const FixContext& context)
+        : plan_(plan), context_(context), root_disk_(find_root_disk(plan)) {}
 
     // The name that stays right on another machine; nullopt: leave it.
     std::optional<std::string> rename(std::string_view name, const std::string& where) {
-        const auto device = parse_device(name);
+        auto device = parse_device(name);
         if (!device)
             return std::nullopt;
+        device->first_disk = device->first_disk || (!device->disk_link.empty() && device->disk_link == root_disk_);
         const auto volume = std::find_if(context_.volumes.begin(), context_.volumes.end(), [&](const DiskVolume& each) {
             return each.number == device->partition && !each.uuid.empty();
         });
@@ -76,8 +85,25 @@ class DeviceRenamer {
     }
 
   private:
+    // The disk of links such as /dev/disk/by-id/scsi-…-part2 that the root lies on: the guest is on the disk that we
+    // have, so this is it. Empty: no such link.
+    static std::string find_root_disk(const PlanBuilder& plan) {
+        const std::string fstab = plan.read_text("/etc/fstab").value_or("");
+        for (const std::string_view line : lines_of(fstab))
+            if (const auto words = words_of(line); words.size() > 1 && words[1] == "/")
+                if (const auto device = parse_device(words[0]); device && !device->disk_link.empty())
+                    return device->disk_link;
+        for (const std::vector<std::string>& words : kernel_command_lines(plan))
+            for (const std::string_view word : words)
+                if (word.starts_with("root="))
+                    if (const auto device = parse_device(word.substr(5)); device && !device->disk_link.empty())
+                        return device->disk_link;
+        return {};
+    }
+
     PlanBuilder& plan_;
     const FixContext& context_;
+    std::string root_disk_;
     std::set<std::string> seen_;
 };
 

@@ -71,6 +71,30 @@ TEST_CASE("Device names become UUIDs, and everything else stays") {
     CHECK(has_problem(guest, "devices", kVolumes));
 }
 
+TEST_CASE("Links by a disk's serial number or slot become UUIDs where the root tells which disk it is") {
+    const std::string disk = "/dev/disk/by-id/scsi-SVMware_Virtual_disk_6000c29";
+    MemoryGuest guest;
+    guest
+        .file("/etc/fstab", disk + "-part1 / ext4 defaults 0 1\n" + disk +
+                                "-part2 swap swap defaults 0 0\n/dev/disk/by-id/other-part1 /data xfs defaults 0 0\n")
+        .file("/boot/initrd-1", "")
+        .file("/boot/grub2/grub.cfg", "linux /vmlinuz root=UUID=1111-aaaa resume=" + disk + "-part2\n");
+    const EditPlan plan = fix(guest, "devices", kVolumes);
+    CHECK(find_edit(plan, "/etc/fstab")->content ==
+          "UUID=1111-aaaa / ext4 defaults 0 1\nUUID=2222-bbbb swap swap defaults 0 0\n"
+          "/dev/disk/by-id/other-part1 /data xfs defaults 0 0\n");
+    CHECK(find_edit(plan, "/boot/grub2/grub.cfg")->content ==
+          "linux /vmlinuz root=UUID=1111-aaaa resume=UUID=2222-bbbb\n");
+    CHECK(has_problem(guest, "devices", kVolumes));
+    CHECK(std::any_of(plan.findings.begin(), plan.findings.end(),
+                      [](const EditFinding& each) { return each.text.find("other-part1") != std::string::npos; }));
+
+    MemoryGuest by_slot;
+    by_slot.file("/etc/fstab", "/dev/disk/by-path/pci-0000:00:10.0-scsi-0:0:0:0-part1 / ext4 defaults 0 1\n");
+    CHECK(find_edit(fix(by_slot, "devices", kVolumes), "/etc/fstab")->content ==
+          "UUID=1111-aaaa / ext4 defaults 0 1\n");
+}
+
 TEST_CASE("Without an initrd the kernel finds no UUID, so root= stays") {
     MemoryGuest guest;
     guest.file("/boot/grub/grub.cfg", "linux /vmlinuz root=/dev/sda1 ro\n");
