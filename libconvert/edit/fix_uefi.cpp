@@ -13,18 +13,24 @@ namespace {
 
 constexpr std::size_t kLoaderLimit = 32 * 1024 * 1024; // GRUB with all its modules stays below 10 MB
 
+// Of each the first that is there counts. SUSE, and Red Hat until 7, leave the architecture out of the names.
 struct Names {
     const char* fallback;
-    const char* shim;
-    const char* grub;
-    const char* systemd_boot;
-    const char* mok_manager;
+    std::vector<const char*> shims;
+    std::vector<const char*> loaders;
+    std::vector<const char*> beside_shim; // under the names that are built into it
 };
 
 Names names_for(const PlanBuilder& plan) {
     if (guest_machine(plan) == EM_AARCH64)
-        return {"BOOTAA64.EFI", "shimaa64.efi", "grubaa64.efi", "systemd-bootaa64.efi", "mmaa64.efi"};
-    return {"BOOTX64.EFI", "shimx64.efi", "grubx64.efi", "systemd-bootx64.efi", "mmx64.efi"};
+        return {"BOOTAA64.EFI",
+                {"shimaa64.efi", "shim.efi"},
+                {"grubaa64.efi", "grub.efi", "systemd-bootaa64.efi"},
+                {"grubaa64.efi", "grub.efi", "mmaa64.efi", "MokManager.efi", "grub.cfg"}};
+    return {"BOOTX64.EFI",
+            {"shimx64.efi", "shim.efi"},
+            {"grubx64.efi", "grub.efi", "systemd-bootx64.efi"},
+            {"grubx64.efi", "grub.efi", "mmx64.efi", "MokManager.efi", "grub.cfg"}};
 }
 
 // FAT compares names without regard to case.
@@ -32,6 +38,14 @@ std::optional<std::string> find_name(const PlanBuilder& plan, const std::string&
     for (const std::string& entry : plan.list(folder))
         if (to_lower(entry) == to_lower(name))
             return folder + "/" + entry;
+    return std::nullopt;
+}
+
+std::optional<std::string> find_first(const PlanBuilder& plan, const std::string& folder,
+                                      const std::vector<const char*>& names) {
+    for (const char* name : names)
+        if (const auto found = find_name(plan, folder, name))
+            return found;
     return std::nullopt;
 }
 
@@ -57,21 +71,17 @@ void plan_uefi_fix(PlanBuilder& plan, const FixContext& context) {
             const std::string folder = *efi + "/" + vendor;
             if (folder == boot)
                 continue;
-            const auto shim = find_name(plan, folder, names.shim);
-            const auto grub = find_name(plan, folder, names.grub);
-            const auto other = find_name(plan, folder, names.systemd_boot);
-            const auto first = shim && grub ? shim : grub ? grub : other;
-            if (!first)
+            const auto loader = find_first(plan, folder, names.loaders);
+            if (!loader)
                 continue;
             context.problems.push_back(
                 fmt::format("UEFI firmware finds no boot loader: there is no {}", names.fallback));
-            copy(plan, *first, boot + "/" + names.fallback);
-            // shim starts what lies beside it.
-            if (shim && grub) {
-                copy(plan, *grub, boot + "/" + names.grub);
-                if (const auto manager = find_name(plan, folder, names.mok_manager))
-                    copy(plan, *manager, boot + "/" + names.mok_manager);
-            }
+            const auto shim = find_first(plan, folder, names.shims);
+            copy(plan, shim.value_or(*loader), boot + "/" + names.fallback);
+            if (shim)
+                for (const char* name : names.beside_shim)
+                    if (const auto file = find_name(plan, folder, name))
+                        copy(plan, *file, boot + "/" + name);
             return;
         }
     }

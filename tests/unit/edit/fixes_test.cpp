@@ -236,6 +236,25 @@ TEST_CASE("UEFI's fallback path gets shim with what it starts, unless something 
     CHECK(fix(guest, "uefi").edits.empty());
 }
 
+TEST_CASE("UEFI's fallback path is found by the names of every distribution") {
+    MemoryGuest suse;
+    suse.file("/boot/efi/EFI/sles/shim.efi", "shim")
+        .file("/boot/efi/EFI/sles/grub.efi", "grub")
+        .file("/boot/efi/EFI/sles/MokManager.efi", "keys")
+        .file("/boot/efi/EFI/sles/grub.cfg", "search");
+    const EditPlan plan = fix(suse, "uefi");
+    CHECK(find_edit(plan, "/boot/efi/EFI/BOOT/BOOTX64.EFI")->content == "shim");
+    for (const char* name : {"grub.efi", "MokManager.efi", "grub.cfg"})
+        CHECK(find_edit(plan, std::string("/boot/efi/EFI/BOOT/") + name) != nullptr);
+
+    MemoryGuest no_shim;
+    no_shim.file("/efi/EFI/systemd/systemd-bootx64.efi", "sd-boot");
+    CHECK(find_edit(fix(no_shim, "uefi"), "/efi/EFI/BOOT/BOOTX64.EFI")->content == "sd-boot");
+    MemoryGuest lone_shim;
+    lone_shim.file("/boot/efi/EFI/x/shimx64.efi", "shim");
+    CHECK(fix(lone_shim, "uefi").edits.empty());
+}
+
 TEST_CASE("SELinux relabels only where it is on") {
     MemoryGuest guest;
     guest.file("/etc/selinux/config", "SELINUX=enforcing\nSELINUXTYPE=targeted\n");
