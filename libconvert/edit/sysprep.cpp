@@ -104,17 +104,41 @@ void empty_temporary_folders(PlanBuilder& plan) {
         plan.remove_content(folder, "temporary files of the machine's old life");
 }
 
-void forget_network_addresses(PlanBuilder& plan) {
-    for (const std::string& path : plan.glob("/etc/sysconfig/network-scripts/ifcfg-*")) {
+void drop_assignments(PlanBuilder& plan, const char* pattern, std::initializer_list<std::string_view> keys,
+                      const char* reason) {
+    for (const std::string& path : plan.glob(pattern)) {
         const auto text = plan.read_text(path);
         if (!text)
             continue;
         std::string out;
-        for (const std::string_view line : lines_of(*text))
-            if (!trimmed(line).starts_with("HWADDR=") && !trimmed(line).starts_with("UUID="))
+        bool changed = false;
+        for (const std::string_view line : lines_of(*text)) {
+            const bool dropped = std::any_of(keys.begin(), keys.end(), [&](std::string_view key) {
+                const std::string_view start = trimmed(line);
+                return start.starts_with(key) && start.substr(key.size()).starts_with('=');
+            });
+            changed = changed || dropped;
+            if (!dropped)
                 out += std::string(line) + "\n";
-        plan.write(path, out, "the old machine's MAC address");
+        }
+        if (changed)
+            plan.write(path, out, reason);
     }
+}
+
+void forget_network_addresses(PlanBuilder& plan) {
+    drop_assignments(plan, "/etc/sysconfig/network-scripts/ifcfg-*", {"HWADDR", "UUID"},
+                     "the old machine's MAC address");
+}
+
+void forget_network_hostname(PlanBuilder& plan) {
+    for (const char* pattern : {"/etc/sysconfig/network", "/etc/sysconfig/network-scripts/ifcfg-*"})
+        drop_assignments(plan, pattern, {"HOSTNAME", "DHCP_HOSTNAME"}, "the old machine's host name");
+}
+
+// sysvinit on Red Hat and its heirs, which systemd's ConditionPathExists=/.unconfigured still look for.
+void ask_at_next_boot(PlanBuilder& plan) {
+    plan.write("/.unconfigured", "", "the machine's settings are asked for at the next boot", {0644, 0, 0, {}});
 }
 
 void lock_root(PlanBuilder& plan) {
@@ -164,13 +188,16 @@ const std::vector<Operation>& operations() {
         {{"package-cache", on, "Remove package files and indexes that the package manager fetches again"},
          {"/var/cache/apt/archives/*.deb", "/var/cache/apt/archives/partial/*", "/var/cache/apt/*.bin",
           "/var/lib/apt/lists/*", "/var/cache/dnf/*", "/var/cache/libdnf5/*", "/var/cache/yum/*", "/var/cache/zypp/*",
-          "/var/cache/apk/*", "/var/cache/pacman/pkg/*"}},
+          "/var/cache/apk/*", "/var/cache/pacman/pkg/*", "/var/lib/rpm/__db.*"}},
+        {{"reporting-ids", on, "Remove the ids under which this machine is counted elsewhere"},
+         {"/etc/smolt/uuid", "/etc/smolt/hw-uuid", "/etc/sysconfig/hw-uuid", "/var/lib/yum/uuid",
+          "/var/lib/zypp/AnonymousUniqueId"}},
         {{"logs", on, "Remove rotated logs and the journal, and empty the rest"}, {}, {}, empty_logs},
         {{"mail", on, "Remove mail that lies in spools"},
          {"/var/spool/mail/*", "/var/mail/*", "/var/spool/postfix/*/*"}},
         {{"tmp", on, "Remove temporary files"}, {}, {}, empty_temporary_folders},
-        {{"login-records", on, "Empty the records of who logged in"},
-         {},
+        {{"login-records", on, "Empty the records of who logged in and what ran"},
+         {"/var/run/console/*", "/var/run/faillock/*", "/var/run/sepermit/*", "/var/account/pacct*"},
          {"/var/run/utmp", "/var/log/wtmp", "/var/log/btmp", "/var/log/lastlog", "/var/log/tallylog"}},
         {{"crash-data", on, "Remove core dumps and crash reports"},
          {"/var/crash/*", "/var/lib/systemd/coredump/*", "/var/spool/abrt/*", "/var/lib/systemd/pstore/*"}},
@@ -185,6 +212,15 @@ const std::vector<Operation>& operations() {
         {{"mac-addresses", off, "Take MAC addresses and UUIDs out of ifcfg files"}, {}, {}, forget_network_addresses},
         {{"network-profiles", off, "Remove NetworkManager's connection profiles"},
          {"/etc/NetworkManager/system-connections/*"}},
+        {{"network-hostname", off, "Take the old host name out of the network's configuration"},
+         {},
+         {},
+         forget_network_hostname},
+        {{"dhcp-server", off, "Remove the leases that a DHCP server gave"},
+         {"/var/lib/dhcpd/*", "/var/lib/dhcp/dhcpd*.leases*", "/var/lib/kea/*.csv*"}},
+        {{"editor-backups", off, "Remove backup copies that editors left"},
+         {"/etc/*~", "/etc/*/*~", "/etc/*.bak", "/etc/*/*.bak", "/root/*~", "/root/*.bak", "/home/*/*~",
+          "/home/*/*.bak", "/var/lib/*/*~"}},
         {{"ssh-user-keys", off, "Remove the .ssh folders of all users"}, {"/root/.ssh", "/home/*/.ssh"}},
         {{"cron-spool", off, "Remove users' cron tables and at jobs"},
          {"/var/spool/cron/*/*", "/var/spool/cron/root", "/var/spool/at/a*", "/var/spool/atjobs/a*"}},
@@ -198,13 +234,18 @@ const std::vector<Operation>& operations() {
           "/etc/SUSEConnect", "/var/lib/rhsm/facts/*"}},
         {{"certificates", off, "Remove TLS keys that were made for the old machine"},
          {"/etc/ssl/private/ssl-cert-snakeoil.key", "/etc/ssl/certs/ssl-cert-snakeoil.pem",
-          "/etc/pki/tls/private/*.key", "/etc/pki/tls/certs/localhost.crt"}},
+          "/etc/pki/tls/private/*.key", "/etc/pki/tls/certs/localhost.crt", "/etc/pki/CA/private/*.key",
+          "/etc/pki/CA/certs/*.crt", "/etc/pki/CA/newcerts/*.crt", "/var/lib/dovecot/ssl-parameters.dat"}},
         {{"configuration-management", off, "Remove the identity of Puppet, Salt and Chef agents"},
          {"/var/lib/puppet/ssl/*", "/etc/puppetlabs/puppet/ssl/*", "/etc/salt/pki/minion/*", "/etc/salt/minion_id",
           "/etc/chef/client.pem"}},
         {{"firewall-rules", off, "Remove saved firewall rules"},
          {"/etc/sysconfig/iptables", "/etc/sysconfig/ip6tables", "/etc/firewalld/zones/*", "/etc/firewalld/services/*",
           "/etc/iptables/rules.v4", "/etc/iptables/rules.v6"}},
+        {{"reconfigure", off, "Ask for the machine's settings at the next boot, where the distribution can"},
+         {},
+         {},
+         ask_at_next_boot},
         {{"root-password", off, "Lock root's password"}, {}, {}, lock_root},
     };
     return kOperations;

@@ -42,6 +42,23 @@ TEST_CASE("Sets of operations are chosen by name") {
     CHECK_THROWS_AS(select_sysprep("tmp,+logs"), Error);
 }
 
+TEST_CASE("Names of the old machine go out of the network's configuration, and the rest of it stays") {
+    MemoryGuest guest;
+    guest.file("/etc/sysconfig/network", "NETWORKING=yes\nHOSTNAME=old.example\n")
+        .file("/etc/sysconfig/network-scripts/ifcfg-eth0",
+              "DEVICE=eth0\nHWADDR=00:50:56:00:00:01\nDHCP_HOSTNAME=old\nHOSTNAMES=1\n")
+        .file("/etc/sysconfig/network-scripts/ifcfg-lo", "DEVICE=lo");
+    const EditPlan plan = sysprep(guest, "network-hostname,mac-addresses");
+    CHECK(find_edit(plan, "/etc/sysconfig/network")->content == "NETWORKING=yes\n");
+    const Edit* last = nullptr;
+    for (const Edit& edit : plan.edits)
+        if (edit.path == "/etc/sysconfig/network-scripts/ifcfg-eth0")
+            last = &edit;
+    REQUIRE(last != nullptr);
+    CHECK(last->content == "DEVICE=eth0\nHOSTNAMES=1\n");
+    CHECK(find_edit(plan, "/etc/sysconfig/network-scripts/ifcfg-lo") == nullptr);
+}
+
 TEST_CASE("The machine's identity goes") {
     MemoryGuest guest;
     guest.file("/usr/lib/systemd/systemd", "")
