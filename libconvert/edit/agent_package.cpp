@@ -5,6 +5,7 @@
 #include "formats/base/fd.hpp"
 #include "formats/base/shared_files.hpp"
 #include "libconvert/edit/elf_needs.hpp"
+#include "libconvert/edit/rpm_scripts.hpp"
 #include "libconvert/edit/text.hpp"
 
 #include <archive.h>
@@ -324,6 +325,7 @@ AgentRequest read_agent_package(std::string_view bytes, const std::string& name)
     } else {
         std::size_t total = 0;
         read_tree(bytes, name, total, agent);
+        agent.scripts_left = rpm_scripts(bytes);
     }
     if (agent.files.empty())
         fail(ErrorKind::corrupt, fmt::format("{} holds no files", quote_untrusted(name)));

@@ -59,7 +59,8 @@ bool has_cloud_init(const PlanBuilder& plan) {
 }
 
 std::optional<std::uint16_t> guest_machine(const PlanBuilder& plan) {
-    for (const char* path : {"/bin/sh", "/bin/busybox", "/sbin/init", "/usr/bin/env"}) {
+    for (const char* path :
+         {"/bin/sh", "/usr/bin/sh", "/bin/busybox", "/sbin/init", "/usr/bin/env", "/usr/lib/systemd/systemd"}) {
         const auto canonical = plan.resolve(path, FinalLink::follow);
         const auto head = canonical ? read_head(plan.guest(), *canonical) : std::nullopt;
         if (!head || head->size() < sizeof(Elf64_Ehdr) || !head->starts_with(ELFMAG))
