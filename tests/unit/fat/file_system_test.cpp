@@ -57,7 +57,9 @@ struct Volume {
         std::string bytes(width == Width::fat32 ? 4 : 2, '\0');
         if (width == Width::fat12) {
             disk->read_at(at, std::as_writable_bytes(std::span(bytes)));
-            const unsigned old = static_cast<unsigned char>(bytes[0]) | static_cast<unsigned char>(bytes[1]) << 8;
+            const unsigned low = static_cast<unsigned char>(bytes[0]);
+            const unsigned high = static_cast<unsigned char>(bytes[1]);
+            const unsigned old = low | high << 8;
             next = cluster % 2 == 0 ? (old & 0xf000) | next : (old & 0x000f) | next << 4;
         }
         put_number(bytes, 0, bytes.size(), next);
