@@ -9,7 +9,7 @@
 #   --sha256 SUM        what the source's SHA-256 must be (default: whatever it is; it is recorded)
 #   --arch ARCH         x86_64 or arm64 (default: this machine's); another one needs its cross compiler
 #   --jobs N            compilers at a time (default: one for each processor)
-#   --config-only       stops at the configuration, checked, and prints its path; nothing is cached
+#   --config-only       prints the configuration, checked, instead; nothing is built or cached
 #   --no-cache          builds even if the cache has it, and leaves the cache alone; needs --output
 #
 # The folder holds vmlinuz (bzImage, or arm64's Image), vmlinux (x86_64: ELF with a PVH entry, stripped), config,
@@ -109,7 +109,7 @@ if [[ $mode == build && $cached == yes ]]; then
 fi
 
 scratch=$(mktemp -d "${TMPDIR:-/var/tmp}/vm2oci-kernel.XXXXXX")
-[[ $mode == config ]] || trap 'rm -rf "$scratch"' EXIT
+trap 'rm -rf "$scratch"' EXIT
 tree=$scratch/linux
 mkdir "$tree"
 say "unpacking $(basename "$source")"
@@ -133,7 +133,7 @@ fi
 "${build[@]}" olddefconfig > "$scratch/log" 2>&1 || fail "the configuration failed: $(tail -5 "$scratch/log")"
 "$here/fragments.py" check "$arch" "$tree/.config" || exit 1
 if [[ $mode == config ]]; then
-    printf '%s\n' "$tree/.config"
+    cat "$tree/.config"
     exit 0
 fi
 

@@ -60,14 +60,6 @@ std::optional<Signature> probe(const BlockDevice& device) {
     }
 }
 
-FoundDevice describe(const std::string& node) {
-    try {
-        return {node, probe(OpenedNode(node))};
-    } catch (const Error&) {
-        return {node, std::nullopt};
-    }
-}
-
 bool is_meant(const RootName& name, const Signature& signature) {
     return (name.kind == RootName::Kind::uuid && signature.uuid == name.value) ||
            (name.kind == RootName::Kind::label && signature.label == name.value);
@@ -107,6 +99,14 @@ std::optional<FoundDevice> find_volume(const RootName& name, const std::vector<F
 
 } // namespace
 
+FoundDevice describe_device(const std::string& path) {
+    try {
+        return {path, probe(OpenedNode(path))};
+    } catch (const Error&) {
+        return {path, std::nullopt};
+    }
+}
+
 std::optional<RootName> parse_root_name(std::string_view root) {
     using Kind = RootName::Kind;
     struct Prefix {
@@ -132,14 +132,14 @@ std::vector<FoundDevice> block_devices(const std::string& sysfs, const std::stri
     for (const std::string& name : list_folder(folder)) {
         const std::string size = first_word(read_text(folder + "/" + name + "/size", 64).value_or(""));
         if (!size.empty() && size != "0" && !name.starts_with("ram"))
-            devices.push_back(describe(dev + "/" + name));
+            devices.push_back(describe_device(dev + "/" + name));
     }
     return devices;
 }
 
 std::optional<FoundDevice> find_root(const RootName& name) {
     if (name.kind == RootName::Kind::path && is_block_device(name.value))
-        return describe(name.value);
+        return describe_device(name.value);
     const std::vector<FoundDevice> devices = block_devices();
     for (const FoundDevice& device : devices) {
         if (device.signature && is_meant(name, *device.signature))

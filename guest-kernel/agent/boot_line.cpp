@@ -41,6 +41,8 @@ BootLine parse_boot_line(std::string_view command_line) {
             line.file_system = value.substr(0, value.find(','));
         else if (name == "rootflags")
             line.flags = value;
+        else if (name == "vm2oci.file")
+            line.file = value;
         else if (name == "init")
             line.init = value;
         else if (parameter == "ro" || parameter == "rw")

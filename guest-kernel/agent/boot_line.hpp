@@ -17,6 +17,7 @@ struct BootLine {
     std::string root;                        // root=: a device, UUID=…, LABEL=…, PARTLABEL=…; "": not said
     std::string file_system;                 // rootfstype=; "": told by the root
     std::string flags;                       // rootflags=
+    std::string file;                        // vm2oci.file=: the root is this file on what root= and rootfstype= name
     std::string init;                        // init=; "": the usual places
     bool read_only = true;                   // ro, rw: the last one counts; kernels begin with ro
     Writable writable = Writable::automatic; // vm2oci.overlay=auto|memory|none

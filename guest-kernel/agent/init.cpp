@@ -5,6 +5,7 @@
 
 #include "guest-kernel/agent/agent.hpp"
 #include "guest-kernel/agent/block_devices.hpp"
+#include "guest-kernel/agent/loop_device.hpp"
 #include "guest-kernel/agent/mounting.hpp"
 #include "guest-kernel/agent/port.hpp"
 #include "guest-kernel/agent/text.hpp"
@@ -24,6 +25,7 @@ namespace vm2oci::guest {
 namespace {
 
 constexpr std::chrono::milliseconds kRootLookInterval{50};
+constexpr const char* kShare = "/share"; // what a root in a file lies on
 constexpr std::chrono::milliseconds kLastWords{500}; // what was printed gets out before the kernel panics
 
 std::string list_devices() {
@@ -59,13 +61,29 @@ FoundDevice wait_for_root(const BootLine& line) {
 }
 
 std::string type_of(const FoundDevice& root, const BootLine& line) {
-    if (!line.file_system.empty())
+    if (!line.file_system.empty() && line.file.empty())
         return line.file_system;
     if (!root.signature)
-        fail(ErrorKind::corrupt, "on " + root.node + " is no file system that is known; rootfstype= names one");
+        fail(ErrorKind::corrupt, "on " + root.node + " is no file system that is known" +
+                                     (line.file.empty() ? "; rootfstype= names one" : ""));
     if (root.signature->kind != ContentKind::file_system)
         fail(ErrorKind::unsupported, root.node + " holds no file system but " + escape_untrusted(root.signature->type));
     return root.signature->type;
+}
+
+// Mounts what root= names, such as the files of the host by virtiofs, and makes the root's file there a disk.
+FoundDevice root_in_file(const BootLine& line) {
+    if (line.root.empty() || line.file_system.empty())
+        fail(ErrorKind::usage, "with vm2oci.file= the kernel's command line says by root= and rootfstype= where the "
+                               "file is, as in root=/dev/root rootfstype=virtiofs");
+    mount_share(line.root, kShare, line.file_system);
+    const std::string path = kShare + ("/" + line.file);
+    if (::access(path.c_str(), R_OK) != 0)
+        fail_errno("cannot read " + escape_untrusted(line.file) + " on " + escape_untrusted(line.root), errno);
+    FoundDevice file = describe_device(path);
+    const bool layered = is_layered(line, type_of(file, line));
+    file.node = attach_loop_device(path, layered ? LoopAccess::read_only : LoopAccess::read_write);
+    return file;
 }
 
 // /root becomes /, with what is mounted for the kernel.
@@ -126,7 +144,7 @@ int run_init(int count, char** arguments) {
     try {
         mount_kernel_file_systems();
         const BootLine line = parse_boot_line(read_text("/proc/cmdline").value_or(""));
-        const FoundDevice root = wait_for_root(line);
+        const FoundDevice root = line.file.empty() ? wait_for_root(line) : root_in_file(line);
         mount_root(root.node, type_of(root, line), line);
         switch_root();
         if (line.agent)

@@ -82,12 +82,20 @@ void mount_kernel_file_systems() {
         ::close(console);
 }
 
+bool is_layered(const BootLine& line, std::string_view type) {
+    return line.writable == Writable::memory ||
+           (line.writable == Writable::automatic && is_read_only_file_system(type));
+}
+
+void mount_share(const std::string& source, const std::string& target, const std::string& type) {
+    make_folder(target.c_str());
+    mount_on(source, target, type, 0);
+}
+
 void mount_root(const std::string& node, const std::string& type, const BootLine& line) {
     const MountFlags flags = parse_mount_flags(line.flags);
     make_folder(kRoot);
-    const bool layered =
-        line.writable == Writable::memory || (line.writable == Writable::automatic && is_read_only_file_system(type));
-    if (!layered) {
+    if (!is_layered(line, type)) {
         mount_on(node, kRoot, type, flags.bits | (line.read_only ? MS_RDONLY : 0), flags.rest);
         return;
     }

@@ -24,7 +24,13 @@ void mount_on(const std::string& source, const std::string& target, const std::s
 // /proc, /sys, /dev and /run of the initramfs, and a console for what is printed.
 void mount_kernel_file_systems();
 
-// Mounts the root at /root, with a layer in memory over it if the line or the file system asks for one.
+// Whether a layer in memory goes over the root: the line or the file system asks for one.
+bool is_layered(const BootLine& line, std::string_view type);
+
+// On `target`, which is made.
+void mount_share(const std::string& source, const std::string& target, const std::string& type);
+
+// Mounts the root at /root, with a layer in memory over it if is_layered().
 void mount_root(const std::string& node, const std::string& type, const BootLine& line);
 
 } // namespace vm2oci::guest

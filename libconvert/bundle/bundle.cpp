@@ -4,6 +4,8 @@
 #include "formats/base/escape.hpp"
 #include "formats/base/fd.hpp"
 #include "formats/tree/cpio.hpp"
+#include "libconvert/bundle/elf_kernel.hpp"
+#include "libconvert/bundle/krun.hpp"
 #include "libconvert/bundle/plan_root.hpp"
 #include "libconvert/guest/fstab.hpp"
 #include "libconvert/inspect/guest_info.hpp"
@@ -46,7 +48,7 @@ void append(EditReport& into, EditReport&& from) {
 OpenedGuest settle_root(const DiskLayout& old_layout, const BundleOptions& options, PreparedBundle& bundle,
                         const OperationContext& operation) {
     const std::shared_ptr<OverlayDevice>& device = bundle.root_disk.device;
-    OpenedGuest lone = open_guest(device, options.backend, operation);
+    OpenedGuest lone = open_guest(device, options.access, operation);
     if (!lone.guest)
         fail(ErrorKind::unsupported,
              "the guest's root file system cannot be read by itself: " + escape_untrusted(lone.reason));
@@ -55,26 +57,27 @@ OpenedGuest settle_root(const DiskLayout& old_layout, const BundleOptions& optio
     if (options.kernel == KernelOrigin::minimal)
         for (Edit& edit : plan_kernel_modules(*lone.guest, options.kernel_modules).edits)
             own.plan.edits.push_back(std::move(edit));
-    own.backend = apply_edits(own.plan, lone, device, {options.backend, options.time}, operation);
+    own.backend = apply_edits(own.plan, lone, device, {options.access, options.time}, operation);
     const bool changed = !own.plan.edits.empty();
     append(bundle.edits, std::move(own));
     if (!options.edits.empty()) {
         OpenedDisk disk = as_opened_disk(device);
         append(bundle.edits,
-               edit_disk(disk, options.edits, {options.backend, options.time}, EditMode::apply, operation));
+               edit_disk(disk, options.edits, {options.access, options.time}, EditMode::apply, operation));
         // Over the overlay lies another one now.
         bundle.root_disk.device =
             std::make_shared<OverlayDevice>(disk.device, std::nullopt, std::filesystem::path(operation.scratch_folder));
     }
     if (!changed && options.edits.empty())
         return lone;
-    return open_guest(bundle.root_disk.device, options.backend, operation);
+    return open_guest(bundle.root_disk.device, options.access, operation);
 }
 
 BundleKernel choose_kernel(const Guest& guest, const GuestInfo& info, const BundleOptions& options) {
     BundleKernel kernel = options.kernel == KernelOrigin::guest ? read_guest_kernel(guest, info)
                                                                 : read_kernel_file(options.kernel, options.kernel_file);
-    if (options.initramfs == InitramfsChoice::none || options.root == BundleRootKind::erofs)
+    if (options.initramfs == InitramfsChoice::none || options.root == BundleRootKind::erofs ||
+        options.krun == KrunSupport::yes)
         kernel.initramfs.reset();
     if (options.initramfs == InitramfsChoice::file)
         kernel.initramfs = read_initramfs_file(options.initramfs_file);
@@ -97,7 +100,7 @@ DiskImage make_root_image(PreparedBundle& bundle, const BundleOptions& options, 
         output.virtual_size.reset(); // the file system has that size already
     OpenedDisk disk = as_opened_disk(bundle.root_disk.device);
     if (options.unused_blocks == UnusedBlocks::leave_out) {
-        SparsifiedDisk sparse = sparsify(disk.device, options.backend, operation);
+        SparsifiedDisk sparse = sparsify(disk.device, options.access, operation);
         disk.device = std::move(sparse.device);
         bundle.remarks.insert(bundle.remarks.end(), sparse.remarks.begin(), sparse.remarks.end());
     }
@@ -123,12 +126,15 @@ void describe_root(const BundleOptions& options, BundleDescription& description)
     }
 }
 
-// A first root with one program, which mounts the real one with a layer in memory over it.
-std::string make_overlay_initramfs(const BundleOptions& options) {
+// A first root with one program, which mounts the real one.
+std::string make_own_initramfs(const BundleOptions& options) {
     if (options.kernel == KernelOrigin::guest)
-        fail(ErrorKind::unsupported, "the initrd of the guest's own kernel knows no read-only root with a layer over "
-                                     "it; take --kernel minimal, or give an --initrd that does");
-    const std::string program = read_initramfs_file(options.overlay_init);
+        fail(ErrorKind::unsupported,
+             options.krun == KrunSupport::yes
+                 ? "the guest's own kernel reaches the files that krun gives it only by modules; take --kernel minimal"
+                 : "the initrd of the guest's own kernel knows no read-only root with a layer over it; take --kernel "
+                   "minimal, or give an --initrd that does");
+    const std::string program = read_initramfs_file(options.own_init);
     StringSink archive;
     CpioWriter writer(archive);
     for (const char* folder : {"dev", "proc", "root", "run", "sys"})
@@ -138,11 +144,22 @@ std::string make_overlay_initramfs(const BundleOptions& options) {
     return std::move(archive.text);
 }
 
+void add_krun_files(PreparedBundle& bundle) {
+    // An ELF file as it is, or an arm64 Image, needs no second form.
+    std::optional<std::string> elf = elf_kernel(bundle.kernel.image);
+    const bool is_second_form = elf && *elf != bundle.kernel.image;
+    bundle.krun_settings =
+        krun_settings(bundle.description, is_second_form ? krun_path::kernel : bundle.description.kernel,
+                      elf ? KrunKernel::elf : KrunKernel::raw);
+    if (is_second_form)
+        bundle.krun_kernel = std::move(elf);
+}
+
 } // namespace
 
 PreparedBundle prepare_bundle(const OpenedDisk& disk, const BundleOptions& options, const OperationContext& operation) {
     PreparedBundle bundle;
-    const OpenedGuest opened = open_guest(disk.device, options.backend, operation);
+    const OpenedGuest opened = open_guest(disk.device, options.access, operation);
     bundle.root_disk = make_root_disk(opened, {options.disk.virtual_size, options.time}, operation);
     const OpenedGuest lone = settle_root(opened.layout, options, bundle, operation);
     const GuestInfo info = inspect_guest(lone, operation);
@@ -161,14 +178,17 @@ PreparedBundle prepare_bundle(const OpenedDisk& disk, const BundleOptions& optio
     description.kernel_origin = bundle.kernel.origin;
     description.kernel_release = bundle.kernel.release;
     describe_root(options, description);
-    if (options.root == BundleRootKind::erofs && !bundle.kernel.initramfs)
-        bundle.kernel.initramfs = make_overlay_initramfs(options);
+    const bool is_krun = options.krun == KrunSupport::yes;
+    if ((options.root == BundleRootKind::erofs || is_krun) && !bundle.kernel.initramfs)
+        bundle.kernel.initramfs = make_own_initramfs(options);
     if (bundle.kernel.initramfs)
         description.initramfs = bundle_path::initramfs;
     const std::string guest_words = info.boot.command_lines.empty() ? "" : info.boot.command_lines.front();
     description.command_line = bundle_command_line({options.command_line.value_or(guest_words), bundle.architecture,
                                                     bundle.root_disk, description.root_format,
                                                     bundle.kernel.initramfs.has_value(), fstab_has_root(*lone.guest)});
+    if (is_krun)
+        add_krun_files(bundle);
     if (options.mode == EditMode::apply)
         bundle.root = options.root == BundleRootKind::erofs ? make_erofs_image(*lone.guest, bundle, options, operation)
                                                             : make_root_image(bundle, options, operation);
@@ -200,6 +220,10 @@ BundleImage write_bundle(const PreparedBundle& bundle, const BundleImageOptions&
     std::vector<LayerFile> files = {{description.kernel, bundle.kernel.image}};
     if (bundle.kernel.initramfs)
         files.push_back({*description.initramfs, *bundle.kernel.initramfs});
+    if (bundle.krun_kernel)
+        files.push_back({krun_path::kernel, *bundle.krun_kernel});
+    if (bundle.krun_settings)
+        files.push_back({krun_path::settings, *bundle.krun_settings});
     image.boot_layer = write_files_layer(files, options.layer, destination, operation);
     contents.layers = {image.disk_layer, image.boot_layer};
 

@@ -29,6 +29,9 @@ enum class InitramfsChoice {
     file,
 };
 
+// Whether the image starts under krun too: see krun.hpp. A kernel that reads virtiofs without modules, as ours does.
+enum class KrunSupport { no, yes };
+
 enum class UnusedBlocks { keep, leave_out }; // of the root file system that is sliced: see sparsify()
 
 struct BundleOptions {
@@ -39,12 +42,13 @@ struct BundleOptions {
     std::filesystem::path initramfs_file;    // InitramfsChoice::file
     std::optional<std::string> command_line; // instead of what the guest's boot loader tells its kernel
     BundleRootKind root = BundleRootKind::disk;
-    std::filesystem::path overlay_init; // BundleRootKind::erofs: the program that lays a writable file system over it
+    std::filesystem::path own_init; // with erofs and with krun: vm2oci's own /init for an initramfs
+    KrunSupport krun = KrunSupport::no;
     DiskOutput disk;
     UnusedBlocks unused_blocks = UnusedBlocks::keep;
     EditRequest edits;
     EditMode mode = EditMode::apply;
-    GuestBackend backend = GuestBackend::automatic;
+    GuestAccess access;
     std::int64_t time = 0; // what changed files bear; 0: the time of the last write
 };
 
@@ -53,6 +57,8 @@ struct PreparedBundle {
     BundleDescription description;
     BundleKernel kernel;
     std::optional<DiskImage> root; // none: only the plan was asked for
+    std::optional<std::string> krun_kernel; // as an ELF file, where the kernel itself is none
+    std::optional<std::string> krun_settings;
     RootDisk root_disk;
     EditReport edits; // the bundle's own and the user's
     std::string architecture;

@@ -19,7 +19,7 @@ struct KataOptions {
     BundleRootKind root = BundleRootKind::disk; // disk: ext4
     EditRequest edits;
     EditMode mode = EditMode::apply;
-    GuestBackend backend = GuestBackend::automatic;
+    GuestAccess access;
     std::int64_t time = 0; // what new files bear; 0: the time of the last write
 };
 

@@ -125,7 +125,7 @@ std::vector<std::string> ApplianceSession::open_encrypted(const std::vector<Disk
     for (bool opened_one = true; opened_one;) {
         opened_one = false;
         for (const std::string& device : block_devices()) {
-            if (!seen.insert(device).second || take_string(library.vfs_type(handle(), device.c_str())) != "crypto_LUKS")
+            if (!seen.insert(device).second || take_string(library.vfs_type(handle(), device.c_str())) != kLuks)
                 continue;
             const std::string uuid = take_string(library.vfs_uuid(handle(), device.c_str()));
             struct guestfs_cryptsetup_open_argv options {};

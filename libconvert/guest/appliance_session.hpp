@@ -17,6 +17,8 @@
 
 namespace vm2oci {
 
+inline constexpr const char* kLuks = "crypto_LUKS"; // as libblkid and we call its signature
+
 // A folder that nobody else can enter.
 class PrivateFolder {
   public:

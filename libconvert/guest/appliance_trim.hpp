@@ -3,6 +3,7 @@
 
 #include "formats/base/progress.hpp"
 #include "formats/block/block_device.hpp"
+#include "libconvert/guest/disk_key.hpp"
 
 #include <memory>
 #include <string>
@@ -18,9 +19,10 @@ struct TrimmedDisk {
     std::vector<std::string> remarks;          // what could not be trimmed, and why
 };
 
-// Mounts each such file system read-only, in an overlay, and has its free space discarded. A log that was not finished
+// Mounts each such file system, and those of every kind that the keys open, read-only, in an overlay, and has its free space discarded. A log that was not finished
 // is replayed in the overlay, too, as the guest would do it at its next start. Error{external} when the appliance
 // cannot be started.
-TrimmedDisk trim_by_appliance(const std::shared_ptr<const BlockDevice>& disk, const OperationContext& operation);
+TrimmedDisk trim_by_appliance(const std::shared_ptr<const BlockDevice>& disk, const std::vector<DiskKey>& keys,
+                              const OperationContext& operation);
 
 } // namespace vm2oci

@@ -19,6 +19,7 @@
     FUNCTION(free_statns_list)                                                                                         \
     FUNCTION(free_statvfs)                                                                                             \
     FUNCTION(free_xattr_list)                                                                                          \
+    FUNCTION(debug)                                                                                                    \
     FUNCTION(fstrim_argv)                                                                                              \
     FUNCTION(hivex_close)                                                                                              \
     FUNCTION(hivex_node_get_child)                                                                                     \

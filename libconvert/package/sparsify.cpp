@@ -52,16 +52,22 @@ void add_ext_free(const Volume& volume, UnusedSpace& unused) {
         unused.add(volume, range.offset, range.length);
 }
 
-bool has_appliance_file_systems(const DiskLayout& layout) {
-    return std::any_of(layout.volumes.begin(), layout.volumes.end(), [](const Volume& volume) {
-        return volume.signature && is_trimmed_by_appliance(volume.signature->type);
-    });
+bool is_for_appliance(const Signature& signature, const GuestAccess& access) {
+    return is_trimmed_by_appliance(signature.type) || (signature.kind == ContentKind::encrypted && !access.keys.empty());
+}
+
+bool is_for_appliance(const DiskLayout& layout, const GuestAccess& access) {
+    return access.backend != GuestBackend::native &&
+           std::any_of(layout.volumes.begin(), layout.volumes.end(), [&](const Volume& volume) {
+               return volume.signature && is_for_appliance(*volume.signature, access);
+           });
 }
 
 // False: there is no appliance to do it.
-bool trim(SparsifiedDisk& result, const std::shared_ptr<const BlockDevice>& disk, const OperationContext& operation) {
+bool trim(SparsifiedDisk& result, const std::shared_ptr<const BlockDevice>& disk, const GuestAccess& access,
+          const OperationContext& operation) {
     try {
-        TrimmedDisk trimmed = trim_by_appliance(disk, operation);
+        TrimmedDisk trimmed = trim_by_appliance(disk, access.keys, operation);
         result.device = std::move(trimmed.device);
         result.remarks = std::move(trimmed.remarks);
         return true;
@@ -75,12 +81,11 @@ bool trim(SparsifiedDisk& result, const std::shared_ptr<const BlockDevice>& disk
 
 } // namespace
 
-SparsifiedDisk sparsify(const std::shared_ptr<const BlockDevice>& disk, GuestBackend backend,
+SparsifiedDisk sparsify(const std::shared_ptr<const BlockDevice>& disk, const GuestAccess& access,
                         const OperationContext& operation) {
     SparsifiedDisk result;
     const DiskLayout layout = examine_layout(disk);
-    const bool is_trimmed =
-        backend != GuestBackend::native && has_appliance_file_systems(layout) && trim(result, disk, operation);
+    const bool is_trimmed = is_for_appliance(layout, access) && trim(result, disk, access, operation);
     UnusedSpace unused;
     for (const Volume& volume : layout.volumes) {
         operation.check_cancelled();
@@ -92,7 +97,7 @@ SparsifiedDisk sparsify(const std::shared_ptr<const BlockDevice>& disk, GuestBac
             else if (volume.signature->kind == ContentKind::swap && volume.device->size() > kSwapHeader)
                 unused.add(volume, kSwapHeader, volume.device->size() - kSwapHeader);
             else if (volume.signature->kind != ContentKind::volume_group &&
-                     !(is_trimmed && is_trimmed_by_appliance(volume.signature->type)))
+                     !(is_trimmed && is_for_appliance(*volume.signature, access)))
                 result.remarks.push_back(fmt::format("{} ({}) is left whole", escape_untrusted(volume.name),
                                                      escape_untrusted(volume.signature->type)));
         } catch (const Error& error) {

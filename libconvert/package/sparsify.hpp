@@ -22,9 +22,9 @@ struct SparsifiedDisk {
 // LVM. What any of them calls used does not change by a bit. A file system that is marked as damaged, or was not
 // unmounted and has no journal, is left whole. Reads metadata only.
 //
-// The free space of xfs and btrfs is found by libguestfs' appliance, unless `backend` is native or there is no
-// appliance: then they are left whole, as is everything else.
-SparsifiedDisk sparsify(const std::shared_ptr<const BlockDevice>& disk, GuestBackend backend,
+// The free space of xfs, btrfs and whatever `access.keys` open is found by libguestfs' appliance, unless the backend is
+// native or there is no appliance: then they are left whole, as is everything else.
+SparsifiedDisk sparsify(const std::shared_ptr<const BlockDevice>& disk, const GuestAccess& access,
                         const OperationContext& operation);
 
 } // namespace vm2oci

@@ -132,6 +132,10 @@ void Judge::event(GuestEvent what, BootInstant at) {
     switch (what) {
     case GuestEvent::reset:
         excuse_cut_io(at);
+        if (fatal_) { // a kernel that panics may restart at once, and take several resets to do it
+            end_by_finding(*fatal_, at);
+            break;
+        }
         last_reset_ = at;
         pending_.reset();
         if (++resets_ >= policy_.max_resets)

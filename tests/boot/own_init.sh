@@ -3,16 +3,17 @@
 # beside it, an erofs under a layer in memory, a logical volume, and a root that is not there.
 source "$VM2OCI_SOURCE_DIR/tests/support/integration.sh"
 source "$VM2OCI_SOURCE_DIR/tests/boot/lib.sh"
-require_tool busybox cpio modprobe mke2fs mkfs.erofs jq qemu-system-x86_64
+require_tool busybox cpio modprobe mke2fs e2fsck debugfs mkfs.erofs jq qemu-system-x86_64
 uuid=6d0a2f60-8a3e-4c53-9a57-0c1d5b6f7e02
 kernels=(/boot/vmlinuz-*)
+agent=${VM2OCI%/*/*/*}/share/vm2oci/vm2oci-agent
 
 modules=()
-for module in virtio_pci virtio_blk virtio_console ext4 erofs overlay dm-mod; do modules+=(--module "$module"); done
+for module in virtio_pci virtio_blk virtio_console virtiofs loop ext4 erofs overlay dm-mod; do modules+=(--module "$module"); done
 "$boot_dir/make-initramfs.sh" "$boot_dir/guest/init-with-modules" init.cpio.gz "${modules[@]}" \
-    --file "$VM2OCI_AGENT:/own-init"
+    --file "$agent:/own-init"
 
-mkdir -p tree/bin tree/sbin
+mkdir -p tree/{bin,sbin,proc,sys,dev,run}
 cp "$(command -v busybox)" tree/bin/busybox
 for applet in sh sleep cat; do ln -s busybox "tree/bin/$applet"; done
 install -m 0755 "$boot_dir/guest/plain-init" tree/sbin/init
@@ -55,4 +56,34 @@ step 'no such root'
 start 4 ext4.raw 'root=LABEL=absent vm2oci.wait=1' --ready login
 grep -q "vm2oci-init: this machine cannot be started: root=LABEL=absent did not appear within 1 s; the machine has /dev/vda (ext4 $uuid)" \
     report/console.log || fail 'the console does not say what is wrong'
-expect_equal kernel-panic "$(jq -r .verdict.rule stdout)" 'rule of the verdict'
+expect_equal init-died "$(jq -r .verdict.rule stdout)" 'rule of the verdict'
+
+step 'a file of the host, by virtiofs'
+mkdir -p container/disk
+cp ext4.raw container/disk/rootfs.img
+# QEMU's own virtiofsd on Debian 12, a package of its own elsewhere.
+virtiofsd=$(PATH=$PATH:/usr/lib/qemu:/usr/libexec command -v virtiofsd) || fail 'there is no virtiofsd'
+# with_share LINE: as krun starts it, but for the console. The root's file is /disk/rootfs.img of container.
+with_share() {
+    rm -f share.socket console.log
+    in_background "$virtiofsd" --socket-path="$scratch/share.socket" -o "source=$scratch/container" -o sandbox=chroot
+    wait_until 30 test -S share.socket
+    in_background nice qemu-system-x86_64 -accel tcg -M q35 -m 256 -nodefaults -display none -no-reboot \
+        -object memory-backend-memfd,id=memory,size=256M,share=on -numa node,memdev=memory \
+        -chardev "socket,id=share,path=$scratch/share.socket" -device vhost-user-fs-pci,chardev=share,tag=/dev/root \
+        -serial "file:$scratch/console.log" -kernel "${kernels[-1]}" -initrd init.cpio.gz \
+        -append "console=ttyS0 no_timer_check panic=-1 root=/dev/root rootfstype=virtiofs vm2oci.file=/disk/$1"
+    wait_until 300 grep -q 'plain login:\|cannot be started' console.log
+    kill "$started_pid"
+}
+with_share 'rootfs.img rw'
+grep -q 'the root is ext4 on /dev/loop0' console.log || fail "$(tail -n 3 console.log)"
+grep -q 'the root is writable' console.log || fail 'the file is not written to'
+wait_until 30 e2fsck -fy container/disk/rootfs.img
+expect_match written "$(debugfs -R 'cat /written' container/disk/rootfs.img 2> /dev/null)" 'what the guest wrote'
+before=$(sha256sum < container/disk/rootfs.img)
+with_share 'rootfs.img rw vm2oci.overlay=memory'
+grep -q 'the root is writable' console.log || fail 'the layer is not writable'
+expect_equal "$before" "$(sha256sum < container/disk/rootfs.img)" 'the file under the layer'
+with_share 'absent.img'
+grep -q 'cannot read /disk/absent.img on /dev/root: No such file' console.log || fail "$(tail -n 3 console.log)"

@@ -106,6 +106,10 @@ void add_bundle_options(CLI::App& command, BundleArguments& arguments) {
          "(read-only, with "
          "what the guest writes kept in memory)")
         ->check(CLI::IsMember({"qcow2", "erofs"}));
+    command
+        .add_flag("--krun", arguments.krun,
+                  "bundle: add what 'podman run --runtime krun' starts it by; the root becomes a raw disk or erofs")
+        ->group(group::image);
 }
 
 BundleOptions bundle_options(const BundleArguments& arguments, const std::string& architecture) {
@@ -127,10 +131,12 @@ BundleOptions bundle_options(const BundleArguments& arguments, const std::string
         options.initramfs = InitramfsChoice::file;
         options.initramfs_file = arguments.initramfs;
     }
-    if (arguments.root == "erofs") {
+    if (arguments.root == "erofs")
         options.root = BundleRootKind::erofs;
-        options.overlay_init = shared_file_or_fail(shared_file::agent, "--root erofs");
-    }
+    if (arguments.krun)
+        options.krun = KrunSupport::yes;
+    if (arguments.root == "erofs" || arguments.krun)
+        options.own_init = shared_file_or_fail(shared_file::agent, arguments.krun ? "--krun" : "--root erofs");
     if (!arguments.command_line.empty())
         options.command_line = arguments.command_line;
     return options;

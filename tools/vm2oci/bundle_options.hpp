@@ -18,6 +18,7 @@ struct BundleArguments {
     std::string initramfs; // empty: what the kernel needs
     std::string command_line;
     std::string root = "qcow2";
+    bool krun = false;
 };
 
 // In the folder of vm2oci's own kernel. Micro-VMs load vmlinux beside it; QEMU and KubeVirt take this one, a bzImage or

@@ -160,6 +160,10 @@ make_luks() {
     dd if=inner.img of="$1" bs=1M seek=$rest_at conv=notrunc status=none
     rm inner.img
 }
+check_luks() { # by what is inside: nothing but the appliance opens it here
+    "$VM2OCI" -q convert --as rootfs --keep-kernel --compression none "${key[@]}" "$1" oci:trimmed:disk > /dev/null
+    expect_equal "$(sha256sum < "$(layer_of packed)")" "$(sha256sum < "$(layer_of trimmed)")" 'the layer of the trimmed disk'
+}
 mount_luks() {
     mount -o "loop,$2" plain.img mnt
     mount_at "$1" $boot_at $boot_size mnt/boot "$2"
@@ -202,18 +206,16 @@ PYTHON
     "$VM2OCI" -q convert --as rootfs --keep-kernel --compression none "${key[@]}" disk.raw oci:packed:disk > /dev/null
     same_tree packed disk.raw
 
-    if [[ $kind != luks ]]; then
-        step "$kind: --sparsify"
-        cp --sparse=always disk.raw whole.raw
-        "$VM2OCI" convert --progress plain --sparsify disk.raw raw:sparse.raw > sparsify.log 2>&1 || fail "$(cat sparsify.log)"
-        cmp disk.raw whole.raw || fail "the source was written"
-        before=$(du -B1 whole.raw | cut -f1) after=$(du -B1 sparse.raw | cut -f1)
-        printf '   %d MiB → %d MiB\n' $((before >> 20)) $((after >> 20))
-        expect_at_most $((before - 150000000)) "$after" "what is left after the trim: $(cat sparsify.log)"
-        rm whole.raw
-        "check_$kind" sparse.raw
-        same_tree packed sparse.raw
-        rm sparse.raw
-    fi
-    rm disk.raw
+    step "$kind: --sparsify"
+    cp --sparse=always disk.raw whole.raw
+    "$VM2OCI" convert --progress plain --sparsify "${key[@]}" disk.raw raw:sparse.raw > sparsify.log 2>&1 ||
+        fail "$(cat sparsify.log)"
+    cmp disk.raw whole.raw || fail "the source was written"
+    before=$(du -B1 whole.raw | cut -f1) after=$(du -B1 sparse.raw | cut -f1)
+    printf '   %d MiB → %d MiB\n' $((before >> 20)) $((after >> 20))
+    expect_at_most $((before - 150000000)) "$after" "what is left after the trim: $(cat sparsify.log)"
+    rm whole.raw
+    "check_$kind" sparse.raw
+    same_tree packed sparse.raw
+    rm sparse.raw disk.raw
 done

@@ -8,10 +8,11 @@ arch=$(uname -m)
 arch=${arch/aarch64/arm64}
 
 step 'the configuration takes every symbol'
-mkdir unpacked
-TMPDIR=$PWD/unpacked "$here/build.sh" --config-only > path 2> log || fail "$(cat log)"
-config=$(cat path)
+mkdir scratch
+TMPDIR=$PWD/scratch "$here/build.sh" --config-only > config 2> log || fail "$(cat log)"
+config=config
 expect_equal CONFIG_VIRTIO_BLK=y "$(grep '^CONFIG_VIRTIO_BLK=' "$config")" 'a symbol'
+expect_equal '' "$(ls scratch)" 'what is left behind'
 
 step 'a symbol that is lost, and one that came by itself'
 grep -v '^CONFIG_VIRTIO_BLK=' "$config" > lost

@@ -277,6 +277,15 @@ Judge judged_over_resets(const std::string& console, Milliseconds silence_before
     return judge;
 }
 
+TEST_CASE("a panic that restarts the machine is a panic, however many resets that takes") {
+    Judge judge({});
+    judge.console("Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000100\n", at(1s));
+    for (int i = 0; i < 3; ++i)
+        judge.event(GuestEvent::reset, at(1s));
+    CHECK(rule_of(judge) == "init-died");
+    CHECK(judge.resets() == 0);
+}
+
 TEST_CASE("what a reset cut off is no reason for it") {
     const auto console = read_file(std::string(CONSOLES) + "/reset-cuts-io.log", 1 << 20);
     REQUIRE(console);

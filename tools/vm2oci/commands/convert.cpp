@@ -168,7 +168,7 @@ OpenedDisk prepare_disk(OpenedDisk disk, const ConvertArguments& arguments, Invo
         return disk;
     if (arguments.disk_format == "keep")
         fail(ErrorKind::usage, "--sparsify writes the disk anew; leave --disk-format keep away");
-    const SparsifiedDisk sparse = sparsify(disk.device, arguments.guest_options->access().backend, call.operation);
+    const SparsifiedDisk sparse = sparsify(disk.device, arguments.guest_options->access(), call.operation);
     for (const std::string& remark : sparse.remarks)
         call.operation.progress->note("sparsify: " + remark);
     disk.device = sparse.device;
@@ -272,10 +272,15 @@ ExitCode convert_into_bundle(const ConvertArguments& arguments, const OpenedDisk
         fail(ErrorKind::usage, "--name is for containerDisks; the files of a bundle have fixed names");
     BundleOptions options = bundle_options(arguments.bundle, image.image.architecture);
     options.disk = output;
+    if (arguments.bundle.krun && output.format == DiskOutputFormat::qcow2) {
+        if (output.cluster_compression != ClusterCompression::none)
+            fail(ErrorKind::usage, "--cluster-compression makes a qcow2 file, and --krun needs a raw one");
+        options.disk.format = DiskOutputFormat::raw;
+    }
     options.unused_blocks = arguments.sparsify ? UnusedBlocks::leave_out : UnusedBlocks::keep;
     options.edits = edits.request();
     options.mode = edits.mode();
-    options.backend = arguments.guest_options->access().backend;
+    options.access = arguments.guest_options->access();
     options.time = arguments.created.empty() ? default_timestamp() : parse_timestamp(arguments.created);
     BundleImageOptions image_options{image.layer, image.image, image.instancetype, image.preference};
     if (arguments.architecture.empty())
@@ -398,7 +403,7 @@ ExitCode convert_into_kata(const ConvertArguments& arguments, const Reference& s
     options.root = arguments.bundle.root == "erofs" ? BundleRootKind::erofs : BundleRootKind::disk;
     options.edits = edits.request();
     options.mode = edits.mode();
-    options.backend = arguments.guest_options->access().backend;
+    options.access = arguments.guest_options->access();
     options.time = arguments.created.empty() ? default_timestamp() : parse_timestamp(arguments.created);
     const OpenedDisk disk =
         open_source_disk(source, *arguments.source_options, wanted_architecture(arguments), call.operation).disk;
