@@ -46,7 +46,9 @@ std::optional<FrameNotes> FrameNotebook::find(const Digest& layer) const {
 }
 
 void FrameNotebook::keep(std::span<const StoredLayer> layers) const {
-    if (folder_.empty())
+    const bool has_notes = std::any_of(layers.begin(), layers.end(),
+                                       [](const StoredLayer& layer) { return !layer.notes.frames.empty(); });
+    if (folder_.empty() || !has_notes)
         return;
     try {
         fs::create_directories(folder_);

@@ -14,6 +14,9 @@ export LC_ALL=C.UTF-8 TZ=UTC
 unset SOURCE_DATE_EPOCH
 
 scratch=$(mktemp --directory "${TMPDIR:-/tmp}/vm2oci-test.XXXXXX")
+# What vm2oci remembers between conversions is of this test alone; the Debian disks are the user's.
+user_cache=${XDG_CACHE_HOME:-${HOME:?}/.cache}
+export XDG_CACHE_HOME=$scratch/cache
 background_pids=()
 _clean_up() {
     local status=$? pid
@@ -98,7 +101,7 @@ wait_until() {
 # Prints the path of the cached real disk, which the fixture disk/debian has made. Options as tools/make-debian-disk.sh.
 debian_disk() {
     local disk copy
-    disk=$("$VM2OCI_SOURCE_DIR/tools/make-debian-disk.sh" "$@")
+    disk=$(XDG_CACHE_HOME=$user_cache "$VM2OCI_SOURCE_DIR/tools/make-debian-disk.sh" "$@")
     # By a link in the scratch folder: the cache lies in a home that other users may not enter.
     copy=$scratch/debian.${disk##*.}
     ln "$disk" "$copy" 2> /dev/null || cp --sparse=always --reflink=auto "$disk" "$copy"

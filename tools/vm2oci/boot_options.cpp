@@ -10,6 +10,7 @@
 #include "runner/report/summary.hpp"
 #include "tools/vm2oci/boot_display.hpp"
 #include "tools/vm2oci/help.hpp"
+#include "tools/vm2oci/option_values.hpp"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -270,11 +271,12 @@ std::shared_ptr<BootTestOptions> add_boot_test_options(CLI::App& command, SeedOp
         ->check(CLI::IsMember({"auto", "virtio", "e1000", "rtl8139"}));
     text("--cpu", options->cpu, "MODEL",
          "QEMU's processor model (default: host with KVM, else x86-64-v2, or -v3 where the guest needs it)");
-    text("--memory", options->memory, "SIZE", "The machine's memory (default: 1G)");
+    text("--memory", options->memory, "SIZE", "The machine's memory (default: 1G)")->check(size_value());
     command.add_option("--cpus", options->cpus, "The machine's processors (default: 2)")
         ->option_text("N")
         ->group(group::boot);
-    text("--timeout", options->timeout, "DURATION", "Limit until ready, in processor time when emulated (default: 3m)");
+    text("--timeout", options->timeout, "DURATION", "Limit until ready, in processor time when emulated (default: 3m)")
+        ->check(duration_value());
     list("--ready", options->ready, "SIGNAL",
          "login, agent, cloud-init, systemd, or a regular expression for a line of the console; repeat: all must come "
          "(default: the strongest that the guest can give: cloud-init's end where there is a seed, an agent where "

@@ -1,6 +1,7 @@
 #include "tools/vm2oci/source_options.hpp"
 
 #include "tools/vm2oci/help.hpp"
+#include "tools/vm2oci/option_values.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -47,6 +48,7 @@ std::shared_ptr<SourceOptions> add_source_options(CLI::App& command) {
         ->option_text("PATH")
         ->group(group::source);
     command.add_option("--max-virtual-size", options->max_virtual_size, "Refuse larger disks (default: 2T)")
+        ->check(size_value())
         ->option_text("SIZE")
         ->group(group::source);
     command.add_flag("--allow-corrupt", options->allow_corrupt, "Read a qcow2 that is marked corrupt")

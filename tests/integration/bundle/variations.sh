@@ -16,7 +16,7 @@ uuid=6d0a2f60-8a3e-4c53-9a57-0c1d5b6f7e01
 boot_uuid=aaaaaaaa-0000-4000-8000-000000000001
 
 step 'the files of a Debian machine'
-disk=$("$VM2OCI_SOURCE_DIR/tools/make-debian-disk.sh")
+disk=$(debian_disk)
 "$VM2OCI" convert --quiet --as rootfs --keep-kernel --compression none "$disk" oci:files:debian
 layer=$(skopeo inspect --raw oci:files:debian | jq -r '.layers[0].digest')
 mkdir tree

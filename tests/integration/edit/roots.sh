@@ -84,7 +84,7 @@ rehome() {
     release
 }
 
-break_guest "$("$VM2OCI_SOURCE_DIR/tools/make-debian-disk.sh" --packages lvm2,xfsprogs,btrfs-progs)" broken.raw
+break_guest "$(debian_disk --packages lvm2,xfsprogs,btrfs-progs)" broken.raw
 for kind in "${kinds[@]}"; do
     step "$kind: mend it"
     rehome "$kind" "$kind.raw"

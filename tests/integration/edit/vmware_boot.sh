@@ -10,7 +10,7 @@ source "${VM2OCI_SOURCE_DIR:?}/tests/support/integration.sh"
 source "$VM2OCI_SOURCE_DIR/tests/integration/edit/vmware_guest.sh"
 require_tool jq qemu-ga qemu-system-x86_64
 
-break_guest "$("$VM2OCI_SOURCE_DIR/tools/make-debian-disk.sh")" broken.raw
+break_guest "$(debian_disk)" broken.raw
 expect_diagnosis raw:broken.raw
 mend_guest raw:broken.raw raw:mended.raw
 boot_mended raw:mended.raw

@@ -12,7 +12,7 @@ source "${VM2OCI_SOURCE_DIR:?}/tests/support/integration.sh"
 source "$VM2OCI_SOURCE_DIR/tests/integration/edit/vmware_guest.sh"
 require_tool e2fsck jq qemu-ga qemu-system-x86_64
 
-disk=$("$VM2OCI_SOURCE_DIR/tools/make-debian-disk.sh" --packages open-vm-tools,netplan.io,ifupdown,isc-dhcp-client)
+disk=$(debian_disk --packages open-vm-tools,netplan.io,ifupdown,isc-dhcp-client)
 break_guest "$disk" broken.raw
 expect_diagnosis raw:broken.raw
 

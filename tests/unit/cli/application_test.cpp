@@ -70,6 +70,20 @@ TEST_CASE("a wrong command line is exit code 2 and one line") {
     }
 }
 
+TEST_CASE("a value that is none is refused with the option's name, before the source is looked for") {
+    for (const auto& [option, arguments] : std::vector<std::pair<std::string, std::vector<std::string>>>{
+             {"--timeout", {"boot", "--timeout", "soon", "/nonexistent/disk"}},
+             {"--memory", {"boot", "--memory", "much", "/nonexistent/disk"}},
+             {"--size", {"convert", "--size", "bigger", "/nonexistent/disk", "null:"}},
+             {"--max-virtual-size", {"inspect", "--max-virtual-size", "2 apples", "/nonexistent/disk"}},
+         }) {
+        const Result result = run_vm2oci(arguments);
+        CHECK(result.code == 2);
+        CHECK(result.err.starts_with("vm2oci: " + option + ": "));
+        CHECK(is_one_line(result.err));
+    }
+}
+
 TEST_CASE("with --json an error is a document on standard output too") {
     const Result result = run_vm2oci({"convert", "/nonexistent/disk.qcow2", "null:", "--json", "--progress", "none"});
     CHECK(result.code == 1);

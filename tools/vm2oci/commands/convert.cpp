@@ -14,6 +14,7 @@
 #include "tools/vm2oci/edit_options.hpp"
 #include "tools/vm2oci/guest_options.hpp"
 #include "tools/vm2oci/help.hpp"
+#include "tools/vm2oci/option_values.hpp"
 #include "tools/vm2oci/references.hpp"
 #include "tools/vm2oci/rootfs_report.hpp"
 #include "tools/vm2oci/sbom.hpp"
@@ -128,13 +129,14 @@ LayerOptions layer_options(const ConvertArguments& arguments, Invocation& call) 
             return open_earlier_frames(*source, wanted_architecture(arguments), FrameNotebook(user_frame_notes()),
                                        call.operation);
         });
+    else if (options.compression.algorithm == Compression::zstd && arguments.destination != "null:")
+        options.earlier = std::make_shared<EarlierFrames>(); // none yet, but the next version has notes on this one
     return options;
 }
 
-// Whoever reuses one version will reuse the next one: what is known of its frames is kept for that.
-void keep_frame_notes(const ConvertArguments& arguments, std::span<const StoredLayer> layers) {
-    if (!arguments.reuse.empty())
-        FrameNotebook(user_frame_notes()).keep(layers);
+// Whoever converts one version may convert the next one with --reuse: what is known of the frames is kept for that.
+void keep_frame_notes(std::span<const StoredLayer> layers) {
+    FrameNotebook(user_frame_notes()).keep(layers);
 }
 
 ContainerDiskOptions container_disk_options(const ConvertArguments& arguments, const LayerOptions& layer) {
@@ -297,7 +299,7 @@ ExitCode convert_into_bundle(const ConvertArguments& arguments, const OpenedDisk
         return write_bundle(bundle, image_options, *store, call.operation);
     });
     write_wanted_sbom(sbom, arguments);
-    keep_frame_notes(arguments, std::array{written.disk_layer, written.boot_layer});
+    keep_frame_notes(std::array{written.disk_layer, written.boot_layer});
     print_bundle(bundle, written, arguments.destination, call);
     return ExitCode::done;
 }
@@ -338,7 +340,7 @@ ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& 
                                      call.operation);
         });
         write_wanted_sbom(sbom, arguments);
-        keep_frame_notes(arguments, image.layers);
+        keep_frame_notes(image.layers);
         if (!call.json())
             call.out << edit_report_text(changes.report, changes.mode);
         print_rootfs(image, arguments.destination, edit_report_json(changes.report), call);
@@ -356,7 +358,7 @@ ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& 
     if (may_appear(boot)) {
         store->publish(report.manifest);
         write_wanted_sbom(sbom, arguments);
-        keep_frame_notes(arguments, {&report.layer, 1});
+        keep_frame_notes({&report.layer, 1});
     }
     if (call.json()) {
         Json json = to_json(report, arguments.destination);
@@ -515,7 +517,7 @@ void add_options(CLI::App& command, ConvertArguments& arguments) {
          "Compress inside the qcow2: none (default), zlib or zstd")
         ->check(one_of(kClusterCompressions))
         ->group(group::output);
-    text("--size", arguments.size, "SIZE", "Grow the disk to this virtual size")->group(group::output);
+    text("--size", arguments.size, "SIZE", "Grow the disk to this virtual size")->check(size_value())->group(group::output);
 
     text("--sbom", arguments.sbom, "FILE", "Write what is installed in the guest as SPDX 2.3 (JSON)")
         ->group(group::output);
