@@ -1,5 +1,6 @@
 #include "formats/base/error.hpp"
 #include "formats/base/fd.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 #include <catch2/catch.hpp>
 #include <fcntl.h>
@@ -11,34 +12,19 @@
 using namespace vm2oci;
 namespace fs = std::filesystem;
 
-namespace {
-
-struct Folder {
-    fs::path path;
-    Folder() {
-        std::string name = (fs::temp_directory_path() / "vm2oci-fd-XXXXXX").string();
-        path = ::mkdtemp(name.data());
-    }
-    ~Folder() { fs::remove_all(path); }
-    Folder(const Folder&) = delete;
-    Folder& operator=(const Folder&) = delete;
-};
-
-} // namespace
-
 TEST_CASE("a temporary file appears under its name only when published") {
-    const Folder folder;
-    const fs::path target = folder.path / "index.json";
+    const test::TemporaryFolder folder;
+    const fs::path target = folder.path() / "index.json";
     {
-        TemporaryFile dropped(folder.path);
+        TemporaryFile dropped(folder.path());
         write_exactly(dropped.fd(), as_bytes("gone"));
     }
-    CHECK(fs::is_empty(folder.path));
+    CHECK(fs::is_empty(folder.path()));
 
-    TemporaryFile first(folder.path);
+    TemporaryFile first(folder.path());
     write_exactly(first.fd(), as_bytes("one"));
     first.publish(target);
-    TemporaryFile second(folder.path);
+    TemporaryFile second(folder.path());
     write_exactly(second.fd(), as_bytes("two"));
     const mode_t old_mask = ::umask(0077);
     second.publish(target, 0644);
@@ -47,7 +33,7 @@ TEST_CASE("a temporary file appears under its name only when published") {
     struct stat status {};
     REQUIRE(::stat(target.c_str(), &status) == 0);
     CHECK((status.st_mode & 07777) == 0644);
-    CHECK(std::distance(fs::directory_iterator(folder.path), fs::directory_iterator()) == 1);
+    CHECK(std::distance(fs::directory_iterator(folder.path()), fs::directory_iterator()) == 1);
 }
 
 TEST_CASE("reads stop at the end of the file, exact reads refuse it") {
@@ -61,14 +47,14 @@ TEST_CASE("reads stop at the end of the file, exact reads refuse it") {
 }
 
 TEST_CASE("files that are no disks are told apart") {
-    const Folder folder;
-    const fs::path fifo = folder.path / "fifo";
+    const test::TemporaryFolder folder;
+    const fs::path fifo = folder.path() / "fifo";
     REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
     const UniqueFd fd = open_read(fifo); // must not wait for a writer
     CHECK_THROWS_AS(file_size(fd.get()), Error);
-    CHECK_THROWS_AS(open_read(folder.path / "absent"), Error);
-    CHECK(read_file(folder.path / "absent", 10) == std::nullopt);
-    const UniqueFd out = open_write(folder.path / "long");
+    CHECK_THROWS_AS(open_read(folder.path() / "absent"), Error);
+    CHECK(read_file(folder.path() / "absent", 10) == std::nullopt);
+    const UniqueFd out = open_write(folder.path() / "long");
     write_exactly(out.get(), as_bytes("0123456789a"));
-    CHECK_THROWS_AS(read_file(folder.path / "long", 10), Error);
+    CHECK_THROWS_AS(read_file(folder.path() / "long", 10), Error);
 }

@@ -1,4 +1,5 @@
 #include "formats/base/shared_files.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 #include <catch2/catch.hpp>
 #include <unistd.h>
@@ -9,8 +10,8 @@ using namespace vm2oci;
 namespace fs = std::filesystem;
 
 TEST_CASE("shared files are found from where the program is") {
-    char pattern[] = "/tmp/vm2oci-shared-XXXXXX";
-    const fs::path top = ::mkdtemp(pattern);
+    const test::TemporaryFolder folder;
+    const fs::path& top = folder.path();
     const auto put = [&](const fs::path& path) {
         fs::create_directories((top / path).parent_path());
         std::ofstream(top / path) << "x";
@@ -26,5 +27,4 @@ TEST_CASE("shared files are found from where the program is") {
     CHECK(find_shared_file("thing", top / "build/tools/vm2oci/vm2oci") == built);
     CHECK(find_shared_file("thing", top / "build/tests/unit/base/unit_base") == built);
     CHECK(find_shared_file("other", top / "build/tools/vm2oci/vm2oci") == std::nullopt);
-    fs::remove_all(top);
 }

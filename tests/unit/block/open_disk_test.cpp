@@ -1,4 +1,5 @@
 #include "formats/base/fd.hpp"
+#include "tests/support/temporary_folder.hpp"
 #include "tests/unit/block/qcow2_fixture.hpp"
 
 #include <filesystem>
@@ -10,20 +11,12 @@ namespace format = vm2oci::qcow2;
 
 namespace {
 
-// A folder for one test; gone afterwards.
-class Folder {
+class Folder : public TemporaryFolder {
   public:
-    Folder() : path_(std::filesystem::temp_directory_path() / "vm2oci-open-disk-XXXXXX") {
-        std::string name = path_.string();
-        REQUIRE(::mkdtemp(name.data()) != nullptr);
-        path_ = name;
-    }
-    ~Folder() { std::filesystem::remove_all(path_); }
-
     std::filesystem::path write(const std::string& name, std::span<const std::byte> bytes) const {
-        std::ofstream(path_ / name, std::ios::binary)
+        std::ofstream(path() / name, std::ios::binary)
             .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
-        return path_ / name;
+        return path() / name;
     }
     std::filesystem::path write(const std::string& name, const Qcow2Builder& builder) const {
         return write(name, read_all(*builder.device()));
@@ -31,10 +24,6 @@ class Folder {
     std::filesystem::path write(const std::string& name, std::size_t size, std::uint8_t value) const {
         return write(name, std::vector<std::byte>(size, std::byte{value}));
     }
-    const std::filesystem::path& path() const { return path_; }
-
-  private:
-    std::filesystem::path path_;
 };
 
 DiskSource from(const std::filesystem::path& path) {

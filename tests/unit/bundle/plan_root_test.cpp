@@ -1,6 +1,7 @@
 #include "formats/block/empty.hpp"
 #include "libconvert/bundle/plan_root.hpp"
 #include "tests/support/memory_guest.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -50,11 +51,6 @@ RootDisk root(RootShape shape) {
     if (shape == RootShape::joined)
         made.volumes.push_back(0);
     return made;
-}
-
-fs::path make_folder() {
-    char pattern[] = "/tmp/vm2oci-modules-XXXXXX";
-    return ::mkdtemp(pattern);
 }
 
 std::string content_of(const EditPlan& plan, const std::string& path) {
@@ -119,7 +115,8 @@ TEST_CASE("boot loaders, crypttab and the place to resume from forget the old di
 }
 
 TEST_CASE("the lists of what is built into our kernel come to where the guest looks for modules") {
-    const fs::path folder = make_folder();
+    const test::TemporaryFolder made;
+    const fs::path& folder = made.path();
     test::MemoryGuest guest;
     guest.symlink("/lib", "usr/lib").folder("/usr/lib");
     CHECK_THROWS_AS(plan_kernel_modules(guest, folder / "absent"), Error);
@@ -136,5 +133,4 @@ TEST_CASE("the lists of what is built into our kernel come to where the guest lo
             written.push_back(edit.path + " from " + edit.host_file->filename().string());
     CHECK(written == std::vector<std::string>{"/usr/lib/modules/6.1.0-vm2oci/modules.builtin from modules.builtin",
                                               "/usr/lib/modules/6.1.0-vm2oci/modules.order from modules.order"});
-    fs::remove_all(folder);
 }

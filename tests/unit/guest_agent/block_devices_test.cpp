@@ -1,4 +1,5 @@
 #include "formats/base/error.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 #include "guest-kernel/agent/block_devices.hpp"
 #include "guest-kernel/agent/device_mapper.hpp"
@@ -69,8 +70,8 @@ TEST_CASE("stretches become a table of device-mapper") {
 }
 
 TEST_CASE("devices are those that have a size") {
-    char pattern[] = "/tmp/vm2oci-block-XXXXXX";
-    const fs::path top = ::mkdtemp(pattern);
+    const test::TemporaryFolder folder;
+    const fs::path& top = folder.path();
     for (const auto& [name, size] :
          {std::pair{"vda", "20480\n"}, {"vda1", "16384\n"}, {"sr0", "0\n"}, {"ram0", "8192\n"}, {"vdb", ""}}) {
         fs::create_directories(top / "class/block" / name);
@@ -92,5 +93,4 @@ TEST_CASE("devices are those that have a size") {
     CHECK(devices[0].signature->type == "erofs");
     CHECK(devices[0].signature->uuid == "11111111-1111-1111-1111-111111111111");
     CHECK_FALSE(devices[1].signature);
-    fs::remove_all(top);
 }

@@ -1,3 +1,5 @@
+#include "tests/support/temporary_folder.hpp"
+
 #include "guest-kernel/agent/port.hpp"
 #include "guest-kernel/agent/session.hpp"
 #include <catch2/catch.hpp>
@@ -70,8 +72,8 @@ TEST_CASE("a host that comes back is greeted again and gets nothing of the old t
 }
 
 TEST_CASE("the port is found by its name") {
-    char pattern[] = "/tmp/vm2oci-port-XXXXXX";
-    const std::filesystem::path folder = ::mkdtemp(pattern);
+    const vm2oci::test::TemporaryFolder made;
+    const std::filesystem::path& folder = made.path();
     const auto ports = folder / "sys/class/virtio-ports";
     std::filesystem::create_directories(ports / "vport0p1");
     std::filesystem::create_directories(ports / "vport1p2");
@@ -79,5 +81,4 @@ TEST_CASE("the port is found by its name") {
     CHECK(find_port(kPortName, folder / "sys", folder / "dev").empty());
     std::ofstream(ports / "vport1p2/name") << "org.vm2oci.agent.0\n";
     CHECK(find_port(kPortName, folder / "sys", "/dev") == "/dev/vport1p2");
-    std::filesystem::remove_all(folder);
 }

@@ -1,4 +1,5 @@
 #include "formats/nbd/server.hpp"
+#include "tests/support/temporary_folder.hpp"
 #include "tests/unit/nbd/script.hpp"
 
 #include <catch2/catch.hpp>
@@ -67,8 +68,8 @@ TEST_CASE("the server stops while clients are connected and silent") {
 }
 
 TEST_CASE("a socket file is private and goes with the server") {
-    std::string name = (fs::temp_directory_path() / "vm2oci-nbd-XXXXXX").string();
-    const fs::path folder = ::mkdtemp(name.data());
+    const test::TemporaryFolder made;
+    const fs::path& folder = made.path();
     const fs::path path = folder / "disk.sock";
     {
         NbdServer server(exported());
@@ -84,7 +85,6 @@ TEST_CASE("a socket file is private and goes with the server") {
         CHECK(read_byte(client.get(), 5) == 5);
     }
     CHECK(fs::is_empty(folder));
-    fs::remove(folder);
     NbdServer other(exported());
     CHECK_THROWS_AS(other.listen(std::string(200, 'x')), Error);
 }

@@ -2,6 +2,7 @@
 #include "formats/base/error.hpp"
 #include "formats/base/fd.hpp"
 #include "libconvert/registry/credentials.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -14,16 +15,9 @@ namespace fs = std::filesystem;
 namespace {
 
 struct LoginFile {
-    fs::path folder;
-    explicit LoginFile(std::string_view text) {
-        std::string name = (fs::temp_directory_path() / "vm2oci-login-XXXXXX").string();
-        folder = ::mkdtemp(name.data());
-        write_exactly(open_write(path()).get(), as_bytes(text));
-    }
-    ~LoginFile() { fs::remove_all(folder); }
-    LoginFile(const LoginFile&) = delete;
-    LoginFile& operator=(const LoginFile&) = delete;
-    fs::path path() const { return folder / "auth.json"; }
+    test::TemporaryFolder folder;
+    explicit LoginFile(std::string_view text) { write_exactly(open_write(path()).get(), as_bytes(text)); }
+    fs::path path() const { return folder.path() / "auth.json"; }
 };
 
 } // namespace

@@ -1,5 +1,6 @@
 #include "formats/base/fd.hpp"
 #include "libconvert/copy/frame_notebook.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
@@ -10,18 +11,6 @@ using namespace vm2oci;
 namespace fs = std::filesystem;
 
 namespace {
-
-struct Folder {
-    fs::path path;
-    Folder() {
-        std::string name = (fs::temp_directory_path() / "vm2oci-notebook.XXXXXX").string();
-        REQUIRE(::mkdtemp(name.data()) != nullptr);
-        path = name;
-    }
-    ~Folder() { fs::remove_all(path); }
-    Folder(const Folder&) = delete;
-    Folder& operator=(const Folder&) = delete;
-};
 
 StoredLayer layer_with_notes(const std::string& content) {
     StoredLayer layer;
@@ -34,14 +23,14 @@ StoredLayer layer_with_notes(const std::string& content) {
 } // namespace
 
 TEST_CASE("notes are kept by layer, for their user alone") {
-    const Folder folder;
-    const FrameNotebook notebook(folder.path / "cache/frames");
+    const test::TemporaryFolder folder;
+    const FrameNotebook notebook(folder.path() / "cache/frames");
     const StoredLayer layer = layer_with_notes("one");
     CHECK_FALSE(notebook.find(layer.descriptor.digest));
     notebook.keep({&layer, 1});
     CHECK(notebook.find(layer.descriptor.digest) == layer.notes);
     CHECK_FALSE(notebook.find(Digest::of("two")));
-    const fs::path file = folder.path / "cache/frames" / layer.descriptor.digest.hex();
+    const fs::path file = folder.path() / "cache/frames" / layer.descriptor.digest.hex();
     CHECK(fs::status(file).permissions() == (fs::perms::owner_read | fs::perms::owner_write));
     CHECK(fs::status(file.parent_path()).permissions() == fs::perms::owner_all);
 
@@ -53,19 +42,19 @@ TEST_CASE("notes are kept by layer, for their user alone") {
 }
 
 TEST_CASE("the oldest notes go, and layers without notes leave none") {
-    const Folder folder;
-    const FrameNotebook notebook(folder.path);
+    const test::TemporaryFolder folder;
+    const FrameNotebook notebook(folder.path());
     const fs::file_time_type long_ago = fs::file_time_type::clock::now() - std::chrono::hours(1000);
     for (std::size_t i = 0; i < kMaxNotedLayers + 3; ++i) {
         const StoredLayer layer = layer_with_notes(fmt::format("layer {}", i));
         notebook.keep({&layer, 1});
-        fs::last_write_time(folder.path / layer.descriptor.digest.hex(), long_ago + std::chrono::hours(i));
+        fs::last_write_time(folder.path() / layer.descriptor.digest.hex(), long_ago + std::chrono::hours(i));
     }
     const StoredLayer last = layer_with_notes("last");
     StoredLayer empty = layer_with_notes("empty");
     empty.notes = {};
     notebook.keep(std::array{last, empty});
-    CHECK(std::distance(fs::directory_iterator(folder.path), {}) == kMaxNotedLayers);
+    CHECK(std::distance(fs::directory_iterator(folder.path()), {}) == kMaxNotedLayers);
     CHECK(notebook.find(last.descriptor.digest));
     CHECK_FALSE(notebook.find(empty.descriptor.digest));
     CHECK_FALSE(notebook.find(Digest::of("layer 3")));
