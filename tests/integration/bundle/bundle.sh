@@ -129,6 +129,21 @@ expect_match "^root=/dev/vda rootfstype=ext4 " "$(jq -r .command_line own.json)"
 expect_equal 'kernel/fs/ext4/ext4.ko' \
     "$(debugfs -R 'cat /usr/lib/modules/6.1.0-vm2oci/modules.builtin' own/rootfs.img 2> /dev/null)" 'what is built in'
 
+step 'what krun starts'
+cp "${VM2OCI%/*/*/*}/share/vm2oci/vm2oci-agent" prefix/share/vm2oci/
+prefix/bin/vm2oci convert --quiet --as bundle --kernel minimal --krun --compression gzip raw:several.raw oci:layout:krun
+umoci raw unpack --image layout:krun container > umoci.log 2>&1 || fail "$(cat umoci.log)"
+expect_equal $'.krun_vm.json\nboot\ndisk' "$(ls -A container)" 'the entries of /'
+expect_equal rootfs.img "$(ls -A container/disk)" 'the only entry of /disk'
+expect_equal "$(printf '\x7fELF\2\1\1' | xxd -p)" "$(head -c 7 container/boot/vmlinux | xxd -p)" 'the head of the kernel'
+expect_equal '/boot/vmlinux 1 /boot/initramfs' \
+    "$(jq -r '"\(.kernel_path) \(.kernel_format) \(.initrd_path)"' container/.krun_vm.json)" 'what is started'
+expect_match '^root=/dev/root rootfstype=virtiofs vm2oci.file=/disk/rootfs.img .* console=hvc0 reboot=k panic=-1$' \
+    "$(jq -r .kernel_cmdline container/.krun_vm.json)" 'the command line'
+expect_exit 3 "$VM2OCI" convert --as bundle --krun raw:several.raw null:
+expect_match 'take --kernel minimal' "$(cat stderr)" 'what to do about it'
+chmod -R u+w container && rm -r container
+
 step 'a read-only root'
 "$VM2OCI" convert --json --as bundle --root erofs --kernel guest/boot/vmlinuz-6.1.0-1-amd64 raw:several.raw oci:layout:erofs > erofs.json
 expect_match '^root=/dev/vda rootfstype=erofs ro ' "$(jq -r .command_line erofs.json)" 'the command line'

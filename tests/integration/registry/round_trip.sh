@@ -52,6 +52,11 @@ expect_equal 0 "$("$VM2OCI" push --quiet --json oci:layout:v1 "docker://$registr
 "$VM2OCI" push --quiet --mount-from team/disk oci:layout:v1 "docker://$registry/mounted/disk:v1" > /dev/null
 expect_equal "$digest" "$(skopeo inspect --tls-verify=false --format '{{.Digest}}' "docker://$registry/mounted/disk:v1")" \
     "the digest of the mounted image"
+# Within one registry that happens by itself.
+expect_match 'was mounted from team/disk' "$("$VM2OCI" push --progress plain "docker://$registry/team/disk:v1" \
+    "docker://$registry/copied-within/disk:v1" 2>&1)" 'what a copy within the registry says'
+expect_equal "$digest" "$(skopeo inspect --tls-verify=false --format '{{.Digest}}' "docker://$registry/copied-within/disk:v1")" \
+    "the digest of the copy"
 
 step "all tags go at once"
 "$VM2OCI" push --quiet oci:layout:v1 "docker://$registry/many/disk:a" > /dev/null
