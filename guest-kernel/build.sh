@@ -12,9 +12,10 @@
 #   --config-only       prints the configuration, checked, instead; nothing is built or cached
 #   --no-cache          builds even if the cache has it, and leaves the cache alone; needs --output
 #
-# The folder holds vmlinuz (bzImage, or arm64's Image), vmlinux (x86_64: ELF with a PVH entry, stripped), config,
-# release (as `uname -r` says), source (the tarball's name and SHA-256), and lib/modules/RELEASE, which tells a guest's
-# modprobe what is built in. The same source, fragments and compiler give the same bytes, whoever builds where and when.
+# The folder holds vmlinuz (bzImage, or arm64's Image), vmlinux (x86_64: ELF with a PVH entry, stripped), System.map
+# (names for the addresses in its traces, less the "Kernel Offset" that a panic prints), config, release (as `uname -r`
+# says), source (the tarball's name and SHA-256), and lib/modules/RELEASE, which tells a guest's modprobe what is built
+# in. The same source, fragments and compiler give the same bytes, whoever builds where and when.
 #
 # Kernels are cached in ${XDG_CACHE_HOME:-~/.cache}/vm2oci/guest-kernels by the content of the source, of the fragments
 # and of this script, and by the compiler. Kernels that nobody asked for during 30 days are removed when another is made.
@@ -154,6 +155,7 @@ mkdir -p "$modules"
 cp "$tree/$image" "$made/vmlinuz"
 [[ $arch != x86_64 ]] || "${cross}strip" -o "$made/vmlinux" "$tree/vmlinux"
 cp "$tree/.config" "$made/config"
+cp "$tree/System.map" "$made/System.map"
 printf '%s\n' "$release" > "$made/release"
 printf '%s %s\n' "$(basename "$source")" "$actual" > "$made/source"
 cp "$tree/modules.builtin" "$tree/modules.builtin.modinfo" "$modules/"

@@ -20,6 +20,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 ROOT_FILE_SYSTEM = "root=/dev/vda1 ro console=ttyS0 no_timer_check"
 
@@ -40,16 +41,23 @@ def newc(entries):
 
 
 def to_init(kernel, initramfs):
-    """CPU seconds until our init has said that there is no root, and the kernel has ended the machine."""
-    before = cpu_of_children()
-    run = subprocess.run(
-        ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-machine", "q35", "-m", "256", "-smp", "1", "-nodefaults",
-         "-display", "none", "-no-reboot", "-serial", "stdio", "-kernel", kernel, "-initrd", initramfs, "-append",
-         "console=ttyS0 quiet panic=-1 no_timer_check"], stdin=subprocess.DEVNULL, capture_output=True, check=False,
-        timeout=1200)
-    if b"vm2oci-init:" not in run.stdout:
-        sys.exit(f"{kernel} did not come to its init: {run.stdout[-500:]!r}")
-    return cpu_of_children() - before
+    """CPU seconds of the emulator, the firmware's among them, until our init says that there is no root."""
+    with tempfile.TemporaryDirectory() as folder:
+        console = pathlib.Path(folder, "console")
+        machine = subprocess.Popen(
+            ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-machine", "q35", "-m", "256", "-smp", "1",
+             "-nodefaults", "-display", "none", "-no-reboot", "-serial", f"file:{console}", "-kernel", kernel, "-initrd",
+             initramfs, "-append", "console=ttyS0 quiet panic=-1 no_timer_check"], stdin=subprocess.DEVNULL)
+        try:
+            while not (console.exists() and b"vm2oci-init:" in console.read_bytes()):
+                if machine.poll() is not None:
+                    sys.exit(f"{kernel} did not come to its init: {console.read_bytes()[-500:]!r}")
+                time.sleep(0.003)
+            fields = pathlib.Path(f"/proc/{machine.pid}/stat").read_text().rpartition(")")[2].split()
+            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        finally:
+            machine.kill()
+            machine.wait()
 
 
 def to_agent(vm2oci, disk, *options):
