@@ -33,7 +33,8 @@ struct FoundDevice {
 // Every disk and partition that has a size, in the order of their names; devices that cannot be read have no signature.
 std::vector<FoundDevice> block_devices(const std::string& sysfs = "/sys", const std::string& dev = "/dev");
 
-// A device, or a file that holds what a device would. Without a signature when nothing is known on it or it cannot be read.
+// A device, or a file that holds what a device would. Without a signature when nothing is known on it or it cannot be
+// read.
 FoundDevice describe_device(const std::string& path);
 
 // The device, its logical volume made if it is one; nullopt: not there (yet). Error for volumes that cannot be made.

@@ -25,7 +25,7 @@ namespace vm2oci::guest {
 namespace {
 
 constexpr std::chrono::milliseconds kRootLookInterval{50};
-constexpr const char* kShare = "/share"; // what a root in a file lies on
+constexpr const char* kShare = "/share";             // what a root in a file lies on
 constexpr std::chrono::milliseconds kLastWords{500}; // what was printed gets out before the kernel panics
 
 std::string list_devices() {

@@ -56,7 +56,7 @@ struct BundleOptions {
 struct PreparedBundle {
     BundleDescription description;
     BundleKernel kernel;
-    std::optional<DiskImage> root; // none: only the plan was asked for
+    std::optional<DiskImage> root;          // none: only the plan was asked for
     std::optional<std::string> krun_kernel; // as an ELF file, where the kernel itself is none
     std::optional<std::string> krun_settings;
     RootDisk root_disk;

@@ -46,8 +46,8 @@ std::optional<FrameNotes> FrameNotebook::find(const Digest& layer) const {
 }
 
 void FrameNotebook::keep(std::span<const StoredLayer> layers) const {
-    const bool has_notes = std::any_of(layers.begin(), layers.end(),
-                                       [](const StoredLayer& layer) { return !layer.notes.frames.empty(); });
+    const bool has_notes =
+        std::any_of(layers.begin(), layers.end(), [](const StoredLayer& layer) { return !layer.notes.frames.empty(); });
     if (folder_.empty() || !has_notes)
         return;
     try {

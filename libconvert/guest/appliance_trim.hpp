@@ -19,9 +19,9 @@ struct TrimmedDisk {
     std::vector<std::string> remarks;          // what could not be trimmed, and why
 };
 
-// Mounts each such file system, and those of every kind that the keys open, read-only, in an overlay, and has its free space discarded. A log that was not finished
-// is replayed in the overlay, too, as the guest would do it at its next start. Error{external} when the appliance
-// cannot be started.
+// Mounts each such file system, and those of every kind that the keys open, read-only, in an overlay, and has its free
+// space discarded. A log that was not finished is replayed in the overlay, too, as the guest would do it at its next
+// start. Error{external} when the appliance cannot be started.
 TrimmedDisk trim_by_appliance(const std::shared_ptr<const BlockDevice>& disk, const std::vector<DiskKey>& keys,
                               const OperationContext& operation);
 

@@ -53,7 +53,8 @@ void add_ext_free(const Volume& volume, UnusedSpace& unused) {
 }
 
 bool is_for_appliance(const Signature& signature, const GuestAccess& access) {
-    return is_trimmed_by_appliance(signature.type) || (signature.kind == ContentKind::encrypted && !access.keys.empty());
+    return is_trimmed_by_appliance(signature.type) ||
+           (signature.kind == ContentKind::encrypted && !access.keys.empty());
 }
 
 bool is_for_appliance(const DiskLayout& layout, const GuestAccess& access) {

@@ -1,4 +1,5 @@
-// Checks of option values, made while the command line is read: a wrong one is named with its option, and before any work.
+// Checks of option values, made while the command line is read: a wrong one is named with its option, and before any
+// work.
 #pragma once
 
 #include <CLI/CLI.hpp>

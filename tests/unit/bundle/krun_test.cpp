@@ -1,6 +1,5 @@
-#include "libconvert/bundle/krun.hpp"
-
 #include "formats/base/error.hpp"
+#include "libconvert/bundle/krun.hpp"
 
 #include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
@@ -32,12 +31,12 @@ ErrorKind kind_of_refusal(const BundleDescription& bundle) {
 
 TEST_CASE("krun is told where the root's file is, and of the console that it has") {
     const auto settings = nlohmann::json::parse(krun_settings(raw_bundle(), krun_path::kernel, KrunKernel::elf));
-    CHECK(settings == nlohmann::json{{"kernel_path", "/boot/vmlinux"},
-                                     {"kernel_format", 1},
-                                     {"initrd_path", "/boot/initramfs"},
-                                     {"kernel_cmdline",
-                                      "root=/dev/root rootfstype=virtiofs vm2oci.file=/disk/rootfs.img ro quiet "
-                                      "noresume console=hvc0 reboot=k panic=-1"}});
+    CHECK(settings ==
+          nlohmann::json{{"kernel_path", "/boot/vmlinux"},
+                         {"kernel_format", 1},
+                         {"initrd_path", "/boot/initramfs"},
+                         {"kernel_cmdline", "root=/dev/root rootfstype=virtiofs vm2oci.file=/disk/rootfs.img ro quiet "
+                                            "noresume console=hvc0 reboot=k panic=-1"}});
     const auto arm = nlohmann::json::parse(krun_settings(raw_bundle(), bundle_path::kernel, KrunKernel::raw));
     CHECK(arm["kernel_path"] == "/boot/vmlinuz");
     CHECK(arm["kernel_format"] == 0);

@@ -19,8 +19,9 @@ TEST_CASE("the command line says what the root is") {
 }
 
 TEST_CASE("the last word counts, and quotes hold together") {
-    const BootLine line = parse_boot_line(R"(rw root=/dev/vda ro root="LABEL=my root" vm2oci.overlay=memory )"
-                                          R"(vm2oci.file=/disk/rootfs.img vm2oci.wait=5 vm2oci.agent "init=/sbin/my init" dyndbg="file x.c +p")");
+    const BootLine line = parse_boot_line(
+        R"(rw root=/dev/vda ro root="LABEL=my root" vm2oci.overlay=memory )"
+        R"(vm2oci.file=/disk/rootfs.img vm2oci.wait=5 vm2oci.agent "init=/sbin/my init" dyndbg="file x.c +p")");
     CHECK(line.root == "LABEL=my root");
     CHECK(line.read_only);
     CHECK(line.writable == Writable::memory);

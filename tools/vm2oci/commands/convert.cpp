@@ -517,7 +517,9 @@ void add_options(CLI::App& command, ConvertArguments& arguments) {
          "Compress inside the qcow2: none (default), zlib or zstd")
         ->check(one_of(kClusterCompressions))
         ->group(group::output);
-    text("--size", arguments.size, "SIZE", "Grow the disk to this virtual size")->check(size_value())->group(group::output);
+    text("--size", arguments.size, "SIZE", "Grow the disk to this virtual size")
+        ->check(size_value())
+        ->group(group::output);
 
     text("--sbom", arguments.sbom, "FILE", "Write what is installed in the guest as SPDX 2.3 (JSON)")
         ->group(group::output);
