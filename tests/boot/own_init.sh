@@ -15,7 +15,7 @@ for module in virtio_pci virtio_blk virtio_console virtiofs loop ext4 erofs over
 
 mkdir -p tree/{bin,sbin,proc,sys,dev,run}
 cp "$(command -v busybox)" tree/bin/busybox
-for applet in sh sleep cat; do ln -s busybox "tree/bin/$applet"; done
+for applet in sh sleep cat sync; do ln -s busybox "tree/bin/$applet"; done
 install -m 0755 "$boot_dir/guest/plain-init" tree/sbin/init
 printf '#!/bin/sh\nwhile :; do sleep 1000; done\n' > tree/bin/getty
 chmod 0755 tree/bin/getty
