@@ -89,7 +89,7 @@ void add_to_fallback_index(RegistryClient& client, const Digest& subject, const 
             index = std::move(found);
     }
     for (const ordered_json& one : index["manifests"])
-        if (one.is_object() && one.value("digest", "") == entry["digest"])
+        if (one.is_object() && one.value("digest", "") == entry.value("digest", ""))
             return;
     index["manifests"].push_back(entry);
     const std::string bytes = index.dump();
