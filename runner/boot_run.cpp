@@ -326,8 +326,12 @@ void BootRun::check_process() {
     // What it wrote before it ended is still in the pipes.
     read_errors();
     read_guest();
-    died_ = true;
+    exit_status_ = status;
     judge_.failure("hypervisor-died", describe_exit(*status), now());
+}
+
+bool BootRun::crashed() const {
+    return exit_status_ && has_crashed(*exit_status_);
 }
 
 void BootRun::forward_input() {

@@ -25,7 +25,9 @@ class BootRun final {
     void run();
 
     // QEMU ended before the guest printed anything: with KVM that says more about the host than about the image.
-    bool died_at_once() const { return died_ && !judge_.has_console_output(); }
+    bool died_at_once() const { return exit_status_ && !judge_.has_console_output(); }
+    // QEMU crashed before there was a verdict.
+    bool crashed() const;
 
   private:
     using Clock = std::chrono::steady_clock;
@@ -74,9 +76,9 @@ class BootRun final {
     bool own_ready_taken_ = false;
     std::optional<Clock::time_point> sampled_at_;
     BootInstant sample_;
-    bool printing_ = false; // the guest, when it was last looked at
-    bool died_ = false;
-    std::string typed_; // keys that the serial port has not taken yet
+    bool printing_ = false;          // the guest, when it was last looked at
+    std::optional<int> exit_status_; // of a QEMU that ended before the verdict, as waitpid() gives it
+    std::string typed_;              // keys that the serial port has not taken yet
 };
 
 } // namespace vm2oci

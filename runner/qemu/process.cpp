@@ -182,6 +182,13 @@ void ChildProcess::kill() {
     status_ = status;
 }
 
+bool has_crashed(int status) {
+    if (!WIFSIGNALED(status))
+        return false;
+    const int signal = WTERMSIG(status);
+    return signal == SIGSEGV || signal == SIGABRT || signal == SIGBUS || signal == SIGILL || signal == SIGFPE;
+}
+
 std::string describe_exit(int status) {
     if (WIFSIGNALED(status))
         return "killed by signal " + std::to_string(WTERMSIG(status)) + " (" + ::strsignal(WTERMSIG(status)) + ")";

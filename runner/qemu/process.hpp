@@ -47,6 +47,9 @@ class ChildProcess final {
     std::chrono::milliseconds starved_time_{0};
 };
 
+// Whether that exit status, as waitpid() gives it, is of a program that went wrong itself: neither ended nor was
+// killed.
+bool has_crashed(int status);
 // "exit code 1", "killed by signal 9 (Killed)".
 std::string describe_exit(int status);
 

@@ -89,6 +89,7 @@ struct BootReport {
 
     Accelerator accelerator = Accelerator::tcg;
     std::string accelerator_reason; // why this one, for people
+    std::string restart_reason;     // why QEMU was started a second time, for people; empty: it was not
     std::optional<KvmProbe> probe;
     Firmware firmware = Firmware::bios;
     MachineProfile profile;

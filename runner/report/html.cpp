@@ -117,6 +117,8 @@ std::string machine(const BootReport& report) {
     std::string text = "<table>\n";
     text += row("Accelerator",
                 fmt::format("{}: {}", to_string(report.accelerator), markup_text(report.accelerator_reason)));
+    if (!report.restart_reason.empty())
+        text += row("Second start", markup_text(report.restart_reason));
     text += row("Machine", fmt::format("{}, {} processors, {} memory", to_string(report.profile.machine), report.cpus,
                                        format_size(report.memory)));
     if (report.direct_kernel_size)

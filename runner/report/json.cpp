@@ -64,6 +64,7 @@ Json verdict_of(const BootReport& report) {
 Json machine_of(const BootReport& report) {
     return {{"accelerator", to_string(report.accelerator)},
             {"accelerator_reason", report.accelerator_reason},
+            {"restart_reason", report.restart_reason.empty() ? Json(nullptr) : Json(report.restart_reason)},
             {"firmware", report.direct_kernel_size ? "none" : to_string(report.firmware)},
             {"direct_kernel_size", report.direct_kernel_size ? Json(*report.direct_kernel_size) : Json(nullptr)},
             {"type", to_string(report.profile.machine)},

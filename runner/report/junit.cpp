@@ -74,6 +74,8 @@ std::string boot_report_junit(const BootReport& report) {
     };
     property("accelerator", to_string(report.accelerator));
     property("accelerator_reason", report.accelerator_reason);
+    if (!report.restart_reason.empty())
+        property("restart_reason", report.restart_reason);
     property("firmware", to_string(report.firmware));
     property("summary", verdict_sentence(report));
     text += "    </properties>\n";

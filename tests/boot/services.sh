@@ -52,6 +52,32 @@ status=0
 wait "$started_pid" || status=$?
 expect_equal 130 "$status" 'exit status after SIGTERM'
 
+step 'a crash of QEMU is no verdict: it is started again, once'
+# crash_qemu: ends the QEMU of the process $started_pid as a bug in it would.
+crash_qemu() {
+    wait_until 20 pgrep --parent "$started_pid" qemu
+    kill -SEGV "$(pgrep --parent "$started_pid" qemu)"
+}
+small_guest login
+in_background "$VM2OCI" boot raw:small.raw --accel tcg --junit restart.xml --report restart
+crash_qemu
+status=0
+wait "$started_pid" || status=$?
+expect_equal 0 "$status" 'exit status after one crash'
+expect_match 'killed by signal 11 .* so the machine was started again' \
+    "$(jq -r .machine.restart_reason restart/boot.json)" 'what the report says of it'
+grep -q 'name="restart_reason"' restart.xml || fail 'the JUnit file does not tell of the second start'
+grep -q 'Second start' restart/report.html || fail 'the page does not tell of the second start'
+small_guest spin
+in_background "$VM2OCI" boot raw:small.raw --accel tcg
+first=$(wait_until 20 pgrep --parent "$started_pid" qemu && pgrep --parent "$started_pid" qemu)
+crash_qemu
+wait_until 20 eval '[[ $(pgrep --parent "$started_pid" qemu) != "$first" ]]'
+crash_qemu
+status=0
+wait "$started_pid" || status=$?
+expect_equal 1 "$status" 'exit status after two crashes'
+
 step 'killed: nothing stays behind'
 TMPDIR=$scratch/tmp in_background "$VM2OCI" boot raw:small.raw --accel tcg
 wait_until 20 pgrep --parent "$started_pid" qemu

@@ -85,8 +85,18 @@ void BootDisplay::announce(const BootReport& report) {
         call_.operation.progress->note("serial console; Ctrl-] leaves");
 }
 
+void BootDisplay::announce_restart(const BootReport& report) {
+    if (restart_said_ || report.restart_reason.empty())
+        return;
+    restart_said_ = true;
+    clear_status();
+    last_stage_.clear();
+    call_.operation.progress->note("machine: " + report.restart_reason);
+}
+
 void BootDisplay::progress(const BootReport& report) {
     announce(report);
+    announce_restart(report);
     const Clock::time_point now = Clock::now();
     if (!junit_.empty() && now >= next_junit_) {
         next_junit_ = now + kJunitInterval;

@@ -33,6 +33,7 @@ class BootDisplay final : public BootObserver {
     using Clock = std::chrono::steady_clock;
 
     void announce(const BootReport& report);
+    void announce_restart(const BootReport& report);
     void show_status(const BootReport& report);
     void clear_status();
 
@@ -46,6 +47,7 @@ class BootDisplay final : public BootObserver {
     Clock::time_point next_junit_{};
     Clock::time_point next_status_{};
     bool status_shown_ = false;
+    bool restart_said_ = false;
     bool leave_ = false;
 };
 
