@@ -90,22 +90,25 @@ void mend(PlanBuilder& plan, const FixContext& context, const KernelModules& mod
         return;
     if (status->size > kInitrdLimit)
         fail(ErrorKind::limit, "it is larger than 1 GiB");
-    const Initrd initrd = read_initrd({status->size, [&](std::uint64_t offset, std::size_t length) {
-                                           return plan.guest().read_range(path, offset, length).value_or("");
-                                       }});
+    const InitrdSource source{status->size, [&](std::uint64_t offset, std::size_t length) {
+                                  return plan.guest().read_range(path, offset, length).value_or("");
+                              }};
+    std::set<std::string> needed;
+    for (const char* name : kNeeded)
+        if (!modules.built_in(name) && modules.known(name))
+            needed.insert(name);
+    if (initrd_has_modules(source, needed))
+        return;
+    const Initrd initrd = read_initrd(source);
     if (initrd.was_extended)
         return;
     std::set<std::string> present;
     for (const std::string& name : initrd.names)
         if (name.find(".ko") != std::string::npos)
             present.insert(module_name(name));
-    const auto lacks = [&](const std::string& name) {
-        return !present.contains(name) && !modules.built_in(name) && modules.known(name);
-    };
     std::vector<std::string> missing;
-    std::copy_if(kNeeded.begin(), kNeeded.end(), std::back_inserter(missing), lacks);
-    if (missing.empty())
-        return;
+    std::copy_if(kNeeded.begin(), kNeeded.end(), std::back_inserter(missing),
+                 [&](const std::string& name) { return needed.contains(name) && !present.contains(name); });
     context.problems.push_back(
         fmt::format("{} has no {}: the guest does not find its root on virtio", shown, fmt::join(missing, ", ")));
     if (initrd.kind == InitrdKind::unknown)

@@ -60,42 +60,115 @@ std::uint64_t end_without_zeros(const InitrdSource& source) {
     return 0;
 }
 
-void collect(CpioReader& reader, Initrd& initrd) {
-    while (const auto member = reader.next()) {
-        if (initrd.names.size() >= kInitrdMemberLimit)
-            fail(ErrorKind::limit, "the initrd has more than a million members");
-        initrd.names.insert(member->path);
-        if ((member->path == "conf/modules" || member->path == "config") && member->size <= kKeptFileLimit)
-            initrd.files[member->path] = reader.content();
-    }
+// What goes through the members of an initrd, and hears of some more than once where a part has to be read again.
+class MemberVisitor {
+  public:
+    virtual ~MemberVisitor() = default;
+    // False: no more are wanted. The content is the reader's, if it is asked for now.
+    virtual bool visit(const CpioMember& member, CpioReader& reader) = 0;
+    // What the last archive unpacked to, where that is legacy LZ4.
+    virtual void lz4_ended(std::uint64_t size) = 0;
+};
+
+// False: the visitor wants no more.
+bool visit_archive(CpioReader& reader, MemberVisitor& visitor) {
+    while (const auto member = reader.next())
+        if (!visitor.visit(*member, reader))
+            return false;
+    return true;
 }
 
 // Zeros may follow the compressed stream: the kernel passes over them, and some decoders take them for damage. A stream
 // may also end in zeros of its own, so that it is tried as it is first.
-void collect_compressed(const InitrdSource& source, std::uint64_t offset, Initrd& initrd) {
+void visit_compressed(const InitrdSource& source, std::uint64_t offset, MemberVisitor& visitor) {
     const bool is_lz4 = source.read(offset, kLegacyLz4.size()) == kLegacyLz4;
-    const auto collect_until = [&](std::uint64_t end) {
+    const auto visit_until = [&](std::uint64_t end) {
         const auto stream = open_unpacked(source, offset, end);
         CpioReader reader([&](std::size_t count) { return stream->read(count); });
-        collect(reader, initrd);
-        if (!is_lz4)
+        if (!visit_archive(reader, visitor) || !is_lz4)
             return;
         std::uint64_t size = reader.position();
         for (std::string rest = stream->read(kDrainStep); !rest.empty(); rest = stream->read(kDrainStep))
             size += rest.size();
-        initrd.lz4_size = size;
+        visitor.lz4_ended(size);
     };
     const std::uint64_t end = end_without_zeros(source);
     if (end == source.size)
-        return collect_until(end);
+        return visit_until(end);
     try {
-        collect_until(source.size);
+        visit_until(source.size);
     } catch (const Error& error) {
         if (error.kind() != ErrorKind::corrupt)
             throw;
-        collect_until(end);
+        visit_until(end);
     }
 }
+
+// Every archive, one behind another.
+void visit_members(const InitrdSource& source, MemberVisitor& visitor) {
+    for (std::uint64_t at = skip_zeros(source, 0); at < source.size; at = skip_zeros(source, at)) {
+        // Whatever may follow a compressed archive is ours, and known by its marker.
+        if (source.read(at, 5) != "07070")
+            return visit_compressed(source, at, visitor);
+        std::uint64_t next = at;
+        std::string piece;
+        std::size_t used = 0;
+        CpioReader reader([&](std::size_t count) {
+            std::string taken;
+            while (taken.size() < count) {
+                if (used == piece.size()) {
+                    piece = next < source.size ? source.piece(next, source.size) : std::string();
+                    next += piece.size();
+                    used = 0;
+                    if (piece.empty())
+                        break;
+                }
+                const std::size_t step = std::min(count - taken.size(), piece.size() - used);
+                taken.append(piece, used, step);
+                used += step;
+            }
+            return taken;
+        });
+        if (!visit_archive(reader, visitor))
+            return;
+        at += reader.position();
+    }
+}
+
+class Collector final : public MemberVisitor {
+  public:
+    explicit Collector(Initrd& initrd) : initrd_(initrd) {}
+    bool visit(const CpioMember& member, CpioReader& reader) override {
+        if (initrd_.names.size() >= kInitrdMemberLimit)
+            fail(ErrorKind::limit, "the initrd has more than a million members");
+        initrd_.names.insert(member.path);
+        if ((member.path == "conf/modules" || member.path == "config") && member.size <= kKeptFileLimit)
+            initrd_.files[member.path] = reader.content();
+        return true;
+    }
+    void lz4_ended(std::uint64_t size) override { initrd_.lz4_size = size; }
+
+  private:
+    Initrd& initrd_;
+};
+
+class ModuleSearch final : public MemberVisitor {
+  public:
+    explicit ModuleSearch(std::set<std::string> names) : missing_(std::move(names)) {}
+    bool visit(const CpioMember& member, CpioReader& /*reader*/) override {
+        if (++members_ > kInitrdMemberLimit)
+            fail(ErrorKind::limit, "the initrd has more than a million members");
+        if (member.path.find(".ko") != std::string::npos)
+            missing_.erase(module_name(member.path));
+        return !missing_.empty();
+    }
+    void lz4_ended(std::uint64_t /*size*/) override {}
+    bool found_all() const { return missing_.empty(); }
+
+  private:
+    std::set<std::string> missing_;
+    std::size_t members_ = 0;
+};
 
 InitrdKind kind_of(const Initrd& initrd) {
     const auto has = [&](const char* name) { return initrd.names.contains(name); };
@@ -188,36 +261,17 @@ void add_loader(Extension& extension, const Initrd& initrd, const std::vector<st
 Initrd read_initrd(const InitrdSource& source) {
     Initrd initrd;
     initrd.was_extended = holds_marker(source);
-    for (std::uint64_t at = skip_zeros(source, 0); at < source.size; at = skip_zeros(source, at)) {
-        if (source.read(at, 5) != "07070") {
-            // Whatever may follow a compressed archive is ours, and known by its marker.
-            collect_compressed(source, at, initrd);
-            break;
-        }
-        std::uint64_t next = at;
-        std::string piece;
-        std::size_t used = 0;
-        CpioReader reader([&](std::size_t count) {
-            std::string taken;
-            while (taken.size() < count) {
-                if (used == piece.size()) {
-                    piece = next < source.size ? source.piece(next, source.size) : std::string();
-                    next += piece.size();
-                    used = 0;
-                    if (piece.empty())
-                        break;
-                }
-                const std::size_t step = std::min(count - taken.size(), piece.size() - used);
-                taken.append(piece, used, step);
-                used += step;
-            }
-            return taken;
-        });
-        collect(reader, initrd);
-        at += reader.position();
-    }
+    Collector collector(initrd);
+    visit_members(source, collector);
     initrd.kind = kind_of(initrd);
     return initrd;
+}
+
+bool initrd_has_modules(const InitrdSource& source, std::set<std::string> names) {
+    ModuleSearch search(std::move(names));
+    if (!search.found_all())
+        visit_members(source, search);
+    return search.found_all();
 }
 
 std::string module_name(std::string_view path) {

@@ -30,6 +30,9 @@ struct Initrd {
 
 // Every archive in it, one behind another, each plain or compressed. Error{corrupt}, Error{unsupported}, Error{limit}.
 Initrd read_initrd(const InitrdSource& source);
+// Whether it holds kernel modules of all these names ("virtio_blk"). Reads and unpacks no more than it takes to know.
+// Errors as read_initrd()'s.
+bool initrd_has_modules(const InitrdSource& source, std::set<std::string> names);
 
 // modules.dep: the path of each module, and those of the modules that it needs.
 struct ModuleDependencies {

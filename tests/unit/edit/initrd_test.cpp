@@ -140,6 +140,18 @@ TEST_CASE("An initrd is read through all of its archives") {
     CHECK(read_bytes(archive({{"init_functions", ""}, {"config", ""}})).kind == InitrdKind::mkinitcpio);
 }
 
+TEST_CASE("Modules are looked for no further than it takes") {
+    const std::string first =
+        archive({{"lib/modules/1/kernel/virtio-blk.ko.xz", "x"}, {"lib/modules/1/sd_mod.ko", ""}});
+    const std::string bytes = first + archive({{"lib/modules/1/virtio_pci.ko", ""}});
+    CHECK(initrd_has_modules(source_of(bytes), {}));
+    CHECK(initrd_has_modules(source_of(bytes), {"virtio_blk", "virtio_pci"}));
+    CHECK_FALSE(initrd_has_modules(source_of(bytes), {"virtio_blk", "virtio_scsi"}));
+    const std::string cut = first + "070701 and no more";
+    CHECK(initrd_has_modules(source_of(cut), {"virtio_blk", "sd_mod"}));
+    CHECK_THROWS_AS(initrd_has_modules(source_of(cut), {"virtio_pci"}), Error);
+}
+
 TEST_CASE("Missing virtio drivers are put behind the initrd with all that they need") {
     const std::string initrd = gzip(archive(kInitramfsTools)) + "\0";
     const EditPlan plan = mend(kernel_guest(initrd));
