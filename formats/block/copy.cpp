@@ -24,16 +24,19 @@ void copy_bytes(const BlockDevice& device, std::uint64_t begin, std::uint64_t en
         while (begin < extent_end) {
             context.check_cancelled();
             const std::uint64_t span_end = std::min(align_down(begin, kCopySpan) + kCopySpan, extent_end);
-            const auto length = static_cast<std::size_t>(span_end - begin);
+            auto length = static_cast<std::size_t>(span_end - begin);
             if (extent.kind == ExtentKind::data) {
-                const std::span part(buffer.get(), length);
-                device.read_at(begin, part);
-                sink.write(part);
+                std::span<std::byte> part = sink.room();
+                if (part.empty())
+                    part = std::span(buffer.get(), kCopySpan);
+                length = std::min(length, part.size());
+                device.read_at(begin, part.first(length));
+                sink.write(part.first(length));
             } else {
                 sink.write(std::span(kZeros, length));
             }
             context.progress->advance(length);
-            begin = span_end;
+            begin += length;
         }
     }
 }

@@ -15,8 +15,8 @@ namespace vm2oci {
 inline constexpr std::uint64_t kCopySpan = 1 * MiB;
 
 // Writes [begin, end) of the device to `sink`. Holes are not read but come as spans of zeros. Ends of spans lie at
-// multiples of kCopySpan of the device's offsets where no hole comes between. Progress advances by bytes written (the
-// caller names the phase); cancellation is seen between spans.
+// multiples of kCopySpan of the device's offsets where no hole comes between and the sink has room for that much.
+// Progress advances by bytes written (the caller names the phase); cancellation is seen between spans.
 void copy_bytes(const BlockDevice& device, std::uint64_t begin, std::uint64_t end, ByteSink& sink,
                 const OperationContext& context);
 

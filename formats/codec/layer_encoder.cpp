@@ -141,7 +141,9 @@ class LayerEncoder::Pipeline {
                 filling_ = take_free_frame();
             const std::size_t room = kFrameSize - filling_->content_size;
             const std::size_t length = std::min(room, bytes.size());
-            std::memcpy(filling_->content.get() + filling_->content_size, bytes.data(), length);
+            std::byte* const place = filling_->content.get() + filling_->content_size;
+            if (bytes.data() != place)
+                std::memcpy(place, bytes.data(), length);
             filling_->content_size += length;
             layer_.content_size += length;
             bytes = bytes.subspan(length);
@@ -150,22 +152,29 @@ class LayerEncoder::Pipeline {
         }
     }
 
+    std::span<std::byte> room() {
+        if (filling_ == nullptr)
+            filling_ = take_free_frame();
+        return {filling_->content.get() + filling_->content_size, kFrameSize - filling_->content_size};
+    }
+
     void end_frame(FrameStyle style) {
-        if (filling_ != nullptr && compresses())
+        if (has_filled() && compresses())
             submit(style);
     }
 
     EncodedLayer finish(const TailMaker& make_tail) {
         // A layer of nothing is still one frame: no bytes at all would be neither gzip nor zstd.
-        if (filling_ == nullptr && layer_.content_size == 0 && compresses())
+        const bool is_empty = layer_.content_size == 0 && compresses();
+        if (filling_ == nullptr && is_empty)
             filling_ = take_free_frame();
-        if (filling_ != nullptr)
+        if (has_filled() || is_empty)
             submit(FrameStyle::compressed);
         {
             const std::lock_guard lock(mutex_);
             closing_ = true;
         }
-        changed_.notify_all();
+        wake_everybody();
         join();
         if (failure_)
             std::rethrow_exception(failure_);
@@ -189,8 +198,15 @@ class LayerEncoder::Pipeline {
                     failure_ = std::current_exception();
                 stopping_ = true;
             }
-            changed_.notify_all();
+            wake_everybody();
         });
+    }
+
+    bool has_filled() const { return filling_ != nullptr && filling_->content_size > 0; }
+
+    void wake_everybody() {
+        for (std::condition_variable* waiting : {&frame_freed_, &pack_wanted_, &hash_wanted_, &frame_done_})
+            waiting->notify_all();
     }
 
     void stop() {
@@ -198,7 +214,7 @@ class LayerEncoder::Pipeline {
             const std::lock_guard lock(mutex_);
             stopping_ = true;
         }
-        changed_.notify_all();
+        wake_everybody();
         join();
     }
 
@@ -211,7 +227,7 @@ class LayerEncoder::Pipeline {
     std::unique_ptr<Frame> take_free_frame() {
         operation_.check_cancelled();
         std::unique_lock lock(mutex_);
-        changed_.wait(lock, [this] { return stopping_ || !free_.empty() || frame_count_ < max_frames_; });
+        frame_freed_.wait(lock, [this] { return stopping_ || !free_.empty() || frame_count_ < max_frames_; });
         if (failure_)
             std::rethrow_exception(failure_);
         if (!free_.empty()) {
@@ -242,13 +258,18 @@ class LayerEncoder::Pipeline {
             }
             in_order_.push_back(std::move(filling_));
         }
-        changed_.notify_all();
+        if (compresses()) {
+            pack_wanted_.notify_one();
+            hash_wanted_.notify_one();
+        } else {
+            frame_done_.notify_one();
+        }
     }
 
     // The next frame for a thread to work on; null when there will be none.
-    Frame* next(std::deque<Frame*>& queue) {
+    Frame* next(std::deque<Frame*>& queue, std::condition_variable& wanted) {
         std::unique_lock lock(mutex_);
-        changed_.wait(lock, [&] { return stopping_ || closing_ || !queue.empty(); });
+        wanted.wait(lock, [&] { return stopping_ || closing_ || !queue.empty(); });
         if (stopping_ || queue.empty())
             return nullptr;
         Frame* frame = queue.front();
@@ -256,33 +277,33 @@ class LayerEncoder::Pipeline {
         return frame;
     }
 
-    void mark(bool& done) {
-        {
-            const std::lock_guard lock(mutex_);
-            done = true;
-        }
-        changed_.notify_all();
+    // The writer is woken for the frame that it waits for only.
+    void mark(const Frame& frame, bool& done) {
+        const std::lock_guard lock(mutex_);
+        done = true;
+        if (frame.is_packed && frame.is_hashed && !in_order_.empty() && in_order_.front().get() == &frame)
+            frame_done_.notify_one();
     }
 
     void compress_frames() {
         Packer packer(spec_, options_);
-        while (Frame* frame = next(to_pack_)) {
+        while (Frame* frame = next(to_pack_, pack_wanted_)) {
             packer.pack(*frame);
-            mark(frame->is_packed);
+            mark(*frame, frame->is_packed);
         }
     }
 
     void hash_frames() {
-        while (Frame* frame = next(to_hash_)) {
+        while (Frame* frame = next(to_hash_, hash_wanted_)) {
             content_hash_.update({frame->content.get(), frame->content_size});
-            mark(frame->is_hashed);
+            mark(*frame, frame->is_hashed);
         }
     }
 
     void write_frames() {
         for (;;) {
             std::unique_lock lock(mutex_);
-            changed_.wait(lock, [this] {
+            frame_done_.wait(lock, [this] {
                 const bool front_done =
                     !in_order_.empty() && in_order_.front()->is_packed && in_order_.front()->is_hashed;
                 return stopping_ || front_done || (closing_ && in_order_.empty());
@@ -297,7 +318,7 @@ class LayerEncoder::Pipeline {
             lock.lock();
             free_.push_back(std::move(frame));
             lock.unlock();
-            changed_.notify_all();
+            frame_freed_.notify_one();
         }
     }
 
@@ -345,8 +366,11 @@ class LayerEncoder::Pipeline {
     Sha256 content_hash_;            // the hashing thread only, until joined
     EncodedLayer layer_;             // content_size: the caller's thread; the rest: the writing thread, until joined
 
-    std::mutex mutex_; // guards what follows, and the flags of submitted frames
-    std::condition_variable changed_;
+    std::mutex mutex_;                    // guards what follows, and the flags of submitted frames
+    std::condition_variable frame_freed_; // waited for by the caller
+    std::condition_variable pack_wanted_; // by the compressors
+    std::condition_variable hash_wanted_;
+    std::condition_variable frame_done_; // by the writer: the first in order is packed and hashed
     std::vector<std::unique_ptr<Frame>> free_;
     std::deque<std::unique_ptr<Frame>> in_order_;
     std::deque<Frame*> to_pack_;
@@ -367,6 +391,10 @@ LayerEncoder::~LayerEncoder() = default;
 
 void LayerEncoder::write(std::span<const std::byte> bytes) {
     pipeline_->append(bytes);
+}
+
+std::span<std::byte> LayerEncoder::room() {
+    return pipeline_->room();
 }
 
 void LayerEncoder::end_frame() {

@@ -61,8 +61,10 @@ class LayerEncoder final : public ByteSink {
 
     static constexpr unsigned kMaxCompressors = 16; // more than keep one SHA-256 stream busy would only cost memory
 
-    // Copies. Blocks while too many frames wait. Rethrows what a thread or the sink threw; Error{cancelled}.
+    // Copies, unless it is from room(). Blocks while too many frames wait. Rethrows what a thread or the sink threw;
+    // Error{cancelled}.
     void write(std::span<const std::byte> bytes) override;
+    std::span<std::byte> room() override; // what the frame that is being filled has left
     // The next byte begins a new frame. No effect at a boundary.
     void end_frame();
     // As end_frame(), but what was given since the last boundary becomes a frame that is stored, not compressed (zstd:

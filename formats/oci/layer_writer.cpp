@@ -53,6 +53,11 @@ void LayerWriter::write(std::span<const std::byte> bytes) {
     encoder_.write(bytes);
 }
 
+std::span<std::byte> LayerWriter::room() {
+    // A recorder may end the frame before what comes next, and then the room is another.
+    return recorder_ ? std::span<std::byte>() : encoder_.room();
+}
+
 void LayerWriter::end_frame() {
     encoder_.end_frame();
 }

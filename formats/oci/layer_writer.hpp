@@ -46,6 +46,7 @@ class LayerWriter final : public ByteSink, public TarObserver {
     void entry_begins(const Entry& entry, std::string_view header) override;
     // As LayerEncoder's.
     void write(std::span<const std::byte> bytes) override;
+    std::span<std::byte> room() override;
     void end_frame();
     void end_frame_stored();
     // Commits the blob. Call once.

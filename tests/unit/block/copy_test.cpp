@@ -32,6 +32,28 @@ TEST_CASE("a copy holds the device's bytes, holes as zeros") {
     CHECK(sink.content == expected);
 }
 
+TEST_CASE("a copy reads straight into what room the sink has") {
+    class Room final : public ByteSink {
+      public:
+        void write(std::span<const std::byte> bytes) override {
+            is_all_in_place = is_all_in_place && bytes.data() == place.data();
+            content.insert(content.end(), bytes.begin(), bytes.end());
+        }
+        std::span<std::byte> room() override { return place; }
+        std::vector<std::byte> place = std::vector<std::byte>(100'000);
+        std::vector<std::byte> content;
+        bool is_all_in_place = true;
+    };
+    MemoryDevice disk(300'001);
+    disk.put(0, std::string(300'001, 'x')).put(99'999, "seam").put(300'000, "z");
+    Room sink;
+    copy_bytes(disk, sink, {});
+    std::vector<std::byte> expected(disk.size());
+    disk.read_at(0, expected);
+    CHECK(sink.content == expected);
+    CHECK(sink.is_all_in_place);
+}
+
 TEST_CASE("a part of a device is copied, and holes are not read") {
     MemoryDevice disk(64 * MiB);
     disk.put(32 * MiB, "middle");

@@ -212,6 +212,37 @@ TEST_CASE("threads and the sizes of writes do not change a layer") {
     }
 }
 
+TEST_CASE("what is put into an encoder's room gives the same layer, and room alone gives nothing") {
+    const std::string text = sample(2 * kFrameSize + 4711);
+    const std::string expected = encode(text, {Compression::zstd, 1}).bytes;
+    StringSink sink;
+    LayerEncoder encoder({Compression::zstd, 1}, sink, {});
+    std::span<const std::byte> rest = as_bytes(text);
+    while (!rest.empty()) {
+        const std::span<std::byte> room = encoder.room();
+        const std::size_t count = std::min({rest.size(), room.size(), std::size_t{300'000}});
+        std::ranges::copy(rest.first(count), room.begin());
+        encoder.write(room.first(count));
+        rest = rest.subspan(count);
+    }
+    CHECK(encoder.room().size() == kFrameSize - 4711);
+    encoder.finish();
+    CHECK(sink.text == expected);
+
+    StringSink unused;
+    LayerEncoder idle({Compression::zstd, 1}, unused, {});
+    idle.write(as_bytes(text.substr(0, kFrameSize)));
+    CHECK(idle.room().size() == kFrameSize);
+    idle.end_frame();
+    CHECK(idle.finish().frames.size() == 1);
+
+    StringSink nothing;
+    LayerEncoder empty({Compression::zstd, 1}, nothing, {});
+    CHECK(empty.room().size() == kFrameSize);
+    empty.finish();
+    CHECK(nothing.text == encode("", {Compression::zstd, 1}).bytes);
+}
+
 TEST_CASE("a frame can end early, and can be stored") {
     const std::string head(1536, 'h');
     for (const Compression algorithm : {Compression::zstd, Compression::gzip}) {
