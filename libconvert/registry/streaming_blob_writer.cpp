@@ -43,12 +43,12 @@ class StreamingBlobWriter::Window final : public UploadContent {
         }
     }
 
-    // Of the writer: waits until the uploader is at most one chunk behind.
+    // Of the writer: waits until the chunk fits beside what has not arrived yet.
     void add(std::vector<std::byte> chunk) {
         std::unique_lock lock(mutex_);
-        changed_.wait(lock, [&] { return failure_ || end_ - uploaded_ <= last_size_; });
+        const std::uint64_t room = std::max<std::uint64_t>(kWindowSize, 2 * chunk.size()) - chunk.size();
+        changed_.wait(lock, [&] { return failure_ || end_ - uploaded_ <= room; });
         rethrow_failure();
-        last_size_ = chunk.size();
         end_ += chunk.size();
         chunks_.push_back(std::move(chunk));
         while (end_ - begin_ > kWindowSize && begin_ + chunks_.front().size() <= uploaded_) {
@@ -101,7 +101,6 @@ class StreamingBlobWriter::Window final : public UploadContent {
     std::uint64_t begin_ = 0;
     std::uint64_t end_ = 0;
     std::uint64_t uploaded_ = 0;
-    std::uint64_t last_size_ = 0;
     bool finished_ = false;
     bool stopping_ = false;
     std::exception_ptr failure_;

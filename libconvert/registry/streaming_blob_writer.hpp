@@ -16,8 +16,9 @@
 
 namespace vm2oci::registry {
 
-// Chunks that have arrived are kept as long as there is room: a drop is answered from them, and a blob that fits is
-// sent again from its beginning by registries that cannot resume.
+// Of chunks on their way: what has gathered while the registry was busy goes in one request. Chunks that have arrived
+// are kept as long as there is room: a drop is answered from them, and a blob that fits is sent again from its
+// beginning by registries that cannot resume.
 inline constexpr std::uint64_t kWindowSize = 24 * MiB;
 
 class StreamingBlobWriter final : public BlobWriter {
@@ -27,7 +28,7 @@ class StreamingBlobWriter final : public BlobWriter {
     // Uncommitted: stops the upload and cancels it at the registry.
     ~StreamingBlobWriter() override;
 
-    // Blocks while the network is behind by more than a chunk. Rethrows what the upload threw.
+    // Blocks while the window is full of what has not arrived. Rethrows what the upload threw.
     void write(std::span<const std::byte> bytes) override;
     BlobIdentity commit() override;
 
