@@ -11,7 +11,6 @@
 #include "formats/ext4/library.hpp"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <cstring>
@@ -34,24 +33,10 @@ std::string fixed_text(const void* at, std::size_t width) {
 }
 
 FileType type_of(std::uint32_t mode) {
-    switch (mode & S_IFMT) {
-    case S_IFREG:
-        return FileType::regular;
-    case S_IFDIR:
-        return FileType::directory;
-    case S_IFLNK:
-        return FileType::symlink;
-    case S_IFCHR:
-        return FileType::character_device;
-    case S_IFBLK:
-        return FileType::block_device;
-    case S_IFIFO:
-        return FileType::fifo;
-    case S_IFSOCK:
-        return FileType::socket;
-    default:
+    const std::optional<FileType> type = file_type_of_mode(mode);
+    if (!type)
         fail(ErrorKind::corrupt, "an inode is of no known type");
-    }
+    return *type;
 }
 
 std::unique_ptr<Ext4Library> open_replayed(std::shared_ptr<const BlockDevice> device, Ext4Facts::Journal& journal) {

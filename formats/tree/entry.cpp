@@ -1,5 +1,7 @@
 #include "formats/tree/entry.hpp"
 
+#include <sys/stat.h>
+
 namespace vm2oci {
 namespace {
 
@@ -25,6 +27,27 @@ std::string_view to_string(FileType type) {
         return "socket";
     }
     return "file";
+}
+
+std::optional<FileType> file_type_of_mode(std::uint32_t mode) {
+    switch (mode & S_IFMT) {
+    case S_IFREG:
+        return FileType::regular;
+    case S_IFDIR:
+        return FileType::directory;
+    case S_IFLNK:
+        return FileType::symlink;
+    case S_IFCHR:
+        return FileType::character_device;
+    case S_IFBLK:
+        return FileType::block_device;
+    case S_IFIFO:
+        return FileType::fifo;
+    case S_IFSOCK:
+        return FileType::socket;
+    default:
+        return std::nullopt;
+    }
 }
 
 bool is_valid_file_name(std::string_view name) {

@@ -14,6 +14,8 @@ namespace vm2oci {
 
 enum class FileType { regular, directory, symlink, character_device, block_device, fifo, socket };
 std::string_view to_string(FileType type);
+// Of the st_mode of stat(2), whose upper bits ext4 keeps on disk, too. nullopt: no type that there is.
+std::optional<FileType> file_type_of_mode(std::uint32_t mode);
 
 // Since 1970-01-01T00:00:00Z; negative seconds are before it. `nanoseconds` counts upwards from `seconds`, < 10^9.
 struct Timestamp {

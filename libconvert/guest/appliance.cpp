@@ -6,7 +6,6 @@
 #include "libconvert/guest/appliance_windows.hpp"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #include <algorithm>
@@ -28,24 +27,10 @@ using RawAttributes = struct guestfs_xattr_list;
 using RawUsage = struct guestfs_statvfs;
 
 FileType type_of(std::int64_t mode) {
-    switch (static_cast<mode_t>(mode) & S_IFMT) {
-    case S_IFREG:
-        return FileType::regular;
-    case S_IFDIR:
-        return FileType::directory;
-    case S_IFLNK:
-        return FileType::symlink;
-    case S_IFCHR:
-        return FileType::character_device;
-    case S_IFBLK:
-        return FileType::block_device;
-    case S_IFIFO:
-        return FileType::fifo;
-    case S_IFSOCK:
-        return FileType::socket;
-    default:
+    const std::optional<FileType> type = file_type_of_mode(static_cast<std::uint32_t>(mode));
+    if (!type)
         fail(ErrorKind::corrupt, "a file of the guest is of no known type");
-    }
+    return *type;
 }
 
 FileStatus convert_status(const RawStatus& raw) {

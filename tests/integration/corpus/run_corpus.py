@@ -131,26 +131,34 @@ def run_row(program, corpus, row, scratch):
     return "refused"
 
 
-def main():
-    program, archive = os.path.abspath(sys.argv[1]), sys.argv[2]
-    part = sys.argv[3] if len(sys.argv) > 3 else ""
-    failures, counts = 0, {"accepted": 0, "refused": 0}
+def judge_rows(archive, wanted, outcomes, judge):
+    """Calls judge(corpus, row, scratch) for each wanted row, which answers one of `outcomes` or raises Failure. Exits
+    with 1 if one failed, or if there was none."""
+    failures, counts = 0, dict.fromkeys(outcomes, 0)
     with tempfile.TemporaryDirectory(prefix="vm2oci-corpus.") as folder:
         corpus = pathlib.Path(folder).resolve() / "corpus"
         with tarfile.open(archive) as tar:
             tar.extractall(corpus)
         with open(corpus / "MANIFEST.tsv", newline="") as manifest:
             rows = list(csv.DictReader(manifest, delimiter="\t", quoting=csv.QUOTE_NONE))
-        for row in (row for row in rows if part in row["file"]):
+        for row in filter(wanted, rows):
             with tempfile.TemporaryDirectory(prefix="row.", dir=folder) as scratch:
                 try:
-                    counts[run_row(program, corpus, row, pathlib.Path(scratch).resolve())] += 1
+                    counts[judge(corpus, row, pathlib.Path(scratch).resolve())] += 1
                 except Failure as failure:
                     failures += 1
-                    print(f"FAILED {row['file']} {row['options']}: {failure} ({row['why']})")
-    print(f"{counts['accepted']} accepted, {counts['refused']} refused, {failures} failed")
+                    asked = row.get("options") or f"({row['expect']} {row['detail']})"
+                    print(f"FAILED {row['file']} {asked}: {failure} ({row['why']})")
+    print(", ".join(f"{number} {outcome}" for outcome, number in counts.items()) + f", {failures} failed")
     if failures or not any(counts.values()):
         sys.exit(1)
+
+
+def main():
+    program, archive = os.path.abspath(sys.argv[1]), sys.argv[2]
+    part = sys.argv[3] if len(sys.argv) > 3 else ""
+    judge_rows(archive, lambda row: part in row["file"], ("accepted", "refused"),
+               lambda corpus, row, scratch: run_row(program, corpus, row, scratch))
 
 
 if __name__ == "__main__":

@@ -9,15 +9,12 @@ detail, why. What the parsers make of each byte is tested in unit/partition and 
 
 Usage: run_guests.py VM2OCI ARCHIVE [NAME-PART]
 """
-import csv
 import hashlib
 import json
 import os
-import pathlib
 import subprocess
 import sys
 import tarfile
-import tempfile
 
 import run_corpus
 from run_corpus import Failure
@@ -118,23 +115,8 @@ def run_row(program, corpus, row, scratch):
 def main():
     program, archive = os.path.abspath(sys.argv[1]), sys.argv[2]
     part = sys.argv[3] if len(sys.argv) > 3 else ""
-    failures, counts = 0, {"read": 0, "refused": 0}
-    with tempfile.TemporaryDirectory(prefix="vm2oci-guests.") as folder:
-        corpus = pathlib.Path(folder).resolve() / "corpus"
-        with tarfile.open(archive) as tar:
-            tar.extractall(corpus)
-        with open(corpus / "MANIFEST.tsv", newline="") as manifest:
-            rows = list(csv.DictReader(manifest, delimiter="\t", quoting=csv.QUOTE_NONE))
-        for row in (row for row in rows if row["kind"] in ("parttable", "ext4") and part in row["file"]):
-            with tempfile.TemporaryDirectory(prefix="row.", dir=folder) as scratch:
-                try:
-                    counts[run_row(program, corpus, row, pathlib.Path(scratch).resolve())] += 1
-                except Failure as failure:
-                    failures += 1
-                    print(f"FAILED {row['file']} ({row['expect']} {row['detail']}): {failure} ({row['why']})")
-    print(f"{counts['read']} read, {counts['refused']} refused, {failures} failed")
-    if failures or not any(counts.values()):
-        sys.exit(1)
+    run_corpus.judge_rows(archive, lambda row: row["kind"] in ("parttable", "ext4") and part in row["file"],
+                          ("read", "refused"), lambda corpus, row, scratch: run_row(program, corpus, row, scratch))
 
 
 if __name__ == "__main__":
