@@ -10,7 +10,9 @@ CLOUD-KERNEL   vmlinuz of Debian's package linux-image-cloud-amd64
 DEBIAN-DISK    `tools/make-debian-disk.sh --packages qemu-guest-agent`: what it prints
 ROUNDS         how often each is started (default 5); the median counts
 
-Processor time of the emulator is what is measured: it is the same on a busy machine.
+Processor time of the emulator is the same on a busy machine; the time on the clock, which is what a user waits for, is
+worth reading only where nothing else runs. The two differ: a distribution's initrd keeps one processor busy and the
+other idle, and the services behind it use both.
 """
 import json
 import os
@@ -66,8 +68,8 @@ def to_agent(vm2oci, disk, *options):
     report = json.loads(run.stdout)
     if not report["passed"]:
         sys.exit(f"{disk} {options}: {report['summary']}")
-    times = {mark["name"]: mark["at"] for mark in report["milestones"]}
-    return times["agent"]["cpu_ms"] / 1000
+    agent = next(mark["at"] for mark in report["milestones"] if mark["name"] == "agent")
+    return agent["wall_ms"] / 1000, agent["cpu_ms"] / 1000
 
 
 def main(vm2oci, agent, folder, cloud, disk, rounds=5):
@@ -77,12 +79,13 @@ def main(vm2oci, agent, folder, cloud, disk, rounds=5):
         initramfs = os.path.join(scratch, "initramfs")
         pathlib.Path(initramfs).write_bytes(
             newc([("dev", 0o040755, b""), ("init", 0o100755, pathlib.Path(agent).read_bytes())]))
-        init, shipped = [], []
+        init, walls, cpus = [], [], []
         for _ in range(int(rounds)):
             init.append((to_init(ours, initramfs), to_init(cloud, initramfs)))
         for _ in range(max(1, int(rounds) // 3)):
-            shipped.append((to_agent(vm2oci, disk, "--kernel", ours, "--append", ROOT_FILE_SYSTEM),
-                            to_agent(vm2oci, disk)))
+            mine = to_agent(vm2oci, disk, "--kernel", ours, "--append", ROOT_FILE_SYSTEM)
+            for values, pair in zip((walls, cpus), zip(mine, to_agent(vm2oci, disk))):
+                values.append(pair)
 
     def line(what, values, limit):
         mine, theirs = (statistics.median(column) for column in zip(*values))
@@ -90,7 +93,8 @@ def main(vm2oci, agent, folder, cloud, disk, rounds=5):
 
     print(f"{'':44} {'ours':>8} {'Debian':>8} {'ratio':>8} {'at most':>8}")
     line("kernel to init, CPU s", init, "0.45")
-    line("power-on to the agent's answer, CPU s", shipped, "0.40")
+    line("power-on to the agent's answer, s", walls, "0.40")
+    line("power-on to the agent's answer, CPU s", cpus, "")
     print(f"{'kernel image, MB':44} {os.path.getsize(ours) / 1e6:8.2f} {os.path.getsize(cloud) / 1e6:8.2f}"
           f" {'':8} {'7.5':>8}")
 
