@@ -16,6 +16,8 @@
 
 namespace {
 
+using vm2oci::decode_base64;
+using vm2oci::encode_base64;
 using namespace vm2oci::registry;
 
 template <class Read>
