@@ -218,6 +218,8 @@ std::map<std::string, std::string> find_mounts(const ApplianceSession& appliance
     std::map<std::string, std::string> mounts;
     for (std::size_t i = 0; i + 1 < pairs.size(); i += 2)
         mounts[pairs[i]] = pairs[i + 1];
+    // Where fstab was found is the root, whatever that names: after a move to LUKS it may still be the old device.
+    mounts["/"] = root;
     return mounts;
 }
 

@@ -125,7 +125,7 @@ assert (os["version"], os["build"], os["release"], os["architecture"]) == ("10.0
 assert [a["name"] for a in guest["agents"]] == ["qemu-guest-agent", "virtio-blk driver"], guest["agents"]
 PYTHON
 
-step "LUKS: closed without its key, and said so at once; open with it"
+step "LUKS, with an fstab from before: closed without its key, and said so at once; open with it"
 "$VM2OCI" inspect luks.raw > closed 2> closed.log
 grep -q -- '--key' closed || fail "inspect should say how to give a key: $(cat closed)"
 ! grep -q appliance closed.log || fail "the appliance was started in vain"
