@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Our own kernel, built or from the cache, under the real Debian: as a bundle it comes up with every unit and every port
+# that the disk as shipped has, and nothing fails; and again from a read-only root under a layer in memory.
+source "$VM2OCI_SOURCE_DIR/tests/support/integration.sh"
+require_tool jq qemu-system-x86_64
+arch=$(uname -m)
+kernel=$(XDG_CACHE_HOME=$user_cache "$VM2OCI_SOURCE_DIR/guest-kernel/build.sh" 2> build.log) || fail "$(tail -n 20 build.log)"
+expect_at_most 7500000 "$(stat --format %s "$kernel/vmlinuz")" 'bytes of the kernel'
+expect_equal 7f454c46 "$(head -c 4 "$kernel/vmlinux" | xxd -p)" 'the head of what micro-VMs start'
+
+install -D "$VM2OCI" prefix/bin/vm2oci
+mkdir -p prefix/share/vm2oci/guest-kernel
+cp "${VM2OCI%/*/*/*}/share/vm2oci/vm2oci-agent" prefix/share/vm2oci/
+cp -r "$kernel" "prefix/share/vm2oci/guest-kernel/$arch"
+disk=$(debian_disk --format qcow2)
+
+boot() {
+    expect_exit 0 nice prefix/bin/vm2oci boot "$@" --json --accel tcg --timeout 10m --ignore no-datasource
+    jq -r '"   " + .summary' stdout
+}
+
+step 'a bundle, beside the disk that it was made of'
+prefix/bin/vm2oci convert --quiet --as bundle --kernel minimal "$disk" oci:images:plain > convert.log
+boot oci:images:plain --compare "$disk"
+expect_equal true "$(jq .comparison.fits stdout)" 'whether nothing is lost'
+expect_equal '[] [] []' "$(jq -c '.comparison | .units_missing, .failed_here, .ports_missing' stdout | paste -sd' ')" 'what is lost'
+(($(jq '.facts.units | length' stdout) > 40)) || fail "the agent names $(jq -c .facts.units stdout) only"
+
+step 'a read-only root'
+prefix/bin/vm2oci convert --quiet --as bundle --kernel minimal --root erofs "$disk" oci:images:erofs > convert.log
+boot oci:images:erofs --ready login
