@@ -56,7 +56,8 @@ step 'a crash of QEMU is no verdict: it is started again, once'
 # crash_qemu: ends the QEMU of the process $started_pid as a bug in it would.
 crash_qemu() {
     wait_until 20 pgrep --parent "$started_pid" qemu
-    kill -SEGV "$(pgrep --parent "$started_pid" qemu)"
+    crashed=$(pgrep --parent "$started_pid" qemu)
+    kill -SEGV "$crashed"
 }
 small_guest login
 in_background "$VM2OCI" boot raw:small.raw --accel tcg --junit restart.xml --report restart
@@ -70,9 +71,12 @@ grep -q 'name="restart_reason"' restart.xml || fail 'the JUnit file does not tel
 grep -q 'Second start' restart/report.html || fail 'the page does not tell of the second start'
 small_guest spin
 in_background "$VM2OCI" boot raw:small.raw --accel tcg
-first=$(wait_until 20 pgrep --parent "$started_pid" qemu && pgrep --parent "$started_pid" qemu)
 crash_qemu
-wait_until 20 eval '[[ $(pgrep --parent "$started_pid" qemu) != "$first" ]]'
+is_started_again() {
+    local running
+    running=$(pgrep --parent "$started_pid" qemu) && [[ $running != "$crashed" ]]
+}
+wait_until 20 is_started_again
 crash_qemu
 status=0
 wait "$started_pid" || status=$?
