@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures pushes and pulls beside skopeo's, and converting straight into a registry beside its two halves.
 
-    tests/bench/registry.py [--vm2oci PROGRAM] [--disk DISK] [--runs N] [--json FILE]
+    tests/bench/registry.py [--vm2oci PROGRAM] [--disk DISK] [--runs N] [--apart] [--json FILE]
 
 Starts docker-registry on the loopback interface. The disk is the real Debian disk unless told otherwise. Every job runs
 N times (default 3), the jobs in turns, and finds the registry empty but for what it pulls: skopeo remembers what it has
@@ -11,7 +11,8 @@ set of the client alone, then ratios:
   push / skopeo      wall time of `vm2oci push` by that of `skopeo copy` of the same layout; the aim is at most 1.1
   stream / slower    wall time of `convert DISK docker://…` by the slower of `convert DISK oci:…` and `push`; at most 1.15
   the same, 1 thread with one compressing thread. On a machine with two processors that one says more: convert keeps both
-                     busy alone, and the registry has to run, too
+                     busy alone, and the registry has to run, too. So does --apart, which gives the registry one processor
+                     and all clients another, as if it were on another machine
   peak               the largest resident set of any job of ours; at most 128 MiB
 
 Times on shared machines vary: compare ratios from one run. Nothing here decides a test.
@@ -19,6 +20,7 @@ Times on shared machines vary: compare ratios from one run. Nothing here decides
 
 import argparse
 import json
+import os
 import pathlib
 import shutil
 import socket
@@ -57,6 +59,7 @@ def main():
     parser.add_argument("--vm2oci", default=TOP / "build/release/tools/vm2oci/vm2oci", type=pathlib.Path)
     parser.add_argument("--disk", type=pathlib.Path)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--apart", action="store_true")
     parser.add_argument("--json", type=pathlib.Path)
     arguments = parser.parse_args()
     disk = arguments.disk or pathlib.Path(
@@ -65,6 +68,10 @@ def main():
 
     folder = pathlib.Path(tempfile.mkdtemp(prefix="vm2oci-bench."))
     registry, address = start_registry(folder)
+    if arguments.apart:
+        for thread in os.listdir(f"/proc/{registry.pid}/task"):
+            os.sched_setaffinity(int(thread), {1})  # its later threads inherit it
+        os.sched_setaffinity(0, {0})
     try:
         measure(f"{program} convert -q {disk} oci:layout:v1", folder)
         jobs = {
