@@ -64,7 +64,7 @@ std::uint64_t end_without_zeros(const InitrdSource& source) {
 class MemberVisitor {
   public:
     virtual ~MemberVisitor() = default;
-    // False: no more are wanted. The content is the reader's, if it is asked for now.
+    // False: it wants to hear of no more. The reader gives the member's content until this returns.
     virtual bool visit(const CpioMember& member, CpioReader& reader) = 0;
     // What the last archive unpacked to, where that is legacy LZ4.
     virtual void lz4_ended(std::uint64_t size) = 0;
