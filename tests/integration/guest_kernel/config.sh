@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The fragments of the guest kernel against its source: every symbol comes out of the kernel's own configuration as it was
-# asked for, and one that did not would be noticed. Building the kernel takes longer than a test may.
+# asked for, and one that did not would be noticed. kernel/guest builds the kernel itself.
 source "$VM2OCI_SOURCE_DIR/tests/support/integration.sh"
 require_tool make gcc flex bison bc python3
 here=$VM2OCI_SOURCE_DIR/guest-kernel
