@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Our own kernel, built or from the cache, under the real Debian: as a bundle it comes up with every unit and every port
-# that the disk as shipped has, and nothing fails; and again from a read-only root under a layer in memory.
+# Our own kernel, built or from the cache, under the real Debian: a bundle with it comes up, loses no unit and no port of
+# the disk as shipped but those for disk and hardware, and nothing fails; and again from a read-only root in memory.
 source "$VM2OCI_SOURCE_DIR/tests/support/integration.sh"
 require_tool jq qemu-system-x86_64
 arch=$(uname -m)
