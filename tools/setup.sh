@@ -58,6 +58,7 @@ tests=(
     chromium                            # opens report.html
     zstd xz-utils pigz cpio tar gzip bzip2 genisoimage
     gdisk parted                        # a second opinion on partition tables
+    selinux-utils                       # a second opinion on SELinux labels
     qemu-user                           # the program on older processors
     strace                              # which files were opened
     time                                # peak memory

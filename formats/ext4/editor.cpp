@@ -189,7 +189,7 @@ void Ext4Editor::write_file(std::string_view path, std::uint64_t size, const Fil
         const ext2_ino_t made = inodes_->make_file(place.folder, LINUX_S_IFREG | permissions);
         inodes_->link(place.folder, place.name, made, EXT2_FT_REG_FILE);
         inodes_->set_attributes(made, attributes);
-        inodes_->inherit_label(place.folder, made, attributes.selinux_type);
+        inodes_->set_label(place.folder, made, attributes.selinux_label);
         return write_content(made, 0, size, content);
     }
     RawInode present = inodes_->read(*place.file);
@@ -228,16 +228,16 @@ void Ext4Editor::make_folder(std::string_view path, const FileAttributes& attrib
     FileAttributes complete = attributes;
     complete.permissions = attributes.permissions.value_or(0755);
     inodes_->set_attributes(made, complete);
-    inodes_->inherit_label(place.folder, made, attributes.selinux_type);
+    inodes_->set_label(place.folder, made, attributes.selinux_label);
 }
 
-void Ext4Editor::make_symlink(std::string_view path, std::string_view target) {
+void Ext4Editor::make_symlink(std::string_view path, std::string_view target, const std::string& selinux_label) {
     const Place place = find(path);
     if (place.file)
         fail(ErrorKind::unsafe,
              fmt::format("cannot put a symbolic link at {} in the guest: something is there", quote_untrusted(path)));
     const ext2_ino_t made = inodes_->make_symlink(place.folder, place.name, std::string(target));
-    inodes_->inherit_label(place.folder, made, {});
+    inodes_->set_label(place.folder, made, selinux_label);
 }
 
 void Ext4Editor::remove(std::string_view path) {

@@ -28,7 +28,7 @@ class Ext4Editor final : public FileSystemEditor {
                     const FileAttributes& attributes) override;
     void append_file(std::string_view path, std::string_view content) override;
     void make_folder(std::string_view path, const FileAttributes& attributes) override;
-    void make_symlink(std::string_view path, std::string_view target) override;
+    void make_symlink(std::string_view path, std::string_view target, const std::string& selinux_label) override;
     void remove(std::string_view path) override;
     void finish() override;
 

@@ -39,16 +39,6 @@ void set_modification_time(RawInode& inode, std::int64_t time) {
         inode.large().i_mtime_extra = extra_seconds(time);
 }
 
-// "system_u:object_r:etc_t:s0" with another type. The value ends with a zero byte, as the kernel stores it.
-std::string with_type(std::string label, const std::string& type) {
-    const std::size_t first = label.find(':');
-    const std::size_t second = first == std::string::npos ? first : label.find(':', first + 1);
-    if (type.empty() || second == std::string::npos)
-        return label;
-    const std::size_t end = std::min(label.find_first_of(std::string_view(":\0", 2), second + 1), label.size());
-    return label.replace(second + 1, end - second - 1, type);
-}
-
 } // namespace
 
 void InodeEditor::check(errcode_t code, const char* what) const {
@@ -155,7 +145,7 @@ void InodeEditor::set_attributes(ext2_ino_t number, const FileAttributes& attrib
     write(number, inode);
 }
 
-void InodeEditor::inherit_label(ext2_ino_t parent, ext2_ino_t number, const std::string& type) const {
+void InodeEditor::set_label(ext2_ino_t parent, ext2_ino_t number, const std::string& label) const {
     AttributeHandle source;
     check(ext2fs_xattrs_open(handle(), parent, &source.handle), "reading a label");
     check(ext2fs_xattrs_read(source.handle), "reading a label");
@@ -165,12 +155,14 @@ void InodeEditor::inherit_label(ext2_ino_t parent, ext2_ino_t number, const std:
     if (code == EXT2_ET_EA_KEY_NOT_FOUND)
         return;
     check(code, "reading a label");
-    const std::string label = with_type(std::string(static_cast<const char*>(value), size), type);
+    // The value ends with a zero byte, as the kernel stores it.
+    const std::string stored =
+        label.empty() ? std::string(static_cast<const char*>(value), size) : label + std::string(1, '\0');
     ext2fs_free_mem(&value);
     AttributeHandle target;
     check(ext2fs_xattrs_open(handle(), number, &target.handle), "writing a label");
     check(ext2fs_xattrs_read(target.handle), "writing a label");
-    check(ext2fs_xattr_set(target.handle, kLabelName.data(), label.data(), label.size()), "writing a label");
+    check(ext2fs_xattr_set(target.handle, kLabelName.data(), stored.data(), stored.size()), "writing a label");
 }
 
 void InodeEditor::copy_extended_attributes(ext2_ino_t from, ext2_ino_t to) const {

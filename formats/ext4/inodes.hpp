@@ -52,8 +52,8 @@ class InodeEditor {
 
     // Sets mode and owner where they are given.
     void set_attributes(ext2_ino_t number, const FileAttributes& attributes) const;
-    // The label of `parent`, its type replaced where one is given.
-    void inherit_label(ext2_ino_t parent, ext2_ino_t number, const std::string& type) const;
+    // `label`, or that of `parent` where it is empty; none where `parent` has none.
+    void set_label(ext2_ino_t parent, ext2_ino_t number, const std::string& label) const;
     void copy_extended_attributes(ext2_ino_t from, ext2_ino_t to) const;
 
     // Frees the blocks of an inode, and lets go of what they held on the disk.

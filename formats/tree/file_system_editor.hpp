@@ -15,9 +15,9 @@ struct FileAttributes {
     std::optional<std::uint32_t> permissions; // 07777
     std::optional<std::uint32_t> uid;
     std::optional<std::uint32_t> gid;
-    // The type in the SELinux label of a new file ("ssh_home_t"); empty: that of the folder that holds it. Guests
-    // without labels get none.
-    std::string selinux_type;
+    // The SELinux label of a new file ("system_u:object_r:etc_t:s0"); empty: that of the folder that holds it. In a
+    // folder without a label it gets none.
+    std::string selinux_label;
 };
 
 // Paths are relative to the root of this file system, without "." and ".." and without symbolic links before the last
@@ -34,7 +34,7 @@ class FileSystemEditor {
                             const FileAttributes& attributes) = 0;
     virtual void append_file(std::string_view path, std::string_view content) = 0;
     virtual void make_folder(std::string_view path, const FileAttributes& attributes) = 0;
-    virtual void make_symlink(std::string_view path, std::string_view target) = 0;
+    virtual void make_symlink(std::string_view path, std::string_view target, const std::string& selinux_label) = 0;
     // A folder with all that it holds. What a removed file held is gone from the disk too, where the format allows it.
     virtual void remove(std::string_view path) = 0;
     // Everything is on the disk when this returns. The object must not be used afterwards.

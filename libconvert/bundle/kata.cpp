@@ -72,7 +72,6 @@ EditPlan plan_sandbox(const Guest& guest, const fs::path& agent) {
     const UniqueFd file = open_read(agent);
     FileAttributes program;
     program.permissions = 0755;
-    program.selinux_type = "bin_t";
     if (has_systemd(plan)) {
         plan.write_host_file("/usr/bin/kata-agent", agent, file_size(file.get()), "the agent that the runtime talks to",
                              program);

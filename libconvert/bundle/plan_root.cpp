@@ -145,7 +145,6 @@ EditPlan plan_kernel_modules(const Guest& guest, const std::filesystem::path& mo
     plan.begin("bundle");
     FileAttributes attributes;
     attributes.permissions = 0644;
-    attributes.selinux_type = "modules_object_t";
     for (const fs::path& list : lists)
         plan.write_host_file(("/lib/modules" / list.lexically_relative(modules)).string(), list, fs::file_size(list),
                              "tells what is built into the kernel", attributes);

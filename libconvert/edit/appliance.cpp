@@ -60,7 +60,7 @@ class ApplianceEditor final : public FileSystemEditor {
               "writing a file");
         set_attributes(absolute, attributes, fresh ? std::optional(0644u) : std::nullopt);
         if (fresh)
-            inherit_label(absolute, attributes.selinux_type);
+            set_label(absolute, attributes.selinux_label);
         touch(absolute);
         if (fresh)
             touch_folder(absolute);
@@ -80,16 +80,16 @@ class ApplianceEditor final : public FileSystemEditor {
         const std::string absolute = "/" + std::string(path);
         check(guestfs_library().mkdir(handle(), absolute.c_str()), "making a folder");
         set_attributes(absolute, attributes, 0755);
-        inherit_label(absolute, attributes.selinux_type);
+        set_label(absolute, attributes.selinux_label);
         touch(absolute);
         touch_folder(absolute);
     }
 
-    void make_symlink(std::string_view path, std::string_view target) override {
+    void make_symlink(std::string_view path, std::string_view target, const std::string& selinux_label) override {
         const std::string absolute = "/" + std::string(path);
         check(guestfs_library().ln_s(handle(), std::string(target).c_str(), absolute.c_str()),
               "making a symbolic link");
-        inherit_label(absolute, {});
+        set_label(absolute, selinux_label);
         touch(absolute);
         touch_folder(absolute);
     }
@@ -170,21 +170,19 @@ class ApplianceEditor final : public FileSystemEditor {
                   "setting a mode");
     }
 
-    void inherit_label(const std::string& path, const std::string& type) const {
+    // `label`, or that of the folder where it is empty; none where the folder has none.
+    void set_label(const std::string& path, const std::string& label) const {
         const std::string parent = parent_of(path);
         std::size_t size = 0;
         char* value = guestfs_library().lgetxattr(handle(), parent.c_str(), kLabel, &size);
         if (value == nullptr)
-            return; // no labels here
-        std::string label(value, size);
+            return;
+        // The value ends with a zero byte, as the kernel stores it.
+        const std::string stored = label.empty() ? std::string(value, size) : label + std::string(1, '\0');
         std::free(value);
-        const std::size_t begin = label.find(':', label.find(':') + 1);
-        if (!type.empty() && begin != std::string::npos) {
-            const std::size_t end = std::min(label.find_first_of(std::string_view(":\0", 2), begin + 1), label.size());
-            label.replace(begin + 1, end - begin - 1, type);
-        }
-        check(guestfs_library().lsetxattr(handle(), kLabel, label.data(), static_cast<int>(label.size()), path.c_str()),
-              "setting a label");
+        check(
+            guestfs_library().lsetxattr(handle(), kLabel, stored.data(), static_cast<int>(stored.size()), path.c_str()),
+            "setting a label");
     }
 
     static std::string parent_of(const std::string& path) {

@@ -133,7 +133,7 @@ void apply_edit(const Edit& edit, const std::string& path, FileSystemEditor& edi
     case EditKind::make_folder:
         return editor.make_folder(path, edit.attributes);
     case EditKind::make_symlink:
-        return editor.make_symlink(path, edit.link_target);
+        return editor.make_symlink(path, edit.link_target, edit.attributes.selinux_label);
     case EditKind::remove:
         return editor.remove(path);
     }

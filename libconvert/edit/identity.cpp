@@ -121,8 +121,8 @@ void plan_ssh_key(PlanBuilder& plan, const SshKeyRequest& request) {
     const std::string reason = "a key for " + escape_untrusted(user);
     const std::string folder = account->home + (account->home.ends_with("/") ? ".ssh" : "/.ssh");
     if (!plan.exists(account->home))
-        plan.make_folder(account->home, reason, {0700, account->uid, account->gid, "user_home_dir_t"});
-    plan.make_folder(folder, reason, {0700, account->uid, account->gid, "ssh_home_t"});
+        plan.make_folder(account->home, reason, {0700, account->uid, account->gid, {}});
+    plan.make_folder(folder, reason, {0700, account->uid, account->gid, {}});
     const std::string path = folder + "/authorized_keys";
     std::string text = plan.read_text(path).value_or("");
     if (!text.empty() && !text.ends_with('\n'))
@@ -137,7 +137,7 @@ void plan_ssh_key(PlanBuilder& plan, const SshKeyRequest& request) {
             added += std::string(line) + "\n";
     }
     if (!added.empty())
-        plan.write(path, text + added, reason, {0600, account->uid, account->gid, "ssh_home_t"});
+        plan.write(path, text + added, reason, {0600, account->uid, account->gid, {}});
 }
 
 void plan_copy(PlanBuilder& plan, const CopyRequest& request) {

@@ -76,6 +76,8 @@ nlohmann::ordered_json to_json(const EditPlan& plan) {
             item["uid"] = *edit.attributes.uid;
         if (edit.attributes.gid)
             item["gid"] = *edit.attributes.gid;
+        if (!edit.attributes.selinux_label.empty())
+            item["selinux_label"] = escape_untrusted(edit.attributes.selinux_label);
         item["operation"] = edit.operation;
         item["reason"] = edit.reason;
         edits.push_back(std::move(item));

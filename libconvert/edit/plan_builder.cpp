@@ -2,6 +2,7 @@
 
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
+#include "libconvert/edit/file_contexts.hpp"
 
 #include <fmt/format.h>
 #include <fnmatch.h>
@@ -385,6 +386,11 @@ void PlanBuilder::empty_file(std::string_view path, std::string reason) {
 
 void PlanBuilder::found(std::string text) {
     plan_.findings.push_back({operation_, std::move(text)});
+}
+
+EditPlan PlanBuilder::finish() && {
+    label_new_files(plan_, guest_);
+    return std::move(plan_);
 }
 
 } // namespace vm2oci

@@ -59,7 +59,8 @@ class PlanBuilder final {
 
     bool changed() const { return !plan_.edits.empty(); }
     const EditPlan& plan() const { return plan_; }
-    EditPlan finish() && { return std::move(plan_); }
+    // What is made has the label that the guest's SELinux policy wants.
+    EditPlan finish() &&;
 
   private:
     // A path that the plan touches. `edit` is the write that made its content.

@@ -29,7 +29,8 @@ const std::vector<KnownFix>& known_fixes() {
         {{"console", "Put the kernel's console and a login on the serial port"}, plan_console_fix},
         {{"virtio", "Add the virtio drivers to initrds that lack them"}, plan_virtio_fix},
         {{"uefi", "Put a boot loader at UEFI's fallback path"}, plan_uefi_fix},
-        {{"selinux", "Let SELinux set the labels of all files at the next boot"}, plan_selinux_fix},
+        {{"selinux", "Let SELinux set the labels of all files at the next boot, where new ones cannot get theirs here"},
+         plan_selinux_fix},
     };
     return kFixes;
 }

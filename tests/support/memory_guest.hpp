@@ -41,6 +41,11 @@ class MemoryGuest final : public Guest {
         node.content = std::move(target);
         return put(path, std::move(node));
     }
+    // Of a file or folder that is there.
+    MemoryGuest& attribute(const std::string& path, std::string name, std::string value) {
+        nodes_.at(path).attributes.push_back({std::move(name), std::move(value)});
+        return *this;
+    }
     MemoryGuest& special(const std::string& path, FileType type) {
         Node node{};
         node.status.type = type;
@@ -89,7 +94,10 @@ class MemoryGuest final : public Guest {
             return std::nullopt;
         return node->content;
     }
-    std::vector<ExtendedAttribute> attributes(std::string_view) const override { return {}; }
+    std::vector<ExtendedAttribute> attributes(std::string_view path) const override {
+        const Node* node = find(path, FinalLink::keep);
+        return node == nullptr ? std::vector<ExtendedAttribute>() : node->attributes;
+    }
     void export_tree(const ExportOptions&, TreeSink&, const OperationContext&) const override {
         fail(ErrorKind::unsupported, "MemoryGuest does not export");
     }
@@ -99,6 +107,7 @@ class MemoryGuest final : public Guest {
     struct Node {
         FileStatus status;
         std::string content;
+        std::vector<ExtendedAttribute> attributes{};
     };
 
     MemoryGuest& put(const std::string& path, Node node) {

@@ -4,6 +4,8 @@
 # not written natively, so that the appliance is taken by itself. Slow without KVM.
 # shellcheck source=../../support/integration.sh
 source "${VM2OCI_SOURCE_DIR:?}/tests/support/integration.sh"
+# shellcheck source=selinux_policy.sh
+source "$VM2OCI_SOURCE_DIR/tests/integration/edit/selinux_policy.sh"
 require_tool mke2fs e2fsck debugfs jq ssh-keygen
 
 ssh-keygen -q -t ed25519 -N '' -C test -f key
@@ -31,6 +33,7 @@ printf '#!/bin/sh\n' > collector/usr/local/bin/collector
 chmod 755 collector/usr/local/bin/collector
 printf '[Service]\nExecStart=/usr/local/bin/collector\n[Install]\nWantedBy=multi-user.target\n' \
     > collector/usr/lib/systemd/system/collector.service
+add_policy tree
 chown -R 0:0 tree collector 2> /dev/null || true
 
 # make IMAGE MKE2FS-OPTION…
@@ -40,7 +43,7 @@ make() {
     truncate -s 96M "$image"
     mke2fs -q -F -t ext4 -d tree -N 8192 -U 6d0a2f60-8a3e-4c53-9a57-0c1d5b6f7e01 "$@" "$image"
     debugfs -w -R 'ea_set /etc/hostname user.kept "a value"' "$image" 2> /dev/null
-    debugfs -w -R 'ea_set /root security.selinux system_u:object_r:admin_home_t:s0' "$image" 2> /dev/null
+    label_folders "$image" tree
     # mke2fs counts no quotas for what it is given.
     e2fsck -fy "$image" > fsck.log 2>&1 || [[ $? -eq 1 ]] || fail "$(cat fsck.log)"
 }

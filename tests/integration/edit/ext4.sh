@@ -55,8 +55,8 @@ check() {
     expect_equal new "$(cat after/etc/hostname)" "$name: host name"
     expect_match 'Mode: +0640' "$(debugfs -R 'stat /etc/hostname' out.raw 2> /dev/null)" "$name: its mode"
     expect_match 'a value' "$(debugfs -R 'ea_get /etc/hostname user.kept' out.raw 2> /dev/null)" "$name: its attribute"
-    expect_match ssh_home_t "$(debugfs -R 'ea_get /root/.ssh/authorized_keys security.selinux' out.raw 2> /dev/null)" \
-        "$name: the label of a new file"
+    expect_match admin_home_t "$(debugfs -R 'ea_get /root/.ssh/authorized_keys security.selinux' out.raw 2> /dev/null)" \
+        "$name: the label of a new file, its folder's"
     expect_match 'Mode: +0755.*User: +1000 +Group: +1001' \
         "$(debugfs -R 'stat /opt/a/large' out.raw 2> /dev/null | tr '\n' ' ')" "$name: a copied file"
     expect_match 'Mode: +0600' "$(debugfs -R 'stat /var/lib/cloud/seed/nocloud/user-data' out.raw 2> /dev/null)" \

@@ -95,8 +95,8 @@ TEST_CASE("Every kind of ext4 takes every kind of change") {
     edited.write("etc/large", large);
     edited.editor.append_file("etc/new", "world\n");
     edited.editor.make_folder("etc/folder", {0750, {}, {}, {}});
-    edited.editor.make_symlink("etc/folder/short", "../new");
-    edited.editor.make_symlink("etc/folder/long", std::string(200, 'l'));
+    edited.editor.make_symlink("etc/folder/short", "../new", "");
+    edited.editor.make_symlink("etc/folder/long", std::string(200, 'l'), "");
     const std::string name(240, 'n'); // few files, and a folder of several blocks all the same
     for (int i = 0; i < 40; ++i)
         edited.write("etc/folder/" + name + std::to_string(i), std::to_string(i));
