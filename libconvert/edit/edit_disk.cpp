@@ -10,9 +10,10 @@ namespace {
 std::vector<DiskVolume> disk_volumes(const DiskLayout& layout) {
     std::vector<DiskVolume> volumes;
     for (const Volume& volume : layout.volumes)
-        if (volume.signature && volume.logical_volume.empty())
-            volumes.push_back({volume.partition ? layout.table.partitions.at(*volume.partition).number : 0,
-                               volume.signature->type, volume.signature->uuid});
+        if (volume.signature && volume.logical_volume.empty()) {
+            const Partition partition = volume.partition ? layout.table.partitions.at(*volume.partition) : Partition();
+            volumes.push_back({partition.number, volume.signature->type, volume.signature->uuid, partition.uuid});
+        }
     return volumes;
 }
 

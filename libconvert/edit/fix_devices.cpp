@@ -1,4 +1,5 @@
-// Names such as /dev/sda1, which are another machine's order of disks, turned into UUIDs.
+// Names such as /dev/sda1, which are another machine's order of disks, turned into UUIDs of file systems, or of
+// partitions where the kernel has no initrd to look for a file system.
 #include "formats/base/escape.hpp"
 #include "libconvert/edit/kernel_command_lines.hpp"
 #include "libconvert/edit/planners.hpp"
@@ -58,26 +59,30 @@ std::optional<DeviceName> parse_device(std::string_view name) {
     return std::nullopt;
 }
 
+enum class NamedBy { file_system, partition };
+
 class DeviceRenamer {
   public:
     DeviceRenamer(PlanBuilder& plan, const FixContext& context)
         : plan_(plan), context_(context), root_disk_(find_root_disk(plan)) {}
 
     // The name that stays right on another machine; nullopt: leave it.
-    std::optional<std::string> rename(std::string_view name, const std::string& where) {
+    std::optional<std::string> rename(std::string_view name, const std::string& where,
+                                      NamedBy by = NamedBy::file_system) {
         auto device = parse_device(name);
         if (!device)
             return std::nullopt;
         device->first_disk = device->first_disk || (!device->disk_link.empty() && device->disk_link == root_disk_);
         const auto volume = std::find_if(context_.volumes.begin(), context_.volumes.end(), [&](const DiskVolume& each) {
-            return each.number == device->partition && !each.uuid.empty();
+            return each.number == device->partition &&
+                   !(by == NamedBy::file_system ? each.uuid : each.partition_uuid).empty();
         });
         const std::string shown = escape_untrusted(name);
         if (device->first_disk && volume != context_.volumes.end() && volume->type != "LVM2_member") {
             if (seen_.insert(std::string(name)).second)
                 context_.problems.push_back(
                     fmt::format("{} names {}, which is another disk, or none, on another machine", where, shown));
-            return "UUID=" + volume->uuid;
+            return by == NamedBy::file_system ? "UUID=" + volume->uuid : "PARTUUID=" + volume->partition_uuid;
         }
         if (seen_.insert(std::string(name)).second && !name.ends_with("0"))
             plan_.found(fmt::format("{} names {}, and no partition of this disk is known to be it", where, shown));
@@ -134,6 +139,22 @@ void rename_in_table(PlanBuilder& plan, DeviceRenamer& renamer, const std::strin
         plan.write(path, out, reason);
 }
 
+// Linux 3.8 is the first that finds a root by the PARTUUID of an MBR's partition too (init/do_mounts.c).
+bool kernels_know_partition_uuids(const PlanBuilder& plan) {
+    const std::vector<std::string> folders = plan.glob("/lib/modules/*");
+    return std::all_of(folders.begin(), folders.end(), [](const std::string& folder) {
+        const std::string version = folder.substr(folder.rfind('/') + 1);
+        unsigned major = 0;
+        unsigned minor = 0;
+        const char* const end = version.data() + version.size();
+        const auto dot = std::from_chars(version.data(), end, major);
+        if (dot.ec != std::errc() || dot.ptr == end || *dot.ptr != '.' ||
+            std::from_chars(dot.ptr + 1, end, minor).ec != std::errc())
+            return true; // a folder of something else
+        return major > 3 || (major == 3 && minor >= 8);
+    });
+}
+
 } // namespace
 
 void plan_devices_fix(PlanBuilder& plan, const FixContext& context) {
@@ -143,14 +164,22 @@ void plan_devices_fix(PlanBuilder& plan, const FixContext& context) {
     rename_in_table(plan, renamer, "/etc/crypttab", 1, reason);
     // Without an initrd it is the kernel that looks for the root, and it knows no UUIDs of file systems.
     const bool has_initrd = !plan.glob("/boot/initr*").empty() || !plan.glob("/boot/*/initr*").empty();
+    const NamedBy by = has_initrd ? NamedBy::file_system : NamedBy::partition;
+    const bool old_kernel = !has_initrd && !kernels_know_partition_uuids(plan);
     change_kernel_command_lines(
         plan,
         [&](std::vector<std::string> words) {
             for (std::string& word : words)
-                for (const std::string_view key : {"root=", "resume="})
-                    if (has_initrd && word.starts_with(key))
-                        if (const auto name = renamer.rename(word.substr(key.size()), "the kernel's command line"))
-                            word = std::string(key) + *name;
+                for (const std::string_view key : {"root=", "resume="}) {
+                    if (!word.starts_with(key) || !parse_device(word.substr(key.size())))
+                        continue;
+                    if (old_kernel)
+                        plan.found(fmt::format("the kernel's command line has {}, and this kernel, which has no "
+                                               "initrd, knows no other name for it",
+                                               escape_untrusted(word)));
+                    else if (const auto name = renamer.rename(word.substr(key.size()), "the kernel's command line", by))
+                        word = std::string(key) + *name;
+                }
             return words;
         },
         reason);
