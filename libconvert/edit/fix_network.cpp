@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::string_view kDhcpReason = "every wired interface asks for its address, whatever it is called";
 
+// Not `optional`: where no interface is required, networkd's wait for the network never ends well.
 constexpr std::string_view kNetplan = R"(# Written by vm2oci.
 network:
   version: 2
@@ -24,7 +25,6 @@ network:
         name: "e*"
       dhcp4: true
       dhcp6: true
-      optional: true
 )";
 
 constexpr std::string_view kNetworkd = R"(# Written by vm2oci.
@@ -134,7 +134,7 @@ void pin_names(PlanBuilder& plan, const std::vector<InterfaceSetting>& settings)
         fmt::format("the interfaces get their old names in the order of their slots: {}", fmt::join(names, ", "));
     plan.write("/usr/local/lib/vm2oci/interface-name",
                replaced(kNamingScript, "@NAMES@", fmt::format("{}", fmt::join(names, " "))), reason,
-               {0755, 0, 0, "bin_t"});
+               {0755, 0, 0, {}});
     plan.write("/etc/udev/rules.d/81-vm2oci-net.rules",
                "# Written by vm2oci.\n"
                "SUBSYSTEM==\"net\", ACTION==\"add\", SUBSYSTEMS==\"pci\", ATTR{type}==\"1\", "

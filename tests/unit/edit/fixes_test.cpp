@@ -95,10 +95,27 @@ TEST_CASE("Links by a disk's serial number or slot become UUIDs where the root t
           "UUID=1111-aaaa / ext4 defaults 0 1\n");
 }
 
-TEST_CASE("Without an initrd the kernel finds no UUID, so root= stays") {
+TEST_CASE("Without an initrd root= names the partition, which the kernel finds by itself") {
     MemoryGuest guest;
-    guest.file("/boot/grub/grub.cfg", "linux /vmlinuz root=/dev/sda1 ro\n");
-    CHECK(fix(guest, "devices", kVolumes).edits.empty());
+    guest.file("/boot/grub/grub.cfg", "linux /vmlinuz root=/dev/sda1 ro resume=/dev/sda2\n")
+        .file("/etc/fstab", "/dev/sda1 / ext4 defaults 0 1\n");
+    const std::vector<DiskVolume> volumes = {{1, "ext4", "1111-aaaa", "c0ffee00-01"},
+                                             {2, "swap", "2222-bbbb", "c0ffee00-02"}};
+    const EditPlan plan = fix(guest, "devices", volumes);
+    CHECK(find_edit(plan, "/boot/grub/grub.cfg")->content ==
+          "linux /vmlinuz root=PARTUUID=c0ffee00-01 ro resume=PARTUUID=c0ffee00-02\n");
+    CHECK(find_edit(plan, "/etc/fstab")->content == "UUID=1111-aaaa / ext4 defaults 0 1\n");
+
+    const EditPlan without_partitions = fix(guest, "devices", kVolumes);
+    CHECK(find_edit(without_partitions, "/boot/grub/grub.cfg") == nullptr);
+
+    guest.file("/lib/modules/3.8.0/modules.dep", "");
+    CHECK(find_edit(fix(guest, "devices", volumes), "/boot/grub/grub.cfg") != nullptr);
+    guest.file("/lib/modules/3.2.0-4-amd64/modules.dep", "");
+    const EditPlan for_an_old_kernel = fix(guest, "devices", volumes);
+    CHECK(find_edit(for_an_old_kernel, "/boot/grub/grub.cfg") == nullptr);
+    CHECK(std::any_of(for_an_old_kernel.findings.begin(), for_an_old_kernel.findings.end(),
+                      [](const EditFinding& each) { return each.text.find("root=/dev/sda1") != std::string::npos; }));
 }
 
 TEST_CASE("Every boot loader gets the serial console once") {
@@ -153,6 +170,7 @@ TEST_CASE("A pinned network asks by DHCP afterwards") {
     const EditPlan plan = fix(guest, "network");
     CHECK(find_edit(plan, "/etc/netplan/01-netcfg.yaml", EditKind::remove) != nullptr);
     CHECK(find_edit(plan, "/etc/netplan/50-vm2oci.yaml")->attributes.permissions == 0600);
+    CHECK(find_edit(plan, "/etc/netplan/50-vm2oci.yaml")->content.find("optional") == std::string::npos);
     CHECK(find_edit(plan, "/etc/network/interfaces")->content ==
           "source /etc/network/interfaces.d/*\nauto lo\niface lo inet loopback\n\n"
           "allow-hotplug /e*=wired\niface wired inet dhcp\n");
@@ -262,4 +280,25 @@ TEST_CASE("SELinux relabels only where it is on") {
     guest.file("/etc/selinux/config", "SELINUX=disabled\n");
     CHECK(fix(guest, "selinux").edits.empty());
     CHECK_FALSE(has_problem(guest, "selinux"));
+}
+
+TEST_CASE("Guests whose files have labels and whose policy can be read are not labelled anew") {
+    MemoryGuest guest;
+    guest.file("/etc/selinux/config", "SELINUX=enforcing\nSELINUXTYPE=targeted\n")
+        .file("/etc/selinux/targeted/contexts/files/file_contexts", "/etc/.* system_u:object_r:etc_t:s0\n")
+        .file("/etc/vmware-tools/tools.conf", "")
+        .file("/usr/lib/systemd/systemd", "")
+        .file("/usr/lib/systemd/system/vmtoolsd.service", "[Install]\nWantedBy=multi-user.target\n");
+    CHECK(has_problem(guest, "selinux"));
+    CHECK(find_edit(fix(guest, "selinux"), "/.autorelabel") != nullptr);
+    for (const char* path : {"/", "/etc"})
+        guest.attribute(path, "security.selinux", std::string("system_u:object_r:etc_t:s0\0", 27));
+    CHECK_FALSE(has_problem(guest, "selinux"));
+    const EditPlan plan = fix(guest, "");
+    CHECK(find_edit(plan, "/.autorelabel") == nullptr);
+    const Edit* made = find_edit(plan, "/etc/systemd/system/vmtoolsd.service", EditKind::make_symlink);
+    REQUIRE(made != nullptr);
+    CHECK(made->attributes.selinux_label == "system_u:object_r:etc_t:s0");
+    guest.file("/etc/selinux/targeted/contexts/files/file_contexts", "/etc/.*\n");
+    CHECK(find_edit(fix(guest, "selinux"), "/.autorelabel") != nullptr);
 }
