@@ -92,8 +92,10 @@ for kind in "${kinds[@]}"; do
     expected_device=/dev/sda1
     [[ $kind != lvm ]] || expected_device=ttyS0
     mend_guest "raw:$kind.raw" "raw:$kind-mended.raw"
+    step "$kind: before, it does not come up on virtio"
+    expect_no_boot "raw:$kind.raw"
     rm "$kind.raw"
-    step "$kind: boot it"
+    step "$kind: after, it does"
     boot_mended "raw:$kind-mended.raw" --firmware uefi
     rm "$kind-mended.raw"
 done

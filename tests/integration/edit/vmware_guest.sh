@@ -66,6 +66,12 @@ expect_diagnosis() {
     done
 }
 
+# expect_no_boot DISK: on virtio it has no root. Left to itself, boot would take a SATA disk, for which it has a driver.
+expect_no_boot() {
+    expect_exit 4 nice "$VM2OCI" boot --json --accel tcg --disk-bus virtio --nic virtio --timeout 2m --ready login "$1"
+    jq -r '"   " + .summary' stdout
+}
+
 # The report names $expected_device, where it is set, instead of /dev/sda1.
 # mend_guest BROKEN-DISK DESTINATION OPTION…: --fix, --sysprep, cloud-init with a key, and QEMU's guest agent.
 mend_guest() {
