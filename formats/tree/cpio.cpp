@@ -18,7 +18,7 @@ constexpr std::string_view kNewcMagicWithChecksum = "070702";
 constexpr std::string_view kTrailer = "TRAILER!!!";
 constexpr std::size_t kHeaderSize = 110; // magic and 13 numbers of 8 hexadecimal digits
 constexpr std::size_t kNameLimit = 4096; // PATH_MAX: the kernel skips members with longer names
-constexpr std::size_t kSkipStep = 64 * 1024;
+constexpr std::size_t kReserveLimit = 64 * 1024;
 
 } // namespace
 
@@ -60,16 +60,33 @@ void CpioWriter::finish() {
 }
 
 std::string CpioReader::take(std::size_t count, std::string_view what) {
-    std::string bytes = read_(count);
-    if (bytes.size() != count)
-        fail(ErrorKind::corrupt, fmt::format("the cpio archive ends inside {}", what));
+    std::string bytes;
+    bytes.reserve(std::min(count, kReserveLimit)); // the count is what an untrusted header says
+    while (bytes.size() < count) {
+        const std::span<const std::byte> ready = ready_bytes(what);
+        const std::size_t step = std::min(ready.size(), count - bytes.size());
+        bytes.append(reinterpret_cast<const char*>(ready.data()), step);
+        stream_.consume(step);
+    }
     position_ += count;
     return bytes;
 }
 
+std::span<const std::byte> CpioReader::ready_bytes(std::string_view what) {
+    const std::span<const std::byte> ready = stream_.available();
+    if (ready.empty())
+        fail(ErrorKind::corrupt, fmt::format("the cpio archive ends inside {}", what));
+    return ready;
+}
+
 void CpioReader::skip(std::uint64_t count) {
-    while (count > 0)
-        count -= take(static_cast<std::size_t>(std::min<std::uint64_t>(count, kSkipStep)), "a member").size();
+    position_ += count;
+    while (count > 0) {
+        const std::size_t step =
+            static_cast<std::size_t>(std::min<std::uint64_t>(ready_bytes("a member").size(), count));
+        stream_.consume(step);
+        count -= step;
+    }
 }
 
 void CpioReader::skip_padding() {

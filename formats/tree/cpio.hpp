@@ -3,12 +3,13 @@
 // Source of the format: the Linux kernel, Documentation/driver-api/early-userspace/buffer-format.rst.
 #pragma once
 
+#include "formats/base/byte_stream.hpp"
 #include "formats/base/sink.hpp"
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -45,28 +46,27 @@ struct CpioMember {
     std::uint32_t size = 0;
 };
 
-// Reads an archive from a stream that hands out exactly as many bytes as asked for, or fewer at its end.
+// Takes an archive from a stream, with its trailer and what pads that.
 class CpioReader {
   public:
-    using Read = std::function<std::string(std::size_t count)>;
-    explicit CpioReader(Read read) : read_(std::move(read)) {}
+    // `stream` outlives the reader.
+    explicit CpioReader(ByteStream& stream) : stream_(stream) {}
 
-    // The next member; its content must be taken or skipped before the one after it. nullopt: the archive has ended.
-    // Error{corrupt} for what is no newc archive.
+    // The next member; content that was not taken is passed over. nullopt: the archive has ended. Error{corrupt} for
+    // what is no newc archive.
     std::optional<CpioMember> next();
     // The content of the member that next() returned last.
     std::string content();
-    // Bytes taken from the stream so far.
-    std::uint64_t position() const { return position_; }
 
   private:
     std::string take(std::size_t count, std::string_view what);
+    std::span<const std::byte> ready_bytes(std::string_view what);
     void skip(std::uint64_t count);
     void skip_padding();
 
-    Read read_;
-    std::uint64_t position_ = 0;
-    std::uint32_t pending_ = 0; // bytes of content that were not taken
+    ByteStream& stream_;
+    std::uint64_t position_ = 0; // bytes taken so far
+    std::uint32_t pending_ = 0;  // bytes of content that were not taken
     bool inside_ = false;
 };
 

@@ -3,22 +3,12 @@
 #include "formats/base/endian.hpp"
 #include "formats/base/error.hpp"
 #include "formats/base/fd.hpp"
-#include "libconvert/inspect/decoders.hpp"
+#include "formats/initrd/decoders.hpp"
 
 namespace vm2oci {
 namespace {
 
 constexpr std::string_view kElf("\x7f\x45LF", 4);
-
-class Memory final : public inspect::ByteStage {
-  public:
-    explicit Memory(std::string_view bytes) : bytes_(bytes) {}
-    std::span<const std::byte> available() override { return as_bytes(bytes_); }
-    void consume(std::size_t count) override { bytes_.remove_prefix(count); }
-
-  private:
-    std::string_view bytes_;
-};
 
 template <class T>
 T field(std::string_view image, std::size_t at) {
@@ -51,17 +41,17 @@ std::optional<std::string> elf_kernel(std::string_view image) {
     const std::string_view packed = payload(image);
     if (packed.starts_with(kElf))
         return std::string(packed);
-    Memory input(packed);
-    const inspect::Decoder decoder = inspect::make_decoder(as_bytes(packed), input);
-    if (!decoder.stage)
+    MemoryStream input(as_bytes(packed));
+    const Decoder decoder = make_decoder(as_bytes(packed), input);
+    if (!decoder.stream)
         fail(ErrorKind::unsupported, decoder.name.empty() ? "the kernel is compressed in a way that is not known"
                                                           : "the kernel is compressed with " + decoder.name);
     std::string elf;
-    for (auto ready = decoder.stage->available(); !ready.empty(); ready = decoder.stage->available()) {
+    for (auto ready = decoder.stream->available(); !ready.empty(); ready = decoder.stream->available()) {
         if (ready.size() > kElfKernelLimit - elf.size())
             fail(ErrorKind::limit, "the kernel unpacks to more than any kernel has");
         elf += as_text(ready);
-        decoder.stage->consume(ready.size());
+        decoder.stream->consume(ready.size());
     }
     if (!elf.starts_with(kElf))
         fail(ErrorKind::corrupt, "the kernel unpacks to something that is no ELF file");

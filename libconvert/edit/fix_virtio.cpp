@@ -90,16 +90,16 @@ void mend(PlanBuilder& plan, const FixContext& context, const KernelModules& mod
         return;
     if (status->size > kInitrdLimit)
         fail(ErrorKind::limit, "it is larger than 1 GiB");
-    const InitrdSource source{status->size, [&](std::uint64_t offset, std::size_t length) {
-                                  return plan.guest().read_range(path, offset, length).value_or("");
-                              }};
+    const InitrdRead read = [&](std::uint64_t offset, std::size_t length) {
+        return plan.guest().read_range(path, offset, length).value_or("");
+    };
     std::set<std::string> needed;
     for (const char* name : kNeeded)
         if (!modules.built_in(name) && modules.known(name))
             needed.insert(name);
-    if (initrd_has_modules(source, needed))
+    if (initrd_has_modules(read, needed))
         return;
-    const Initrd initrd = read_initrd(source);
+    const Initrd initrd = read_initrd(read);
     if (initrd.was_extended)
         return;
     std::set<std::string> present;

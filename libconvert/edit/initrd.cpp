@@ -2,9 +2,7 @@
 
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
-#include "formats/tree/cpio.hpp"
-#include "libconvert/edit/lz4_literals.hpp"
-#include "libconvert/edit/unpacked_stream.hpp"
+#include "formats/initrd/lz4_literals.hpp"
 
 #include <fmt/format.h>
 
@@ -15,159 +13,37 @@ namespace {
 
 // Lies in every archive that we put behind an initrd.
 constexpr std::string_view kMarker = "etc/vm2oci-drivers";
-constexpr std::size_t kDrainStep = 1024 * 1024;
 constexpr std::size_t kKeptFileLimit = 64 * 1024; // conf/modules and config have a few lines
 
-bool holds_marker(const InitrdSource& source) {
-    std::string window;
-    for (std::uint64_t offset = 0; offset < source.size;) {
-        const std::string piece = source.piece(offset, source.size);
-        if (piece.empty())
-            return false;
-        offset += piece.size();
-        window += piece;
-        if (window.find(kMarker) != std::string::npos)
-            return true;
-        window.erase(0, window.size() - std::min(window.size(), kMarker.size()));
-    }
-    return false;
-}
-
-// The first byte from `offset` that is not zero; the end when there is none.
-std::uint64_t skip_zeros(const InitrdSource& source, std::uint64_t offset) {
-    while (offset < source.size) {
-        const std::string piece = source.piece(offset, source.size);
-        if (piece.empty())
-            return source.size;
-        const std::size_t found = piece.find_first_not_of('\0');
-        if (found != std::string::npos)
-            return offset + found;
-        offset += piece.size();
-    }
-    return source.size;
-}
-
-// Behind the last byte that is not zero.
-std::uint64_t end_without_zeros(const InitrdSource& source) {
-    std::uint64_t end = source.size;
-    while (end > 0) {
-        const std::uint64_t begin = end - std::min<std::uint64_t>(end, InitrdSource::kPieceSize);
-        const std::size_t found = source.piece(begin, end).find_last_not_of('\0');
-        if (found != std::string::npos)
-            return begin + found + 1;
-        end = begin;
-    }
-    return 0;
-}
-
-// What goes through the members of an initrd, and hears of some more than once where a part has to be read again.
-class MemberVisitor {
-  public:
-    virtual ~MemberVisitor() = default;
-    // False: it wants to hear of no more. The reader gives the member's content until this returns.
-    virtual bool visit(const CpioMember& member, CpioReader& reader) = 0;
-    // What the last archive unpacked to, where that is legacy LZ4.
-    virtual void lz4_ended(std::uint64_t size) = 0;
-};
-
-// False: the visitor wants no more.
-bool visit_archive(CpioReader& reader, MemberVisitor& visitor) {
-    while (const auto member = reader.next())
-        if (!visitor.visit(*member, reader))
-            return false;
-    return true;
-}
-
-// Zeros may follow the compressed stream: the kernel passes over them, and some decoders take them for damage. A stream
-// may also end in zeros of its own, so that it is tried as it is first.
-void visit_compressed(const InitrdSource& source, std::uint64_t offset, MemberVisitor& visitor) {
-    const bool is_lz4 = source.read(offset, kLegacyLz4.size()) == kLegacyLz4;
-    const auto visit_until = [&](std::uint64_t end) {
-        const auto stream = open_unpacked(source, offset, end);
-        CpioReader reader([&](std::size_t count) { return stream->read(count); });
-        if (!visit_archive(reader, visitor) || !is_lz4)
-            return;
-        std::uint64_t size = reader.position();
-        for (std::string rest = stream->read(kDrainStep); !rest.empty(); rest = stream->read(kDrainStep))
-            size += rest.size();
-        visitor.lz4_ended(size);
-    };
-    const std::uint64_t end = end_without_zeros(source);
-    if (end == source.size)
-        return visit_until(end);
-    try {
-        visit_until(source.size);
-    } catch (const Error& error) {
-        if (error.kind() != ErrorKind::corrupt)
-            throw;
-        visit_until(end);
-    }
-}
-
-// Every archive, one behind another.
-void visit_members(const InitrdSource& source, MemberVisitor& visitor) {
-    for (std::uint64_t at = skip_zeros(source, 0); at < source.size; at = skip_zeros(source, at)) {
-        // Whatever may follow a compressed archive is ours, and known by its marker.
-        if (source.read(at, 5) != "07070")
-            return visit_compressed(source, at, visitor);
-        std::uint64_t next = at;
-        std::string piece;
-        std::size_t used = 0;
-        CpioReader reader([&](std::size_t count) {
-            std::string taken;
-            while (taken.size() < count) {
-                if (used == piece.size()) {
-                    piece = next < source.size ? source.piece(next, source.size) : std::string();
-                    next += piece.size();
-                    used = 0;
-                    if (piece.empty())
-                        break;
-                }
-                const std::size_t step = std::min(count - taken.size(), piece.size() - used);
-                taken.append(piece, used, step);
-                used += step;
-            }
-            return taken;
-        });
-        if (!visit_archive(reader, visitor))
-            return;
-        at += reader.position();
-    }
-}
-
-class Collector final : public MemberVisitor {
+class Collector final : public InitrdVisitor {
   public:
     explicit Collector(Initrd& initrd) : initrd_(initrd) {}
     bool visit(const CpioMember& member, CpioReader& reader) override {
-        if (initrd_.names.size() >= kInitrdMemberLimit)
-            fail(ErrorKind::limit, "the initrd has more than a million members");
         initrd_.names.insert(member.path);
         if ((member.path == "conf/modules" || member.path == "config") && member.size <= kKeptFileLimit)
             initrd_.files[member.path] = reader.content();
         return true;
     }
-    void lz4_ended(std::uint64_t size) override { initrd_.lz4_size = size; }
+    void part_ended(const InitrdPart& part) override {
+        initrd_.lz4_size = part.compression == "lz4" ? std::optional(part.unpacked) : std::nullopt;
+    }
 
   private:
     Initrd& initrd_;
 };
 
-class ModuleSearch final : public MemberVisitor {
+class ModuleSearch final : public InitrdVisitor {
   public:
     explicit ModuleSearch(std::set<std::string> names) : missing_(std::move(names)) {}
     bool visit(const CpioMember& member, CpioReader& /*reader*/) override {
-        if (++members_ > kInitrdMemberLimit)
-            fail(ErrorKind::limit, "the initrd has more than a million members");
         if (member.path.find(".ko") != std::string::npos)
             missing_.erase(module_name(member.path));
         return !missing_.empty();
     }
-    void lz4_ended(std::uint64_t /*size*/) override {}
     bool found_all() const { return missing_.empty(); }
 
   private:
     std::set<std::string> missing_;
-    std::size_t members_ = 0;
 };
 
 InitrdKind kind_of(const Initrd& initrd) {
@@ -258,19 +134,19 @@ void add_loader(Extension& extension, const Initrd& initrd, const std::vector<st
 
 } // namespace
 
-Initrd read_initrd(const InitrdSource& source) {
+Initrd read_initrd(const InitrdRead& read) {
     Initrd initrd;
-    initrd.was_extended = holds_marker(source);
     Collector collector(initrd);
-    visit_members(source, collector);
+    visit_initrd(read, collector);
+    initrd.was_extended = initrd.names.contains(std::string(kMarker));
     initrd.kind = kind_of(initrd);
     return initrd;
 }
 
-bool initrd_has_modules(const InitrdSource& source, std::set<std::string> names) {
+bool initrd_has_modules(const InitrdRead& read, std::set<std::string> names) {
     ModuleSearch search(std::move(names));
     if (!search.found_all())
-        visit_members(source, search);
+        visit_initrd(read, search);
     return search.found_all();
 }
 

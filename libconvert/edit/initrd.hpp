@@ -1,7 +1,7 @@
 // What an initrd holds, and what is put behind it so that it loads more drivers.
 #pragma once
 
-#include "libconvert/edit/unpacked_stream.hpp"
+#include "formats/initrd/members.hpp"
 
 #include <cstdint>
 #include <map>
@@ -14,7 +14,6 @@
 namespace vm2oci {
 
 inline constexpr std::uint64_t kInitrdLimit = 1024ULL * 1024 * 1024; // a generic one with firmware has 150 MB
-inline constexpr std::size_t kInitrdMemberLimit = 1'000'000;
 
 enum class InitrdKind { initramfs_tools, dracut, mkinitcpio, unknown };
 
@@ -28,11 +27,11 @@ struct Initrd {
     bool was_extended = false; // by us, before
 };
 
-// Every archive in it, one behind another, each plain or compressed. Error{corrupt}, Error{unsupported}, Error{limit}.
-Initrd read_initrd(const InitrdSource& source);
+// Errors as visit_initrd()'s.
+Initrd read_initrd(const InitrdRead& read);
 // Whether it holds kernel modules of all these names ("virtio_blk"). Reads and unpacks no more than it takes to know.
-// Errors as read_initrd()'s.
-bool initrd_has_modules(const InitrdSource& source, std::set<std::string> names);
+// Errors as visit_initrd()'s.
+bool initrd_has_modules(const InitrdRead& read, std::set<std::string> names);
 
 // modules.dep: the path of each module, and those of the modules that it needs.
 struct ModuleDependencies {

@@ -1,5 +1,4 @@
-// The list of files in an initrd: cpio archives one behind the other, the first ones often plain (microcode), the last
-// ones compressed (Documentation/driver-api/early-userspace/buffer-format.rst of the kernel).
+// Which kernel modules an initrd holds.
 #pragma once
 
 #include "libconvert/guest/guest.hpp"
@@ -9,10 +8,6 @@
 #include <vector>
 
 namespace vm2oci::inspect {
-
-// More than any initrd holds; what goes beyond is reported as a problem.
-inline constexpr std::uint64_t kMaxInitrdContent = 2ull * 1024 * 1024 * 1024;
-inline constexpr std::uint64_t kMaxInitrdFiles = 200'000;
 
 struct InitrdFindings {
     std::string compression; // of the last compressed part; "none"

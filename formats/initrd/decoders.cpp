@@ -1,4 +1,4 @@
-#include "libconvert/inspect/decoders.hpp"
+#include "formats/initrd/decoders.hpp"
 
 #include "formats/base/endian.hpp"
 #include "formats/base/error.hpp"
@@ -17,10 +17,11 @@
 #include <string_view>
 #include <vector>
 
-namespace vm2oci::inspect {
+namespace vm2oci {
 namespace {
 
 constexpr std::size_t kOutputSize = 256 * KiB;
+constexpr std::uint32_t kLz4LegacyMagic = 0x184c2102;
 constexpr std::uint64_t kXzMemoryLimit = 256 * MiB; // the largest dictionary of xz -9 takes 65 MiB
 
 [[noreturn]] void fail_damaged(std::string_view name) {
@@ -28,7 +29,7 @@ constexpr std::uint64_t kXzMemoryLimit = 256 * MiB; // the largest dictionary of
 }
 
 // What all decoders share: a buffer, and a step that fills it.
-class BufferedStage : public ByteStage {
+class BufferedStream : public ByteStream {
   public:
     std::span<const std::byte> available() final {
         while (begin_ == end_ && !ended_)
@@ -38,13 +39,13 @@ class BufferedStage : public ByteStage {
     void consume(std::size_t count) final { begin_ += count; }
 
   protected:
-    BufferedStage(ByteStage& input, std::size_t buffer_size) : input_(input), buffer_(buffer_size) {}
+    BufferedStream(ByteStream& input, std::size_t buffer_size) : input_(input), buffer_(buffer_size) {}
 
     // Decodes some: take from `input_`, put into `buffer_`, say put(n) or end().
     virtual void step() = 0;
     void put(std::size_t count) { end_ = count; }
     void end() { ended_ = true; }
-    ByteStage& input() { return input_; }
+    ByteStream& input() { return input_; }
     std::span<std::byte> buffer() { return buffer_; }
 
   private:
@@ -53,7 +54,7 @@ class BufferedStage : public ByteStage {
         step();
     }
 
-    ByteStage& input_;
+    ByteStream& input_;
     std::vector<std::byte> buffer_;
     std::size_t begin_ = 0;
     std::size_t end_ = 0;
@@ -61,10 +62,10 @@ class BufferedStage : public ByteStage {
 };
 
 // What most initrds have; ISA-L reads it three times as fast as zlib.
-class GzipStage final : public BufferedStage {
+class GzipStream final : public BufferedStream {
   public:
-    explicit GzipStage(ByteStage& input)
-        : BufferedStage(input, kOutputSize), state_(std::make_unique<inflate_state>()) {
+    explicit GzipStream(ByteStream& input)
+        : BufferedStream(input, kOutputSize), state_(std::make_unique<inflate_state>()) {
         isal_inflate_init(state_.get());
         state_->crc_flag = ISAL_GZIP;
     }
@@ -90,15 +91,15 @@ class GzipStage final : public BufferedStage {
     std::unique_ptr<inflate_state> state_; // 80 KiB
 };
 
-class Bzip2Stage final : public BufferedStage {
+class Bzip2Stream final : public BufferedStream {
   public:
-    explicit Bzip2Stage(ByteStage& input) : BufferedStage(input, kOutputSize) {
+    explicit Bzip2Stream(ByteStream& input) : BufferedStream(input, kOutputSize) {
         if (BZ2_bzDecompressInit(&stream_, 0, 0) != BZ_OK)
             throw std::bad_alloc();
     }
-    ~Bzip2Stage() override { BZ2_bzDecompressEnd(&stream_); }
-    Bzip2Stage(const Bzip2Stage&) = delete;
-    Bzip2Stage& operator=(const Bzip2Stage&) = delete;
+    ~Bzip2Stream() override { BZ2_bzDecompressEnd(&stream_); }
+    Bzip2Stream(const Bzip2Stream&) = delete;
+    Bzip2Stream& operator=(const Bzip2Stream&) = delete;
 
   private:
     void step() override {
@@ -123,17 +124,17 @@ class Bzip2Stage final : public BufferedStage {
 
 enum class LzmaForm { xz, alone };
 
-class LzmaStage final : public BufferedStage {
+class LzmaStream final : public BufferedStream {
   public:
-    LzmaStage(ByteStage& input, LzmaForm form) : BufferedStage(input, kOutputSize) {
+    LzmaStream(ByteStream& input, LzmaForm form) : BufferedStream(input, kOutputSize) {
         const lzma_ret status = form == LzmaForm::xz ? lzma_stream_decoder(&stream_, kXzMemoryLimit, 0)
                                                      : lzma_alone_decoder(&stream_, kXzMemoryLimit);
         if (status != LZMA_OK)
             throw std::bad_alloc();
     }
-    ~LzmaStage() override { lzma_end(&stream_); }
-    LzmaStage(const LzmaStage&) = delete;
-    LzmaStage& operator=(const LzmaStage&) = delete;
+    ~LzmaStream() override { lzma_end(&stream_); }
+    LzmaStream(const LzmaStream&) = delete;
+    LzmaStream& operator=(const LzmaStream&) = delete;
 
   private:
     void step() override {
@@ -155,9 +156,9 @@ class LzmaStage final : public BufferedStage {
     lzma_stream stream_ = LZMA_STREAM_INIT;
 };
 
-class ZstdStage final : public BufferedStage {
+class ZstdStream final : public BufferedStream {
   public:
-    explicit ZstdStage(ByteStage& input) : BufferedStage(input, kOutputSize), stream_(ZSTD_createDStream()) {
+    explicit ZstdStream(ByteStream& input) : BufferedStream(input, kOutputSize), stream_(ZSTD_createDStream()) {
         if (!stream_)
             throw std::bad_alloc();
         // What the kernel itself takes: windows of up to 128 MiB.
@@ -186,9 +187,9 @@ class ZstdStage final : public BufferedStage {
 };
 
 // The form that only the kernel still uses: blocks of 8 MiB, each behind its compressed length, until the input ends.
-class Lz4LegacyStage final : public BufferedStage {
+class Lz4LegacyStream final : public BufferedStream {
   public:
-    explicit Lz4LegacyStage(ByteStage& input) : BufferedStage(input, kBlockSize) { take(4); }
+    explicit Lz4LegacyStream(ByteStream& input) : BufferedStream(input, kBlockSize) { take(4); }
 
   private:
     static constexpr std::size_t kBlockSize = 8 * MiB;
@@ -215,6 +216,8 @@ class Lz4LegacyStage final : public BufferedStage {
             end();
             return;
         }
+        if (size == kLz4LegacyMagic) // another stream: to the kernel it is more of this one
+            return;
         if (size > kMaxCompressed)
             fail_damaged("lz4");
         const std::vector<std::byte> block = take(size);
@@ -268,26 +271,26 @@ class Lz4LegacyStage final : public BufferedStage {
 
 } // namespace
 
-Decoder make_decoder(std::span<const std::byte> head, ByteStage& input) {
+Decoder make_decoder(std::span<const std::byte> head, ByteStream& input) {
     const auto is = [&](std::string_view magic) {
         return head.size() >= magic.size() && std::memcmp(head.data(), magic.data(), magic.size()) == 0;
     };
     if (is("\x1f\x8b") || is("\x1f\x9e"))
-        return {"gzip", std::make_unique<GzipStage>(input)};
+        return {"gzip", std::make_unique<GzipStream>(input)};
     if (is("BZh"))
-        return {"bzip2", std::make_unique<Bzip2Stage>(input)};
+        return {"bzip2", std::make_unique<Bzip2Stream>(input)};
     if (is("\xfd"
            "7zXZ"))
-        return {"xz", std::make_unique<LzmaStage>(input, LzmaForm::xz)};
+        return {"xz", std::make_unique<LzmaStream>(input, LzmaForm::xz)};
     if (is(std::string_view("\x5d\0\0", 3)))
-        return {"lzma", std::make_unique<LzmaStage>(input, LzmaForm::alone)};
+        return {"lzma", std::make_unique<LzmaStream>(input, LzmaForm::alone)};
     if (is("\x28\xb5\x2f\xfd"))
-        return {"zstd", std::make_unique<ZstdStage>(input)};
+        return {"zstd", std::make_unique<ZstdStream>(input)};
     if (is("\x02\x21\x4c\x18"))
-        return {"lz4", std::make_unique<Lz4LegacyStage>(input)};
+        return {"lz4", std::make_unique<Lz4LegacyStream>(input)};
     if (is("\x89LZO"))
         return {"lzo", nullptr};
     return {};
 }
 
-} // namespace vm2oci::inspect
+} // namespace vm2oci

@@ -1,4 +1,4 @@
-#include "libconvert/edit/lz4_literals.hpp"
+#include "formats/initrd/lz4_literals.hpp"
 
 #include <algorithm>
 #include <cstdint>
