@@ -45,8 +45,7 @@ rehome() {
     size=$(sfdisk --json "$disk" | jq '.partitiontable.partitions[] | select(.start * 512 == '"$root_offset"') | .size * 512')
     uuid=$(blkid -p -O "$root_offset" -s UUID -o value "$disk")
     mkdir -p from to
-    loop broken.raw "$root_offset" "$size"
-    mount -o ro,noload "$loop" from
+    # mkfs.btrfs wants no other device with this UUID, so that the old file system is mounted afterwards.
     fallocate --punch-hole --offset "$root_offset" --length "$size" "$disk"
     loop "$disk" "$root_offset" "$size"
     case $kind in
@@ -59,6 +58,8 @@ rehome() {
         btrfs) mkfs.btrfs -q -f -U "$uuid" "$loop" ;;
     esac
     mount "$loop" to
+    loop broken.raw "$root_offset" "$size"
+    mount -o ro,noload "$loop" from
     local root=to
     if [[ $kind == btrfs ]]; then
         btrfs -q subvolume create to/@
@@ -93,7 +94,7 @@ for kind in "${kinds[@]}"; do
     [[ $kind != lvm ]] || expected_device=ttyS0
     mend_guest "raw:$kind.raw" "raw:$kind-mended.raw"
     step "$kind: before, it does not come up on virtio"
-    expect_no_boot "raw:$kind.raw"
+    expect_no_boot "raw:$kind.raw" --firmware uefi
     rm "$kind.raw"
     step "$kind: after, it does"
     boot_mended "raw:$kind-mended.raw" --firmware uefi

@@ -66,9 +66,9 @@ expect_diagnosis() {
     done
 }
 
-# expect_no_boot DISK: on virtio it has no root. Left to itself, boot would take a SATA disk, for which it has a driver.
+# expect_no_boot DISK OPTION…: on virtio it has no root. Left to itself, boot would take a SATA disk, for which it has a driver.
 expect_no_boot() {
-    expect_exit 4 nice "$VM2OCI" boot --json --accel tcg --disk-bus virtio --nic virtio --timeout 2m --ready login "$1"
+    expect_exit 4 nice "$VM2OCI" boot --json --accel tcg --disk-bus virtio --nic virtio --timeout 2m --ready login "$@"
     jq -r '"   " + .summary' stdout
 }
 
