@@ -60,8 +60,7 @@ struct BootComparison {
     bool original_passed = false;
     std::string problem;                    // why what runs could not be compared; empty: it was
     std::vector<std::string> units_missing; // active there, not here
-    std::vector<std::string> units_left;    // missing too, but there only for boot loader, partitions, swap, or for
-                                            // what a small kernel leaves out
+    std::vector<std::string> units_left;    // missing too, but there only for boot loader, partitions and swap
     std::vector<std::string> units_added;
     std::vector<std::string> failed_here; // and not there
     std::vector<std::string> ports_missing;

@@ -41,13 +41,6 @@ bool goes_with_the_disk(std::string_view unit) {
                                   "initrd-", "lvm2-", "dm-event.", "blk-availability.", "systemd-growfs@"});
 }
 
-// What a kernel for machines without hardware leaves out on purpose: modules (nodes for their devices), tracing,
-// radios.
-bool goes_with_the_kernel(std::string_view unit) {
-    return unit == "kmod-static-nodes.service" || unit == "sys-kernel-tracing.mount" ||
-           unit.starts_with("systemd-rfkill.");
-}
-
 Names sorted(Names names) {
     std::sort(names.begin(), names.end());
     names.erase(std::unique(names.begin(), names.end()), names.end());
@@ -112,11 +105,8 @@ BootComparison compare_boots(const BootReport& original, const BootReport& here)
     const Names there = counted_units(original.facts->units);
     const Names units = counted_units(here.facts->units);
     comparison.units_there = there.size();
-    for (std::string& unit : without(there, units)) {
-        const bool is_no_loss =
-            goes_with_the_disk(unit) || (here.direct_kernel_size.has_value() && goes_with_the_kernel(unit));
-        (is_no_loss ? comparison.units_left : comparison.units_missing).push_back(std::move(unit));
-    }
+    for (std::string& unit : without(there, units))
+        (goes_with_the_disk(unit) ? comparison.units_left : comparison.units_missing).push_back(std::move(unit));
     comparison.units_added = without(units, there);
     const Names failed = sorted(here.facts->units_failed);
     comparison.failed_here = without(failed, sorted(original.facts->units_failed));
@@ -145,7 +135,7 @@ std::vector<std::string> comparison_lines(const BootComparison& comparison) {
     list("does not run here", comparison.units_missing);
     list("failed here", comparison.failed_here);
     list("does not listen here", comparison.ports_missing);
-    list("gone with the old disk and kernel", comparison.units_left);
+    list("gone with the old disk", comparison.units_left);
     list("listens here only", comparison.ports_added);
     const auto times = [&](std::string_view what, BootInstant here, BootInstant there) {
         if (here.wall.count() > 0 && there.wall.count() > 0)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Our own kernel, built or from the cache, under the real Debian: a bundle with it comes up, loses no unit and no port of
-# the disk as shipped but those for disk and hardware, and nothing fails; and again from a read-only root in memory.
+# Our own kernel, built or from the cache, under the real Debian: a bundle with it comes up with every unit and port of the
+# disk as shipped but those for the disk itself, and nothing fails; and again from a read-only root in memory.
 source "$VM2OCI_SOURCE_DIR/tests/support/integration.sh"
 require_tool jq qemu-system-x86_64
 arch=$(uname -m)
