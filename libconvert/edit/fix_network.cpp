@@ -133,8 +133,7 @@ void pin_names(PlanBuilder& plan, const std::vector<InterfaceSetting>& settings)
     const std::string reason =
         fmt::format("the interfaces get their old names in the order of their slots: {}", fmt::join(names, ", "));
     plan.write("/usr/local/lib/vm2oci/interface-name",
-               replaced(kNamingScript, "@NAMES@", fmt::format("{}", fmt::join(names, " "))), reason,
-               {0755, 0, 0, {}});
+               replaced(kNamingScript, "@NAMES@", fmt::format("{}", fmt::join(names, " "))), reason, {0755, 0, 0, {}});
     plan.write("/etc/udev/rules.d/81-vm2oci-net.rules",
                "# Written by vm2oci.\n"
                "SUBSYSTEM==\"net\", ACTION==\"add\", SUBSYSTEMS==\"pci\", ATTR{type}==\"1\", "
