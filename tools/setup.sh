@@ -55,6 +55,7 @@ tests=(
     xfsprogs btrfs-progs lvm2 cryptsetup-bin    # file systems and containers for inspection
     busybox-static kmod grub-pc-bin qemu-guest-agent    # small guests for tests/boot
     linux-source-6.1 gcc make bison flex bc libelf-dev lz4  # the guest kernel
+    gcc-aarch64-linux-gnu               # the configuration of arm64's
     chromium                            # opens report.html
     zstd xz-utils pigz cpio tar gzip bzip2 genisoimage
     gdisk parted                        # a second opinion on partition tables

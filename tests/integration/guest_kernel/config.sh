@@ -14,6 +14,13 @@ config=config
 expect_equal CONFIG_VIRTIO_BLK=y "$(grep '^CONFIG_VIRTIO_BLK=' "$config")" 'a symbol'
 expect_equal '' "$(ls scratch)" 'what is left behind'
 
+if [[ $arch == x86_64 ]]; then
+    step 'and so does that of the other architecture'
+    require_tool aarch64-linux-gnu-gcc
+    TMPDIR=$PWD/scratch "$here/build.sh" --arch arm64 --config-only > config-arm64 2> log || fail "$(cat log)"
+    expect_equal CONFIG_RTC_DRV_PL031=y "$(grep '^CONFIG_RTC_DRV_PL031=' config-arm64)" 'a symbol'
+fi
+
 step 'a symbol that is lost, and one that came by itself'
 grep -v '^CONFIG_VIRTIO_BLK=' "$config" > lost
 expect_exit 1 "$here/fragments.py" check "$arch" lost
