@@ -8,6 +8,7 @@
 #include <re2/re2.h>
 
 #include <algorithm>
+#include <cctype>
 
 namespace vm2oci {
 namespace {
@@ -70,7 +71,7 @@ std::string literal_start(std::string_view expression) {
     return start;
 }
 
-// The second column, where there are three; nullopt for types that no edit makes.
+// The second column, where there are three; nullopt for what libselinux knows no type by.
 std::optional<FileType> type_of(const std::string& word) {
     static const std::pair<std::string_view, FileType> kTypes[] = {
         {"--", FileType::regular},      {"-d", FileType::directory},        {"-l", FileType::symlink},
