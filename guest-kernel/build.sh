@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the guest kernel from the distribution's kernel source package and the fragments beside this script, or takes
-# it from the cache.
+# Builds the guest kernel from the distribution's kernel source package and the fragments and patches beside this script,
+# or takes it from the cache.
 #
 #   guest-kernel/build.sh [OPTION…]       prints the folder that holds the kernel
 #
@@ -15,10 +15,11 @@
 # The folder holds vmlinuz (bzImage, or arm64's Image), vmlinux (x86_64: ELF with a PVH entry, stripped), System.map
 # (names for the addresses in its traces, less the "Kernel Offset" that a panic prints), config, release (as `uname -r`
 # says), source (the tarball's name and SHA-256), and lib/modules/RELEASE, which tells a guest's modprobe what is built
-# in. The same source, fragments and compiler give the same bytes, whoever builds where and when.
+# in. The same source, fragments, patches and compiler give the same bytes, whoever builds where and when.
 #
-# Kernels are cached in ${XDG_CACHE_HOME:-~/.cache}/vm2oci/guest-kernels by the content of the source, of the fragments
-# and of this script, and by the compiler. Kernels that nobody asked for during 30 days are removed when another is made.
+# Kernels are cached in ${XDG_CACHE_HOME:-~/.cache}/vm2oci/guest-kernels by the content of the source, of the fragments,
+# of the patches and of this script, and by the compiler. Kernels that nobody asked for during 30 days are removed when
+# another is made.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -70,7 +71,7 @@ elif [[ $arch == x86_64 && $(uname -m) != x86_64 ]]; then
 fi
 compiler=${cross}gcc
 command -v "$compiler" > /dev/null || fail "there is no $compiler"
-for tool in flex bison bc make; do
+for tool in flex bison bc make patch; do
     command -v "$tool" > /dev/null || fail "there is no $tool; tools/setup.sh --tests installs what the build needs"
 done
 
@@ -78,7 +79,7 @@ key=$({
     printf '%s\n' "$actual" "$arch"
     "$compiler" --version | head -1
     "${cross}ld" --version | head -1
-    cat "$here/build.sh" "$here"/config/{common,"$arch"}/*.config
+    cat "$here/build.sh" "$here"/config/{common,"$arch"}/*.config "$here"/patches/*.patch
 } | sha256sum | cut -c1-16)
 cache=${XDG_CACHE_HOME:-${HOME:?neither XDG_CACHE_HOME nor HOME is set}/.cache}/vm2oci/guest-kernels
 result=$cache/$arch-$key
@@ -117,6 +118,14 @@ say "unpacking $(basename "$source")"
 # What no configuration of ours compiles is most of the source; Kconfig files are read everywhere.
 tar -xf "$source" -C "$tree" --strip-components=1 --exclude='*/Documentation/*/*' --exclude='*/tools/testing/*' \
     --exclude='*/drivers/gpu/drm/*/*/*.[ch]' --exclude='*/drivers/net/wireless/*.[ch]' --exclude='*/sound/*.[ch]'
+for patch in "$here"/patches/*.patch; do
+    # Patches make a start faster and change nothing else, so a source that they do not fit is built without them.
+    if patch -d "$tree" -p1 --dry-run < "$patch" > "$scratch/log" 2>&1; then
+        patch -d "$tree" -p1 -s < "$patch"
+    else
+        say "$(basename "$patch") does not fit this source, and is left out: $(tail -1 "$scratch/log")"
+    fi
+done
 
 # Nothing of the machine, the user and the day gets into the kernel.
 export KBUILD_BUILD_USER=vm2oci KBUILD_BUILD_HOST=vm2oci KBUILD_BUILD_VERSION=1

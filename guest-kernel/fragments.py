@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The configuration fragments of the guest kernel: put together, checked, and shown as a table.
+"""The configuration fragments of the guest kernel: put together, checked, and shown as a table; its patches beside them.
 
   fragments.py join ARCH             one configuration for `make allnoconfig`, on standard output
   fragments.py check ARCH CONFIG     fails unless every symbol that the fragments ask for came out as asked
@@ -7,14 +7,15 @@
   fragments.py readme FILE           fails unless FILE holds these tables; --write puts them there
 
 A fragment starts with its feature ("## Network"). A comment gives the reason of the symbols that follow it, up to the
-next comment or empty line. "# CONFIG_X is not set" asks for a symbol to be off.
+next comment or empty line. "# CONFIG_X is not set" asks for a symbol to be off. A patch starts with its reason.
 """
 import dataclasses
 import pathlib
 import re
 import sys
 
-FOLDER = pathlib.Path(__file__).resolve().parent / "config"
+HERE = pathlib.Path(__file__).resolve().parent
+FOLDER = HERE / "config"
 ARCHITECTURES = ("x86_64", "arm64")
 BEGIN = "<!-- the fragments, as fragments.py shows them: do not edit by hand -->"
 END = "<!-- end of the fragments -->"
@@ -105,8 +106,18 @@ def check(architecture, config):
         raise Problem("the kernel's configuration did not take what was asked for:\n  " + "\n  ".join(lost))
 
 
+def patches():
+    lines = ["### Patches", "", "| why | patch |", "| --- | --- |"]
+    for path in sorted((HERE / "patches").glob("*.patch")):
+        reason = " ".join(path.read_text().partition("\n--- ")[0].split())
+        if not reason:
+            raise Problem(f"{path}: no reason stands above the patch")
+        lines.append(f"| {reason} | [`{path.name}`](patches/{path.name}) |")
+    return [*lines, ""]
+
+
 def table():
-    lines = []
+    lines = patches()
     shown = set()
     for architecture in ARCHITECTURES:
         for fragment in fragments(architecture):

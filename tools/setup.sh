@@ -54,7 +54,7 @@ tests=(
     linux-image-amd64                   # libguestfs builds its appliance from it
     xfsprogs btrfs-progs lvm2 cryptsetup-bin    # file systems and containers for inspection
     busybox-static kmod grub-pc-bin qemu-guest-agent    # small guests for tests/boot
-    linux-source-6.1 gcc make bison flex bc libelf-dev lz4  # the guest kernel
+    linux-source-6.1 gcc make patch bison flex bc libelf-dev lz4  # the guest kernel
     gcc-aarch64-linux-gnu               # the configuration of arm64's
     chromium                            # opens report.html
     zstd xz-utils pigz cpio tar gzip bzip2 genisoimage

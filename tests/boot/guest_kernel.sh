@@ -29,3 +29,11 @@ expect_equal '[] [] []' "$(jq -c '.comparison | .units_missing, .failed_here, .p
 step 'a read-only root'
 prefix/bin/vm2oci convert --quiet --as bundle --kernel minimal --root erofs "$disk" oci:images:erofs > convert.log
 boot oci:images:erofs --ready login
+
+if [[ $arch == x86_64 ]]; then
+    step 'a machine without ACPI, which an MP table describes'
+    timeout 120 qemu-system-x86_64 -accel tcg -machine q35 -m 256 -nodefaults -display none -no-reboot -serial file:console \
+        -kernel "$kernel/vmlinuz" -append 'console=ttyS0 acpi=off' || fail "$(tail -n 5 console)"
+    expect_match 'MPTABLE: APIC at: 0xFEE00000' "$(cat console)" 'what the kernel found'
+    expect_match 'IOAPIC\[0\]: .* GSI 0-23' "$(cat console)" 'what the table says of interrupts'
+fi

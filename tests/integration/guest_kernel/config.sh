@@ -1,15 +1,27 @@
 #!/usr/bin/env bash
-# The fragments of the guest kernel against its source: every symbol comes out of the kernel's own configuration as it was
-# asked for, and one that did not would be noticed. kernel/guest builds the kernel itself.
+# The fragments and patches of the guest kernel against its source: every symbol comes out of the kernel's own configuration
+# as it was asked for, every patch fits, and one that did not would be noticed. kernel/guest builds the kernel itself.
 source "$VM2OCI_SOURCE_DIR/tests/support/integration.sh"
-require_tool make gcc flex bison bc python3
+require_tool make gcc flex bison bc patch python3
 here=$VM2OCI_SOURCE_DIR/guest-kernel
 arch=$(uname -m)
 arch=${arch/aarch64/arm64}
 
-step 'the configuration takes every symbol'
+step 'the configuration takes every symbol, the source every patch, and one that does not fit is told'
 mkdir scratch
-TMPDIR=$PWD/scratch "$here/build.sh" --config-only > config 2> log || fail "$(cat log)"
+cp -r "$here" with-stale-patch
+cat > with-stale-patch/patches/stale.patch << 'PATCH'
+Changes what no source has.
+
+--- a/Kbuild
++++ b/Kbuild
+@@ -1,2 +1 @@
+-what no source has
+-nor this
++what no source has either
+PATCH
+TMPDIR=$PWD/scratch with-stale-patch/build.sh --config-only > config 2> log || fail "$(cat log)"
+expect_equal 'stale.patch' "$(sed -n 's/.*: \(.*\) does not fit this source.*/\1/p' log)" 'the patches that are left out'
 config=config
 expect_equal CONFIG_VIRTIO_BLK=y "$(grep '^CONFIG_VIRTIO_BLK=' "$config")" 'a symbol'
 expect_equal '' "$(ls scratch)" 'what is left behind'
