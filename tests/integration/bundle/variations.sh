@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# A real Debian, laid out as installers of other distributions lay out machines, becomes bundles that boot to a login:
-# ext4 on LVM; /boot apart and /, /var on LVM; xfs. Root rights, loop devices and a quarter of an hour of emulation, so it
-# has no CTest entry:
+# A real Debian, laid out as installers of other distributions lay out machines, becomes bundles that boot to a login,
+# with its own kernel and with ours: ext4 on LVM; /boot apart and /, /var on LVM; xfs. Root rights, loop devices and a
+# quarter of an hour of emulation, so it has no CTest entry:
 #
+#   cmake --build --preset release --target guest-kernel
 #   VM2OCI=build/release/tools/vm2oci/vm2oci VM2OCI_SOURCE_DIR=$PWD tests/integration/bundle/variations.sh [NAME…]
 #
 # NAMEs are lvm, spread and xfs; all of them unless given.
@@ -112,13 +113,16 @@ boot_bundle() {
 }
 
 for name in "${variations[@]}"; do
-    step "$name: make it, convert it"
+    step "$name: make it"
     "make_$name"
-    "$VM2OCI" convert --as bundle --compression none "raw:$name.raw" "oci:bundles:$name"
-    "$VM2OCI" verify "oci:bundles:$name" > /dev/null
-    "$VM2OCI" check "oci:bundles:$name" > /dev/null
+    for kernel in guest minimal; do
+        step "$name, kernel $kernel: convert it"
+        "$VM2OCI" convert --as bundle --kernel "$kernel" --compression none "raw:$name.raw" "oci:bundles:$name-$kernel"
+        "$VM2OCI" verify "oci:bundles:$name-$kernel" > /dev/null
+        "$VM2OCI" check "oci:bundles:$name-$kernel" > /dev/null
+        step "$name, kernel $kernel: boot it"
+        boot_bundle "$name-$kernel"
+        rm -r "parts-$name-$kernel" bundles
+    done
     rm -f ./*.img "$name.raw"
-    step "$name: boot it"
-    boot_bundle "$name"
-    rm -r "parts-$name"
 done

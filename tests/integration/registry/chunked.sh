@@ -34,9 +34,9 @@ zstd --test --quiet "layout/blobs/sha256/$layer"
 skopeo copy --quiet --src-tls-verify=false "docker://$registry/team/disk:v1" oci:skopeo:v1
 expect_same_tree layout/blobs/sha256/"$layer" skopeo/blobs/sha256/"$layer"
 umoci unpack --rootless --image skopeo:v1 unpacked > /dev/null 2>&1 || true
-podman --root "$scratch/podman" --runroot "$scratch/podman-run" --storage-driver vfs pull --quiet --tls-verify=false \
+podman --root "$scratch/podman" --runroot "$scratch/pod" --storage-driver vfs pull --quiet --tls-verify=false \
     "$registry/team/disk:v1" > /dev/null
-podman --root "$scratch/podman" --runroot "$scratch/podman-run" --storage-driver vfs rmi --all > /dev/null
+podman --root "$scratch/podman" --runroot "$scratch/pod" --storage-driver vfs rmi --all > /dev/null
 "$VM2OCI" convert --quiet "docker://$registry/team/disk:v1" raw:back.raw > /dev/null
 cmp one.raw back.raw || fail "the disk from a chunked layer differs"
 

@@ -35,9 +35,9 @@ skopeo copy --quiet --format v2s2 --dest-tls-verify=false oci:gzip:v1 "docker://
 cmp disk.raw docker.raw || fail "the disk in Docker's schema 2 differs"
 
 step "podman pulls it"
-podman --root "$scratch/podman" --runroot "$scratch/podman-run" --storage-driver vfs pull --quiet --tls-verify=false \
+podman --root "$scratch/podman" --runroot "$scratch/pod" --storage-driver vfs pull --quiet --tls-verify=false \
     "$registry/team/disk:v1" > /dev/null
-podman --root "$scratch/podman" --runroot "$scratch/podman-run" --storage-driver vfs rmi --all > /dev/null
+podman --root "$scratch/podman" --runroot "$scratch/pod" --storage-driver vfs rmi --all > /dev/null
 
 step "a disk is streamed into the registry, and out of it"
 "$VM2OCI" convert --quiet raw:disk.raw "docker://$registry/team/stream:v1" > /dev/null
