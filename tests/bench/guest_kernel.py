@@ -4,7 +4,7 @@
   guest_kernel.py VM2OCI AGENT KERNEL-FOLDER CLOUD-KERNEL DEBIAN-DISK [ROUNDS]
 
 VM2OCI         the program
-AGENT          share/vm2oci/vm2oci-agent, which fills the initramfs here
+AGENT          share/vm2oci/vm2oci-agent, which is in the initramfs here
 KERNEL-FOLDER  what guest-kernel/build.sh prints
 CLOUD-KERNEL   vmlinuz of Debian's package linux-image-cloud-amd64
 DEBIAN-DISK    `tools/make-debian-disk.sh --packages qemu-guest-agent`: what it prints
@@ -61,15 +61,20 @@ def newc(entries):
     return archive
 
 
-def make_initramfs(folder, agent):
-    """Two of about the same size: one whose /init says RUNS, and one whose /init is the agent."""
-    init = pathlib.Path(folder, "init")
+def plain_initramfs(folder, ballast=b""):
+    """Its /init says RUNS and no more; the ballast is another file."""
+    init, initramfs = pathlib.Path(folder, "init"), pathlib.Path(folder, "plain")
     subprocess.run(["cc", "-nostdlib", "-static", "-x", "assembler", "-o", init, "-"], input=INIT, text=True, check=True)
-    agent = pathlib.Path(agent).read_bytes()
-    plain, own = pathlib.Path(folder, "plain"), pathlib.Path(folder, "own")
-    plain.write_bytes(newc([("dev", 0o040755, b""), ("init", 0o100755, init.read_bytes()), ("agent", 0o100755, agent)]))
-    own.write_bytes(newc([("dev", 0o040755, b""), ("init", 0o100755, agent)]))
-    return plain, own
+    initramfs.write_bytes(newc([("dev", 0o040755, b""), ("init", 0o100755, init.read_bytes()),
+                                ("ballast", 0o100644, ballast)]))
+    return initramfs
+
+
+def own_initramfs(folder, agent):
+    """Its /init is the agent."""
+    initramfs = pathlib.Path(folder, "own")
+    initramfs.write_bytes(newc([("dev", 0o040755, b""), ("init", 0o100755, agent)]))
+    return initramfs
 
 
 def to_init(kernel, initramfs, words):
@@ -106,7 +111,8 @@ def main(vm2oci, agent, folder, cloud, disk, rounds=5):
     folder = pathlib.Path(folder)
     ours = str(folder / "vmlinuz")
     with tempfile.TemporaryDirectory() as scratch:
-        plain, own = make_initramfs(scratch, agent)
+        agent = pathlib.Path(agent).read_bytes()
+        plain, own = plain_initramfs(scratch, agent), own_initramfs(scratch, agent)
         init, own_init, walls, cpus = [], [], [], []
         for _ in range(int(rounds)):
             init.append([to_init(kernel, plain, RUNS) for kernel in (ours, cloud)])
