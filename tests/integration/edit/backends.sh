@@ -41,7 +41,8 @@ make() {
     local image=$1
     shift
     truncate -s 96M "$image"
-    mke2fs -q -F -t ext4 -d tree -N 8192 -U 6d0a2f60-8a3e-4c53-9a57-0c1d5b6f7e01 "$@" "$image"
+    # The root folder's time is that of mke2fs.
+    E2FSPROGS_FAKE_TIME=1767225600 mke2fs -q -F -t ext4 -d tree -N 8192 -U 6d0a2f60-8a3e-4c53-9a57-0c1d5b6f7e01 "$@" "$image"
     debugfs -w -R 'ea_set /etc/hostname user.kept "a value"' "$image" 2> /dev/null
     label_folders "$image" tree
     # mke2fs counts no quotas for what it is given.
