@@ -17,6 +17,7 @@ Processor time of the emulator is much the same on a busy machine; the time on t
 worth reading only where nothing else runs. The two differ: a distribution's initrd keeps one processor busy and the
 other idle, and the services behind it use both.
 """
+import contextlib
 import json
 import os
 import pathlib
@@ -77,24 +78,33 @@ def own_initramfs(folder, agent):
     return initramfs
 
 
+@contextlib.contextmanager
+def machine_that_said(words, kernel, initramfs, console, *options, append=""):
+    """A machine whose console has shown these words; it ends with the block."""
+    errors = console.with_name("errors")
+    console.write_bytes(b"")
+    machine = subprocess.Popen(
+        ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-machine", "q35", "-m", "256", "-smp", "1", "-nodefaults",
+         "-display", "none", "-no-reboot", "-serial", f"file:{console}", "-kernel", kernel, "-initrd", initramfs,
+         "-append", f"console=ttyS0 quiet panic=-1 no_timer_check {append}", *options],
+        stdin=subprocess.DEVNULL, stderr=errors.open("wb"))
+    try:
+        while words.encode() not in console.read_bytes():
+            if machine.poll() is not None:
+                sys.exit(f"{kernel} did not come to its init: {(console.read_bytes() + errors.read_bytes())[-500:]!r}")
+            time.sleep(0.003)
+        yield machine
+    finally:
+        machine.kill()
+        machine.wait()
+
+
 def to_init(kernel, initramfs, words):
     """CPU seconds of the emulator, the firmware's among them, until /init has written these words."""
     with tempfile.TemporaryDirectory() as folder:
-        console = pathlib.Path(folder, "console")
-        machine = subprocess.Popen(
-            ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-machine", "q35", "-m", "256", "-smp", "1",
-             "-nodefaults", "-display", "none", "-no-reboot", "-serial", f"file:{console}", "-kernel", kernel, "-initrd",
-             initramfs, "-append", "console=ttyS0 quiet panic=-1 no_timer_check"], stdin=subprocess.DEVNULL)
-        try:
-            while not (console.exists() and words.encode() in console.read_bytes()):
-                if machine.poll() is not None:
-                    sys.exit(f"{kernel} did not come to its init: {console.read_bytes()[-500:]!r}")
-                time.sleep(0.003)
+        with machine_that_said(words, kernel, initramfs, pathlib.Path(folder, "console")) as machine:
             fields = pathlib.Path(f"/proc/{machine.pid}/stat").read_text().rpartition(")")[2].split()
             return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-        finally:
-            machine.kill()
-            machine.wait()
 
 
 def to_agent(vm2oci, disk, *options):

@@ -17,7 +17,6 @@ import struct
 import subprocess
 import sys
 import tempfile
-import time
 
 import guest_kernel
 
@@ -40,19 +39,11 @@ def functions_of_the_start(system_map):
 
 
 def start(kernel, plugin, initramfs, scratch):
-    records, console = scratch / "records", scratch / "console"
-    console.write_bytes(b"")
-    machine = subprocess.Popen(
-        ["qemu-system-x86_64", "-accel", "tcg", "-machine", "q35", "-m", "256", "-smp", "1", "-nodefaults", "-display",
-         "none", "-no-reboot", "-serial", f"file:{console}", "-plugin", f"{plugin},out={records}", "-kernel", kernel,
-         "-initrd", initramfs, "-append", "console=ttyS0 quiet panic=-1 no_timer_check nokaslr"],
-        stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while guest_kernel.RUNS.encode() not in console.read_bytes():
-        if machine.poll() is not None:
-            sys.exit(f"{kernel} did not come to its init: {console.read_bytes()[-500:]!r}")
-        time.sleep(0.01)
-    machine.terminate()
-    machine.wait()
+    records = scratch / "records"
+    with guest_kernel.machine_that_said(guest_kernel.RUNS, kernel, initramfs, scratch / "console", "-plugin",
+                                        f"{plugin},out={records}", append="nokaslr") as machine:
+        machine.terminate()  # and writes what it has noted
+        machine.wait()
     data = records.read_bytes()
     return struct.iter_unpack("=QQ", data[:len(data) // 16 * 16])
 
