@@ -3,9 +3,9 @@
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/codec/layer_content.hpp"
-#include "formats/oci/chunked_toc.hpp"
 #include "formats/oci/select.hpp"
 #include "formats/tree/tar_reader.hpp"
+#include "libconvert/source/content_verifier.hpp"
 
 #include <fmt/format.h>
 
@@ -45,12 +45,11 @@ std::vector<TarMember> disk_members(const LayerContent& content) {
     return members;
 }
 
-// What a table of contents says of the frames is checked as they are read, wherever they come from.
-std::shared_ptr<const LayerContent> open_layer(ImageSource& source, const Descriptor& layer,
+std::shared_ptr<const LayerContent> open_layer(ImageSource& source, const ImageContent& image, const Descriptor& layer,
                                                const OperationContext& operation) {
-    std::shared_ptr<const BlockDevice> blob = source.open_blob(layer);
-    const std::optional<LayerToc> toc = read_layer_toc(*blob, layer.annotations);
-    return open_layer_content(std::move(blob), operation, {}, toc ? toc->proofs() : std::vector<FrameProof>());
+    if (image.verifier)
+        return image.verifier->open(source, layer, operation);
+    return open_layer_of(open_sized_blob(source, layer), layer, operation);
 }
 
 } // namespace
@@ -67,7 +66,7 @@ ImageContent read_image(ImageSource& source, const std::string& architecture) {
 DiskInImage find_disk(ImageSource& source, const ImageContent& image, const OperationContext& operation) {
     const std::vector<Descriptor>& layers = image.parsed_manifest.layers;
     for (std::size_t i = layers.size(); i-- > 0;) { // a higher layer hides what lower ones have under the same name
-        const std::shared_ptr<const LayerContent> content = open_layer(source, layers[i], operation);
+        const std::shared_ptr<const LayerContent> content = open_layer(source, image, layers[i], operation);
         const std::vector<TarMember> members = disk_members(*content);
         if (members.empty())
             continue;
@@ -86,7 +85,7 @@ std::shared_ptr<const BlockDevice> find_file(ImageSource& source, const ImageCon
                                              const OperationContext& operation) {
     const std::vector<Descriptor>& layers = image.parsed_manifest.layers;
     for (std::size_t i = layers.size(); i-- > 0;) {
-        const std::shared_ptr<const LayerContent> content = open_layer_content(source.open_blob(layers[i]), operation);
+        const std::shared_ptr<const LayerContent> content = open_layer(source, image, layers[i], operation);
         TarReader reader(*content);
         while (const auto member = reader.next()) {
             if (member->path != path)

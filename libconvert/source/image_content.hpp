@@ -15,11 +15,15 @@
 
 namespace vm2oci {
 
+class ContentVerifier; // libconvert/source/content_verifier.hpp
+
 struct ImageContent {
     Descriptor top;      // what the reference names: an index or the manifest itself
     Descriptor manifest; // the one that was chosen
     ImageManifest parsed_manifest;
     std::optional<ImageConfig> config; // none: the config blob is no image configuration (an artifact)
+    // Watches the layers that the functions below open. Null: content is not held against its digests.
+    std::shared_ptr<ContentVerifier> verifier{};
 };
 
 // Follows the reference; `architecture` and errors as select_manifest() has them (formats/oci/select.hpp).

@@ -6,6 +6,7 @@
 #include "libconvert/edit/agent_package.hpp"
 #include "libconvert/edit/edit_disk.hpp"
 #include "libconvert/package/architecture.hpp"
+#include "libconvert/source/content_verifier.hpp"
 #include "libconvert/source/image_content.hpp"
 #include "tools/vm2oci/bundle_options.hpp"
 #include "tools/vm2oci/help.hpp"
@@ -92,6 +93,10 @@ BootSource open_boot_source(const std::string& text, const SourceOptions& source
     if (const auto* name = std::get_if<ImageReference>(&reference)) {
         const auto images = open_image_source(*name, operation, source_options.registry->options());
         const ImageContent image = read_image(*images, host_architecture());
+        if (source_options.verify)
+            verify_content(*images, image, operation);
+        else if (trust_in_parts(*images, image) == ContentTrust::not_verified)
+            operation.progress->note("the image's content is " + std::string(describe(ContentTrust::not_verified)));
         if (const auto bundle = parse_bundle(image.parsed_manifest.annotations)) {
             source = open_bundle(*bundle, *images, image, source_options, operation);
         } else {

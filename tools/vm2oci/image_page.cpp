@@ -44,6 +44,9 @@ const std::string& kind_of(const Descriptor& referrer) {
 ImageFindings examine_image(ImageSource& source, const ImageReading& reading, const OperationContext& operation) {
     ImageFindings findings;
     findings.content = read_image(source, reading.architecture);
+    if (reading.verify)
+        verify_content(source, findings.content, operation);
+    findings.trust = reading.verify ? ContentTrust::verified : trust_in_parts(source, findings.content);
     try {
         const DiskInImage disk = find_disk(source, findings.content, operation);
         findings.disk_path = disk.path;
@@ -85,6 +88,7 @@ void describe_image(Page& page, const ImageFindings& findings) {
     for (const Descriptor& layer : content.parsed_manifest.layers)
         page.row("layer", fmt::format("{} ({}, {})", layer.digest.text(), format_size(layer.size),
                                       escape_untrusted(layer.media_type)));
+    page.row("content", std::string(describe(findings.trust)));
     for (const Descriptor& referrer : findings.referrers)
         page.row("referrer", fmt::format("{} ({}, {})", referrer.digest.text(), format_size(referrer.size),
                                          escape_untrusted(kind_of(referrer))));
@@ -127,6 +131,7 @@ Json image_to_json(const ImageFindings& findings) {
         layers.push_back(std::move(entry));
     }
     image["layers"] = std::move(layers);
+    image["content"] = to_string(findings.trust);
     if (!findings.referrers.empty()) {
         Json referrers = Json::array();
         for (const Descriptor& referrer : findings.referrers)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "formats/block/open_disk.hpp"
+#include "libconvert/source/content_verifier.hpp"
 #include "libconvert/source/image_content.hpp"
 #include "tools/vm2oci/guest_page.hpp"
 #include "tools/vm2oci/page.hpp"
@@ -20,13 +21,15 @@ struct ImageFindings {
     std::optional<DiskFindings> disk;
     std::string no_disk;                // why there is none; empty if there is one
     std::optional<GuestFindings> guest; // none: there is no disk, or it is refused
-    std::vector<Descriptor> referrers;  // signatures and the like, of the same repository
+    ContentTrust trust = ContentTrust::not_verified;
+    std::vector<Descriptor> referrers; // signatures and the like, of the same repository
 };
 
 struct ImageReading {
     std::string architecture; // which image of an index; empty: as select_manifest() has it
     DiskPolicy policy;
     GuestReading guest;
+    bool verify = false; // all layers, before anything is read of them
 };
 
 // Reads manifest and configuration, and of the layer what the disk's tables and the guest's files take.

@@ -6,9 +6,13 @@
 #include "formats/oci/layout.hpp"
 #include "formats/oci/null_store.hpp"
 #include "libconvert/registry/open_registry.hpp"
+#include "libconvert/source/content_verifier.hpp"
 #include "libconvert/source/image_content.hpp"
 
 #include <fmt/format.h>
+
+#include <functional>
+#include <utility>
 
 namespace vm2oci::cli {
 namespace {
@@ -29,6 +33,37 @@ struct OpenDestination {
     std::unique_ptr<ImageDestination> operator()(const RegistryReference& reference) const {
         return registry::open_registry_destination(reference, registry_options, operation);
     }
+};
+
+// Publishes only if nothing speaks against it.
+class GuardedDestination final : public ImageDestination {
+  public:
+    GuardedDestination(std::unique_ptr<ImageDestination> destination, std::function<void()> guard)
+        : destination_(std::move(destination)), guard_(std::move(guard)) {}
+
+    DestinationTraits traits() const override { return destination_->traits(); }
+    bool has_blob(const Descriptor& blob) override { return destination_->has_blob(blob); }
+    std::unique_ptr<BlobWriter> begin_blob(const std::optional<Descriptor>& expected) override {
+        return destination_->begin_blob(expected);
+    }
+    bool put_stored_blob(const Descriptor& blob, const BlockDevice& content,
+                         const OperationContext& operation) override {
+        return destination_->put_stored_blob(blob, content, operation);
+    }
+    Descriptor put_manifest(const std::string& bytes, const std::string& media_type) override {
+        return destination_->put_manifest(bytes, media_type);
+    }
+    std::shared_ptr<const BlockDevice> open_written(const Descriptor& blob) override {
+        return destination_->open_written(blob);
+    }
+    void publish(const Descriptor& top) override {
+        guard_();
+        destination_->publish(top);
+    }
+
+  private:
+    std::unique_ptr<ImageDestination> destination_;
+    std::function<void()> guard_;
 };
 
 struct OpenSource {
@@ -84,15 +119,29 @@ std::unique_ptr<ImageDestination> open_image_destination(const ImageReference& r
     return std::visit(OpenDestination{operation, registry_options}, reference);
 }
 
+void SourceDisk::verify(const OperationContext& operation) const {
+    if (verifier)
+        verifier->finish(operation);
+}
+
+std::unique_ptr<ImageDestination> publish_verified(std::unique_ptr<ImageDestination> destination,
+                                                   const SourceDisk& source, const OperationContext& operation) {
+    if (!source.verifier)
+        return destination;
+    return std::make_unique<GuardedDestination>(std::move(destination),
+                                                [&source, &operation] { source.verify(operation); });
+}
+
 SourceDisk open_source_disk(const Reference& reference, const SourceOptions& options, const std::string& architecture,
                             const OperationContext& operation) {
     if (const auto* disk = std::get_if<DiskReference>(&reference))
         return {open_disk(options.disk_source(disk->path, disk->format)), ""};
     const auto source = open_image_source(std::get<ImageReference>(reference), operation, options.registry->options());
-    const ImageContent image = read_image(*source, architecture);
+    ImageContent image = read_image(*source, architecture);
+    image.verifier = std::make_shared<ContentVerifier>(image.parsed_manifest, image.config);
     const DiskInImage disk = find_disk(*source, image, operation);
     return {open_disk(disk.bytes, options.disk_source(escape_untrusted(disk.path), std::nullopt)),
-            image.config ? image.config->platform.architecture : ""};
+            image.config ? image.config->platform.architecture : "", image.verifier};
 }
 
 } // namespace vm2oci::cli

@@ -12,6 +12,10 @@
 #include <string>
 #include <variant>
 
+namespace vm2oci {
+class ContentVerifier;
+}
+
 namespace vm2oci::cli {
 
 // "qcow2:PATH", "raw:PATH" or a bare path.
@@ -38,7 +42,16 @@ std::unique_ptr<ImageDestination> open_image_destination(const ImageReference& r
 struct SourceDisk {
     OpenedDisk disk;
     std::string architecture; // GOARCH, of the image that it came from; "" for a plain disk
+    // Of the image that it came from; null for a plain disk, and where only parts are read.
+    std::shared_ptr<ContentVerifier> verifier{};
+
+    // Call before what was made of the disk is published: Error{corrupt} if the image is not what its digests say.
+    void verify(const OperationContext& operation) const;
 };
+
+// A destination that publishes only when `source`, which must outlive it, has been verified.
+std::unique_ptr<ImageDestination> publish_verified(std::unique_ptr<ImageDestination> destination,
+                                                   const SourceDisk& source, const OperationContext& operation);
 
 // The disk itself, or the one inside an image. `architecture` chooses in an index; "" takes the only image there is.
 SourceDisk open_source_disk(const Reference& reference, const SourceOptions& options, const std::string& architecture,

@@ -61,4 +61,11 @@ std::shared_ptr<SourceOptions> add_source_options(CLI::App& command) {
     return options;
 }
 
+void add_verify_option(CLI::App& command, SourceOptions& options) {
+    command
+        .add_flag("--verify", options.verify,
+                  "Read an image's layers whole first, and hold them against their digests; else only parts are read")
+        ->group(group::source);
+}
+
 } // namespace vm2oci::cli

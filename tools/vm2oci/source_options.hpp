@@ -18,6 +18,7 @@ struct SourceOptions {
     std::string max_virtual_size;
     bool allow_corrupt = false;
     bool allow_truncated = false;
+    bool verify = false; // of commands with add_verify_option()
     std::shared_ptr<RegistryArguments> registry = std::make_shared<RegistryArguments>();
 
     // `path` and `format` come from the reference. Error{usage} when a value makes no sense.
@@ -26,5 +27,8 @@ struct SourceOptions {
 
 // Adds --backing, --data-file, --max-virtual-size, --allow-corrupt and --allow-truncated, and the registry's options.
 std::shared_ptr<SourceOptions> add_source_options(CLI::App& command);
+
+// Adds --verify, for commands that read an image in parts.
+void add_verify_option(CLI::App& command, SourceOptions& options);
 
 } // namespace vm2oci::cli

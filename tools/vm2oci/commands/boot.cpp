@@ -112,6 +112,7 @@ void add_boot_command(CommandTable& table) {
     command.add_option("SOURCE", arguments->source, "A disk, or an image with a disk in it");
     command.add_flag("--probe", arguments->probe, "Only say whether KVM works on this machine");
     arguments->source_options = add_source_options(command);
+    add_verify_option(command, *arguments->source_options);
     arguments->kernel_options = add_kernel_options(command);
     command
         .add_option("--compare", arguments->original,

@@ -7,6 +7,7 @@
 #include "libconvert/package/sparsify.hpp"
 #include "libconvert/package/timestamp.hpp"
 #include "libconvert/registry/blob_upload.hpp"
+#include "libconvert/source/content_verifier.hpp"
 #include "libconvert/source/image_content.hpp"
 #include "tools/vm2oci/boot_test.hpp"
 #include "tools/vm2oci/bundle_options.hpp"
@@ -267,7 +268,7 @@ void write_wanted_sbom(const std::string& document, const ConvertArguments& argu
         write_sbom(document, arguments.sbom);
 }
 
-ExitCode convert_into_bundle(const ConvertArguments& arguments, const OpenedDisk& disk, const DiskOutput& output,
+ExitCode convert_into_bundle(const ConvertArguments& arguments, const SourceDisk& source, const DiskOutput& output,
                              const ContainerDiskOptions& image, const ImageReference& destination, Invocation& call) {
     const EditOptions& edits = *arguments.edits;
     if (!arguments.name.empty())
@@ -289,13 +290,14 @@ ExitCode convert_into_bundle(const ConvertArguments& arguments, const OpenedDisk
         image_options.image.architecture.clear(); // the guest's own
     if (const auto seed = wanted_seed_disk(options.edits))
         add_seed_annotations(*seed, image_options.image.annotations);
-    const PreparedBundle bundle = prepare_bundle(disk, options, call.operation);
+    const PreparedBundle bundle = prepare_bundle(source.disk, options, call.operation);
     if (options.mode == EditMode::plan_only)
         return show_plan({bundle.edits, options.mode, std::nullopt}, arguments.source, call);
-    const std::string sbom = sbom_of(disk, arguments, call);
+    const std::string sbom = sbom_of(source.disk, arguments, call);
     const BundleImage written = with_upload_repeated(call, [&] {
-        const auto store =
-            open_image_destination(destination, call.operation, arguments.source_options->registry->options());
+        const auto store = publish_verified(
+            open_image_destination(destination, call.operation, arguments.source_options->registry->options()), source,
+            call.operation);
         return write_bundle(bundle, image_options, *store, call.operation);
     });
     write_wanted_sbom(sbom, arguments);
@@ -318,7 +320,7 @@ ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& 
     const std::string& found = source_disk.architecture;
     options.image.architecture = !wanted.empty() ? wanted : !found.empty() ? found : host_architecture();
     if (kImageKinds.at(arguments.kind) == ImageKind::bundle)
-        return convert_into_bundle(arguments, source_disk.disk, output, options, destination, call);
+        return convert_into_bundle(arguments, source_disk, output, options, destination, call);
     const GuestChanges changes = change_guest(source_disk.disk, arguments, output.format, call);
     if (changes.mode == EditMode::plan_only)
         return show_plan(changes, arguments.source, call);
@@ -330,7 +332,9 @@ ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& 
     const OpenedDisk disk = prepare_disk(std::move(source_disk.disk), arguments, call);
     const std::string sbom = sbom_of(disk, arguments, call);
     const auto open_store = [&] {
-        return open_image_destination(destination, call.operation, arguments.source_options->registry->options());
+        return publish_verified(
+            open_image_destination(destination, call.operation, arguments.source_options->registry->options()),
+            source_disk, call.operation);
     };
     if (kImageKinds.at(arguments.kind) == ImageKind::rootfs) {
         const GuestAccess access = arguments.guest_options->access();
@@ -351,6 +355,7 @@ ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& 
         store = open_store();
         return write_container_disk_image(disk, output, options, *store, call.operation);
     });
+    source_disk.verify(call.operation);
     BootTestResult boot;
     if (arguments.boot_test->wanted)
         boot = boot_written_image(*arguments.boot_test, *store, report.manifest, *arguments.source_options,
@@ -407,9 +412,10 @@ ExitCode convert_into_kata(const ConvertArguments& arguments, const Reference& s
     options.mode = edits.mode();
     options.access = arguments.guest_options->access();
     options.time = arguments.created.empty() ? default_timestamp() : parse_timestamp(arguments.created);
-    const OpenedDisk disk =
-        open_source_disk(source, *arguments.source_options, wanted_architecture(arguments), call.operation).disk;
-    const KataReport report = write_kata(disk, options, folder->path, call.operation);
+    const SourceDisk opened =
+        open_source_disk(source, *arguments.source_options, wanted_architecture(arguments), call.operation);
+    opened.verify(call.operation); // its files appear one by one
+    const KataReport report = write_kata(opened.disk, options, folder->path, call.operation);
     if (options.mode == EditMode::plan_only)
         return show_plan({report.edits, options.mode, std::nullopt}, arguments.source, call);
     print_kata(report, arguments.destination, call);
@@ -429,6 +435,7 @@ bool unpack_if_bundle(const ConvertArguments& arguments, const Reference& source
     check_bundle_folder(destination.path);
     if (!arguments.edits->request().empty() || arguments.edits->mode() == EditMode::plan_only)
         fail(ErrorKind::usage, "a bundle is taken apart as it is; change the guest when it is made");
+    verify_content(*store, image, call.operation); // files appear one by one
     print_unpacked(unpack_bundle(*store, image, destination.path, call.operation), arguments.destination, call);
     return true;
 }
@@ -453,18 +460,23 @@ ExitCode convert_into_disk(const ConvertArguments& arguments, const Reference& s
             fail(ErrorKind::usage, "the destination says its format already; leave --disk-format away");
         effective.disk_format = to_string(*destination.format);
     }
-    OpenedDisk opened =
-        open_source_disk(source, *arguments.source_options, wanted_architecture(arguments), call.operation).disk;
+    SourceDisk opened =
+        open_source_disk(source, *arguments.source_options, wanted_architecture(arguments), call.operation);
     const DiskOutput output = disk_output(effective);
-    const GuestChanges changes = change_guest(opened, arguments, output.format, call);
+    const GuestChanges changes = change_guest(opened.disk, arguments, output.format, call);
     if (changes.mode == EditMode::plan_only)
         return show_plan(changes, arguments.source, call);
-    const OpenedDisk disk = prepare_disk(std::move(opened), effective, call);
+    const OpenedDisk disk = prepare_disk(std::move(opened.disk), effective, call);
     const std::string sbom = sbom_of(disk, effective, call);
+    if (std::filesystem::is_block_file(destination.path))
+        opened.verify(call.operation); // what is written to a device cannot be held back
     BootTestResult boot;
     DiskApproval approve;
-    if (arguments.boot_test->wanted)
+    if (arguments.boot_test->wanted || !std::filesystem::is_block_file(destination.path))
         approve = [&](const std::shared_ptr<const BlockDevice>& file, DiskFormat format) {
+            opened.verify(call.operation);
+            if (!arguments.boot_test->wanted)
+                return true;
             boot = boot_written_disk(*arguments.boot_test, file, format, *arguments.source_options,
                                      {arguments.destination, changes.seed}, call);
             return may_appear(boot);

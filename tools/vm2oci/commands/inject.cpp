@@ -47,15 +47,23 @@ ExitCode inject(const InjectArguments& arguments, Invocation& call) {
     DiskReference destination;
     if (edits.mode() == EditMode::apply)
         destination = destination_disk(arguments);
-    OpenedDisk disk =
-        open_source_disk(parse_reference(arguments.source), *arguments.source_options, "", call.operation).disk;
+    SourceDisk source =
+        open_source_disk(parse_reference(arguments.source), *arguments.source_options, "", call.operation);
     const EditReport report =
-        edit_disk(disk, request, {arguments.guest_options->access(), created}, edits.mode(), call.operation);
+        edit_disk(source.disk, request, {arguments.guest_options->access(), created}, edits.mode(), call.operation);
     nlohmann::ordered_json json = {{"source", arguments.source}, {"edits", edit_report_json(report)}};
     if (edits.mode() == EditMode::apply) {
         DiskOutput output;
         output.format = destination.format == DiskFormat::raw ? DiskOutputFormat::raw : DiskOutputFormat::qcow2;
-        const DiskReport written = convert_to_disk(disk, output, destination.path, call.operation);
+        DiskApproval approve;
+        if (std::filesystem::is_block_file(destination.path))
+            source.verify(call.operation); // what is written to a device cannot be held back
+        else
+            approve = [&](const std::shared_ptr<const BlockDevice>& /*file*/, DiskFormat /*format*/) {
+                source.verify(call.operation);
+                return true;
+            };
+        const DiskReport written = convert_to_disk(source.disk, output, destination.path, call.operation, approve);
         json["destination"] = arguments.destination;
         json["disk"] = {{"format", to_string(written.format)},
                         {"file_size", written.file_size},

@@ -72,6 +72,7 @@ ExitCode inspect_image(const ImageReference& reference, const InspectArguments& 
         reading.guest.large_files = LargeFiles::leave;
     const registry::RegistryOptions registry_options = arguments.source_options->registry->options();
     const auto image = open_image_source(reference, call.operation, registry_options);
+    reading.verify = arguments.source_options->verify;
     ImageFindings findings = examine_image(*image, reading, call.operation);
     if (const auto* named = std::get_if<RegistryReference>(&reference))
         findings.referrers = registry::list_registry_referrers(*named, findings.content.manifest.digest,
@@ -113,6 +114,7 @@ void add_inspect_command(CommandTable& table) {
         ->option_text("FILE")
         ->group(group::output);
     arguments->source_options = add_source_options(command);
+    add_verify_option(command, *arguments->source_options);
 }
 
 } // namespace vm2oci::cli
