@@ -14,7 +14,9 @@
 namespace vm2oci {
 namespace {
 
-constexpr std::uint64_t kShareSize = 64 * MiB; // a worker's; large enough that the file system can place it in one run
+// A worker's: large enough that the file system can place it in one run, and small enough that what the workers read
+// stays nearly in order, for whoever hashes it on the way.
+constexpr std::uint64_t kShareSize = 4 * MiB;
 constexpr std::uint64_t kReadSize = 1 * MiB;
 constexpr std::uint64_t kBlockSize = 4 * KiB; // the smallest hole that file systems keep
 
