@@ -207,7 +207,7 @@ bool BlobUpload::synchronise() {
 
 void BlobUpload::restart(const UploadContent& content, std::string_view what_happened) {
     location_.reset();
-    if (content.first_available() != 0)
+    if (!content.keep_from(0))
         throw UploadLost(ErrorKind::external,
                          fmt::format("{} has lost the upload after {}; try again, or write an OCI layout and push that",
                                      client_.host(), what_happened));
@@ -227,7 +227,7 @@ void BlobUpload::recover(const UploadContent& content, std::string_view what_hap
              fmt::format("uploading to {} fails again and again: {}", client_.host(), what_happened));
     client_.transport().back_off(std::min(faults_, 4U));
     const std::uint64_t before = acknowledged_;
-    if (!synchronise() || acknowledged_ < content.first_available())
+    if (!synchronise() || !content.keep_from(acknowledged_))
         restart(content, what_happened);
     else if (acknowledged_ > before)
         faults_ = 0;

@@ -13,12 +13,14 @@
 
 namespace vm2oci::registry {
 
-// The bytes of a blob, of which the oldest may be gone. Read from the thread that uploads.
+// The bytes of a blob, of which the oldest may be gone. Used by the thread that uploads, while another may add to it.
 class UploadContent {
   public:
     virtual ~UploadContent() = default;
-    virtual std::uint64_t first_available() const = 0;
-    // `offset` is at or behind first_available().
+    // Before an upload goes back to `offset`: from now on nothing at or behind it is dropped, until more than that has
+    // arrived. False: some of it is gone already.
+    virtual bool keep_from(std::uint64_t offset) const = 0;
+    // All of `buffer`. UploadLost for bytes that are gone.
     virtual void read_at(std::uint64_t offset, std::span<std::byte> buffer) const = 0;
 };
 

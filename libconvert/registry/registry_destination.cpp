@@ -17,7 +17,7 @@ namespace {
 class DeviceContent final : public UploadContent {
   public:
     explicit DeviceContent(const BlockDevice& device) : device_(device) {}
-    std::uint64_t first_available() const override { return 0; }
+    bool keep_from(std::uint64_t) const override { return true; }
     void read_at(std::uint64_t offset, std::span<std::byte> buffer) const override { device_.read_at(offset, buffer); }
 
   private:

@@ -20,15 +20,21 @@ BlobIdentity checked_identity(const std::optional<Descriptor>& expected, const B
 // Shared by the writer and the uploading thread. Chunks do not change once they are in here.
 class StreamingBlobWriter::Window final : public UploadContent {
   public:
-    std::uint64_t first_available() const override {
+    // The check and the hold are one step: between them the writer could drop the chunk that is sent again.
+    bool keep_from(std::uint64_t offset) const override {
         const std::lock_guard lock(mutex_);
-        return begin_;
+        if (offset < begin_)
+            return false;
+        uploaded_ = std::min(uploaded_, offset);
+        return true;
     }
 
     void read_at(std::uint64_t offset, std::span<std::byte> buffer) const override {
         const std::lock_guard lock(mutex_);
         if (stopping_)
             fail(ErrorKind::cancelled, "the upload was given up");
+        if (offset < begin_ || offset > end_ || buffer.size() > end_ - offset)
+            throw UploadLost(ErrorKind::external, "what is to be uploaded again is no longer at hand");
         std::uint64_t chunk_begin = begin_;
         for (const std::vector<std::byte>& chunk : chunks_) {
             const std::uint64_t chunk_end = chunk_begin + chunk.size();
@@ -100,7 +106,7 @@ class StreamingBlobWriter::Window final : public UploadContent {
     std::deque<std::vector<std::byte>> chunks_; // the bytes [begin_, end_)
     std::uint64_t begin_ = 0;
     std::uint64_t end_ = 0;
-    std::uint64_t uploaded_ = 0;
+    mutable std::uint64_t uploaded_ = 0; // what begins before that may be dropped; goes back with keep_from()
     bool finished_ = false;
     bool stopping_ = false;
     std::exception_ptr failure_;

@@ -16,7 +16,7 @@ namespace {
 class TextContent final : public UploadContent {
   public:
     explicit TextContent(std::string text, std::uint64_t first = 0) : text_(std::move(text)), first_(first) {}
-    std::uint64_t first_available() const override { return first_; }
+    bool keep_from(std::uint64_t offset) const override { return offset >= first_; }
     void read_at(std::uint64_t offset, std::span<std::byte> buffer) const override {
         REQUIRE(offset >= first_);
         std::memcpy(buffer.data(), text_.data() + offset, buffer.size());
