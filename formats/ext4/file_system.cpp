@@ -271,7 +271,9 @@ FileSystemUsage Ext4FileSystem::usage() const {
 }
 
 void Ext4FileSystem::for_each_free(const std::function<void(std::uint64_t, std::uint64_t)>& visit) const {
-    visit_free_space(*state_->library, visit);
+    visit_free_space(*state_->library,
+                     state_->journal == Ext4Facts::Journal::replayed ? SuperblockCount::stale : SuperblockCount::exact,
+                     visit);
 }
 
 } // namespace vm2oci

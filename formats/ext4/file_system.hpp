@@ -40,7 +40,8 @@ class Ext4FileSystem final : public FileSystem {
     FileSystemUsage usage() const override;
 
     // Calls `visit(offset, length)`, in order, for every stretch of bytes of the device that the block bitmaps call
-    // free. Metadata is never among them, whatever the bitmaps say. Error{corrupt} if a bitmap's checksum is wrong.
+    // free. Metadata is never among them, whatever the bitmaps say. Error{corrupt} if they contradict
+    // descriptors or superblock, or a checksum is wrong: then nothing of what was visited holds.
     void for_each_free(const std::function<void(std::uint64_t, std::uint64_t)>& visit) const;
 
   private:

@@ -65,6 +65,22 @@ class FreeRuns {
             join(free);
     }
 
+    // Clusters of a stretch that none of the metadata touches. Stretches come in order, each before it is added.
+    std::uint64_t count_without_metadata(BlockRange range, std::uint64_t cluster) const {
+        std::uint64_t used = 0;
+        std::uint64_t counted_to = range.begin; // all before is counted
+        for (std::size_t i = next_; i < metadata_.size() && metadata_[i].begin < range.end; ++i) {
+            const std::uint64_t begin = std::max(range.begin, metadata_[i].begin);
+            const std::uint64_t from = std::max(counted_to, range.begin + (begin - range.begin) / cluster * cluster);
+            const std::uint64_t end = std::min(range.end, metadata_[i].end);
+            if (end <= from)
+                continue;
+            used += (end - from + cluster - 1) / cluster;
+            counted_to = from + (end - from + cluster - 1) / cluster * cluster;
+        }
+        return (range.end - range.begin + cluster - 1) / cluster - used;
+    }
+
     void flush() {
         if (pending_.begin < pending_.end)
             visit_(pending_.begin * block_size_, (pending_.end - pending_.begin) * block_size_);
@@ -94,16 +110,30 @@ bool bit_is_set(const std::vector<std::byte>& bits, std::uint64_t index) {
 
 } // namespace
 
-void visit_free_space(const Ext4Library& library, const std::function<void(std::uint64_t, std::uint64_t)>& visit) {
+void visit_free_space(const Ext4Library& library, SuperblockCount count,
+                      const std::function<void(std::uint64_t, std::uint64_t)>& visit) {
     ext2_filsys fs = library.handle();
+    library.check(ext2fs_check_desc(fs), "checking the group descriptors");
     FreeRuns runs(fs, visit);
+    std::uint64_t all_free = 0; // clusters
     std::vector<std::byte> bitmap(fs->blocksize);
     const std::uint64_t cluster = EXT2FS_CLUSTER_RATIO(fs);
     for (dgrp_t group = 0; group < fs->group_desc_count; ++group) {
         const std::uint64_t first = ext2fs_group_first_block2(fs, group);
         const std::uint64_t end = ext2fs_group_last_block2(fs, group) + 1;
+        if (ext2fs_group_desc_csum_verify(fs, group) == 0)
+            fail(ErrorKind::corrupt, fmt::format("the checksum of the descriptor of group {} is wrong", group));
+        const std::uint64_t stated = ext2fs_bg_free_blocks_count(fs, group);
+        const auto compare = [&](std::uint64_t counted) {
+            if (counted != stated)
+                fail(ErrorKind::corrupt, fmt::format("the descriptor of group {} counts {} free clusters where its "
+                                                     "bitmap has {}",
+                                                     group, stated, counted));
+            all_free += counted;
+        };
         // In such a group nothing but metadata was ever written, and its bitmap neither.
         if (ext2fs_has_group_desc_csum(fs) != 0 && ext2fs_bg_flags_test(fs, group, EXT2_BG_BLOCK_UNINIT) != 0) {
+            compare(runs.count_without_metadata({first, end}, cluster));
             runs.add({first, end});
             continue;
         }
@@ -112,6 +142,7 @@ void visit_free_space(const Ext4Library& library, const std::function<void(std::
         if (ext2fs_block_bitmap_csum_verify(fs, group, reinterpret_cast<char*>(bitmap.data()),
                                             static_cast<int>(fs->super->s_clusters_per_group / 8)) == 0)
             fail(ErrorKind::corrupt, fmt::format("the checksum of the block bitmap of group {} is wrong", group));
+        std::uint64_t counted = 0;
         for (std::uint64_t block = first; block < end;) {
             if (bit_is_set(bitmap, (block - first) / cluster)) {
                 block += cluster;
@@ -120,11 +151,16 @@ void visit_free_space(const Ext4Library& library, const std::function<void(std::
             std::uint64_t stop = block;
             while (stop < end && !bit_is_set(bitmap, (stop - first) / cluster))
                 stop += cluster;
+            counted += (stop - block) / cluster;
             stop = std::min(stop, end);
             runs.add({block, stop});
             block = stop;
         }
+        compare(counted);
     }
+    if (count == SuperblockCount::exact && all_free * cluster != ext2fs_free_blocks_count(fs->super))
+        fail(ErrorKind::corrupt, fmt::format("the superblock counts {} free blocks where the bitmaps have {}",
+                                             ext2fs_free_blocks_count(fs->super), all_free * cluster));
     runs.flush();
 }
 

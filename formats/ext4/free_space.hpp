@@ -8,8 +8,13 @@
 
 namespace vm2oci {
 
+// The superblock's count of free blocks is brought up to date when a file system is unmounted, not by its journal.
+enum class SuperblockCount { exact, stale };
+
 // Offsets and lengths in bytes, in order, adjacent stretches joined. Blocks of metadata (superblocks, descriptors,
-// bitmaps, inode tables) are never among them. Error{corrupt} if a bitmap's checksum is wrong.
-void visit_free_space(const Ext4Library& library, const std::function<void(std::uint64_t, std::uint64_t)>& visit);
+// bitmaps, inode tables) are never among them. Error{corrupt} if the bitmaps contradict the group descriptors or the
+// superblock, or a checksum is wrong; what was visited before must not be used then.
+void visit_free_space(const Ext4Library& library, SuperblockCount count,
+                      const std::function<void(std::uint64_t, std::uint64_t)>& visit);
 
 } // namespace vm2oci

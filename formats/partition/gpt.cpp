@@ -217,7 +217,8 @@ void read_gpt_partitions(const BlockDevice& disk, const Mbr& mbr, PartitionTable
         partition.type_name = gpt_type_name(partition.type);
         partition.uuid = format_guid(at + 16);
         partition.name = read_name(at + kNameAt);
-        partition.active = (load_le<std::uint64_t>(at + 48) & kLegacyBootable) != 0;
+        partition.attributes = load_le<std::uint64_t>(at + 48);
+        partition.active = (partition.attributes & kLegacyBootable) != 0;
         table.partitions.push_back(std::move(partition));
     }
     refuse_contradiction(mbr, table);

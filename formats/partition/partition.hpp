@@ -29,11 +29,12 @@ struct Partition {
     std::uint64_t offset = 0;
     std::uint64_t length = 0;
     PartitionRole role = PartitionRole::primary;
-    std::string type;      // "0x83", or the GPT type in lower case
-    std::string type_name; // "Linux", "EFI system"; empty when not known
-    std::string name;      // GPT only: UTF-8, untrusted
-    std::string uuid;      // PARTUUID in lower case, as udev writes it
-    bool active = false;   // MBR: the boot flag; GPT: "legacy BIOS bootable"
+    std::string type;             // "0x83", or the GPT type in lower case
+    std::string type_name;        // "Linux", "EFI system"; empty when not known
+    std::string name;             // GPT only: UTF-8, untrusted
+    std::string uuid;             // PARTUUID in lower case, as udev writes it
+    std::uint64_t attributes = 0; // GPT only: its flags, as they stand there
+    bool active = false;          // MBR: the boot flag; GPT: "legacy BIOS bootable"
 };
 
 struct PartitionTable {

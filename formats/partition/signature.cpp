@@ -148,6 +148,36 @@ Found probe_swap(const Window& head, const BlockDevice& device) {
     return std::nullopt;
 }
 
+// One of the uberblocks of its first or third label: either may be all that is left (vdev_impl.h).
+Found probe_zfs(const BlockDevice& device) {
+    constexpr std::uint64_t kLabel = 256 * KiB;
+    constexpr std::uint64_t kRing = 128 * KiB;
+    constexpr std::uint64_t kMagic = 0x00bab10c;
+    if (device.size() < 4 * kLabel)
+        return std::nullopt;
+    for (const std::uint64_t label : {std::uint64_t{0}, align_down(device.size(), kLabel) - 2 * kLabel}) {
+        const Window ring(device, label + kRing, kRing);
+        for (std::size_t at = 0; at < kRing; at += 1024)
+            if (ring.le<std::uint64_t>(at) == kMagic || ring.be<std::uint64_t>(at) == kMagic)
+                return Signature{ContentKind::file_system, "zfs_member", "", "", ""};
+    }
+    return std::nullopt;
+}
+
+// Of the BSDs; ufs/ffs/fs.h.
+Found probe_ufs(const BlockDevice& device) {
+    constexpr std::uint64_t kMagicInSuper = 1372;
+    constexpr std::uint32_t kUfs1 = 0x00011954;
+    constexpr std::uint32_t kUfs2 = 0x19540119;
+    for (const std::uint64_t super : {64 * KiB, 8 * KiB, std::uint64_t{0}, 256 * KiB}) {
+        const Window window(device, super + kMagicInSuper, 4);
+        for (const std::uint32_t magic : {window.le<std::uint32_t>(0), window.be<std::uint32_t>(0)})
+            if (magic == kUfs1 || magic == kUfs2)
+                return Signature{ContentKind::file_system, "ufs", "", "", magic == kUfs1 ? "1" : "2"};
+    }
+    return std::nullopt;
+}
+
 std::string serial_as_uuid(std::uint32_t serial) {
     return hexadecimal(serial >> 16U, 4) + "-" + hexadecimal(serial & 0xffffU, 4);
 }
@@ -253,9 +283,33 @@ std::optional<Signature> probe_signature(const BlockDevice& device) {
         return found;
     if (Found found = probe_far(device))
         return found;
+    // A swap signature stands where these write nothing, and outlives their making.
+    if (Found found = probe_ufs(device))
+        return found;
+    if (Found found = probe_zfs(device))
+        return found;
     if (Found found = probe_swap(head, device))
         return found;
     return probe_boot_sector(head);
+}
+
+std::optional<SwapArea> read_swap_area(const BlockDevice& device) {
+    constexpr std::size_t kHeader = 1024;         // behind the boot block
+    constexpr std::size_t kBadPages = 1024 + 512; // a list of numbers, up to the signature
+    const Window head(device, 0, 4096 + 512);
+    if (probe_boot_sector(head))
+        return std::nullopt;
+    for (const std::uint64_t page : {4 * KiB, 8 * KiB, 16 * KiB, 64 * KiB}) {
+        if (!Window(device, page - 10, 10).has(0, "SWAPSPACE2"))
+            continue;
+        const std::uint64_t last_page = head.le<std::uint32_t>(kHeader + 4);
+        const std::uint64_t bad_pages = head.le<std::uint32_t>(kHeader + 8);
+        if (head.le<std::uint32_t>(kHeader) != 1 || last_page == 0 || last_page >= device.size() / page ||
+            bad_pages > (page - 10 - kBadPages) / 4)
+            return std::nullopt;
+        return SwapArea{page, last_page * page};
+    }
+    return std::nullopt;
 }
 
 } // namespace vm2oci

@@ -5,6 +5,7 @@
 
 #include "formats/block/block_device.hpp"
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -28,8 +29,19 @@ struct Signature {
     std::string version; // "1.2" of md, "2" of LUKS, "FAT32"; empty where it says nothing
 };
 
-// Reads at most eleven stretches of 512 bytes to 4 KiB. Containers (LUKS, LVM, md) go before file systems: what looks
-// like a file system inside the member of an array is not one. nullopt: nothing that we know.
+// Reads at most fifteen stretches of 512 bytes to 4 KiB, and two of 128 KiB where nothing but swap is found. Containers
+// (LUKS, LVM, md) go before file systems: what looks like a file system inside the member of an array is not one.
+// nullopt: nothing that we know.
 std::optional<Signature> probe_signature(const BlockDevice& device);
+
+// The pages of a swap area behind its header, in bytes: up to where its header says that it ends.
+struct SwapArea {
+    std::uint64_t offset = 0;
+    std::uint64_t length = 0;
+};
+
+// nullopt: what stands where a swap header would is none that Linux (mm/swapfile.c, read_swap_header) takes, or
+// another format's boot sector stands before it: the content may be anything.
+std::optional<SwapArea> read_swap_area(const BlockDevice& device);
 
 } // namespace vm2oci

@@ -100,7 +100,7 @@ std::vector<std::string> without_old_devices(std::vector<std::string> words, Roo
 }
 
 EditPlan plan_lone_root(const Guest& guest, const DiskLayout& layout, const RootDisk& root, BundleRootKind kind) {
-    PlanBuilder plan(guest);
+    PlanBuilder plan(guest, MissingMounts::ignore);
     plan.begin("bundle");
     if (const auto text = plan.read_text("/etc/fstab")) {
         const std::string mended = FstabMender(layout, root, kind).mend(*text);
@@ -141,7 +141,7 @@ EditPlan plan_kernel_modules(const Guest& guest, const std::filesystem::path& mo
         fail(ErrorKind::not_found, modules.string() + " holds no lists of what is built into the kernel: " +
                                        (error ? error.message() : "it is empty"));
     std::sort(lists.begin(), lists.end()); // folders name their entries in any order
-    PlanBuilder plan(guest);
+    PlanBuilder plan(guest, MissingMounts::ignore);
     plan.begin("bundle");
     FileAttributes attributes;
     attributes.permissions = 0644;

@@ -43,7 +43,8 @@ void refuse_missing(const OpenedGuest& opened) {
     if (!opened.guest)
         fail(ErrorKind::not_found, "there is no guest to package: " + escape_untrusted(opened.reason));
     for (const MissingMount& missing : opened.missing)
-        if (normalise_path(missing.mount_point) != "/boot/efi" && normalise_path(missing.mount_point) != "/efi")
+        if (missing.need == MountNeed::required && normalise_path(missing.mount_point) != "/boot/efi" &&
+            normalise_path(missing.mount_point) != "/efi")
             fail(ErrorKind::unsupported,
                  fmt::format("{} of the guest cannot be read: {}; take --guest-backend libguestfs",
                              quote_untrusted(missing.mount_point), escape_untrusted(missing.reason)));

@@ -3,6 +3,7 @@
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "libconvert/edit/file_contexts.hpp"
+#include "libconvert/guest/fstab.hpp"
 
 #include <fmt/format.h>
 #include <fnmatch.h>
@@ -68,7 +69,61 @@ bool changes(const FileAttributes& wanted, const FileStatus& present) {
 
 } // namespace
 
-PlanBuilder::PlanBuilder(const Guest& guest) : guest_(guest) {}
+PlanBuilder::PlanBuilder(const Guest& guest, MissingMounts missing) : guest_(guest) {
+    if (missing == MissingMounts::ignore)
+        return;
+    for (MissingMount& mount : guest.missing_mounts()) {
+        std::string canonical =
+            resolve(mount.mount_point, FinalLink::follow).value_or(normalise_path(mount.mount_point));
+        gaps_.push_back({std::move(mount), std::move(canonical)});
+    }
+}
+
+const PlanBuilder::Gap* PlanBuilder::gap_above(const std::string& canonical) const {
+    const Gap* deepest = nullptr;
+    for (const Gap& gap : gaps_)
+        if ((canonical == gap.canonical || is_below(canonical, gap.canonical)) &&
+            (deepest == nullptr || gap.canonical.size() > deepest->canonical.size()))
+            deepest = &gap;
+    if (deepest != nullptr)
+        for (const GuestMount& mount : guest_.mounts())
+            if (mount.mount_point.size() >= deepest->canonical.size() &&
+                (canonical == mount.mount_point || is_below(canonical, mount.mount_point)))
+                return nullptr;
+    return deepest;
+}
+
+void PlanBuilder::look(std::string_view path, FinalLink final_link) const {
+    if (gaps_.empty())
+        return;
+    const std::optional<std::string> canonical = resolve(path, final_link);
+    if (const Gap* gap = canonical ? gap_above(*canonical) : nullptr)
+        if (gap->looked_for_by.empty())
+            gaps_[static_cast<std::size_t>(gap - gaps_.data())].looked_for_by = operation_;
+}
+
+void PlanBuilder::refuse_gaps() {
+    const auto refuse = [](const Gap& gap, const std::string& what) {
+        fail(ErrorKind::unsupported,
+             fmt::format("{} below {}, which the guest mounts from {} and which is not mounted here: {}", what,
+                         quote_untrusted(gap.mount.mount_point), quote_untrusted(gap.mount.device),
+                         escape_untrusted(gap.mount.reason)));
+    };
+    for (const Edit& edit : plan_.edits)
+        if (const Gap* gap = gap_above(edit.path))
+            refuse(*gap, fmt::format("{} ({}) would be changed", quote_untrusted(edit.path), edit.operation));
+    for (const Gap& gap : gaps_) {
+        if (!gap.looked_for_by.empty() && gap.mount.need == MountNeed::required)
+            refuse(gap, fmt::format("{} has to look", gap.looked_for_by));
+        if (!plan_.edits.empty())
+            plan_.findings.push_back(
+                {gap.looked_for_by.empty() ? "mounts" : gap.looked_for_by,
+                 fmt::format("nothing was looked at or changed below {}, which is not mounted "
+                             "here: {} ({})",
+                             escape_untrusted(gap.mount.mount_point), escape_untrusted(gap.mount.reason),
+                             escape_untrusted(gap.mount.device))});
+    }
+}
 
 const PlanBuilder::Planned* PlanBuilder::planned(const std::string& canonical) const {
     const auto found = planned_.find(canonical);
@@ -144,6 +199,7 @@ std::optional<FileStatus> PlanBuilder::status(std::string_view path, FinalLink f
 }
 
 std::vector<std::string> PlanBuilder::list(std::string_view path) const {
+    look(path, FinalLink::follow);
     const std::optional<std::string> folder = resolve(path, FinalLink::follow);
     const std::optional<FileStatus> status = folder ? status_at(*folder) : std::nullopt;
     if (!status || status->type != FileType::directory)
@@ -192,6 +248,7 @@ std::vector<std::string> PlanBuilder::glob(std::string_view pattern) const {
         std::vector<std::string> next;
         for (const std::string& folder : matches) {
             if (part.find_first_of("*?[") == std::string::npos) {
+                look(child_of(folder, part), FinalLink::keep);
                 if (status(child_of(folder, part), FinalLink::keep))
                     next.push_back(child_of(folder, part));
                 continue;
@@ -356,9 +413,14 @@ void PlanBuilder::make_symlink(std::string_view path, std::string target, std::s
 }
 
 void PlanBuilder::remove(std::string_view path, std::string reason) {
+    look(path, FinalLink::keep);
     const std::optional<std::string> canonical = resolve(path, FinalLink::keep);
     if (!canonical || *canonical == "/" || !status_at(*canonical))
         return;
+    for (const Gap& gap : gaps_)
+        if (is_below(gap.canonical, *canonical))
+            return found(fmt::format("{} is left, since the guest mounts {} below it", escape_untrusted(*canonical),
+                                     escape_untrusted(gap.canonical)));
     for (const GuestMount& mount : guest_.mounts())
         if (mount.mount_point == *canonical || is_below(mount.mount_point, *canonical))
             return found(
@@ -378,6 +440,7 @@ void PlanBuilder::remove_content(std::string_view folder, std::string reason) {
 }
 
 void PlanBuilder::empty_file(std::string_view path, std::string reason) {
+    look(path, FinalLink::follow);
     const std::optional<std::string> canonical = resolve(path, FinalLink::follow);
     const std::optional<FileStatus> present = canonical ? status_at(*canonical) : std::nullopt;
     if (present && present->type == FileType::regular && present->size != 0)
@@ -389,6 +452,7 @@ void PlanBuilder::found(std::string text) {
 }
 
 EditPlan PlanBuilder::finish() && {
+    refuse_gaps();
     label_new_files(plan_, guest_);
     return std::move(plan_);
 }

@@ -14,13 +14,18 @@ namespace vm2oci {
 
 inline constexpr std::size_t kConfigurationFileLimit = 4 * 1024 * 1024; // grub.cfg of hundreds of kernels stays below
 
+enum class MissingMounts {
+    refuse, // finish() throws if anything was changed or looked for below a mount point that is not mounted
+    ignore, // the guest's own table of them is what the plan puts right
+};
+
 // Paths resolve inside the guest's root as the guest would (guest.hpp). Reading never throws for what the guest holds:
 // a path that loops or leads through a file is not there. Changing throws Error{unsafe} for such paths and for targets
 // that are neither regular files nor absent; the message names the path. Not thread-safe.
 class PlanBuilder final {
   public:
     // `guest` outlives the builder.
-    explicit PlanBuilder(const Guest& guest);
+    explicit PlanBuilder(const Guest& guest, MissingMounts missing = MissingMounts::refuse);
 
     std::optional<FileStatus> status(std::string_view path, FinalLink final_link = FinalLink::follow) const;
     bool exists(std::string_view path) const { return status(path).has_value(); }
@@ -59,7 +64,9 @@ class PlanBuilder final {
 
     bool changed() const { return !plan_.edits.empty(); }
     const EditPlan& plan() const { return plan_; }
-    // What is made has the label that the guest's SELinux policy wants.
+    // What is made has the label that the guest's SELinux policy wants. Error{unsupported} if an edit, or a pattern
+    // that was expanded, lies below something that the guest mounts and that is not mounted here; what the guest does
+    // without is a finding, as long as nothing is changed below it.
     EditPlan finish() &&;
 
   private:
@@ -71,6 +78,17 @@ class PlanBuilder final {
         bool fresh = false; // nothing of the guest shows below it
     };
 
+    // A missing mount, and by which operations something was looked for below it.
+    struct Gap {
+        MissingMount mount;
+        std::string canonical; // its mount point
+        std::string looked_for_by{};
+    };
+
+    // The missing mount below which a canonical path lies; null: none.
+    const Gap* gap_above(const std::string& canonical) const;
+    void look(std::string_view path, FinalLink final_link) const;
+    void refuse_gaps();
     const Planned* planned(const std::string& canonical) const;
     bool hidden(const std::string& canonical) const;
     std::optional<FileStatus> status_at(const std::string& canonical) const;
@@ -84,6 +102,7 @@ class PlanBuilder final {
     const Guest& guest_;
     std::string operation_;
     EditPlan plan_;
+    mutable std::vector<Gap> gaps_;          // filled in by what only looks, too
     std::map<std::string, Planned> planned_; // by canonical path
 };
 

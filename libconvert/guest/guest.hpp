@@ -32,6 +32,16 @@ struct GuestMount {
     std::optional<FileSystemUsage> usage; // none: the backend cannot tell
 };
 
+enum class MountNeed { required, optional };
+
+// Something that the guest mounts and that is not part of the tree, and why.
+struct MissingMount {
+    std::string mount_point; // as fstab has it: it may lead through links
+    std::string device;      // as fstab has it, or how people name it
+    std::string reason;
+    MountNeed need = MountNeed::required; // optional: the guest boots without it, or it was never on a disk
+};
+
 // What an export leaves out. Paths are absolute and canonical.
 struct ExportOptions {
     std::vector<std::string> excluded; // these and all below them are not there
@@ -58,6 +68,8 @@ class Guest {
     virtual void export_tree(const ExportOptions& options, TreeSink& sink, const OperationContext& operation) const = 0;
     // In order of mount points; the first is "/".
     virtual std::vector<GuestMount> mounts() const = 0;
+    // What lies below these is not what the guest sees there.
+    virtual std::vector<MissingMount> missing_mounts() const { return {}; }
 };
 
 // A file of text in which only the first `limit` bytes matter; nullopt also when it is larger or cannot be read.

@@ -26,7 +26,8 @@ std::vector<std::string> split_reversed(std::string_view path) {
 
 } // namespace
 
-MountedGuest::MountedGuest(std::vector<MountedFileSystem> file_systems) : file_systems_(std::move(file_systems)) {
+MountedGuest::MountedGuest(std::vector<MountedFileSystem> file_systems, std::vector<MissingMount> missing)
+    : file_systems_(std::move(file_systems)), missing_(std::move(missing)) {
     if (file_systems_.empty() || file_systems_.front().mount.mount_point != "/")
         fail(ErrorKind::not_found, "the guest has no root file system");
 }

@@ -23,7 +23,7 @@ struct ResolvedPath {
 class MountedGuest final : public Guest {
   public:
     // The first is mounted on "/"; deeper mount points come after those that they lie in.
-    explicit MountedGuest(std::vector<MountedFileSystem> file_systems);
+    explicit MountedGuest(std::vector<MountedFileSystem> file_systems, std::vector<MissingMount> missing = {});
 
     std::optional<FileStatus> status(std::string_view path, FinalLink final_link) const override;
     std::optional<std::vector<std::string>> list(std::string_view path) const override;
@@ -34,6 +34,7 @@ class MountedGuest final : public Guest {
     std::vector<ExtendedAttribute> attributes(std::string_view path) const override;
     void export_tree(const ExportOptions& options, TreeSink& sink, const OperationContext& operation) const override;
     std::vector<GuestMount> mounts() const override;
+    std::vector<MissingMount> missing_mounts() const override { return missing_; }
 
     // nullopt: there is nothing. Error{unsafe} after kLinkLimit links, Error{limit} for a path beyond Linux' length.
     std::optional<ResolvedPath> resolve(std::string_view path, FinalLink final_link) const;
@@ -44,6 +45,7 @@ class MountedGuest final : public Guest {
     std::optional<std::size_t> mount_on(std::string_view canonical) const;
 
     std::vector<MountedFileSystem> file_systems_;
+    std::vector<MissingMount> missing_;
 };
 
 } // namespace vm2oci

@@ -3,6 +3,7 @@
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "libconvert/guest/appliance.hpp"
+#include "libconvert/guest/missing_mounts.hpp"
 #include "libconvert/guest/mounted_guest.hpp"
 #include "libconvert/guest/native_file_systems.hpp"
 
@@ -14,6 +15,9 @@ namespace vm2oci {
 namespace {
 
 constexpr std::size_t kFstabLimit = 256 * 1024;
+constexpr const char* kNotOnDisk = "it comes from another place of the tree, the host or a server";
+constexpr const char* kNoVolume = "this disk has no such volume";
+const std::string kNotNative = "the native backend does not read ";
 
 GuestMount describe_mount(const Volume& volume, std::string mount_point, const FileSystem& file_system) {
     return {std::move(mount_point),  volume.name,        volume.signature->type, volume.signature->uuid,
@@ -55,7 +59,8 @@ class NativeOpener {
         mounted_.push_back({describe_mount(volume, "/", *root->file_system), root->file_system});
         read_fstab();
         mount_fstab(root->volume);
-        result_.guest = std::make_unique<MountedGuest>(std::move(mounted_));
+        mount_by_type(root->volume);
+        result_.guest = std::make_unique<MountedGuest>(std::move(mounted_), result_.missing);
         result_.backend = "native";
         return true;
     }
@@ -99,8 +104,7 @@ class NativeOpener {
     }
 
     void miss(const FstabEntry& entry, std::string reason) {
-        if (!has_option(entry, "noauto"))
-            result_.missing.push_back({entry.mount_point, entry.device, std::move(reason)});
+        result_.missing.push_back({entry.mount_point, entry.device, std::move(reason), need_of_entry(entry)});
     }
 
     void mount_fstab(std::size_t root) {
@@ -116,43 +120,57 @@ class NativeOpener {
     }
 
     void mount_entry(const FstabEntry& entry, std::optional<std::size_t> index, std::size_t root) {
-        constexpr std::string_view kNoDisk[] = {
-            "tmpfs",  "proc",       "sysfs",    "devpts",   "cgroup", "cgroup2",   "debugfs",
-            "nfs",    "nfs4",       "cifs",     "none",     "fuse",   "hugetlbfs", "efivarfs",
-            "mqueue", "securityfs", "configfs", "devtmpfs", "usbfs",  "9p",        "virtiofs"};
-        if (std::find(std::begin(kNoDisk), std::end(kNoDisk), entry.type) != std::end(kNoDisk))
+        const EntryKind kind = kind_of_entry(entry);
+        if (kind == EntryKind::none)
             return;
-        if (entry.type == "swap" || has_option(entry, "bind"))
-            return;
-        if (!index) {
-            // Removable media are in many an fstab, and in no machine.
-            if (entry.device.find("/dev/cdrom") == std::string::npos &&
-                entry.device.find("/dev/fd") == std::string::npos && entry.device.find("/dev/sr") == std::string::npos)
-                miss(entry, "this disk has no such volume");
-            return;
-        }
+        if (kind == EntryKind::elsewhere)
+            return miss(entry, kNotOnDisk);
+        if (!index)
+            return miss(entry, kNoVolume);
         const Volume& volume = result_.layout.volumes[*index];
         if (*index == root)
             return;
         if (!volume.signature || !is_native(*volume.signature)) {
-            miss(entry, volume.signature ? "the native backend does not read " + volume.signature->type
-                                         : std::string("there is no file system in it"));
+            miss(entry,
+                 volume.signature ? kNotNative + volume.signature->type : std::string("there is no file system in it"));
             return;
         }
+        if (const auto obstacle = mount(entry.mount_point, volume))
+            miss(entry, *obstacle);
+    }
+
+    // Why it is not mounted; nullopt: it is.
+    std::optional<std::string> mount(const std::string& mount_point, const Volume& volume) {
         try {
             // Mount points may lie behind links; the kernel mounts on what they lead to.
             const MountedGuest so_far(mounted_);
-            const std::optional<ResolvedPath> point = so_far.resolve(entry.mount_point, FinalLink::follow);
-            if (!point) {
-                miss(entry, "its mount point does not exist");
-                return;
-            }
+            const std::optional<ResolvedPath> point = so_far.resolve(mount_point, FinalLink::follow);
+            if (!point)
+                return "its mount point does not exist";
             std::shared_ptr<const FileSystem> opened = open_native(volume.device, *volume.signature);
             mounted_.push_back({describe_mount(volume, point->canonical, *opened), std::move(opened)});
+            return std::nullopt;
         } catch (const Error& error) {
             if (error.kind() == ErrorKind::cancelled || error.kind() == ErrorKind::io)
                 throw;
-            miss(entry, error.what());
+            return error.what();
+        }
+    }
+
+    void mount_by_type(std::size_t root) {
+        for (const TypedMount& typed : find_typed_mounts(result_.layout, result_.fstab, MountedGuest(mounted_))) {
+            std::string reason = typed.reason;
+            if (typed.volume) {
+                const Volume& volume = result_.layout.volumes[*typed.volume];
+                if (*typed.volume == root)
+                    continue;
+                const auto obstacle = is_native(*volume.signature) ? mount(typed.mount_point, volume)
+                                                                   : kNotNative + volume.signature->type;
+                if (!obstacle)
+                    continue;
+                reason = *obstacle;
+            }
+            result_.missing.push_back({typed.mount_point, typed.device, reason, MountNeed::required});
         }
     }
 
@@ -165,21 +183,56 @@ class NativeOpener {
 // appliance, too, if there is no key: it is not started in vain.
 bool needs_appliance(OpenedGuest& result, const std::vector<DiskKey>& keys) {
     const auto could_help = [&](const Volume& volume) {
+        // A medium of an installer and a journal are no guests.
         return volume.signature && volume.signature->kind != ContentKind::swap && !is_native(*volume.signature) &&
+               volume.signature->type != "iso9660" && volume.signature->type != "jbd" &&
                (volume.signature->kind != ContentKind::encrypted || !keys.empty());
     };
     const std::vector<Volume>& volumes = result.layout.volumes;
     const auto encrypted = std::find_if(volumes.begin(), volumes.end(), [](const Volume& volume) {
         return volume.signature && volume.signature->kind == ContentKind::encrypted;
     });
-    if (result.guest)
-        return !result.missing.empty() &&
-               std::any_of(result.fstab_volumes.begin(), result.fstab_volumes.end(),
-                           [&](const auto& index) { return index && could_help(volumes[*index]); });
+    if (result.guest) {
+        for (std::size_t i = 0; i < result.fstab.size(); ++i)
+            if (const auto& index = result.fstab_volumes[i]; index && !has_option(result.fstab[i], "noauto") &&
+                                                             kind_of_entry(result.fstab[i]) == EntryKind::disk &&
+                                                             could_help(volumes[*index]))
+                return true;
+        const auto typed = find_typed_mounts(result.layout, result.fstab, *result.guest);
+        return std::any_of(typed.begin(), typed.end(),
+                           [&](const TypedMount& mount) { return mount.volume && could_help(volumes[*mount.volume]); });
+    }
     if (encrypted != volumes.end() && keys.empty())
         result.reason = fmt::format("{} is encrypted; give its key with --key SELECTOR:file:FILE",
                                     escape_untrusted(encrypted->name));
     return std::any_of(volumes.begin(), volumes.end(), could_help);
+}
+
+// What libguestfs did not mount, though the guest does.
+std::vector<MissingMount> missing_of_appliance(const OpenedGuest& result, const MountedGuest& guest) {
+    std::vector<MissingMount> missing;
+    const std::vector<GuestMount> mounts = guest.mounts();
+    const auto is_mounted = [&](const std::string& mount_point) {
+        const auto point = guest.resolve(mount_point, FinalLink::follow);
+        return std::any_of(mounts.begin(), mounts.end(), [&](const GuestMount& mount) {
+            return mount.mount_point == normalise_path(mount_point) || (point && mount.mount_point == point->canonical);
+        });
+    };
+    for (std::size_t i = 0; i < result.fstab.size(); ++i) {
+        const FstabEntry& entry = result.fstab[i];
+        const EntryKind kind = kind_of_entry(entry);
+        if (kind == EntryKind::elsewhere)
+            missing.push_back({entry.mount_point, entry.device, kNotOnDisk, need_of_entry(entry)});
+        else if (kind == EntryKind::disk && !is_mounted(entry.mount_point))
+            missing.push_back({entry.mount_point, entry.device,
+                               result.fstab_volumes[i] ? "libguestfs did not mount it" : kNoVolume,
+                               need_of_entry(entry)});
+    }
+    for (const TypedMount& typed : find_typed_mounts(result.layout, result.fstab, guest))
+        missing.push_back({typed.mount_point, typed.device,
+                           typed.volume ? "libguestfs does not mount partitions by their types" : typed.reason,
+                           MountNeed::required});
+    return missing;
 }
 
 void open_by_appliance(OpenedGuest& result, const GuestAccess& access, const OperationContext& operation) {
@@ -189,18 +242,19 @@ void open_by_appliance(OpenedGuest& result, const GuestAccess& access, const Ope
         result.reason = "libguestfs finds no operating system that it can mount (encrypted disks need --key)";
         return;
     }
-    result.guest = std::make_unique<MountedGuest>(std::move(found.file_systems));
     result.appliance = std::move(found.session);
     result.backend = "libguestfs";
     result.windows = std::move(found.windows);
     result.reason.clear();
-    result.missing.clear();
     result.fstab.clear();
     result.fstab_volumes.clear();
-    if (const std::optional<std::string> text = try_read_text(*result.guest, "/etc/fstab", kFstabLimit))
+    const MountedGuest guest(found.file_systems);
+    if (const std::optional<std::string> text = try_read_text(guest, "/etc/fstab", kFstabLimit))
         result.fstab = parse_fstab(*text);
     for (const FstabEntry& entry : result.fstab)
         result.fstab_volumes.push_back(find_volume(result.layout, entry.device));
+    result.missing = missing_of_appliance(result, guest);
+    result.guest = std::make_unique<MountedGuest>(std::move(found.file_systems), result.missing);
 }
 
 } // namespace

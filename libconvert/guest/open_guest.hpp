@@ -32,13 +32,6 @@ struct GuestAccess {
     std::shared_ptr<OverlayDevice> changes;
 };
 
-// Something of the guest's that is not part of the tree, and why.
-struct MissingMount {
-    std::string mount_point;
-    std::string device; // as fstab has it
-    std::string reason;
-};
-
 class ApplianceSession;
 
 struct OpenedGuest {
@@ -51,7 +44,7 @@ struct OpenedGuest {
     std::string backend;                                   // "native", "libguestfs"; empty without a guest
     std::optional<WindowsFacts> windows;                   // of a Windows guest
     std::string reason;                                    // why there is no guest
-    std::vector<MissingMount> missing;
+    std::vector<MissingMount> missing;                     // as guest->missing_mounts()
     std::vector<std::string> remarks;
 };
 

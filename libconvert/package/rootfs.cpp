@@ -141,6 +141,10 @@ void append_remarks(const TarReport& report, const OpenedGuest& opened, std::vec
     say(report.sockets, "sockets were left out");
     say(report.devices, "device nodes were left out");
     say(report.set_id, "files run with another user's or group's rights");
+    for (const MissingMount& missing : opened.missing)
+        remarks.push_back(fmt::format("what the guest mounts on {} from {} is not in the image: {}",
+                                      quote_untrusted(missing.mount_point), quote_untrusted(missing.device),
+                                      escape_untrusted(missing.reason)));
     for (const std::string& remark : opened.remarks)
         remarks.push_back(escape_untrusted(remark));
 }
@@ -161,10 +165,12 @@ RootfsImage write_rootfs(const OpenedGuest& opened, const GuestInfo& info, const
              fmt::format("there is no guest to package: {}{}", escape_untrusted(opened.reason),
                          opened.remarks.empty() ? std::string()
                                                 : " (" + escape_untrusted(opened.remarks.front()) + ")"));
-    if (!opened.missing.empty())
-        fail(ErrorKind::unsupported, fmt::format("{} of the guest cannot be read: {}; take --guest-backend libguestfs",
-                                                 quote_untrusted(opened.missing.front().mount_point),
-                                                 escape_untrusted(opened.missing.front().reason)));
+    for (const MissingMount& missing : opened.missing)
+        if (missing.need == MountNeed::required)
+            fail(ErrorKind::unsupported,
+                 fmt::format("{} of the guest, on {}, cannot be read: {}{}", quote_untrusted(missing.mount_point),
+                             quote_untrusted(missing.device), escape_untrusted(missing.reason),
+                             opened.backend == "native" ? "; take --guest-backend libguestfs" : ""));
     ImageContents contents = describe(opened, info);
     const ExportOptions exported = export_options(opened, options.kernel_files);
     const TarPolicy policy{DeviceNodes::leave_out, WhiteoutNames::refuse};

@@ -22,6 +22,24 @@ bool is_ext(const Signature& signature) {
     return signature.type == "ext2" || signature.type == "ext3" || signature.type == "ext4";
 }
 
+constexpr std::string_view kGptSwap = "0657fd6d-a4ab-43c4-84e5-0933c84b4f4f";
+constexpr std::string_view kMbrSwap = "0x82";
+
+// Somebody other than the content itself calls it swap: the type of its partition, or the guest's fstab.
+bool is_declared_swap(const std::shared_ptr<const BlockDevice>& disk, const DiskLayout& layout, std::size_t index,
+                      const OperationContext& operation) {
+    if (const std::optional<std::size_t> partition = layout.volumes[index].partition) {
+        const std::string& type = layout.table.partitions[*partition].type;
+        if (type == kGptSwap || type == kMbrSwap)
+            return true;
+    }
+    const OpenedGuest opened = open_guest(disk, GuestBackend::native, operation);
+    for (std::size_t i = 0; i < opened.fstab.size(); ++i)
+        if (opened.fstab[i].type == "swap" && opened.fstab_volumes[i] == index)
+            return true;
+    return false;
+}
+
 class UnusedSpace {
   public:
     // `unused` in bytes of the volume.
@@ -50,6 +68,23 @@ void add_ext_free(const Volume& volume, UnusedSpace& unused) {
     file_system.for_each_free([&](std::uint64_t offset, std::uint64_t length) { free.push_back({offset, length}); });
     for (const DiskRange& range : free)
         unused.add(volume, range.offset, range.length);
+}
+
+// What was done, for people.
+std::string add_swap(const std::shared_ptr<const BlockDevice>& disk, const DiskLayout& layout, std::size_t index,
+                     UnusedSpace& unused, const OperationContext& operation) {
+    const Volume& volume = layout.volumes[index];
+    const std::optional<SwapArea> area = read_swap_area(*volume.device);
+    if (!area)
+        fail(ErrorKind::corrupt, "it has a swap signature, and no header that Linux would take");
+    if (!is_declared_swap(disk, layout, index, operation))
+        fail(ErrorKind::unsupported, "it has a swap signature, and neither the type of its partition nor the guest's "
+                                     "fstab says that it is swap");
+    const std::uint64_t end = area->offset + area->length;
+    if (end <= kSwapHeader)
+        fail(ErrorKind::limit, "its swap is smaller than what may be its header");
+    unused.add(volume, kSwapHeader, end - kSwapHeader);
+    return fmt::format("{} (swap) is emptied: {}", escape_untrusted(volume.name), format_size(end - kSwapHeader));
 }
 
 bool is_for_appliance(const Signature& signature, const GuestAccess& access) {
@@ -88,15 +123,16 @@ SparsifiedDisk sparsify(const std::shared_ptr<const BlockDevice>& disk, const Gu
     const DiskLayout layout = examine_layout(disk);
     const bool is_trimmed = is_for_appliance(layout, access) && trim(result, disk, access, operation);
     UnusedSpace unused;
-    for (const Volume& volume : layout.volumes) {
+    for (std::size_t i = 0; i < layout.volumes.size(); ++i) {
+        const Volume& volume = layout.volumes[i];
         operation.check_cancelled();
         if (!volume.signature)
             continue;
         try {
             if (is_ext(*volume.signature))
                 add_ext_free(volume, unused);
-            else if (volume.signature->kind == ContentKind::swap && volume.device->size() > kSwapHeader)
-                unused.add(volume, kSwapHeader, volume.device->size() - kSwapHeader);
+            else if (volume.signature->kind == ContentKind::swap)
+                result.remarks.push_back(add_swap(disk, layout, i, unused, operation));
             else if (volume.signature->kind != ContentKind::volume_group &&
                      !(is_trimmed && is_for_appliance(*volume.signature, access)))
                 result.remarks.push_back(fmt::format("{} ({}) is left whole", escape_untrusted(volume.name),

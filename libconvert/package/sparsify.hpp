@@ -15,12 +15,13 @@ namespace vm2oci {
 struct SparsifiedDisk {
     std::shared_ptr<const BlockDevice> device;
     std::uint64_t unused = 0;         // bytes of the disk that now read as zeros
-    std::vector<std::string> remarks; // what was left whole, and why
+    std::vector<std::string> remarks; // what was left whole, and why; which swap was emptied
 };
 
-// Free blocks of ext2, ext3 and ext4 by their bitmaps, the contents of swap (its header stays), and free extents of
-// LVM. What any of them calls used does not change by a bit. A file system that is marked as damaged, or was not
-// unmounted and has no journal, is left whole. Reads metadata only.
+// Free blocks of ext2, ext3 and ext4 by their bitmaps where descriptors and superblock agree with them, the contents of
+// swap (its header stays) that its partition's type or the guest's fstab calls so, and free extents of LVM. What any of
+// them calls used does not change by a bit. A file system that is marked as damaged, or was not unmounted and has no
+// journal, is left whole. Reads metadata only.
 //
 // The free space of xfs, btrfs and whatever `access.keys` open is found by libguestfs' appliance, unless the backend is
 // native or there is no appliance: then they are left whole, as is everything else.

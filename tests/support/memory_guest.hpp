@@ -51,6 +51,10 @@ class MemoryGuest final : public Guest {
         node.status.type = type;
         return put(path, std::move(node));
     }
+    MemoryGuest& missing(MissingMount mount) {
+        missing_.push_back(std::move(mount));
+        return *this;
+    }
     MemoryGuest& mount(GuestMount mount) {
         mounts_.push_back(std::move(mount));
         return *this;
@@ -101,6 +105,7 @@ class MemoryGuest final : public Guest {
     void export_tree(const ExportOptions&, TreeSink&, const OperationContext&) const override {
         fail(ErrorKind::unsupported, "MemoryGuest does not export");
     }
+    std::vector<MissingMount> missing_mounts() const override { return missing_; }
     std::vector<GuestMount> mounts() const override { return mounts_; }
 
   private:
@@ -164,6 +169,7 @@ class MemoryGuest final : public Guest {
 
     std::map<std::string, Node> nodes_; // by canonical path
     std::vector<GuestMount> mounts_;
+    std::vector<MissingMount> missing_;
 };
 
 } // namespace vm2oci::test

@@ -141,3 +141,62 @@ TEST_CASE("A plan prints no content, and escapes what the guest says") {
     CHECK(text.find("/etc/a\\x0ab (6 B)") != std::string::npos);
     CHECK(to_json(plan.plan())["changed"][0]["size"] == 6);
 }
+
+TEST_CASE("Nothing is changed or looked for below what the guest mounts and is not mounted") {
+    MemoryGuest guest;
+    guest.folder("/srv/db").folder("/data").symlink("/var/lib", "/data/lib").file("/etc/hostname", "a\n");
+    guest.missing({"/data", "UUID=7", "it is encrypted", MountNeed::required});
+    guest.missing({"/srv/db", "nas:/db", "a server's", MountNeed::optional});
+    PlanBuilder plan(guest);
+    plan.begin("test");
+    SECTION("a write through a link") {
+        plan.write("/var/lib/cloud/seed/meta-data", "x", "because");
+        try {
+            std::move(plan).finish();
+            FAIL("nothing was thrown");
+        } catch (const Error& error) {
+            CHECK(error.kind() == ErrorKind::unsupported);
+            for (const char* part : {"/data", "UUID=7", "it is encrypted"})
+                CHECK(std::string(error.what()).find(part) != std::string::npos);
+        }
+    }
+    SECTION("a removal that finds nothing") {
+        plan.remove("/var/lib/dbus/machine-id", "because");
+        CHECK(kind_of_failure([&] { std::move(plan).finish(); }) == ErrorKind::unsupported);
+    }
+    SECTION("a pattern that finds nothing") {
+        CHECK(plan.glob("/data/*/.history").empty());
+        CHECK(kind_of_failure([&] { std::move(plan).finish(); }) == ErrorKind::unsupported);
+    }
+    SECTION("a write below what may be absent") {
+        plan.write("/srv/db/new", "x", "because");
+        CHECK(kind_of_failure([&] { std::move(plan).finish(); }) == ErrorKind::unsupported);
+    }
+    SECTION("elsewhere all is as ever, and what is missing is told") {
+        CHECK(plan.glob("/srv/db/*").empty());
+        plan.write("/etc/hostname", "b\n", "because");
+        const EditPlan made = std::move(plan).finish();
+        CHECK(made.edits.size() == 1);
+        CHECK(made.findings.size() == 2);
+    }
+    SECTION("a folder with such a mount point in it stays") {
+        plan.remove("/srv", "because");
+        const EditPlan made = std::move(plan).finish();
+        CHECK(made.edits.empty());
+        CHECK(made.findings.size() == 1);
+    }
+}
+
+TEST_CASE("A file system in a missing one is written to, and a bundle's plan knows no missing ones") {
+    MemoryGuest guest;
+    guest.folder("/data/inner");
+    guest.mount({"/", "", "ext4", "", "", std::nullopt}).mount({"/data/inner", "", "ext4", "", "", std::nullopt});
+    guest.missing({"/data", "LABEL=far", "this disk has no such volume", MountNeed::required});
+    PlanBuilder plan(guest);
+    plan.begin("test");
+    plan.write("/data/inner/a", "x", "because");
+    CHECK(std::move(plan).finish().edits.size() == 1);
+    PlanBuilder lone(guest, MissingMounts::ignore);
+    lone.write("/data/b", "x", "because");
+    CHECK(std::move(lone).finish().edits.size() == 1);
+}

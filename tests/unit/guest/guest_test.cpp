@@ -1,5 +1,6 @@
 #include "formats/base/error.hpp"
 #include "libconvert/guest/fstab.hpp"
+#include "libconvert/guest/missing_mounts.hpp"
 #include "libconvert/guest/mounted_guest.hpp"
 #include "tests/support/memory_file_system.hpp"
 
@@ -116,4 +117,55 @@ TEST_CASE("fstab is read as mount(8) reads it") {
     CHECK(entries[2].type == "swap");
     CHECK(normalise_path("//boot/./efi/../x/") == "/boot/x");
     CHECK(normalise_path("/..") == "/");
+}
+
+TEST_CASE("entries of fstab are told apart by what holds the files, and whether the guest boots without") {
+    const auto entry = [](std::string_view line) { return parse_fstab(line).at(0); };
+    CHECK(kind_of_entry(entry("UUID=1 /var xfs defaults 0 2")) == EntryKind::disk);
+    CHECK(need_of_entry(entry("UUID=1 /var xfs defaults 0 2")) == MountNeed::required);
+    CHECK(need_of_entry(entry("LABEL=d /opt/d ext4 nofail 0 2")) == MountNeed::optional);
+    CHECK(need_of_entry(entry("/dev/sdb1 /mnt auto noauto,user 0 0")) == MountNeed::optional);
+    for (const char* line : {"nas:/x /home nfs4 rw", ".host:/ /mnt/hgfs fuse.vmhgfs-fuse rw", "share /s vboxsf rw",
+                             "/data/home /home none bind", "/dev/sdc1 /iscsi ext4 _netdev"}) {
+        CHECK(kind_of_entry(entry(line)) == EntryKind::elsewhere);
+        CHECK(need_of_entry(entry(line)) == MountNeed::optional);
+    }
+    for (const char* line : {"tmpfs /tmp tmpfs rw", "/dev/sr0 /media/cdrom0 auto rw", "UUID=2 none swap sw",
+                             "UUID=3 // ext4 rw", "/usr /usr none bind"})
+        CHECK(kind_of_entry(entry(line)) == EntryKind::none);
+}
+
+TEST_CASE("partitions are mounted by their types where nothing else is") {
+    DiskLayout layout;
+    layout.table.kind = TableKind::gpt;
+    const auto add = [&](const char* type, std::uint64_t attributes = 0) {
+        Partition partition;
+        partition.number = static_cast<unsigned>(layout.table.partitions.size() + 1);
+        partition.type = type;
+        partition.attributes = attributes;
+        Volume volume;
+        volume.name = "partition " + std::to_string(partition.number);
+        volume.partition = layout.table.partitions.size();
+        volume.signature = Signature{ContentKind::file_system, "ext4", "", "", ""};
+        layout.table.partitions.push_back(partition);
+        layout.volumes.push_back(volume);
+    };
+    test::MemoryFileSystem root;
+    root.folder("usr").folder("srv").file("home/user/notes", "x").folder("var");
+    const MountedGuest guest = make_guest(std::move(root));
+    add("b0e01050-ee5f-4390-949a-9101b17104e9");                          // usr of arm64
+    add("933ac7e1-2eb4-4f13-b844-0e14e2aef915");                          // home, which is not empty
+    add("3b8f8425-20e0-4f3b-907f-1a25a76f98e8", std::uint64_t{1} << 63U); // srv, not automatic
+    add("4d21b016-b534-45c2-a9fb-5c16e091fd2d");                          // var
+    const std::vector<TypedMount> found = find_typed_mounts(layout, {}, guest);
+    REQUIRE(found.size() == 2);
+    CHECK(found[0].mount_point == "/usr");
+    CHECK(found[0].volume == std::optional<std::size_t>(0));
+    CHECK(found[1].mount_point == "/var");
+    CHECK_FALSE(found[1].volume);
+    CHECK(find_typed_mounts(layout, parse_fstab("UUID=1 /usr/ ext4 ro\nUUID=2 /var ext4 rw\n"), guest).empty());
+    add("5dfbf5f4-2848-4bac-aa5e-0d9a20b745a6"); // a second one for /usr
+    CHECK_FALSE(find_typed_mounts(layout, {}, guest)[0].volume);
+    layout.table.kind = TableKind::mbr;
+    CHECK(find_typed_mounts(layout, {}, guest).empty());
 }

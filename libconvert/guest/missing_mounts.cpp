@@ -1,0 +1,135 @@
+#include "libconvert/guest/missing_mounts.hpp"
+
+#include "formats/base/error.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+#include <string_view>
+#include <utility>
+
+namespace vm2oci {
+namespace {
+
+// Of the kernel or in memory: what lies below is gone with the machine.
+constexpr std::string_view kNoFiles[] = {
+    "tmpfs",     "ramfs",     "proc",     "sysfs",  "devpts",     "cgroup",     "cgroup2", "debugfs",
+    "tracefs",   "hugetlbfs", "efivarfs", "mqueue", "configfs",   "securityfs", "pstore",  "binfmt_misc",
+    "selinuxfs", "usbfs",     "devtmpfs", "bpf",    "rpc_pipefs", "nfsd",       "fusectl", "usbdevfs"};
+
+constexpr std::string_view kForeign[] = {
+    "nfs",  "nfs4",   "cifs",  "smbfs",    "smb3",   "vboxsf", "vmhgfs", "9p",    "virtiofs", "fuse",   "glusterfs",
+    "ceph", "lustre", "afs",   "davfs",    "beegfs", "ocfs2",  "gfs2",   "gpfs",  "ncpfs",    "prl_fs", "overlay",
+    "aufs", "coda",   "pvfs2", "orangefs", "drvfs",  "wekafs", "davfs2", "sshfs", "hgfs",     "vmblock"};
+
+template <std::size_t size>
+bool is_one_of(std::string_view word, const std::string_view (&words)[size]) {
+    return std::find(std::begin(words), std::end(words), word) != std::end(words);
+}
+
+bool is_removable(std::string_view device) {
+    return device.starts_with("/dev/cdrom") || device.starts_with("/dev/fd") || device.starts_with("/dev/sr") ||
+           device.starts_with("/dev/dvd");
+}
+
+bool is_foreign(const FstabEntry& entry) {
+    return is_one_of(entry.type, kForeign) || entry.type.starts_with("fuse.") || has_option(entry, "_netdev") ||
+           has_option(entry, "bind") || has_option(entry, "rbind");
+}
+
+// UAPI Group Specifications, Discoverable Partitions; those of /usr for each architecture.
+constexpr std::string_view kUsrTypes[] = {
+    "75250d76-8cc6-458e-bd66-bd47cc81a812", // x86
+    "8484680c-9521-48c6-9c11-b0720656f69e", // x86-64
+    "7d0359a3-02b3-4f0a-865c-654403e70625", // arm
+    "b0e01050-ee5f-4390-949a-9101b17104e9", // arm64
+    "4301d2a6-4e3b-4b2a-bb94-9e0b2c4225ea", // ia64
+    "e611c702-575c-4cbe-9a46-434fa0bf7e3f", // loongarch64
+    "7d14fec5-cc71-415d-9d6c-06bf0b3c3eaf", // ppc
+    "2c9739e2-f068-46b3-9fd0-01c5a9afbcca", // ppc64
+    "15bb03af-77e7-4d4a-b12b-c0d084f7491c", // ppc64-le
+    "b933fb22-5c3f-4f91-af90-e2bb0fa50702", // riscv32
+    "beaec34b-8442-439b-a40b-984381ed097d", // riscv64
+    "cd0f869b-d0fb-4ca0-b141-9ea87cc78d66", // s390
+    "8a4f5770-50aa-4ed3-874a-99b710db6fea", // s390x
+    "5dfbf5f4-2848-4bac-aa5e-0d9a20b745a6", // CoreOS and Flatcar, USR-A and USR-B
+};
+
+constexpr std::pair<std::string_view, std::string_view> kOtherTypes[] = {
+    {"933ac7e1-2eb4-4f13-b844-0e14e2aef915", "/home"},
+    {"3b8f8425-20e0-4f3b-907f-1a25a76f98e8", "/srv"},
+    {"4d21b016-b534-45c2-a9fb-5c16e091fd2d", "/var"},
+    {"7ec6f557-3bc5-4aca-b293-16ef5df639d1", "/var/tmp"},
+};
+
+std::string_view mount_point_of_type(std::string_view type) {
+    if (is_one_of(type, kUsrTypes))
+        return "/usr";
+    const auto* found = std::find_if(std::begin(kOtherTypes), std::end(kOtherTypes),
+                                     [&](const auto& row) { return row.first == type; });
+    return found == std::end(kOtherTypes) ? std::string_view() : found->second;
+}
+
+constexpr std::uint64_t kNoAuto = std::uint64_t{1} << 63U;
+
+bool is_empty_or_absent(const Guest& guest, std::string_view folder) {
+    try {
+        const auto names = guest.list(folder);
+        return !names || names->empty();
+    } catch (const Error& error) {
+        if (error.kind() == ErrorKind::cancelled || error.kind() == ErrorKind::io)
+            throw;
+        return false;
+    }
+}
+
+} // namespace
+
+EntryKind kind_of_entry(const FstabEntry& entry) {
+    const std::string place = normalise_path(entry.mount_point);
+    if (!entry.mount_point.starts_with("/") || place == "/" || entry.type == "swap" || is_one_of(entry.type, kNoFiles))
+        return EntryKind::none;
+    if (is_foreign(entry))
+        return normalise_path(entry.device) == place ? EntryKind::none : EntryKind::elsewhere;
+    return is_removable(entry.device) ? EntryKind::none : EntryKind::disk;
+}
+
+MountNeed need_of_entry(const FstabEntry& entry) {
+    return has_option(entry, "nofail") || has_option(entry, "noauto") || is_foreign(entry) ? MountNeed::optional
+                                                                                           : MountNeed::required;
+}
+
+std::vector<TypedMount> find_typed_mounts(const DiskLayout& layout, const std::vector<FstabEntry>& fstab,
+                                          const Guest& guest) {
+    std::vector<TypedMount> mounts;
+    for (std::size_t i = 0; i < layout.volumes.size(); ++i) {
+        const Volume& volume = layout.volumes[i];
+        if (layout.table.kind != TableKind::gpt || !volume.partition || !volume.signature)
+            continue;
+        const Partition& partition = layout.table.partitions[*volume.partition];
+        const std::string place(mount_point_of_type(partition.type));
+        const bool is_named = std::any_of(fstab.begin(), fstab.end(), [&](const FstabEntry& entry) {
+            return normalise_path(entry.mount_point) == place;
+        });
+        if (place.empty() || (partition.attributes & kNoAuto) != 0 || is_named || !is_empty_or_absent(guest, place))
+            continue;
+        const auto same = std::find_if(mounts.begin(), mounts.end(),
+                                       [&](const TypedMount& mount) { return mount.mount_point == place; });
+        if (same != mounts.end()) {
+            same->volume = std::nullopt;
+            same->device += ", " + volume.name;
+            same->reason = "more than one partition is of its type";
+        } else if (place == "/var") {
+            mounts.push_back({place, std::nullopt, volume.name,
+                              "systemd mounts it by its type only on the machine whose id it was made for"});
+        } else {
+            mounts.push_back({place, i, volume.name, {}});
+        }
+    }
+    std::sort(mounts.begin(), mounts.end(),
+              [](const TypedMount& a, const TypedMount& b) { return a.mount_point < b.mount_point; });
+    return mounts;
+}
+
+} // namespace vm2oci
