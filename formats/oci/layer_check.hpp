@@ -8,14 +8,18 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace vm2oci {
 
 enum class LayerKind {
     file_system, // a tar, perhaps compressed: decoded
-    opaque,      // an artifact's blob: bytes
+    opaque,      // an artifact's or attestation's blob: bytes; its diff_id, if any, is its digest
 };
+
+// What an image's layer of that type is.
+LayerKind layer_kind(std::string_view media_type);
 
 struct LayerExpectation {
     Descriptor descriptor;

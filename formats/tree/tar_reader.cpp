@@ -18,6 +18,7 @@ namespace {
 
 constexpr std::uint64_t kMaxHeaders = 4'000'000;      // more than any distribution installs files; bounds the time
 constexpr std::uint64_t kMaxExtendedHeader = 1 * MiB; // Go, which reads the layers in most clusters, takes as much
+constexpr unsigned kMaxExtendedHeaders = 16;          // in front of one member; writers make three at most
 constexpr std::uint64_t kMaxContent = std::uint64_t{1} << 62; // sums of a few stay below 2^64
 
 using Block = std::array<std::byte, kTarBlock>;
@@ -114,21 +115,65 @@ TarType type_of(char flag) {
     }
 }
 
-std::string plain_path(std::string path) {
-    for (;;) {
-        if (path.starts_with('/'))
-            path.erase(0, 1);
-        else if (path.starts_with("./"))
-            path.erase(0, 2);
-        else
-            break;
+constexpr std::array<std::string_view, 5> kReadRecords = {"path", "linkpath", "size", "uid", "gid"};
+
+bool is_sparse_record(std::string_view key) {
+    return key.starts_with("GNU.sparse.");
+}
+
+// GNU keeps times where POSIX has the prefix. Go, where they are no times, takes the prefix nevertheless, and others do
+// not: there the name is in doubt.
+bool has_doubtful_prefix(const Block& block) {
+    if (field(block, 257, 8) != std::string_view("ustar  \0", 8))
+        return false;
+    for (const std::size_t offset : {std::size_t{345}, std::size_t{357}}) {
+        const std::string_view time = field(block, offset, 12);
+        const bool binary = (static_cast<unsigned char>(time[0]) & 0x80) != 0;
+        if (time[0] != '\0' && !binary && !parse_number(time))
+            return true;
     }
-    while (path.ends_with('/'))
-        path.pop_back();
-    return path == "." ? std::string() : path;
+    return false;
+}
+
+std::string header_path(const Block& block, std::uint64_t position) {
+    std::string path = text_field(block, 0, 100);
+    if (has_doubtful_prefix(block))
+        fail(ErrorKind::unsupported,
+             fmt::format("tar, header at {}: a GNU header with a POSIX prefix, which readers take differently",
+                         position));
+    // The prefix is POSIX's; GNU's own magic, "ustar  ", has other fields there, and star's is shorter.
+    if (field(block, 257, 6) != std::string_view("ustar\0", 6))
+        return path;
+    const bool is_star = field(block, 508, 4) == std::string_view("tar\0", 4);
+    const std::string prefix = text_field(block, 345, is_star ? 131 : 155);
+    return prefix.empty() ? path : prefix + "/" + path;
+}
+
+bool is_link(TarType type) {
+    return type == TarType::hard_link || type == TarType::symlink;
 }
 
 } // namespace
+
+std::optional<std::string> clean_path(std::string_view path) {
+    std::string clean;
+    clean.reserve(path.size());
+    while (!path.empty()) {
+        const std::string_view part = path.substr(0, path.find('/'));
+        path.remove_prefix(std::min(part.size() + 1, path.size()));
+        if (part.empty() || part == ".")
+            continue;
+        if (part != "..") {
+            clean.append(clean.empty() ? "" : "/").append(part);
+            continue;
+        }
+        if (clean.empty())
+            return std::nullopt;
+        const std::size_t slash = clean.rfind('/');
+        clean.resize(slash == std::string::npos ? 0 : slash);
+    }
+    return clean;
+}
 
 TarReader::TarReader(const ByteSource& archive) : archive_(archive) {}
 
@@ -159,7 +204,9 @@ void TarReader::read_pax_records(std::uint64_t size, Records& records) {
         const std::size_t equals = record.find('=');
         if (equals == std::string_view::npos || equals == 0)
             fail_at(header, "a pax record is broken");
-        records[std::string(record.substr(0, equals))] = record.substr(equals + 1);
+        const std::string_view key = record.substr(0, equals);
+        if (std::ranges::find(kReadRecords, key) != kReadRecords.end() || is_sparse_record(key))
+            records[std::string(key)] = record.substr(equals + 1);
         rest.remove_prefix(length);
     }
 }
@@ -168,7 +215,10 @@ std::optional<TarMember> TarReader::next() {
     Records records;
     std::optional<std::string> long_name;
     std::optional<std::string> long_link;
-    for (;;) {
+    for (unsigned extended = 0;; ++extended) {
+        if (extended > kMaxExtendedHeaders)
+            fail_at(position_,
+                    fmt::format("more than {} extended headers in front of one member", kMaxExtendedHeaders));
         if (++headers_ > kMaxHeaders)
             fail(ErrorKind::limit, fmt::format("the tar has more than {} members", kMaxHeaders));
         const std::uint64_t header = position_;
@@ -192,15 +242,23 @@ std::optional<TarMember> TarReader::next() {
             fail_at(header, "the size is out of range");
         switch (flag) {
         case 'x':
+            records.clear(); // the last one counts, as in Go
             read_pax_records(size, records);
             continue;
         case 'g': {
             // Defaults for all that follows, which readers apply or ignore as they like: only comments do no harm.
+            if (long_name || long_link || !records.empty())
+                fail(ErrorKind::unsupported,
+                     fmt::format("tar, header at {}: a global header between a member's headers, which readers take "
+                                 "differently",
+                                 header));
             Records global;
             read_pax_records(size, global);
-            for (const char* key : {"path", "linkpath", "size", "GNU.sparse.major"})
-                if (global.contains(key))
-                    fail(ErrorKind::unsupported, fmt::format("tar, header at {}: a global {}", header, key));
+            for (const auto& [key, value] : global)
+                if (key != "uid" && key != "gid")
+                    fail(ErrorKind::unsupported,
+                         fmt::format("tar, header at {}: a global {}", header, quote_untrusted(key)));
+            extended = 0;
             continue;
         }
         case 'L':
@@ -215,7 +273,7 @@ std::optional<TarMember> TarReader::next() {
             break;
         }
         const bool sparse = flag == 'S' || std::ranges::any_of(records, [](const auto& record) {
-                                return record.first.starts_with("GNU.sparse.");
+                                return is_sparse_record(record.first);
                             });
         if (sparse)
             fail(ErrorKind::unsupported,
@@ -223,27 +281,18 @@ std::optional<TarMember> TarReader::next() {
 
         TarMember member;
         member.type = type_of(flag);
-        member.path = text_field(block, 0, 100);
-        // The prefix is POSIX's; GNU's own magic, "ustar  ", has other fields there.
-        if (field(block, 257, 6) == std::string_view("ustar\0", 6))
-            if (const std::string prefix = text_field(block, 345, 155); !prefix.empty())
-                member.path = prefix + "/" + member.path;
-        // Version 7 tar had no type for folders.
-        if (member.type == TarType::regular && member.path.ends_with('/'))
-            member.type = TarType::directory;
+        member.stored_path = header_path(block, header);
         member.link_target = text_field(block, 157, 100);
         member.permissions = static_cast<std::uint32_t>(number_field(block, 100, 8, header, "mode") & 07777);
         member.uid = number_field(block, 108, 8, header, "owner");
         member.gid = number_field(block, 116, 8, header, "group");
-        if (long_name)
-            member.path = *long_name;
-        if (long_link)
-            member.link_target = *long_link;
-        for (const auto& [key, value] : records) {
+        for (auto& [key, value] : records) {
+            if (value.empty())
+                continue; // takes the record back: the header counts
             if (key == "path")
-                member.path = value;
+                member.stored_path = std::move(value);
             else if (key == "linkpath")
-                member.link_target = value;
+                member.link_target = std::move(value);
             else if (key == "size")
                 size = decimal(value, header, "size");
             else if (key == "uid")
@@ -251,11 +300,32 @@ std::optional<TarMember> TarReader::next() {
             else if (key == "gid")
                 member.gid = decimal(value, header, "group");
         }
+        // Of GNU's name and pax's, Go takes GNU's.
+        if (long_name && !long_name->empty())
+            member.stored_path = std::move(*long_name);
+        if (long_link && !long_link->empty())
+            member.link_target = std::move(*long_link);
         if (size > kMaxContent)
             fail_at(header, "the size is out of range");
-        if (member.path.find('\0') != std::string::npos)
+        // Version 7 tar had no type for folders. Only the name that counts in the end tells.
+        if (flag == '\0' && member.stored_path.ends_with('/')) {
+            if (size != 0)
+                fail_at(header, "a folder that has content");
+            member.type = TarType::directory;
+        }
+        if (member.stored_path.find('\0') != std::string::npos)
             fail_at(header, "the name holds NUL");
-        member.path = plain_path(std::move(member.path));
+        const std::optional<std::string> path = clean_path(member.stored_path);
+        if (!path)
+            fail(ErrorKind::unsafe, fmt::format("tar, header at {}: the name {} leads out of the root", header,
+                                                quote_untrusted(member.stored_path)));
+        member.path = *path;
+        if (!is_link(member.type))
+            member.link_target.clear();
+        if (std::max(member.path.size(), member.link_target.size()) > kMaxTarPath)
+            fail(ErrorKind::limit,
+                 fmt::format("tar, header at {}: a name of more than {} bytes, which no system can unpack", header,
+                             kMaxTarPath));
         member.content_offset = position_;
         const bool has_content = member.type == TarType::regular || member.type == TarType::other;
         member.content_size = has_content ? size : 0;

@@ -12,21 +12,29 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace vm2oci {
 
 enum class TarType { regular, hard_link, symlink, character_device, block_device, directory, fifo, other };
 
 struct TarMember {
-    std::string path; // untrusted bytes; without leading "./" and "/" and without trailing "/"; "" for the root
+    std::string path;        // untrusted bytes, as clean_path() has it; "" for the root
+    std::string stored_path; // untrusted bytes, as the archive spells it
     TarType type = TarType::regular;
     std::uint32_t permissions = 0;
     std::uint64_t uid = 0;
     std::uint64_t gid = 0;
-    std::string link_target;          // untrusted bytes
+    std::string link_target;          // untrusted bytes, as stored; "" for all but links
     std::uint64_t content_offset = 0; // from the start of the archive
     std::uint64_t content_size = 0;   // 0 for all but regular files and `other`
 };
+
+inline constexpr std::size_t kMaxTarPath = 4096; // PATH_MAX of Linux
+
+// The path without empty parts, "." and "..", as container runtimes clean the names of members before they look at the
+// file system (Go's filepath.Clean), in linear time. nullopt: it leads out of the root.
+std::optional<std::string> clean_path(std::string_view path);
 
 class TarReader {
   public:
@@ -34,7 +42,9 @@ class TarReader {
     explicit TarReader(const ByteSource& archive);
 
     // The next member; nullopt at the end. That the content is all there is not checked: reading it tells.
-    // Error{corrupt}, Error{unsupported} (sparse members), Error{limit}.
+    // Of several names of one member the same counts as in Go's archive/tar, which runtimes read layers with.
+    // Error{corrupt}, Error{unsupported} (sparse members; what readers take differently), Error{unsafe} (a name that
+    // leads out of the root), Error{limit}. Time and memory of a call are bounded; the caller watches for cancellation.
     std::optional<TarMember> next();
 
   private:

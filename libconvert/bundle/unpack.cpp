@@ -7,15 +7,12 @@
 #include "formats/block/open_disk.hpp"
 #include "formats/block/padded.hpp"
 #include "formats/block/raw_writer.hpp"
-#include "formats/codec/layer_content.hpp"
-#include "formats/tree/tar_reader.hpp"
 #include "libconvert/bundle/elf_kernel.hpp"
 #include "libconvert/bundle/kernel.hpp"
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <map>
 
 namespace vm2oci {
 namespace {
@@ -26,25 +23,6 @@ using Json = nlohmann::ordered_json;
 // What the configurations begin with; users change it there.
 constexpr unsigned kProcessors = 2;
 constexpr std::uint64_t kMemory = 1 * GiB;
-
-using Files = std::map<std::string, std::shared_ptr<const BlockDevice>>;
-
-// The regular files of these names; a higher layer hides what lower ones have under the same name.
-Files find_files(ImageSource& source, const ImageContent& image, const std::vector<std::string>& paths,
-                 const OperationContext& operation) {
-    Files files;
-    for (const Descriptor& layer : image.parsed_manifest.layers) {
-        const std::shared_ptr<const LayerContent> content = open_layer_content(source.open_blob(layer), operation);
-        TarReader reader(*content);
-        while (const auto member = reader.next())
-            if (member->type == TarType::regular && std::find(paths.begin(), paths.end(), member->path) != paths.end())
-                files[member->path] = content_stretch(content, member->content_offset, member->content_size);
-    }
-    for (const std::string& path : paths)
-        if (files.count(path) == 0)
-            fail(ErrorKind::not_found, "the bundle names " + quote_untrusted(path) + ", and holds no such file");
-    return files;
-}
 
 std::string read_bytes(const BlockDevice& file, std::size_t limit, const std::string& path) {
     if (file.size() > limit)
@@ -134,17 +112,18 @@ UnpackedBundle unpack_bundle(ImageSource& source, const ImageContent& image, con
     const auto description = parse_bundle(image.parsed_manifest.annotations);
     if (!description)
         fail(ErrorKind::not_found, "the image is no bundle: nothing says where its kernel is");
-    std::vector<std::string> paths = {description->kernel, description->root};
+    const ImageFiles files(source, image, operation);
+    std::shared_ptr<const BlockDevice> initramfs;
     if (description->initramfs)
-        paths.push_back(*description->initramfs);
-    const Files files = find_files(source, image, paths, operation);
+        initramfs = files.open(*description->initramfs);
+    const std::shared_ptr<const BlockDevice> root_file = files.open(description->root);
 
-    const std::string kernel = read_bytes(*files.at(description->kernel), kKernelLimit, description->kernel);
+    const std::string kernel = read_bytes(*files.open(description->kernel), kKernelLimit, description->kernel);
     const std::optional<std::string> elf = elf_kernel(kernel);
     DiskSource named;
     named.path = escape_untrusted(description->root);
     named.format = description->root_format == BundleRootFormat::qcow2 ? DiskFormat::qcow2 : DiskFormat::raw;
-    const OpenedDisk root = open_disk(files.at(description->root), named);
+    const OpenedDisk root = open_disk(root_file, named);
 
     Parts parts;
     parts.read_only = description->root_format == BundleRootFormat::erofs;
@@ -154,7 +133,7 @@ UnpackedBundle unpack_bundle(ImageSource& source, const ImageContent& image, con
     Folder out(folder, operation);
     out.write("vmlinux", elf ? *elf : kernel, elf ? "the kernel as an ELF file" : "the kernel");
     if (parts.has_initramfs)
-        out.write("initramfs", read_bytes(*files.at(*description->initramfs), kInitramfsLimit, *description->initramfs),
+        out.write("initramfs", read_bytes(*initramfs, kInitramfsLimit, *description->initramfs),
                   "the kernel's initramfs");
     out.write_disk(parts.root, *raw_image(root.device), "the root file system");
     out.write("firecracker.json", firecracker_configuration(parts), "for firecracker --no-api --config-file");

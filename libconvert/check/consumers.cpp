@@ -87,15 +87,7 @@ void check_readable(const ImageFacts& facts, const std::string& path, Problems& 
                         folder->second.gid));
 }
 
-void check_disk_contents(const ImageFacts& facts, Problems& problems) {
-    if (!facts.disk)
-        return;
-    const DiskFindings& disk = *facts.disk;
-    if (disk.foreign_format) {
-        problems.error("disk-format", "the disk is " + *disk.foreign_format +
-                                          ", and only qcow2 and raw are accepted: \"unsupported image format\"");
-        return;
-    }
+void check_own_format(const DiskFindings& disk, Problems& problems) {
     if (disk.info.backing_file_name)
         problems.error("no-backing-file", "the disk has a backing file: \"expected no backing file\"");
     if (disk.info.data_file_name)
@@ -111,6 +103,16 @@ void check_disk_contents(const ImageFacts& facts, Problems& problems) {
         problems.warning("no-snapshots", "the disk carries internal snapshots, which nobody will use");
     if (disk.info.format == DiskFormat::raw && disk.info.virtual_size % 512 != 0)
         problems.warning("sector-size", "the raw disk is no multiple of 512 bytes; QEMU rounds it up");
+}
+
+void check_disk_contents(const ImageFacts& facts, Problems& problems) {
+    if (!facts.disk)
+        return;
+    if (facts.disk->foreign_format)
+        problems.error("disk-format", "the disk is " + *facts.disk->foreign_format +
+                                          ", and only qcow2 and raw are accepted: \"unsupported image format\"");
+    else
+        check_own_format(*facts.disk, problems);
 }
 
 void check_platform(const ImageFacts& facts, Problems& problems) {
@@ -177,19 +179,42 @@ std::vector<Problem> check_image_volume(const ImageFacts& facts) {
     return problems.take();
 }
 
+// What qemu-img convert reads, and what the importer decompresses before (pkg/importer/format-readers.go).
+constexpr std::array<std::string_view, 7> kImportedFormats = {
+    "VMDK", "VDI", "VHD", "VHDX", "gzip-compressed data", "xz-compressed data", "zstd-compressed data"};
+
+void check_import(const ImageFacts& facts, Problems& problems) {
+    if (!facts.imported) {
+        problems.error("first-file", "no layer holds a file under /disk, where the importer looks");
+        return;
+    }
+    const ImportedDisk& disk = *facts.imported;
+    const std::string said = fmt::format("the importer takes the first file whose name begins with \"disk\", lowest "
+                                         "layer first, which is {} in layer {}",
+                                         quote_untrusted(disk.name), disk.layer + 1);
+    const bool in_folder = disk.path.starts_with("disk/") && disk.path.find('/', 5) == std::string::npos;
+    if (!in_folder)
+        problems.error("first-file", said + ", and it then looks in disk/");
+    else if (disk.type != TarType::regular)
+        problems.error("first-file", said + ": no regular file, of which it makes an empty one");
+    else if (disk.size == 0)
+        problems.error("first-file", said + ": it is empty");
+    else if (!disk.is_seen)
+        problems.error("first-file", said + ", and containers see another one or none: it would import an old disk");
+    if (!disk.findings)
+        return;
+    const std::optional<std::string>& foreign = disk.findings->foreign_format;
+    if (!foreign)
+        check_own_format(*disk.findings, problems);
+    else if (std::find(kImportedFormats.begin(), kImportedFormats.end(), *foreign) == kImportedFormats.end())
+        problems.error("disk-format", "the disk is " + *foreign + ", which the importer does not convert");
+}
+
 // kubevirt/containerized-data-importer: pkg/importer/transport.go, format-readers.go.
 std::vector<Problem> check_cdi(const ImageFacts& facts) {
     Problems problems;
     check_platform(facts, problems);
-    const auto first = std::find_if(facts.regular_files.begin(), facts.regular_files.end(),
-                                    [](const std::string& path) { return path.starts_with("disk"); });
-    if (first == facts.regular_files.end())
-        problems.error("first-file", "the first layer holds no file under /disk, where the importer looks");
-    else if (!first->starts_with("disk/"))
-        problems.error("first-file", "the importer takes the first file whose name begins with \"disk\", which is " +
-                                         quote_untrusted(*first));
-    if (without_folders(children(facts, "disk")).size() > 1)
-        problems.error("one-file-in-disk", "\"image directory contains more than one file\"");
+    check_import(facts, problems);
     for (const char* name : {"containers.bootc", "ostree.bootable"})
         if (const std::string value = label(facts, name); value == "1" || value == "true")
             problems.error("no-bootc", fmt::format("the label {} makes the importer refuse the image", name),
@@ -204,7 +229,6 @@ std::vector<Problem> check_cdi(const ImageFacts& facts) {
             fmt::format("the layer's first zstd block has {} bytes; importers from before September 2026 read "
                         "such layers wrongly (\"window size exceeded\")",
                         *facts.layers[0].first_zstd_block));
-    check_disk_contents(facts, problems);
     return problems.take();
 }
 

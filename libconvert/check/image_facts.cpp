@@ -3,7 +3,7 @@
 #include "formats/base/endian.hpp"
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
-#include "formats/codec/layer_content.hpp"
+#include "formats/oci/bundle.hpp"
 
 #include <algorithm>
 #include <array>
@@ -12,53 +12,6 @@ namespace vm2oci {
 namespace {
 
 constexpr std::uint32_t kZstdMagic = 0xfd2fb528;
-constexpr std::string_view kWhiteout = ".wh.";
-constexpr std::string_view kOpaque = ".wh..wh..opq";
-
-struct SplitPath {
-    std::string folder; // with a trailing slash, or ""
-    std::string name;
-};
-
-SplitPath split(const std::string& path) {
-    const std::size_t slash = path.rfind('/');
-    if (slash == std::string::npos)
-        return {"", path};
-    return {path.substr(0, slash + 1), path.substr(slash + 1)};
-}
-
-// Everything below `folder` ("a/b/"; "" is the root).
-void erase_below(std::map<std::string, ImageFile>& files, const std::string& folder) {
-    if (folder.empty()) {
-        files.clear();
-        return;
-    }
-    const auto begin = files.lower_bound(folder);
-    auto end = begin;
-    while (end != files.end() && end->first.starts_with(folder))
-        ++end;
-    files.erase(begin, end);
-}
-
-void apply_member(std::map<std::string, ImageFile>& files, const TarMember& member) {
-    if (member.path.empty())
-        return;
-    const SplitPath parts = split(member.path);
-    if (parts.name == kOpaque) {
-        erase_below(files, parts.folder);
-    } else if (parts.name.starts_with(kWhiteout)) {
-        const std::string hidden = parts.folder + parts.name.substr(kWhiteout.size());
-        files.erase(hidden);
-        erase_below(files, hidden + "/");
-    } else {
-        // A folder over a folder changes its attributes only; anything else replaces all that was there.
-        if (member.type != TarType::directory)
-            erase_below(files, member.path + "/");
-        files[member.path] = {member.type, member.permissions, member.uid, member.gid, member.content_size};
-    }
-    if (files.size() > kMaxCheckedFiles)
-        fail(ErrorKind::limit, "the image holds more files than are checked");
-}
 
 LayerHead read_head(const BlockDevice& blob) {
     std::array<std::byte, 64> buffer{};
@@ -72,20 +25,46 @@ LayerHead read_head(const BlockDevice& blob) {
     return {"none", std::nullopt};
 }
 
-std::optional<DiskFindings> examine_only_disk(ImageSource& source, const ImageContent& content,
-                                              const OperationContext& operation) {
-    try {
-        const DiskInImage disk = find_disk(source, content, operation);
-        DiskSource named;
-        named.path = escape_untrusted(disk.path);
-        return examine_disk(disk.bytes, named);
-    } catch (const Error& error) {
-        // None, several, or no regular file: the list of files says it better.
-        if (error.kind() == ErrorKind::not_found || error.kind() == ErrorKind::unsupported ||
-            error.kind() == ErrorKind::unsafe)
-            return std::nullopt;
-        throw;
+DiskFindings examine_named(std::shared_ptr<const BlockDevice> bytes, const std::string& path) {
+    DiskSource named;
+    named.path = escape_untrusted(path);
+    return examine_disk(std::move(bytes), named);
+}
+
+// None, several, or no regular file: the list of files says it better.
+std::optional<DiskFindings> examine_only_disk(const ImageFiles& files) {
+    const auto found = files.view().children("disk");
+    if (found.size() != 1 || found[0].second->type != TarType::regular)
+        return std::nullopt;
+    return examine_named(files.open(*found[0].second), found[0].first);
+}
+
+std::optional<ImportedDisk> examine_imported_disk(const ImageFiles& files) {
+    for (std::size_t layer = 0; layer < files.first_disks().size(); ++layer) {
+        const std::optional<TarMember>& member = files.first_disks()[layer];
+        if (!member)
+            continue;
+        ImportedDisk imported;
+        imported.name = member->stored_path;
+        imported.path = member->path;
+        imported.layer = layer;
+        imported.type = member->type;
+        imported.size = member->content_size;
+        const LayeredFile* seen = files.view().find(member->path);
+        imported.is_seen = seen != nullptr && seen->layer == layer && seen->content_offset == member->content_offset;
+        if (member->type == TarType::regular && member->content_size > 0)
+            imported.findings = examine_named(files.open(layer, *member), member->path);
+        return imported;
     }
+    return std::nullopt;
+}
+
+// CRI-O mounts an artifact's blobs as they are stored, under their titles.
+void add_artifact_disk(ImageFacts& facts, const DiskInImage& disk, ImageSource& source) {
+    const auto blob = source.open_blob(facts.content.parsed_manifest.layers.at(disk.layer));
+    if (const std::optional<std::string> path = clean_path(disk.path); path && !path->empty())
+        facts.files[*path] = {TarType::regular, 0444, 0, 0, blob->size()};
+    facts.disk = examine_named(blob, disk.path);
 }
 
 } // namespace
@@ -116,17 +95,21 @@ ImageFacts gather_image_facts(ImageSource& source, const std::string& architectu
     const std::vector<Descriptor>& layers = facts.content.parsed_manifest.layers;
     for (std::size_t i = 0; i < layers.size(); ++i) {
         operation.check_cancelled();
-        const auto blob = source.open_blob(layers[i]);
-        facts.layers.push_back(read_head(*blob));
-        const auto content = open_layer_content(blob, operation);
-        TarReader reader(*content);
-        while (const auto member = reader.next()) {
-            apply_member(facts.files, *member);
-            if (i == 0 && member->type == TarType::regular)
-                facts.regular_files.push_back(member->path);
-        }
+        facts.layers.push_back(read_head(*source.open_blob(layers[i])));
     }
-    facts.disk = examine_only_disk(source, facts.content, operation);
+    if (const std::optional<DiskInImage> disk = find_artifact_disk(source, facts.content, operation)) {
+        add_artifact_disk(facts, *disk, source);
+        return facts;
+    }
+    const ImageFiles files(source, facts.content, operation);
+    // A bundle names files anywhere.
+    const bool is_bundle = facts.content.parsed_manifest.annotations.count(bundle_annotation::version) != 0;
+    files.view().refuse_doubt(is_bundle ? "" : "disk");
+    files.view().for_each([&](const std::string& path, const LayeredFile& file) {
+        facts.files[path] = {file.type, file.permissions, file.uid, file.gid, file.content_size};
+    });
+    facts.imported = examine_imported_disk(files);
+    facts.disk = examine_only_disk(files);
     return facts;
 }
 

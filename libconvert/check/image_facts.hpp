@@ -15,8 +15,6 @@
 
 namespace vm2oci {
 
-inline constexpr std::size_t kMaxCheckedFiles = 2'000'000; // several times a full desktop installation; bounds memory
-
 struct ImageFile {
     TarType type = TarType::regular;
     std::uint32_t permissions = 0;
@@ -31,15 +29,27 @@ struct LayerHead {
     std::optional<std::uint64_t> first_zstd_block; // stored bytes of the first block of the first zstd frame
 };
 
+// What CDI's importer takes: of the lowest layer that has one, the first member that begins with "disk".
+struct ImportedDisk {
+    std::string name; // as the tar spells it, untrusted
+    std::string path; // cleaned
+    std::size_t layer = 0;
+    TarType type = TarType::regular;
+    std::uint64_t size = 0;
+    bool is_seen = false;                 // by containers too: nothing hides or replaces it
+    std::optional<DiskFindings> findings; // none: no regular file, or an empty one
+};
+
 struct ImageFacts {
     ImageContent content;
-    std::vector<LayerHead> layers;          // as in the manifest
-    std::vector<std::string> regular_files; // paths of the lowest layer in the order of its tar
+    std::vector<LayerHead> layers; // as in the manifest
+    std::optional<ImportedDisk> imported;
     std::map<std::string, ImageFile> files; // the merged tree, by path without a leading slash; whiteouts applied
     std::optional<DiskFindings> disk;       // of the only regular file under /disk
 };
 
-// Reads the tar headers of all layers. Errors are those of the layers: what cannot be read is no fact.
+// Reads the tar headers of all layers. Errors are those of the layers: what cannot be read is no fact. Error{unsafe} if
+// what lies in /disk (of a bundle: anything) depends on who unpacks it.
 ImageFacts gather_image_facts(ImageSource& source, const std::string& architecture, const OperationContext& operation);
 
 // Of the first bytes of a zstd stream (RFC 8878, 3.1.1); nullopt if `head` does not begin with a frame or is too short.

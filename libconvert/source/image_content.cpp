@@ -2,6 +2,8 @@
 
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
+#include "formats/base/size.hpp"
+#include "formats/block/detect.hpp"
 #include "formats/codec/layer_content.hpp"
 #include "formats/oci/select.hpp"
 #include "formats/tree/tar_reader.hpp"
@@ -10,6 +12,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 namespace vm2oci {
 namespace {
@@ -29,20 +32,54 @@ std::optional<ImageConfig> read_config(ImageSource& source, const Descriptor& co
     return parse_config(text);
 }
 
-bool is_in_disk_folder(const TarMember& member) {
-    constexpr std::string_view folder = "disk/";
-    const std::string_view name = std::string_view(member.path).substr(std::min(folder.size(), member.path.size()));
-    return member.path.starts_with(folder) && name.find('/') == std::string_view::npos && !name.starts_with(".wh.");
+// kubevirt/containerized-data-importer, pkg/importer/transport.go: by the name as it is stored, with no slash behind
+// "disk"; the first that is no folder, whatever else it is.
+bool importer_takes(const TarMember& member) {
+    const std::string_view name = member.stored_path;
+    const std::size_t last = member.path.rfind('/') + 1; // 0 without a slash
+    return (name.starts_with("disk") || name.starts_with("./disk")) && member.type != TarType::directory &&
+           !std::string_view(member.path).substr(last).starts_with(".wh.");
 }
 
-// The files of one layer that lie in /disk, with whatever type they have.
-std::vector<TarMember> disk_members(const LayerContent& content) {
-    std::vector<TarMember> members;
-    TarReader reader(content);
-    while (auto member = reader.next())
-        if (is_in_disk_folder(*member))
-            members.push_back(*std::move(member));
-    return members;
+constexpr std::size_t kNamedLayers = 4; // in a message
+constexpr std::string_view kTitle = "org.opencontainers.image.title";
+
+std::string title_of(const Descriptor& layer) {
+    const auto found = layer.annotations.find(std::string(kTitle));
+    return found == layer.annotations.end() ? "" : found->second;
+}
+
+// "of type application/x, titled "name""
+std::string description_of(const Descriptor& layer) {
+    const std::string title = title_of(layer);
+    return "of type " + quote_untrusted(layer.media_type) + (title.empty() ? "" : ", titled " + quote_untrusted(title));
+}
+
+bool is_tar_type(const Descriptor& layer) {
+    const std::string_view type = layer.media_type;
+    return type.ends_with(".tar") || type.ends_with(".tar+gzip") || type.ends_with(".tar+zstd") ||
+           type.ends_with(".tar.gzip") || type.ends_with(".tar.zstd");
+}
+
+// By the bytes: writers of artifacts give any type to anything. Zeros alone are a tar without members if they are few,
+// and the head of a disk otherwise.
+bool is_tar(const LayerContent& content) {
+    std::array<std::byte, kTarBlock> head{};
+    const std::size_t length = content.read_some_at(0, head);
+    if (length < head.size())
+        return length == 0;
+    if (is_zero(head)) {
+        constexpr std::uint64_t largest_empty_tar = 20 * kTarBlock;
+        std::byte beyond{};
+        return content.read_some_at(largest_empty_tar, {&beyond, 1}) == 0;
+    }
+    try {
+        return TarReader(content).next().has_value();
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::corrupt)
+            throw;
+        return false;
+    }
 }
 
 std::shared_ptr<const LayerContent> open_layer(ImageSource& source, const ImageContent& image, const Descriptor& layer,
@@ -50,6 +87,38 @@ std::shared_ptr<const LayerContent> open_layer(ImageSource& source, const ImageC
     if (image.verifier)
         return image.verifier->open(source, layer, operation);
     return open_layer_of(open_sized_blob(source, layer), layer, operation);
+}
+
+void require_regular(const std::string& path, const LayeredFile& file) {
+    if (file.type == TarType::regular)
+        return;
+    std::string what = "is not a regular file";
+    if (file.type == TarType::symlink)
+        what = "is a symlink to " + quote_untrusted(file.link_target) + ", which is not followed";
+    else if (file.type == TarType::hard_link)
+        what = "is a hard link to " + quote_untrusted(file.link_target) + ", which its layer does not hold";
+    fail(ErrorKind::unsafe, quote_untrusted(path) + " in the image " + what);
+}
+
+bool names_a_disk(const Descriptor& layer) {
+    std::string title = title_of(layer);
+    for (const std::string_view ending : {".gz", ".zst", ".zstd"})
+        if (title.ends_with(ending))
+            title.resize(title.size() - ending.size());
+    for (const std::string_view ending : {".raw", ".img", ".qcow2", ".qcow", ".vmdk", ".vhd", ".vhdx", ".vdi"})
+        if (title.ends_with(ending))
+            return true;
+    return layer.media_type.starts_with("application/vnd.kubevirt.disk.") ||
+           layer.media_type.find("qcow2") != std::string::npos;
+}
+
+// By what stands at its head, so that what is no disk is not decoded to its end.
+bool begins_like_a_disk(const std::shared_ptr<const LayerContent>& content) {
+    std::vector<std::byte> head(64 * KiB);
+    const std::size_t length = content->read_some_at(0, head);
+    const Detection detection = detect(*content_stretch(content, 0, length));
+    return std::ranges::any_of(detection.matches, [](const FormatMatch& match) { return match.name == "qcow2"; }) ||
+           (detection.matches.empty() && !detection.raw_signs.empty());
 }
 
 } // namespace
@@ -63,39 +132,93 @@ ImageContent read_image(ImageSource& source, const std::string& architecture) {
     return image;
 }
 
-DiskInImage find_disk(ImageSource& source, const ImageContent& image, const OperationContext& operation) {
+std::optional<DiskInImage> find_artifact_disk(ImageSource& source, const ImageContent& image,
+                                              const OperationContext& operation) {
+    if (image.config)
+        return std::nullopt;
+    std::optional<DiskInImage> disk;
+    std::string others;
     const std::vector<Descriptor>& layers = image.parsed_manifest.layers;
-    for (std::size_t i = layers.size(); i-- > 0;) { // a higher layer hides what lower ones have under the same name
-        const std::shared_ptr<const LayerContent> content = open_layer(source, image, layers[i], operation);
-        const std::vector<TarMember> members = disk_members(*content);
-        if (members.empty())
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+        operation.check_cancelled();
+        const Descriptor& layer = layers[i];
+        const std::shared_ptr<const LayerContent> content = open_layer(source, image, layer, operation);
+        if (is_tar_type(layer) && is_tar(*content))
+            return std::nullopt;
+        if (!names_a_disk(layer) && !begins_like_a_disk(content)) {
+            if (i < kNamedLayers)
+                others += (others.empty() ? "one is " : "; one is ") + description_of(layer);
             continue;
-        if (members.size() > 1)
-            fail(ErrorKind::unsupported,
-                 fmt::format("the image holds {} files under /disk, and a containerDisk holds one", members.size()));
-        const TarMember& disk = members.front();
-        if (disk.type != TarType::regular)
-            fail(ErrorKind::unsafe, quote_untrusted(disk.path) + " in the image is not a regular file");
-        return {disk.path, i, content_stretch(content, disk.content_offset, disk.content_size)};
+        }
+        if (disk)
+            fail(ErrorKind::unsupported, "the artifact holds several disks, and nothing says which one is meant");
+        const std::string title = title_of(layer);
+        disk =
+            DiskInImage{title.empty() ? layer.digest.text() : title, i, content_stretch(content, 0, content->size())};
     }
-    fail(ErrorKind::not_found, "the image holds no disk under /disk");
+    if (!disk)
+        fail(ErrorKind::unsupported, "the image is an artifact, and none of its layers is a disk: " +
+                                         (others.empty() ? "it has no layers" : others));
+    return disk;
+}
+
+ImageFiles::ImageFiles(ImageSource& source, const ImageContent& image, const OperationContext& operation) {
+    for (const Descriptor& layer : image.parsed_manifest.layers) {
+        operation.check_cancelled();
+        layers_.push_back(open_layer(source, image, layer, operation));
+        if (!is_tar_type(layer) && !is_tar(*layers_.back()))
+            fail(ErrorKind::unsupported, "the image has a layer " + description_of(layer) + ", which holds no files");
+        view_.begin_layer();
+        std::optional<TarMember>& first_disk = first_disks_.emplace_back();
+        TarReader reader(*layers_.back());
+        while (const auto member = reader.next()) {
+            operation.check_cancelled();
+            view_.add(*member);
+            if (!first_disk && importer_takes(*member))
+                first_disk = *member;
+        }
+    }
+}
+
+std::shared_ptr<const BlockDevice> ImageFiles::open(const LayeredFile& file) const {
+    return content_stretch(layers_.at(file.layer), file.content_offset, file.content_size);
+}
+
+std::shared_ptr<const BlockDevice> ImageFiles::open(std::size_t layer, const TarMember& member) const {
+    return content_stretch(layers_.at(layer), member.content_offset, member.content_size);
+}
+
+std::shared_ptr<const BlockDevice> ImageFiles::open(std::string_view path) const {
+    const std::optional<std::string> clean = clean_path(path);
+    if (!clean)
+        fail(ErrorKind::unsafe, quote_untrusted(path) + " leads out of the image");
+    view_.refuse_doubt(*clean);
+    const LayeredFile* file = view_.find(*clean);
+    if (file == nullptr)
+        fail(ErrorKind::not_found, "the image holds no file " + quote_untrusted(path));
+    require_regular(*clean, *file);
+    return open(*file);
+}
+
+DiskInImage find_disk(ImageSource& source, const ImageContent& image, const OperationContext& operation) {
+    if (std::optional<DiskInImage> disk = find_artifact_disk(source, image, operation))
+        return *std::move(disk);
+    const ImageFiles files(source, image, operation);
+    files.view().refuse_doubt("disk");
+    const auto found = files.view().children("disk");
+    if (found.empty())
+        fail(ErrorKind::not_found, "the image holds no disk under /disk");
+    if (found.size() > 1)
+        fail(ErrorKind::unsupported,
+             fmt::format("the image holds {} files under /disk, and a containerDisk holds one", found.size()));
+    const auto& [path, file] = found.front();
+    require_regular(path, *file);
+    return {path, file->layer, files.open(*file)};
 }
 
 std::shared_ptr<const BlockDevice> find_file(ImageSource& source, const ImageContent& image, std::string_view path,
                                              const OperationContext& operation) {
-    const std::vector<Descriptor>& layers = image.parsed_manifest.layers;
-    for (std::size_t i = layers.size(); i-- > 0;) {
-        const std::shared_ptr<const LayerContent> content = open_layer(source, image, layers[i], operation);
-        TarReader reader(*content);
-        while (const auto member = reader.next()) {
-            if (member->path != path)
-                continue;
-            if (member->type != TarType::regular)
-                fail(ErrorKind::unsafe, quote_untrusted(path) + " in the image is not a regular file");
-            return content_stretch(content, member->content_offset, member->content_size);
-        }
-    }
-    fail(ErrorKind::not_found, "the image holds no file " + quote_untrusted(path));
+    return ImageFiles(source, image, operation).open(path);
 }
 
 } // namespace vm2oci

@@ -3,8 +3,10 @@
 
 #include "formats/base/progress.hpp"
 #include "formats/block/block_device.hpp"
+#include "formats/codec/layer_content.hpp"
 #include "formats/oci/image.hpp"
 #include "formats/oci/store.hpp"
+#include "libconvert/source/layered_view.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -35,11 +37,38 @@ struct DiskInImage {
     std::shared_ptr<const BlockDevice> bytes; // the file itself, decoded as it is read
 };
 
-// The only regular file under /disk, as KubeVirt, CDI and crun-vm look for it. Reads as little of the layer as its
-// compression allows. Error{not_found}: no file there. Error{unsupported}: several.
+// The files in the layers of an image, as a container sees them. The source must outlive this object.
+class ImageFiles {
+  public:
+    // Reads the tar headers of all layers, and as little of the contents as their compression allows.
+    // Error{unsupported} for a layer that is no tar, by media type and title.
+    ImageFiles(ImageSource& source, const ImageContent& image, const OperationContext& operation);
+
+    const LayeredView& view() const { return view_; }
+    // Of each layer in the manifest's order: what CDI's importer would take from it.
+    const std::vector<std::optional<TarMember>>& first_disks() const { return first_disks_; }
+    // The content of a regular file of view(), decoded as it is read.
+    std::shared_ptr<const BlockDevice> open(const LayeredFile& file) const;
+    std::shared_ptr<const BlockDevice> open(std::size_t layer, const TarMember& member) const;
+    // Error{not_found}: no such file. Error{unsafe}: no regular file, or in doubt.
+    std::shared_ptr<const BlockDevice> open(std::string_view path) const;
+
+  private:
+    LayeredView view_;
+    std::vector<std::optional<TarMember>> first_disks_;
+    std::vector<std::shared_ptr<const LayerContent>> layers_;
+};
+
+// The only layer of an artifact that is a disk itself, perhaps compressed; its path is the layer's title. nullopt: the
+// image is no artifact, or one of tars. Error{unsupported}: several disks, or none.
+std::optional<DiskInImage> find_artifact_disk(ImageSource& source, const ImageContent& image,
+                                              const OperationContext& operation);
+
+// The only file under /disk, as KubeVirt, CDI and crun-vm look for it; else as find_artifact_disk(). Error{not_found}:
+// no file there. Error{unsupported}: several. Error{unsafe}: no regular file, or in doubt.
 DiskInImage find_disk(ImageSource& source, const ImageContent& image, const OperationContext& operation);
 
-// The regular file of that path ("boot/vmlinuz"); the highest layer that has it wins. Error{not_found, unsafe}.
+// The regular file of that path ("boot/vmlinuz"), as ImageFiles has it.
 std::shared_ptr<const BlockDevice> find_file(ImageSource& source, const ImageContent& image, std::string_view path,
                                              const OperationContext& operation);
 

@@ -17,12 +17,12 @@ ImageFacts good_facts() {
     facts.content.config->platform.architecture = "amd64";
     facts.content.config->entrypoint = {"no-entrypoint"};
     facts.layers = {{"gzip", std::nullopt}};
-    facts.regular_files = {"disk/disk.qcow2"};
     facts.files["disk"] = {TarType::directory, 0555, 107, 107, 0};
     facts.files["disk/disk.qcow2"] = {TarType::regular, 0444, 107, 107, 1000};
     facts.disk.emplace();
     facts.disk->info.format = DiskFormat::qcow2;
     facts.disk->info.compression = "zlib";
+    facts.imported = ImportedDisk{"disk/disk.qcow2", "disk/disk.qcow2", 0, TarType::regular, 1000, true, facts.disk};
     return facts;
 }
 
@@ -35,7 +35,7 @@ ImageFacts good_bundle() {
     facts.content.parsed_manifest.annotations = bundle_annotations(bundle);
     facts.files["disk/rootfs.qcow2"] = facts.files["disk/disk.qcow2"];
     facts.files.erase("disk/disk.qcow2");
-    facts.regular_files = {"disk/rootfs.qcow2"};
+    facts.imported->name = facts.imported->path = "disk/rootfs.qcow2";
     facts.files["boot"] = {TarType::directory, 0555, 107, 107, 0};
     facts.files["boot/vmlinuz"] = {TarType::regular, 0444, 107, 107, 1000};
     facts.files["boot/initramfs"] = {TarType::regular, 0444, 107, 107, 1000};
@@ -108,10 +108,26 @@ TEST_CASE("disks that only some can open are named") {
 
 TEST_CASE("the importer takes the first file that begins with disk") {
     ImageFacts facts = good_facts();
-    facts.regular_files = {"diskinfo.json", "disk/disk.qcow2"};
+    for (const char* name : {"diskinfo.json", "disk.img", "disk/more/x.img", "diskette/x"}) {
+        facts.imported->name = facts.imported->path = name;
+        CHECK(has_error("cdi", facts, "first-file"));
+    }
+    facts.imported.reset();
     CHECK(has_error("cdi", facts, "first-file"));
-    facts.regular_files = {"etc/hosts"};
+    facts = good_facts();
+    facts.imported->is_seen = false;
     CHECK(has_error("cdi", facts, "first-file"));
+    facts = good_facts();
+    facts.imported->type = TarType::hard_link;
+    CHECK(has_error("cdi", facts, "first-file"));
+    facts = good_facts();
+    facts.imported->size = 0;
+    CHECK(has_error("cdi", facts, "first-file"));
+    facts = good_facts();
+    facts.imported->findings->foreign_format = "VDI";
+    CHECK_FALSE(has_error("cdi", facts, "disk-format"));
+    facts.imported->findings->foreign_format = "bzip2-compressed data";
+    CHECK(has_error("cdi", facts, "disk-format"));
     facts = good_facts();
     facts.files["ostree/repo"] = {};
     CHECK(has_error("cdi", facts, "no-bootc"));

@@ -149,8 +149,83 @@ TEST_CASE("large sizes, in both forms") {
 TEST_CASE("names lose what leads nowhere") {
     for (const char* name : {"a", "./a", "/a", "//a", "././a", "/./a", "a/"})
         CHECK(members(tar_header(file(name, 0))).at(0).path == "a");
-    CHECK(members(tar_header(file("a/../b", 0))).at(0).path == "a/../b");
-    CHECK(members(tar_header(file("x/", 0))).at(0).type == TarType::directory);
+    CHECK(members(tar_header(file("a/../b", 0))).at(0).path == "b");
+    CHECK(members(tar_header(file("a/..", 0))).at(0).path.empty());
+    CHECK(members(tar_header(file("etc//x/./y/../z.img", 0))).at(0).path == "etc/x/z.img");
+    CHECK(members(tar_header(file("etc//x/./y", 0))).at(0).stored_path == "etc//x/./y");
+    CHECK(members(tar_header(file("...", 0))).at(0).path == "...");
+    for (const char* name : {"..", "../a", "/../a", "a/../../b", "./..//a"})
+        CHECK(refusal(tar_header(file(name, 0))) == ErrorKind::unsafe);
+}
+
+TEST_CASE("names without end take neither time nor memory") {
+    const auto with_path = [](const std::string& path) {
+        const std::string record = "1000000 path=" + path + "\n";
+        REQUIRE(record.size() == 1000000);
+        char size[12];
+        std::snprintf(size, sizeof size, "%011zo", record.size());
+        const std::string header = tar_header(file("x", 0));
+        return patched(patched(header, 156, "x"), 124, size) + padded(record) + header;
+    };
+    const std::size_t room = 1000000 - 14;
+    CHECK(members(with_path(std::string(room - 1, '/') + "a")).at(0).path == "a");
+    std::string dots;
+    while (dots.size() + 7 < room)
+        dots += "./a/../";
+    dots.resize(room - 1, '/');
+    CHECK(members(with_path(dots + "b")).at(0).path == "b");
+    CHECK(refusal(with_path(std::string(room, 'n'))) == ErrorKind::limit);
+    std::string many;
+    for (int i = 0; i < 20; ++i)
+        many += patched(patched(tar_header(file("x", 0)), 156, "L"), 124, "00000000001") + padded("y");
+    CHECK(refusal(many + tar_header(file("x", 0))) == ErrorKind::corrupt);
+}
+
+TEST_CASE("what is a folder is decided by the name that counts") {
+    const std::string slash_at_100 = std::string(99, 'd') + "/";
+    const std::string hidden = tar_header(file("disk/second-life.img", 0));
+    const auto extended = [](std::string_view type, const std::string& content) {
+        char size[12];
+        std::snprintf(size, sizeof size, "%011zo", content.size());
+        return patched(patched(tar_header(file("e", 0)), 156, type), 124, size) + padded(content);
+    };
+    const std::string old = patched(tar_header(file("o", 512)), 0, slash_at_100);
+    for (const std::string& first : {extended("x", "13 path=real\n"), extended("L", std::string("real\0", 5))})
+        for (const std::string_view flag : {std::string_view("0"), std::string_view("\0", 1), std::string_view("7")}) {
+            const auto found = members(first + patched(old, 156, flag) + hidden + tar_header(file("next", 0)));
+            REQUIRE(found.size() == 2);
+            CHECK(found[0].path == "real");
+            CHECK(found[0].type == TarType::regular);
+            CHECK(found[0].content_size == 512);
+            CHECK(found[1].path == "next");
+        }
+    const std::string_view v7("\0", 1);
+    CHECK(members(patched(tar_header(file("x/", 0)), 156, v7)).at(0).type == TarType::directory);
+    CHECK(members(extended("x", "11 path=y/\n") + patched(tar_header(file("x", 0)), 156, v7)).at(0).type ==
+          TarType::directory);
+    // Go takes such a folder's content as headers, others skip it.
+    CHECK(refusal(patched(tar_header(file("x/", 512)), 156, v7) + hidden) == ErrorKind::corrupt);
+    CHECK(members(tar_header(file("x/", 512)) + hidden).size() == 1);
+    CHECK(members(tar_header(file("x/", 0))).at(0).type == TarType::regular);
+}
+
+TEST_CASE("several names of one member count as in Go") {
+    const auto extended = [](std::string_view type, const std::string& content) {
+        char size[12];
+        std::snprintf(size, sizeof size, "%011zo", content.size());
+        return patched(patched(tar_header(file("e", 0)), 156, type), 124, size) + padded(content);
+    };
+    const std::string header = tar_header(file("old", 0));
+    const std::string gnu = extended("L", std::string("gnu\0", 4));
+    const std::string pax = extended("x", "12 path=pax\n");
+    CHECK(members(gnu + pax + header).at(0).path == "gnu");
+    CHECK(members(pax + gnu + header).at(0).path == "gnu");
+    CHECK(members(pax + extended("x", "8 uid=5\n") + header).at(0).path == "old");
+    CHECK(members(extended("x", "8 path=\n") + header).at(0).path == "old");
+    CHECK(refusal(pax + extended("g", "13 comment=x\n") + header) == ErrorKind::unsupported);
+    CHECK(members(patched(header, 345, "folder")).at(0).path == "folder/old");
+    CHECK(refusal(patched(patched(header, 257, std::string_view("ustar  \0", 8)), 345, "folder")) ==
+          ErrorKind::unsupported);
 }
 
 TEST_CASE("links and devices have no content, whatever their size field says") {
