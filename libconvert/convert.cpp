@@ -2,6 +2,7 @@
 
 #include "formats/base/error.hpp"
 #include "formats/base/fd.hpp"
+#include "formats/base/output_file.hpp"
 #include "formats/block/copy.hpp"
 #include "formats/block/raw_writer.hpp"
 #include "formats/oci/stored_blob.hpp"
@@ -9,6 +10,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 
@@ -37,20 +39,16 @@ void write_image(const DiskImage& image, int fd, const OperationContext& operati
     operation.progress->end();
 }
 
-enum class Place { absent, regular_file, block_device };
+enum class Place { file, block_device };
 
 Place look_at(const fs::path& destination) {
     struct stat status {};
     if (::stat(destination.c_str(), &status) != 0) {
         if (errno == ENOENT)
-            return Place::absent;
+            return Place::file;
         fail_errno("cannot write " + destination.string(), errno);
     }
-    if (S_ISREG(status.st_mode))
-        return Place::regular_file;
-    if (S_ISBLK(status.st_mode))
-        return Place::block_device;
-    fail(ErrorKind::conflict, destination.string() + " is neither a file nor a block device; name another destination");
+    return S_ISBLK(status.st_mode) ? Place::block_device : Place::file;
 }
 
 void write_to_block_device(const DiskImage& image, const fs::path& destination, const OperationContext& operation) {
@@ -64,6 +62,9 @@ void write_to_block_device(const DiskImage& image, const fs::path& destination, 
     operation.progress->begin("write", image.bytes->size());
     FileSink sink(fd.get());
     copy_bytes(*image.bytes, sink, operation);
+    // What the device could not store shows here, and nowhere else.
+    if (::fsync(fd.get()) != 0)
+        fail_errno("cannot write " + destination.string(), errno);
     operation.progress->end();
 }
 
@@ -106,13 +107,11 @@ DiskReport convert_to_disk(const OpenedDisk& disk, const DiskOutput& output, con
     if (place == Place::block_device) {
         write_to_block_device(image, destination, operation);
     } else {
-        // A link given as destination is written through, as every tool does.
-        const fs::path target = place == Place::regular_file ? fs::canonical(destination) : destination;
-        TemporaryFile file(target.parent_path());
+        OutputFile file(destination);
         write_image(image, file.fd(), operation);
         operation.check_cancelled();
         if (!approve || approve(duplicate_stretch(file.fd(), 0, file_size(file.fd())), image.format))
-            file.publish(target);
+            file.publish();
     }
     return {image.format, image.bytes->size(), image.virtual_size, image.allocated_size};
 }

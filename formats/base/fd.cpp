@@ -4,12 +4,14 @@
 
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
+#include <array>
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 
 namespace vm2oci {
@@ -34,13 +36,6 @@ UniqueFd open_read(const fs::path& path) {
     const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         fail_errno("cannot open " + path.string(), errno);
-    return UniqueFd(fd);
-}
-
-UniqueFd open_write(const fs::path& path) {
-    const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd < 0)
-        fail_errno("cannot write " + path.string(), errno);
     return UniqueFd(fd);
 }
 
@@ -126,23 +121,114 @@ std::optional<std::string> read_file(const fs::path& path, std::size_t limit) {
 
 namespace {
 
+constexpr std::string_view kHiddenPrefix = ".vm2oci-";
+constexpr std::string_view kHiddenSuffix = ".tmp";
+constexpr std::size_t kHiddenDigits = 32;
+
+// Random, as all processes in containers have the same few ids.
 fs::path hidden_name(const fs::path& folder) {
-    static std::atomic<unsigned> counter{0};
-    return folder / (".vm2oci-" + std::to_string(::getpid()) + "-" + std::to_string(counter++) + ".tmp");
+    std::array<unsigned char, kHiddenDigits / 2> random{};
+    if (::getentropy(random.data(), random.size()) != 0)
+        fail_errno("cannot get random bytes", errno);
+    std::string name(kHiddenPrefix);
+    for (const unsigned char byte : random) {
+        name += "0123456789abcdef"[byte >> 4];
+        name += "0123456789abcdef"[byte & 15];
+    }
+    return folder / (name.append(kHiddenSuffix));
+}
+
+bool is_hidden_name(std::string_view name) {
+    if (name.size() != kHiddenPrefix.size() + kHiddenDigits + kHiddenSuffix.size() ||
+        !name.starts_with(kHiddenPrefix) || !name.ends_with(kHiddenSuffix))
+        return false;
+    return name.substr(kHiddenPrefix.size(), kHiddenDigits).find_first_not_of("0123456789abcdef") ==
+           std::string_view::npos;
+}
+
+bool has_name(int fd) {
+    struct stat status {};
+    return ::fstat(fd, &status) != 0 || status.st_nlink != 0;
+}
+
+// A file system without locks has no collector either.
+void lock_hidden(int fd) {
+    while (::flock(fd, LOCK_EX) != 0)
+        if (errno != EINTR)
+            return;
+}
+
+// Locked by us. A collector may have got the lock between open() and flock(): then the name is gone, and another is
+// made.
+UniqueFd open_hidden(const fs::path& folder, fs::path& name) {
+    for (;;) {
+        name = hidden_name(folder);
+        UniqueFd fd(::open(name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+        if (!fd && errno == EEXIST)
+            continue;
+        if (!fd)
+            fail_errno("cannot write in " + folder.string(), errno);
+        lock_hidden(fd.get());
+        if (has_name(fd.get()))
+            return fd;
+    }
+}
+
+// What linkat() says where there are no hard links (exFAT, CIFS), or too many of them.
+bool means_no_links(int error) {
+    return error == EPERM || error == EOPNOTSUPP || error == ENOSYS || error == EMLINK || error == EINVAL;
+}
+
+// Becomes `path` unless that is there; false: it is. Leaves `name` where it is when false.
+bool rename_new(const fs::path& name, const fs::path& path) {
+    if (::renameat2(AT_FDCWD, name.c_str(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE) == 0)
+        return true;
+    if (errno == EEXIST)
+        return false;
+    if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP)
+        fail_errno("cannot write " + path.string(), errno);
+    struct stat status {};
+    if (::lstat(path.c_str(), &status) == 0)
+        return false;
+    if (::rename(name.c_str(), path.c_str()) != 0)
+        fail_errno("cannot write " + path.string(), errno);
+    return true;
+}
+
+unsigned read_umask() {
+    std::optional<std::string> status;
+    try {
+        status = read_file("/proc/self/status", 64 * 1024);
+    } catch (const Error&) {
+        status.reset();
+    }
+    if (status)
+        if (const std::size_t at = status->find("\nUmask:"); at != std::string::npos)
+            return static_cast<unsigned>(std::strtoul(status->c_str() + at + 7, nullptr, 8)) & 0777;
+    // No /proc: meanwhile only stricter, whoever creates a file.
+    const mode_t mask = ::umask(0077);
+    ::umask(mask);
+    return mask & 0777;
 }
 
 } // namespace
 
+unsigned process_umask() {
+    static const unsigned mask = read_umask();
+    return mask;
+}
+
 TemporaryFile::TemporaryFile(const fs::path& folder) : folder_(folder.empty() ? fs::path(".") : folder) {
-    fd_ = UniqueFd(::open(folder_.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
-    if (fd_)
-        return;
-    if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
-        fail_errno("cannot write in " + folder_.string(), errno);
-    name_ = hidden_name(folder_);
-    fd_ = UniqueFd(::open(name_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    // Without /proc a file that has no name cannot get one.
+    if (::access("/proc/self/fd", X_OK) == 0) {
+        fd_ = UniqueFd(::open(folder_.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+        if (!fd_ && errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
+            fail_errno("cannot write in " + folder_.string(), errno);
+    }
     if (!fd_)
-        fail_errno("cannot write in " + folder_.string(), errno);
+        fd_ = open_hidden(folder_, name_);
+    else
+        lock_hidden(fd_.get());
 }
 
 TemporaryFile::~TemporaryFile() {
@@ -150,20 +236,25 @@ TemporaryFile::~TemporaryFile() {
         ::unlink(name_.c_str());
 }
 
-void TemporaryFile::make_durable(const fs::path& path, unsigned mode) {
-    if (::fchmod(fd_.get(), mode) != 0)
+void TemporaryFile::make_durable(const fs::path& path, std::optional<unsigned> mode) {
+    // Some file systems know no modes (exFAT, CIFS): there is nothing to widen then.
+    if (::fchmod(fd_.get(), mode.value_or(0666 & ~process_umask())) != 0 && errno != EPERM && errno != EOPNOTSUPP)
         fail_errno("cannot set the mode of " + path.string(), errno);
     if (::fsync(fd_.get()) != 0)
         fail_errno("cannot write " + path.string(), errno);
 }
 
-bool TemporaryFile::publish_new(const fs::path& path, unsigned mode) {
+bool TemporaryFile::publish_new(const fs::path& path, std::optional<unsigned> mode) {
     make_durable(path, mode);
     const std::string self = name_.empty() ? "/proc/self/fd/" + std::to_string(fd_.get()) : name_.string();
-    const bool is_new = ::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) == 0;
-    if (!is_new && errno != EEXIST)
-        fail_errno("cannot write " + path.string(), errno);
-    if (!name_.empty())
+    bool is_new = ::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) == 0;
+    bool renamed = false;
+    if (!is_new && errno != EEXIST) {
+        if (name_.empty() || !means_no_links(errno))
+            fail_errno("cannot write " + path.string(), errno);
+        is_new = renamed = rename_new(name_, path);
+    }
+    if (!name_.empty() && !renamed)
         ::unlink(name_.c_str());
     name_.clear();
     fd_.reset();
@@ -171,7 +262,7 @@ bool TemporaryFile::publish_new(const fs::path& path, unsigned mode) {
     return is_new;
 }
 
-void TemporaryFile::publish(const fs::path& path, unsigned mode) {
+void TemporaryFile::publish(const fs::path& path, std::optional<unsigned> mode) {
     make_durable(path, mode);
     if (name_.empty()) {
         // linkat() never replaces, so the file gets a hidden name first and rename() makes the switch.
@@ -181,11 +272,37 @@ void TemporaryFile::publish(const fs::path& path, unsigned mode) {
             fail_errno("cannot write " + path.string(), errno);
         name_ = hidden;
     }
-    if (::rename(name_.c_str(), path.c_str()) != 0)
+    if (::rename(name_.c_str(), path.c_str()) != 0) {
+        if (errno == EBUSY)
+            fail(ErrorKind::unsupported, path.string() + " is a mount point, which cannot be replaced");
         fail_errno("cannot write " + path.string(), errno);
+    }
     name_.clear();
     fd_.reset();
     sync_folder(folder_);
+}
+
+void collect_stale_files(const fs::path& folder) noexcept {
+    try {
+        std::error_code error;
+        for (fs::directory_iterator entry(folder.empty() ? fs::path(".") : folder, error), end; !error && entry != end;
+             entry.increment(error)) {
+            const fs::path& path = entry->path();
+            if (!is_hidden_name(path.filename().string()))
+                continue;
+            const UniqueFd fd(::open(path.c_str(), O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+            struct stat opened {};
+            struct stat named {};
+            if (!fd || ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0 || ::fstat(fd.get(), &opened) != 0 ||
+                ::lstat(path.c_str(), &named) != 0 || !S_ISREG(opened.st_mode))
+                continue;
+            if (opened.st_dev == named.st_dev && opened.st_ino == named.st_ino)
+                ::unlink(path.c_str());
+        }
+    } catch (const std::exception&) {
+        // Out of memory: the next run collects.
+        return;
+    }
 }
 
 void sync_folder(const fs::path& folder) {

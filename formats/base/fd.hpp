@@ -33,8 +33,6 @@ class UniqueFd {
 
 // All of these throw Error{io} (not_found for ENOENT) that names `path`; paths come from the user, never from an image.
 UniqueFd open_read(const std::filesystem::path& path);
-// Creates or truncates, mode 0666 less the umask.
-UniqueFd open_write(const std::filesystem::path& path);
 
 // Fills `buffer` from `offset`; returns the bytes read, fewer than asked only at the end of the file.
 std::size_t read_at(int fd, std::uint64_t offset, std::span<std::byte> buffer);
@@ -49,8 +47,12 @@ std::uint64_t file_size(int fd);
 // A whole file of at most `limit` bytes; nullopt when it does not exist; Error{limit} when it is larger.
 std::optional<std::string> read_file(const std::filesystem::path& path, std::size_t limit);
 
-// A file that has no name until publish(): dropped, or after kill -9, nothing is left behind. Falls back to a hidden
-// named file where the file system has no O_TMPFILE.
+// The umask of the process, read once: call it before there are threads.
+unsigned process_umask();
+
+// A file that has no name until publish(): dropped, or after kill -9, nothing is left behind. A hidden named file where
+// the file system has no O_TMPFILE or where there is no /proc: its name is random, and it is locked as long as its
+// writer lives, so that collect_stale_files() tells it from one that a killed run has left.
 class TemporaryFile {
   public:
     // `folder` is where publish() will link it, so that the link stays in one file system.
@@ -61,18 +63,22 @@ class TemporaryFile {
 
     int fd() const noexcept { return fd_.get(); }
     // fsync, then becomes `path` (same folder) atomically, replacing what is there; then fsync of the folder.
-    // `mode` is set exactly, whatever the umask.
-    void publish(const std::filesystem::path& path, unsigned mode = 0644);
+    // `mode` is set exactly; without it, the mode is 0666 less the umask.
+    void publish(const std::filesystem::path& path, std::optional<unsigned> mode = std::nullopt);
     // The same, but a file that is there stays: then false, and this file is dropped.
-    bool publish_new(const std::filesystem::path& path, unsigned mode = 0644);
+    bool publish_new(const std::filesystem::path& path, std::optional<unsigned> mode = std::nullopt);
 
   private:
-    void make_durable(const std::filesystem::path& path, unsigned mode);
+    void make_durable(const std::filesystem::path& path, std::optional<unsigned> mode);
 
     std::filesystem::path folder_;
     std::filesystem::path name_; // empty with O_TMPFILE
     UniqueFd fd_;
 };
+
+// Removes the temporary files of killed runs from `folder`. Those whose writer lives, and those that we may not open,
+// stay; it never fails.
+void collect_stale_files(const std::filesystem::path& folder) noexcept;
 
 // fsync of a folder, so that a rename in it survives a power cut.
 void sync_folder(const std::filesystem::path& folder);

@@ -2,6 +2,7 @@
 
 #include "formats/base/error.hpp"
 #include "formats/base/fd.hpp"
+#include "formats/base/output_file.hpp"
 #include "formats/codec/layer_content.hpp"
 #include "formats/oci/json.hpp"
 #include "formats/oci/layout_index.hpp"
@@ -84,7 +85,7 @@ class OciArchiveDestination::State {
         if (!fs::exists(status) || (fs::is_regular_file(status) && fs::file_size(file_) == 0))
             return;
         if (!fs::is_regular_file(status))
-            fail(ErrorKind::conflict, file_.string() + " is no regular file; name another one for the archive");
+            fail(ErrorKind::unsupported, file_.string() + " is no regular file; name another one for the archive");
         bool is_archive = false;
         try {
             is_archive = read_members(file_, {}).contains("oci-layout");
@@ -147,19 +148,22 @@ class OciArchiveDestination::State {
         open_archive();
         append_file("index.json", layout_index_with(empty_layout_index(), top, tag_));
         append(std::string(kTarEndSize, '\0'));
-        archive_->publish(file_);
+        archive_->publish();
         published_ = true;
     }
 
   private:
-    fs::path folder() const { return file_.has_parent_path() ? file_.parent_path() : fs::path("."); }
+    fs::path folder() const {
+        const fs::path target = resolve_output(file_);
+        return target.has_parent_path() ? target.parent_path() : fs::path(".");
+    }
 
     void open_archive() {
         if (published_)
             fail(ErrorKind::usage, file_.string() + " has been published; an archive is written once");
         if (archive_)
             return;
-        archive_.emplace(folder());
+        archive_.emplace(file_);
         append_file("oci-layout", kLayoutFileText);
         append(tar_header(folder_entry("blobs")));
         append(tar_header(folder_entry("blobs/sha256")));
@@ -207,7 +211,7 @@ class OciArchiveDestination::State {
     const fs::path file_;
     const std::optional<std::string> tag_;
     std::mutex mutex_; // guards what follows
-    std::optional<TemporaryFile> archive_;
+    std::optional<OutputFile> archive_;
     std::uint64_t end_ = 0; // of what is placed; moves only while no slot writes to the archive itself
     std::deque<std::shared_ptr<Slot>> slots_;
     std::set<Digest> known_;                 // committed

@@ -182,6 +182,8 @@ class OciLayoutDestination::State {
     void publish(const Descriptor& top) {
         const std::lock_guard lock(mutex_);
         make_folders(blob_folder(folder_));
+        collect_stale_files(folder_);
+        collect_stale_files(blob_folder(folder_));
         // A full disk shows here, before anything has become visible.
         for (auto& [digest, file] : staged_)
             if (::fsync(file.fd()) != 0)
@@ -213,14 +215,12 @@ class OciLayoutDestination::State {
         if (path.has_parent_path() && path.parent_path() != path)
             if (const fs::path parent = path.parent_path(); !fs::is_directory(fs::status(parent)))
                 make_folders(parent);
-        if (::mkdir(path.c_str(), 0755) != 0) {
+        if (::mkdir(path.c_str(), 0777) != 0) {
             if (errno == EEXIST && fs::is_directory(fs::symlink_status(path)))
                 return; // somebody else was faster
             fail_errno("cannot make the folder " + path.string(), errno);
         }
         made_folders_.push_back(path);
-        if (::chmod(path.c_str(), 0755) != 0)
-            fail_errno("cannot set the mode of " + path.string(), errno);
     }
 
     const fs::path folder_;

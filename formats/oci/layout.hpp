@@ -1,8 +1,8 @@
 // OCI image layout in a folder (image-layout.md): oci-layout, index.json, blobs/sha256/HEX.
 //
 // Safe at any instant: blobs have no name until publish(); then they are made durable and visible, and index.json
-// follows by rename under a lock, so that concurrent writers lose no tag. Modes are 0644 and 0755, whatever the umask;
-// the bytes of all files depend on the content alone.
+// follows by rename under a lock, so that concurrent writers lose no tag. Modes obey the umask, so that a
+// private disk stays private; the bytes of all files depend on the content alone.
 #pragma once
 
 #include "formats/oci/store.hpp"

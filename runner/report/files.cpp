@@ -1,7 +1,7 @@
 #include "runner/report/files.hpp"
 
 #include "formats/base/error.hpp"
-#include "formats/base/fd.hpp"
+#include "formats/base/output_file.hpp"
 #include "runner/report/html.hpp"
 #include "runner/report/json.hpp"
 #include "runner/report/junit.hpp"
@@ -9,9 +9,7 @@
 namespace vm2oci {
 
 void write_report_file(const std::filesystem::path& path, std::string_view text) {
-    TemporaryFile file(path.parent_path());
-    write_exactly(file.fd(), as_bytes(text));
-    file.publish(path);
+    write_output(path, as_bytes(text));
 }
 
 void write_report_folder(const std::filesystem::path& folder, const BootReport& report) {

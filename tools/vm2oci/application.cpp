@@ -2,6 +2,7 @@
 
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
+#include "formats/base/fd.hpp"
 #include "libconvert/version.hpp"
 #include "tools/vm2oci/command_table.hpp"
 #include "tools/vm2oci/progress_display.hpp"
@@ -12,6 +13,7 @@
 #include <csignal>
 #include <iostream>
 #include <new>
+#include <system_error>
 
 namespace vm2oci::cli {
 namespace {
@@ -111,6 +113,11 @@ int run(const std::vector<std::string>& arguments, std::ostream& out, std::ostre
         return static_cast<int>(report(error, output(), out, err));
     } catch (const std::bad_alloc&) {
         return static_cast<int>(report(Error(ErrorKind::io, "out of memory"), output(), out, err));
+    } catch (const std::system_error& error) {
+        // Threads, folders: the operating system refused, and says why.
+        return static_cast<int>(
+            report(Error(ErrorKind::io, "the operating system refused: " + escape_untrusted(error.what())), output(),
+                   out, err));
     } catch (const std::exception& error) {
         const std::string text = escape_untrusted(error.what());
         return static_cast<int>(
@@ -125,6 +132,8 @@ const Cancellation& install_signal_handlers() {
     ::sigaction(SIGINT, &action, nullptr);
     ::sigaction(SIGTERM, &action, nullptr);
     ::signal(SIGPIPE, SIG_IGN);
+    ::signal(SIGXFSZ, SIG_IGN); // write() says EFBIG then
+    process_umask();            // read while there is one thread
     return signal_cancellation();
 }
 

@@ -2,6 +2,7 @@
 
 #include "formats/base/error.hpp"
 #include "formats/base/fd.hpp"
+#include "formats/base/output_file.hpp"
 #include "formats/base/size.hpp"
 #include "formats/oci/layout_index.hpp"
 #include "libconvert/package/architecture.hpp"
@@ -68,10 +69,7 @@ void print(const CopiedImage& image, std::ostream& out) {
 } // namespace
 
 void write_small_file(const std::string& path, const std::string& text) {
-    const fs::path folder = fs::path(path).parent_path();
-    TemporaryFile file(folder.empty() ? fs::path(".") : folder);
-    write_exactly(file.fd(), as_bytes(text));
-    file.publish(path);
+    write_output(path, as_bytes(text));
 }
 
 void add_copy_options(CLI::App& command, CopyArguments& arguments, const std::string& source_description,

@@ -2,12 +2,9 @@
 
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
-#include "formats/base/fd.hpp"
+#include "formats/base/output_file.hpp"
 #include "libconvert/inspect/spdx.hpp"
 #include "libconvert/package/timestamp.hpp"
-
-#include <filesystem>
-#include <span>
 
 namespace vm2oci::cli {
 
@@ -22,10 +19,7 @@ std::string make_sbom(const OpenedGuest& opened, const OsInfo& os) {
 }
 
 void write_sbom(const std::string& document, const std::string& path) {
-    const std::filesystem::path target(path);
-    TemporaryFile file(target.parent_path());
-    write_exactly(file.fd(), std::as_bytes(std::span(document)));
-    file.publish(target);
+    write_output(path, as_bytes(document));
 }
 
 } // namespace vm2oci::cli

@@ -1,4 +1,5 @@
 #include "formats/base/error.hpp"
+#include "formats/base/fd.hpp"
 #include "formats/codec/layer_encoder.hpp"
 #include "formats/oci/archive.hpp"
 #include "formats/oci/layout_index.hpp"
@@ -55,7 +56,7 @@ TEST_CASE("an archive that is published can be read back") {
     CHECK(std::distance(fs::directory_iterator(folder.path), fs::directory_iterator()) == 1);
     struct stat status {};
     REQUIRE(::stat(file.c_str(), &status) == 0);
-    CHECK((status.st_mode & 07777) == 0644);
+    CHECK((status.st_mode & 07777) == (0666 & ~process_umask()));
 
     OciArchiveSource source(file, "v1", {});
     const ImageManifest manifest = parse_manifest(source.read_manifest(source.resolve()));

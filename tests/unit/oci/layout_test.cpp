@@ -1,4 +1,5 @@
 #include "formats/base/error.hpp"
+#include "formats/base/fd.hpp"
 #include "formats/oci/layout.hpp"
 #include "formats/oci/layout_index.hpp"
 #include "formats/oci/null_store.hpp"
@@ -36,20 +37,19 @@ unsigned mode_of(const fs::path& path) {
 TEST_CASE("an image that is published can be read back") {
     const TestFolder folder;
     const fs::path layout = folder.path / "a" / "layout";
-    const mode_t old_mask = ::umask(0077);
     OciLayoutDestination destination(layout, "v1");
     const Descriptor top = put_image(destination, "the disk");
     CHECK_FALSE(fs::exists(layout / "index.json"));
     CHECK(fs::is_empty(layout / "blobs" / "sha256")); // not before publish()
     CHECK(destination.has_blob(top));
     destination.publish(top);
-    ::umask(old_mask);
+    const unsigned mask = process_umask();
 
     CHECK(slurp(layout / "oci-layout") == kLayoutFileText);
-    CHECK(mode_of(layout) == 0755);
-    CHECK(mode_of(layout / "blobs" / "sha256") == 0755);
-    CHECK(mode_of(layout / "index.json") == 0644);
-    CHECK(mode_of(layout / "blobs" / "sha256" / top.digest.hex()) == 0644);
+    CHECK(mode_of(layout) == (0777 & ~mask));
+    CHECK(mode_of(layout / "blobs" / "sha256") == (0777 & ~mask));
+    CHECK(mode_of(layout / "index.json") == (0666 & ~mask));
+    CHECK(mode_of(layout / "blobs" / "sha256" / top.digest.hex()) == (0666 & ~mask));
 
     OciLayoutSource source(layout, "v1");
     const Descriptor found = source.resolve();

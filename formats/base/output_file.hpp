@@ -1,0 +1,38 @@
+// The one gate for the files that a user names as outputs.
+//
+// A regular file, or a name that is free, gets its content at once, when it is complete. Links are written through,
+// also those that lead nowhere yet. A device, a pipe, a socket's end or a descriptor in /proc is never replaced:
+// documents are written to it, and what must be sought is refused.
+#pragma once
+
+#include "formats/base/fd.hpp"
+
+#include <filesystem>
+#include <span>
+
+namespace vm2oci {
+
+// Where `path` leads: its links resolved, without those of /proc (a descriptor is no name). Error{unsafe} for a link in
+// a sticky folder that is neither its owner's nor ours, Error{io} for a circle.
+std::filesystem::path resolve_output(const std::filesystem::path& path);
+
+// An output that is written at any offset: a disk, an archive.
+class OutputFile {
+  public:
+    // Error{unsupported} if what is there cannot be replaced: a device, a pipe, a descriptor, a mount point.
+    explicit OutputFile(const std::filesystem::path& path);
+
+    int fd() const noexcept { return file_.fd(); }
+    // See TemporaryFile::publish(). A new file has the mode 0666 less the umask; a replaced one keeps its mode, owner
+    // and extended attributes as far as we may set them. What cannot be kept never widens who may read.
+    void publish();
+
+  private:
+    std::filesystem::path target_;
+    TemporaryFile file_;
+};
+
+// A whole small output. A mount point (a file that is bound into a container) is written in place.
+void write_output(const std::filesystem::path& path, std::span<const std::byte> bytes);
+
+} // namespace vm2oci
