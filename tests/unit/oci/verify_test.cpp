@@ -77,6 +77,23 @@ TEST_CASE("a whole image has no findings") {
     CHECK(report.content_bytes == kContent.size() + 11);
 }
 
+TEST_CASE("an attestation's statement is bytes, and its diff_id is its digest") {
+    for (const bool right : {true, false}) {
+        const auto store = std::make_shared<MemoryStore>();
+        MemoryDestination destination(store);
+        const BlobIdentity statement = put_blob(destination, R"({"_type":"statement"})");
+        Parts parts = parts_of({});
+        parts.config.diff_ids = {right ? statement.digest : Digest::of("another")};
+        parts.manifest.layers = {
+            {.media_type = "application/vnd.in-toto+json", .digest = statement.digest, .size = statement.size}};
+        destination.publish(put_parts(destination, parts));
+        const VerifyReport report = verify(store);
+        CHECK(report.findings.empty() == right);
+        if (!right)
+            CHECK(has_finding(report, "layer", "the config says"));
+    }
+}
+
 TEST_CASE("everything that is wrong is found, not only the first") {
     const auto store = std::make_shared<MemoryStore>();
     MemoryDestination destination(store);
