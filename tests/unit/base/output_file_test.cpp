@@ -119,7 +119,7 @@ TEST_CASE("temporary files of killed runs are collected, those of living writers
     const fs::path alive = folder.path() / ".vm2oci-ffffffffffffffffffffffffffffffff.tmp";
     const fs::path foreign = folder.path() / ".vm2oci-notes.tmp";
     for (const fs::path& path : {stale, alive, foreign})
-        put(path, "x");
+        REQUIRE(UniqueFd(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600))); // put() collects, too
     const UniqueFd writer(::open(alive.c_str(), O_RDWR | O_CLOEXEC));
     REQUIRE(::flock(writer.get(), LOCK_EX) == 0);
     collect_stale_files(folder.path());
