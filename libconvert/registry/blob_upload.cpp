@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 namespace vm2oci::registry {
 namespace {
@@ -15,6 +16,7 @@ namespace {
 constexpr std::chrono::seconds kClosingTimeout{600};
 constexpr std::chrono::seconds kTidyUpTimeout{5};
 constexpr unsigned kMaxDigestRefusals = 2; // once may be damage on the way
+constexpr unsigned kMaxLostAtClose = 2;    // whole blobs that are sent again because the last request was refused
 constexpr const char* kOctets = "application/octet-stream";
 
 // Part of the content as the body of a request.
@@ -42,6 +44,16 @@ bool says_upload_is_gone(const HttpResponse& response) {
     return response.status == 404 || response.status == 410 ||
            response.body.find("BLOB_UPLOAD_UNKNOWN") != std::string::npos ||
            response.body.find("BLOB_UPLOAD_INVALID") != std::string::npos;
+}
+
+// No such method on uploads.
+bool refuses_chunks(int status) {
+    return status == 405 || status == 501;
+}
+
+// What registries without chunks answer, and what may mean something else.
+bool may_be_about_chunks(int status) {
+    return status == 400 || status == 404;
 }
 
 std::optional<std::uint64_t> parse_number(std::string_view text) {
@@ -233,11 +245,17 @@ void BlobUpload::recover(const UploadContent& content, std::string_view what_hap
         faults_ = 0;
 }
 
-void BlobUpload::shrink_chunks(const HttpResponse& response) {
-    const std::uint64_t smaller = chunk_limit_ / 2;
-    if (smaller < std::max(kSmallestChunk, chunk_minimum_))
+void BlobUpload::shrink_chunks(const HttpResponse& response, std::uint64_t refused) {
+    const std::uint64_t smallest = std::max(kSmallestChunk, chunk_minimum_);
+    const std::uint64_t too_large = std::min(chunk_limit_, refused);
+    if (too_large <= smallest)
         fail_answer(client_.host(), response);
-    chunk_limit_ = smaller;
+    chunk_limit_ = std::max(too_large / 2, smallest);
+    faults_ = 0; // another request than the one that failed
+}
+
+bool BlobUpload::may_repeat_step() {
+    return std::exchange(refused_at_, acknowledged_) != acknowledged_;
 }
 
 void BlobUpload::judge_chunk(const HttpResponse& response, const Url& asked, const UploadContent& content,
@@ -251,11 +269,24 @@ void BlobUpload::judge_chunk(const HttpResponse& response, const Url& asked, con
         return;
     }
     if (response.status == 413) {
-        shrink_chunks(response);
+        shrink_chunks(response, length);
         recover(content, "it refused the size of a request");
         return;
     }
-    if (response.status != 416 && !is_temporary(response.status) && !says_upload_is_gone(response))
+    if (refuses_chunks(response.status) || (may_be_about_chunks(response.status) && !may_repeat_step()))
+        throw ChunksRefused(ErrorKind::unsupported,
+                            fmt::format("{} takes no blob in several requests (it answered {} to a chunk); convert to "
+                                        "an OCI layout (oci:FOLDER) and push that",
+                                        client_.host(), response.status));
+    if (response.status == 416) {
+        const std::uint64_t before = acknowledged_;
+        recover(content, "status 416");
+        // It waits for just the bytes that it refused: it was their number.
+        if (acknowledged_ == before)
+            shrink_chunks(response, length);
+        return;
+    }
+    if (!may_be_about_chunks(response.status) && !is_temporary(response.status) && !says_upload_is_gone(response))
         fail_answer(client_.host(), response);
     const std::string said = explain_body(response);
     recover(content, fmt::format("status {}{}{}", response.status, said.empty() ? "" : ": ", said));
@@ -285,6 +316,13 @@ void BlobUpload::send(const UploadContent& content, std::uint64_t end) {
         send_chunk(content, std::min(end - acknowledged_, std::max(chunk_limit_, chunk_minimum_)));
 }
 
+void BlobUpload::send_all_but_last(const UploadContent& content, std::uint64_t size) {
+    if (!location_)
+        begin();
+    while (size - acknowledged_ > chunk_size())
+        send_chunk(content, std::min(size - acknowledged_ - 1, chunk_size()));
+}
+
 bool BlobUpload::close(const UploadContent& content, const BlobIdentity& blob) {
     const ContentBody rest(content, acknowledged_, blob.size - acknowledged_);
     sent_until_ = blob.size;
@@ -299,7 +337,10 @@ bool BlobUpload::close(const UploadContent& content, const BlobIdentity& blob) {
             location_.reset();
             return true;
         }
+        const unsigned restarts = restarts_;
         recover(content, what_happened);
+        if (restarts_ != restarts)
+            ++location_lost_at_close_;
         return false;
     };
     try {
@@ -313,7 +354,7 @@ bool BlobUpload::close(const UploadContent& content, const BlobIdentity& blob) {
         }
         const std::string said = explain_body(response);
         if (response.status == 413) {
-            shrink_chunks(response);
+            shrink_chunks(response, rest.size());
             recover(content, "it refused the size of a request");
             return false;
         }
@@ -321,7 +362,8 @@ bool BlobUpload::close(const UploadContent& content, const BlobIdentity& blob) {
             restart(content, said);
             return false;
         }
-        if (response.status == 416 || is_temporary(response.status) || says_upload_is_gone(response))
+        const bool may_help = response.status == 416 || is_temporary(response.status) || says_upload_is_gone(response);
+        if (may_help && (location_lost_at_close_ < kMaxLostAtClose))
             return restart_or_retry(fmt::format("status {}{}{}", response.status, said.empty() ? "" : ": ", said));
         fail_answer(client_.host(), response);
     } catch (const NetworkError& error) {
@@ -332,13 +374,22 @@ bool BlobUpload::close(const UploadContent& content, const BlobIdentity& blob) {
 }
 
 void BlobUpload::finish(const UploadContent& content, const BlobIdentity& blob) {
-    if (blob.size > kLargestSingleRequest)
-        closing_ = Closing::after_chunks;
+    if (blob.size > kLargestSingleRequest || acknowledged_ > 0)
+        closing_ = Closing::last_chunk_with_it;
     if (!location_)
         begin();
     do {
-        if (closing_ == Closing::after_chunks)
-            send(content, blob.size);
+        try {
+            if (closing_ == Closing::after_chunks)
+                send(content, blob.size);
+            else if (closing_ == Closing::last_chunk_with_it)
+                send_all_but_last(content, blob.size);
+        } catch (const ChunksRefused&) {
+            if (!content.keep_from(0))
+                throw;
+            begin();
+            closing_ = Closing::in_one_request;
+        }
     } while (!close(content, blob));
 }
 

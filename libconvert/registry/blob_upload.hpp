@@ -30,6 +30,12 @@ class UploadLost final : public Error {
     using Error::Error;
 };
 
+// The registry takes a blob in one request only, and the size of this one is not known yet, or its beginning is gone.
+class ChunksRefused final : public Error {
+  public:
+    using Error::Error;
+};
+
 inline constexpr std::uint64_t kChunkSize = 8 * MiB;       // object stores behind registries want at least 5 MiB
 inline constexpr std::uint64_t kLargestChunk = 32 * MiB;   // what a registry may ask for: a chunk is kept in memory
 inline constexpr std::uint64_t kSmallestChunk = 256 * KiB; // below that, a bound on requests is not what is wrong
@@ -60,11 +66,12 @@ class BlobUpload {
     std::uint64_t chunk_size();
 
     // Returns when the registry has the bytes up to `end`, which is at least what it had. Chunks; resumes; starts over
-    // where the registry has lost the upload and `content` begins at 0, else UploadLost.
+    // where the registry has lost the upload and `content` begins at 0, else UploadLost. ChunksRefused.
     void send(const UploadContent& content, std::uint64_t end);
 
     // Sends what the registry does not have yet of the `blob.size` bytes, in one request where nothing was sent so
-    // far and it is not much, and closes the upload. Error{external} if the registry says it stored something else.
+    // far and it is not much, or where the registry refuses chunks, and closes the upload; the last chunk goes with
+    // the request that closes it. Error{external} if the registry says it stored something else.
     void finish(const UploadContent& content, const BlobIdentity& blob);
 
   private:
@@ -75,10 +82,13 @@ class BlobUpload {
     bool synchronise();
     void recover(const UploadContent& content, std::string_view what_happened);
     void restart(const UploadContent& content, std::string_view what_happened);
-    void shrink_chunks(const HttpResponse& response);
+    void shrink_chunks(const HttpResponse& response, std::uint64_t refused);
+    // A refusal by an answer; false: it is the second at this step, and sending the same again will not help.
+    bool may_repeat_step();
     void send_chunk(const UploadContent& content, std::uint64_t length);
     void judge_chunk(const HttpResponse& response, const Url& asked, const UploadContent& content,
                      std::uint64_t length);
+    void send_all_but_last(const UploadContent& content, std::uint64_t size);
     // True: closed. False: something has to be sent first.
     bool close(const UploadContent& content, const BlobIdentity& blob);
 
@@ -91,9 +101,11 @@ class BlobUpload {
     unsigned faults_ = 0;          // since acknowledged_ grew
     unsigned digest_refusals_ = 0;
     unsigned restarts_ = 0;
+    unsigned location_lost_at_close_ = 0;
     std::uint64_t chunk_limit_ = kLargestChunk;
     std::uint64_t chunk_minimum_ = 0;
-    enum class Closing { in_one_request, after_chunks };
+    std::optional<std::uint64_t> refused_at_; // the step that was refused last
+    enum class Closing { in_one_request, after_chunks, last_chunk_with_it };
     Closing closing_ = Closing::in_one_request;
 };
 

@@ -121,7 +121,7 @@ TEST_CASE("a registry that forgets the chunk gets the chunk again, nothing more"
     const TextContent content(varied(3'000'000));
     BlobUpload upload(*connection.client, nullptr);
     upload.send(content, 2'000'000);
-    connection.server->cut_upload = first_times(1, is_patch, cut_after(400'000));
+    connection.server->cut_upload = first_times(1, is_put, cut_after(400'000));
     upload.finish(content, content.identity());
     CHECK(connection.server->blobs["team/disk"][content.identity().digest.text()] == content.text());
     CHECK(connection.server->body_bytes_received == 3'400'000);
@@ -142,7 +142,7 @@ TEST_CASE("a registry that loses the upload gets it from its beginning") {
         connection.server->cut_upload = nullptr;
         BlobUpload upload(*connection.client, nullptr);
         upload.send(TextContent(text), 200'000);
-        connection.server->cut_upload = first_times(1, is_patch, cut_after(65'536));
+        connection.server->cut_upload = first_times(1, is_put, cut_after(65'536));
         const TextContent rest(text, 200'000);
         try {
             upload.finish(rest, rest.identity());

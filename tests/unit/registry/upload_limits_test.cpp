@@ -1,0 +1,87 @@
+#include "libconvert/registry/streaming_blob_writer.hpp"
+#include "tests/support/fake_registry.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <cstring>
+
+using namespace vm2oci;
+using namespace vm2oci::registry;
+using test::FakeConnection;
+using test::FakeRegistry;
+
+namespace {
+
+class WholeContent final : public UploadContent {
+  public:
+    explicit WholeContent(std::size_t size) : text_(size, 'v') {
+        for (std::size_t i = 0; i < size; i += 4096)
+            std::memcpy(text_.data() + i, &i, std::min(sizeof(i), size - i));
+    }
+    bool keep_from(std::uint64_t) const override { return true; }
+    void read_at(std::uint64_t offset, std::span<std::byte> buffer) const override {
+        std::memcpy(buffer.data(), text_.data() + offset, buffer.size());
+    }
+    BlobIdentity identity() const { return {Digest::of(text_), text_.size()}; }
+    const std::string& text() const { return text_; }
+
+  private:
+    std::string text_;
+};
+
+auto refuse_patches(int status, std::size_t from) {
+    return [status, from, seen = std::size_t{0}](const HttpRequest& request) mutable -> std::optional<HttpResponse> {
+        if (request.method != HttpMethod::patch || seen++ < from)
+            return std::nullopt;
+        return FakeRegistry::answer(status);
+    };
+}
+
+} // namespace
+
+TEST_CASE("a registry that answers 416 to large chunks gets smaller ones") {
+    const std::uint64_t limit = GENERATE(4 * MiB, 3 * MiB, 300 * KiB);
+    FakeConnection connection;
+    connection.server->intercept = [limit](const HttpRequest& request) -> std::optional<HttpResponse> {
+        if (request.method == HttpMethod::patch && request.body->size() > limit)
+            return FakeRegistry::answer(416, "request body is too large");
+        return std::nullopt;
+    };
+    const WholeContent content(70'000'001);
+    BlobUpload(*connection.client, nullptr).finish(content, content.identity());
+    StreamingBlobWriter writer(connection.client, std::nullopt);
+    writer.write(as_bytes(std::string_view(content.text()).substr(1)));
+    const BlobIdentity made = writer.commit();
+    CHECK(connection.server->blobs["team/disk"][content.identity().digest.text()] == content.text());
+    CHECK(connection.server->blobs["team/disk"].contains(made.digest.text()));
+}
+
+TEST_CASE("a registry without chunks gets the blob in one request") {
+    const int status = GENERATE(400, 404, 405, 501);
+    const std::size_t from = GENERATE(0U, 1U);
+    FakeConnection connection;
+    connection.server->intercept = refuse_patches(status, from);
+    const WholeContent content(66 * MiB + 5);
+    BlobUpload(*connection.client, nullptr).finish(content, content.identity());
+    CHECK(connection.server->blobs["team/disk"][content.identity().digest.text()] == content.text());
+    StreamingBlobWriter writer(connection.client, std::nullopt);
+    const auto stream = [&] {
+        writer.write(as_bytes(content.text() + "more"));
+        writer.commit();
+    };
+    CHECK_THROWS_WITH(stream(), Catch::Contains("convert to an OCI layout"));
+}
+
+TEST_CASE("a blob that is lost whenever it is closed is not sent again and again") {
+    FakeConnection connection;
+    connection.server->intercept = [](const HttpRequest& request) -> std::optional<HttpResponse> {
+        if (request.method == HttpMethod::put)
+            return FakeRegistry::answer(500);
+        if (request.method == HttpMethod::get)
+            return FakeRegistry::answer(404);
+        return std::nullopt;
+    };
+    const WholeContent content(66 * MiB);
+    CHECK_THROWS_AS(BlobUpload(*connection.client, nullptr).finish(content, content.identity()), Error);
+    CHECK(connection.server->body_bytes_received < 4 * content.text().size());
+}
