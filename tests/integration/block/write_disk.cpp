@@ -10,6 +10,8 @@
 #include "formats/block/qcow2/compressed_writer.hpp"
 #include "formats/block/raw_writer.hpp"
 
+#include <fcntl.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
@@ -34,7 +36,7 @@ void run(std::span<char*> arguments) {
     source.path = reference.substr(reference.find(':') + 1);
     source.format = reference.starts_with("raw:") ? DiskFormat::raw : DiskFormat::qcow2;
     const auto disk = open_disk(source).device;
-    const UniqueFd out = open_write(arguments[2]);
+    const UniqueFd out(::open(arguments[2], O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
     OperationContext context;
     context.threads = static_cast<unsigned>(std::atoi(arguments[3]));
     std::optional<std::uint64_t> size;

@@ -151,11 +151,11 @@ TEST_CASE("a compressed archive is read as well") {
     destination.publish(put_image(destination, "the disk"));
     class FileSink final : public ByteSink {
       public:
-        explicit FileSink(const fs::path& path) : fd_(open_write(path)) {}
-        void write(std::span<const std::byte> bytes) override { write_exactly(fd_.get(), bytes); }
+        explicit FileSink(const fs::path& path) : file_(path, std::ios::binary) {}
+        void write(std::span<const std::byte> bytes) override { file_ << as_text(bytes) << std::flush; }
 
       private:
-        UniqueFd fd_;
+        std::ofstream file_;
     };
     FileSink sink(folder.path / "image.tar.gz");
     LayerEncoder encoder({Compression::gzip, 1}, sink, {});

@@ -1,6 +1,7 @@
 #include "formats/base/base64.hpp"
 #include "formats/base/error.hpp"
 #include "formats/base/fd.hpp"
+#include "formats/base/output_file.hpp"
 #include "libconvert/registry/credentials.hpp"
 #include "tests/support/temporary_folder.hpp"
 
@@ -16,7 +17,7 @@ namespace {
 
 struct LoginFile {
     test::TemporaryFolder folder;
-    explicit LoginFile(std::string_view text) { write_exactly(open_write(path()).get(), as_bytes(text)); }
+    explicit LoginFile(std::string_view text) { write_output(path(), as_bytes(text)); }
     fs::path path() const { return folder.path() / "auth.json"; }
 };
 
