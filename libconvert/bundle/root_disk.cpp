@@ -39,15 +39,20 @@ bool is_efi_system_mount(const GuestMount& mount) {
     return mount.type == "vfat" && (mount.mount_point == "/boot/efi" || mount.mount_point == "/efi");
 }
 
-void refuse_missing(const OpenedGuest& opened) {
+void refuse_missing(const OpenedGuest& opened, const OperationContext& operation) {
     if (!opened.guest)
         fail(ErrorKind::not_found, "there is no guest to package: " + escape_untrusted(opened.reason));
-    for (const MissingMount& missing : opened.missing)
-        if (missing.need == MountNeed::required && normalise_path(missing.mount_point) != "/boot/efi" &&
-            normalise_path(missing.mount_point) != "/efi")
+    for (const MissingMount& missing : opened.missing) {
+        const std::string place = normalise_path(missing.mount_point);
+        if (place == "/boot/efi" || place == "/efi")
+            continue;
+        if (missing.need == MountNeed::required)
             fail(ErrorKind::unsupported,
                  fmt::format("{} of the guest cannot be read: {}; take --guest-backend libguestfs",
                              quote_untrusted(missing.mount_point), escape_untrusted(missing.reason)));
+        operation.progress->note(fmt::format("{} of the guest is not part of the bundle: {}",
+                                             quote_untrusted(missing.mount_point), escape_untrusted(missing.reason)));
+    }
 }
 
 std::array<std::byte, 16> parse_uuid(const std::string& text) {
@@ -145,7 +150,7 @@ RootDisk join_roots(const OpenedGuest& opened, const std::vector<GuestMount>& mo
 } // namespace
 
 RootDisk make_root_disk(const OpenedGuest& opened, const RootDiskOptions& options, const OperationContext& operation) {
-    refuse_missing(opened);
+    refuse_missing(opened, operation);
     const std::vector<GuestMount> mounts = opened.guest->mounts();
     std::vector<std::size_t> volumes; // of the tree, the root's first
     std::vector<std::string> left_out;

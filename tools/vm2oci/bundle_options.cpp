@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <ostream>
 
 namespace vm2oci::cli {
@@ -110,6 +111,17 @@ void add_bundle_options(CLI::App& command, BundleArguments& arguments) {
         .add_flag("--krun", arguments.krun,
                   "bundle: add what 'podman run --runtime krun' starts it by; the root becomes a raw disk or erofs")
         ->group(group::image);
+}
+
+std::string take_kata_agent(std::vector<std::string>& agents) {
+    constexpr std::string_view kPrefix = "kata-agent=";
+    const auto found = std::find_if(agents.begin(), agents.end(),
+                                    [&](const std::string& agent) { return agent.starts_with(kPrefix); });
+    if (found == agents.end())
+        fail(ErrorKind::usage, "--as kata needs the agent that goes with your Kata: --agent kata-agent=FILE");
+    std::string file = found->substr(kPrefix.size());
+    agents.erase(found);
+    return file;
 }
 
 BundleOptions bundle_options(const BundleArguments& arguments, const std::string& architecture) {

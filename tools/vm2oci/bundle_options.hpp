@@ -10,6 +10,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 namespace vm2oci::cli {
 
@@ -32,6 +33,9 @@ void add_bundle_options(CLI::App& command, BundleArguments& arguments);
 // Which kernel and initramfs, and how the root is kept. Error{usage} for values that make no sense; Error{not_found} if
 // a file of ours is not installed. `architecture` is the one that --arch names, or the machine's.
 BundleOptions bundle_options(const BundleArguments& arguments, const std::string& architecture);
+
+// --agent kata-agent=FILE, taken out of the other agents; the file. Error{usage}: there is none.
+std::string take_kata_agent(std::vector<std::string>& agents);
 
 // To standard output, for people or as JSON.
 void print_bundle(const PreparedBundle& bundle, const BundleImage& image, const std::string& destination,

@@ -387,18 +387,6 @@ ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& 
     return ExitCode::done;
 }
 
-// --agent kata-agent=FILE, taken out of the other agents.
-std::string take_kata_agent(std::vector<std::string>& agents) {
-    constexpr std::string_view kPrefix = "kata-agent=";
-    const auto found = std::find_if(agents.begin(), agents.end(),
-                                    [&](const std::string& agent) { return agent.starts_with(kPrefix); });
-    if (found == agents.end())
-        fail(ErrorKind::usage, "--as kata needs the agent that goes with your Kata: --agent kata-agent=FILE");
-    std::string file = found->substr(kPrefix.size());
-    agents.erase(found);
-    return file;
-}
-
 ExitCode convert_into_kata(const ConvertArguments& arguments, const Reference& source, const Reference& destination,
                            Invocation& call) {
     const auto* folder = std::get_if<DiskReference>(&destination);
