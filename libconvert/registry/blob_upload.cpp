@@ -281,8 +281,8 @@ void BlobUpload::judge_chunk(const HttpResponse& response, const Url& asked, con
     if (response.status == 416) {
         const std::uint64_t before = acknowledged_;
         recover(content, "status 416");
-        // It waits for just the bytes that it refused: it was their number.
-        if (acknowledged_ == before)
+        // It waits for just the bytes that it refused: it was their number, if there can be too many of them.
+        if (acknowledged_ == before && length > std::max(kSmallestChunk, chunk_minimum_))
             shrink_chunks(response, length);
         return;
     }

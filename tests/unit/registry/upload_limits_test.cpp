@@ -56,6 +56,19 @@ TEST_CASE("a registry that answers 416 to large chunks gets smaller ones") {
     CHECK(connection.server->blobs["team/disk"].contains(made.digest.text()));
 }
 
+TEST_CASE("416 to a blob of any size is a fault that may pass") {
+    const std::size_t size = GENERATE(0U, 1U, 452U, 256U * 1024U, 3U * 1024U * 1024U);
+    const unsigned refusals = GENERATE(1U, 3U);
+    FakeConnection connection;
+    connection.server->intercept = [refusals, seen = 0U](const HttpRequest& request) mutable {
+        const bool sends = request.method == HttpMethod::patch || request.method == HttpMethod::put;
+        return sends && seen++ < refusals ? std::optional(FakeRegistry::answer(416)) : std::nullopt;
+    };
+    const WholeContent content(size);
+    BlobUpload(*connection.client, nullptr).finish(content, content.identity());
+    CHECK(connection.server->blobs["team/disk"][content.identity().digest.text()] == content.text());
+}
+
 TEST_CASE("a registry without chunks gets the blob in one request") {
     const int status = GENERATE(400, 404, 405, 501);
     const std::size_t from = GENERATE(0U, 1U);
