@@ -207,7 +207,9 @@ DiskFormat find_format(const LayerSource& file, DiskFindings& findings) {
 Layer load_layer(const LayerSource& file, const DiskSource& source, OnRefusal mode, DiskFindings& findings) {
     return with_context(file.name, [&] {
         findings.info.file_size = file.container->size();
-        if (find_format(file, findings) == DiskFormat::qcow2)
+        const DiskFormat format = find_format(file, findings);
+        findings.format_known = true;
+        if (format == DiskFormat::qcow2)
             return load_qcow2(file, source, mode, findings.info);
         if (file.data_file)
             fail(ErrorKind::usage, "--data-file is given, and a raw disk has no external data file");

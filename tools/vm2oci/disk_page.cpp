@@ -38,6 +38,12 @@ std::string cluster_line(const DiskInfo& info) {
 
 void describe_disk(Page& page, const DiskFindings& findings) {
     const DiskInfo& info = findings.info;
+    if (!findings.format_known) {
+        page.row("format", findings.foreign_format ? *findings.foreign_format + " (not read here)" : "not known");
+        page.row("file", format_size(info.file_size));
+        page.row("verdict", "refused: " + findings.refusal.value_or(""));
+        return;
+    }
     page.row("format", format_line(info));
     page.row("virtual size", fmt::format("{} ({} bytes)", format_size(info.virtual_size), info.virtual_size));
     page.row("allocated", format_size(info.allocated_size));
@@ -58,6 +64,12 @@ void describe_disk(Page& page, const DiskFindings& findings) {
 
 Json disk_to_json(const DiskFindings& findings) {
     const DiskInfo& info = findings.info;
+    if (!findings.format_known) {
+        Json unread = {{"format", findings.foreign_format ? Json(*findings.foreign_format) : Json(nullptr)},
+                       {"file_size", info.file_size}};
+        unread["verdict"] = {{"safe", false}, {"refusal", findings.refusal.value_or("")}};
+        return unread;
+    }
     Json disk = {{"format", to_string(info.format)},
                  {"virtual_size", info.virtual_size},
                  {"allocated_size", info.allocated_size},

@@ -3,6 +3,7 @@
 #include <libdeflate.h>
 #include <zlib.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include <new>
 
@@ -18,7 +19,7 @@ struct FreeZstd {
 
 // zlib stops as soon as the cluster is full, like QEMU: it reads streams without a last block, and longer ones, which
 // libdeflate refuses. They are rare, so its speed does not matter.
-bool inflate_until_full(std::span<const std::byte> compressed, std::span<std::byte> cluster) {
+Decoding inflate_until_full(std::span<const std::byte> compressed, std::span<std::byte> cluster) {
     z_stream stream{};
     if (inflateInit2(&stream, -MAX_WBITS) != Z_OK)
         throw std::bad_alloc();
@@ -30,31 +31,33 @@ bool inflate_until_full(std::span<const std::byte> compressed, std::span<std::by
     const int result = inflate(&stream, Z_FINISH);
     const bool full = stream.avail_out == 0;
     inflateEnd(&stream);
-    return full && (result == Z_STREAM_END || result == Z_BUF_ERROR);
+    if (full && (result == Z_STREAM_END || result == Z_BUF_ERROR))
+        return Decoding::done;
+    return result == Z_BUF_ERROR ? Decoding::ends_early : Decoding::broken;
 }
 
-bool decode_zlib(libdeflate_decompressor* decompressor, std::span<const std::byte> compressed,
+Decoding decode_zlib(libdeflate_decompressor* decompressor, std::span<const std::byte> compressed,
                  std::span<std::byte> cluster) {
     std::size_t used = 0;
     const libdeflate_result result = libdeflate_deflate_decompress_ex(
         decompressor, compressed.data(), compressed.size(), cluster.data(), cluster.size(), &used, nullptr);
-    return result == LIBDEFLATE_SUCCESS || inflate_until_full(compressed, cluster);
+    return result == LIBDEFLATE_SUCCESS ? Decoding::done : inflate_until_full(compressed, cluster);
 }
 
 // Frame by frame in one shot, so that no frame's window costs memory.
-bool decode_zstd(ZSTD_DCtx* context, std::span<const std::byte> compressed, std::span<std::byte> cluster) {
+Decoding decode_zstd(ZSTD_DCtx* context, std::span<const std::byte> compressed, std::span<std::byte> cluster) {
     while (!cluster.empty()) {
         const std::size_t frame = ZSTD_findFrameCompressedSize(compressed.data(), compressed.size());
         if (ZSTD_isError(frame) != 0)
-            return false;
+            return ZSTD_getErrorCode(frame) == ZSTD_error_srcSize_wrong ? Decoding::ends_early : Decoding::broken;
         const std::size_t decoded =
             ZSTD_decompressDCtx(context, cluster.data(), cluster.size(), compressed.data(), frame);
         if (ZSTD_isError(decoded) != 0)
-            return false;
+            return Decoding::broken;
         compressed = compressed.subspan(frame);
         cluster = cluster.subspan(decoded);
     }
-    return true;
+    return Decoding::done;
 }
 
 } // namespace
@@ -86,7 +89,7 @@ std::span<std::byte> ClusterDecoder::input_buffer(std::size_t size) {
     return std::span(state_->input).first(size);
 }
 
-bool ClusterDecoder::decode(std::span<const std::byte> compressed, std::span<std::byte> cluster) {
+Decoding ClusterDecoder::decode(std::span<const std::byte> compressed, std::span<std::byte> cluster) {
     return state_->type == CompressionType::zlib ? decode_zlib(state_->deflate.get(), compressed, cluster)
                                                  : decode_zstd(state_->zstd.get(), compressed, cluster);
 }

@@ -11,6 +11,12 @@
 
 namespace vm2oci::qcow2 {
 
+enum class Decoding {
+    done,
+    ends_early, // sound as far as it goes, and the input ends before the cluster is full
+    broken,
+};
+
 // Decodes one cluster after another; not thread-safe.
 class ClusterDecoder {
   public:
@@ -23,9 +29,9 @@ class ClusterDecoder {
     std::span<std::byte> input_buffer(std::size_t size);
 
     // Fills `cluster` from `compressed`, which may go on behind the end of the stream (it is bounded to sectors).
-    // False if the stream is broken or yields less than a cluster. Accepts what QEMU accepts: a deflate stream that
-    // would go on behind the cluster, and several zstd frames.
-    [[nodiscard]] bool decode(std::span<const std::byte> compressed, std::span<std::byte> cluster);
+    // A stream that yields less than a cluster is broken. Accepts what QEMU accepts: a deflate stream that would go on
+    // behind the cluster, and several zstd frames.
+    [[nodiscard]] Decoding decode(std::span<const std::byte> compressed, std::span<std::byte> cluster);
 
   private:
     struct State;

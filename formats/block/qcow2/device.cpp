@@ -125,14 +125,17 @@ void Qcow2Device::decode(std::uint64_t guest_cluster, const Mapping& mapping, st
     const std::uint64_t host_size = parts_.container->size();
     const std::uint64_t readable = mapping.host_offset < host_size ? host_size - mapping.host_offset : 0;
     const auto present = static_cast<std::size_t>(std::min(readable, mapping.host_length));
+    Decoding result = Decoding::ends_early;
     if (present != 0) {
         auto decoder = decoders_.lease();
         const std::span<std::byte> compressed = decoder->input_buffer(present);
         parts_.container->read_at(mapping.host_offset, compressed);
-        if (decoder->decode(compressed, cluster))
+        result = decoder->decode(compressed, cluster);
+        if (result == Decoding::done)
             return;
     }
-    if (present == mapping.host_length)
+    // What contradicts itself is not made whole by bytes that are missing behind it.
+    if (result == Decoding::broken || present == mapping.host_length)
         fail(ErrorKind::corrupt, fmt::format("the compressed cluster of guest offset {:#x}, at {:#x}, is broken",
                                              guest_cluster, mapping.host_offset));
     if (parts_.truncation == Tolerance::refuse)

@@ -27,7 +27,11 @@ refused 2 'VALUE' "$VM2OCI" convert --label nothing raw:disk.raw oci:out:x
 step '3: the input is refused'
 qemu-img create -q -f qcow2 -b disk.qcow2 -F qcow2 overlay.qcow2
 refused 3 'backing' "$VM2OCI" convert overlay.qcow2 oci:out:x
-qemu-img create -q -f qcow2 --object secret,id=s,data=x -o encrypt.format=luks,encrypt.key-secret=s locked.qcow2 8M
+# On a busy machine qemu-img may measure no time at all for its key derivation ("Unable to get accurate CPU usage").
+for _ in {1..20}; do
+    qemu-img create -q -f qcow2 --object secret,id=s,data=x -o encrypt.format=luks,encrypt.key-secret=s \
+        locked.qcow2 8M 2> qemu-img.log && break
+done
 refused 3 'encrypt' "$VM2OCI" convert locked.qcow2 oci:out:x
 cp disk.qcow2 short.qcow2
 truncate --size 300000 short.qcow2
@@ -36,6 +40,17 @@ refused 3 "limit|max-virtual-size" "$VM2OCI" convert --max-virtual-size 1M disk.
 printf 'KDMV' > vmdk.img
 truncate --size 1M vmdk.img
 refused 3 'VMDK|vmdk' "$VM2OCI" convert vmdk.img oci:out:x
+
+step 'inspect names what it cannot read, and exits 3'
+for format in vhdx vdi parallels; do
+    qemu-img create -q -f "$format" "foreign.$format" 4M
+    expect_exit 3 "$VM2OCI" inspect "foreign.$format"
+    expect_match "format +${format^^}" "$(tr '[:lower:]' '[:upper:]' < stdout | sed 's/FORMAT/format/')" "the page about $format"
+    expect_exit 3 "$VM2OCI" inspect --json "foreign.$format"
+    expect_equal false "$(jq .disk.verdict.safe stdout)" "the verdict about $format"
+    expect_equal null "$(jq .disk.virtual_size stdout)" "a size of $format that nobody read"
+done
+expect_exit 0 "$VM2OCI" inspect overlay.qcow2 # what it is can be told
 
 step '1: it failed'
 refused 1 'no such|not found|does not exist|No such' "$VM2OCI" convert missing.qcow2 oci:out:x

@@ -238,6 +238,8 @@ TEST_CASE("examining tells what can be told and what open_disk would say") {
         const auto vhdx = std::make_shared<MemoryDevice>(64 * KiB);
         vhdx->put(0, "vhdxfile");
         CHECK(examine_disk(vhdx, DiskSource{}).foreign_format == "VHDX");
+        CHECK_FALSE(examine_disk(vhdx, DiskSource{}).format_known);
+        CHECK(examine_disk(vhdx, declared(DiskFormat::raw)).format_known);
         CHECK(examine_disk(vhdx, DiskSource{}).refusal);
     }
     SECTION("a machine that fails is no finding") {

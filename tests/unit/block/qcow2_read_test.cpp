@@ -275,6 +275,34 @@ TEST_CASE("broken compressed clusters are an error, not zeros") {
     CHECK(error_of([&] { slice(*device, 5, 7); }).kind() == ErrorKind::corrupt);
 }
 
+TEST_CASE("what is damaged at the end of the file is not called truncated") {
+    const bool zstd = GENERATE(false, true);
+    Qcow2Builder builder(zstd ? zstd_shape() : Qcow2Shape{});
+    auto stream = zstd ? zstd_frame(noise(4096, 11)) : deflate_stream(noise(4096, 11));
+    const std::size_t at = zstd ? 0 : GENERATE(0U, 3U);
+    stream[at] = stream[at] ^ std::byte{0xff};
+    builder.add_compressed(0, stream); // the last sector is not whole
+    REQUIRE(builder.end() % 512 != 0);
+    DiskSource source = declared(DiskFormat::qcow2);
+    source.policy.truncation = Tolerance::allow;
+    const auto device = open_disk(builder.device(), source).device;
+    const Error error = error_of([&] { slice(*device, 0, 4096); });
+    CHECK(error.kind() == ErrorKind::corrupt);
+    CHECK(error.message().find("is broken") != std::string::npos);
+}
+
+TEST_CASE("a cluster that the file's end cuts is zeros where truncation is allowed") {
+    const bool zstd = GENERATE(false, true);
+    Qcow2Builder builder(zstd ? zstd_shape() : Qcow2Shape{});
+    const auto stream = zstd ? zstd_frame(noise(4096, 12)) : deflate_stream(noise(4096, 12));
+    const std::uint64_t offset = builder.add_compressed(0, stream);
+    builder.truncate(offset + stream.size() - 20);
+    DiskSource source = declared(DiskFormat::qcow2);
+    source.policy.truncation = Tolerance::allow;
+    const auto content = slice(*open_disk(builder.device(), source).device, 0, 4096);
+    CHECK(content == std::vector<std::byte>(4096));
+}
+
 TEST_CASE("subclusters of extended L2 entries are read one by one") {
     Qcow2Shape shape;
     shape.cluster_bits = 14; // subclusters of 512 bytes

@@ -59,7 +59,7 @@ ExitCode inspect_disk(const DiskReference& reference, const InspectArguments& ar
             describe_guest(page, *guest);
         call.out << page.text();
     }
-    return ExitCode::done;
+    return findings.format_known ? ExitCode::done : ExitCode::refused;
 }
 
 ExitCode inspect_image(const ImageReference& reference, const InspectArguments& arguments, Invocation& call) {
@@ -88,7 +88,7 @@ ExitCode inspect_image(const ImageReference& reference, const InspectArguments& 
         describe_image(page, findings);
         call.out << page.text();
     }
-    return ExitCode::done;
+    return !findings.disk || findings.disk->format_known ? ExitCode::done : ExitCode::refused;
 }
 
 } // namespace
