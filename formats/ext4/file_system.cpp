@@ -14,12 +14,50 @@
 
 #include <algorithm>
 #include <cstring>
+#include <list>
+#include <unordered_map>
 
 namespace vm2oci {
 namespace {
 
 constexpr std::uint64_t kMaxLinkTarget = 4095; // PATH_MAX less the end
 constexpr std::uint64_t kMaxInlineBytes = 64 * 1024;
+constexpr std::size_t kMaxKeptEntries = 200'000; // of folders in memory; some 100 bytes each
+
+// Folders by inode, sorted by name, the last used ones: paths are looked up name by name, and a folder of 100,000 names
+// is read once instead of for each of them. The last one is kept whatever its size; not thread-safe.
+class FolderCache {
+  public:
+    using Entries = std::vector<DirectoryEntry>;
+
+    const Entries* find(ext2_ino_t folder) {
+        const auto found = places_.find(folder);
+        if (found == places_.end())
+            return nullptr;
+        kept_.splice(kept_.begin(), kept_, found->second);
+        return &kept_.front().entries;
+    }
+    const Entries& keep(ext2_ino_t folder, Entries entries) {
+        total_ += entries.size() + 1;
+        kept_.push_front({folder, std::move(entries)});
+        places_[folder] = kept_.begin();
+        while (kept_.size() > 1 && total_ > kMaxKeptEntries) {
+            total_ -= kept_.back().entries.size() + 1;
+            places_.erase(kept_.back().folder);
+            kept_.pop_back();
+        }
+        return kept_.front().entries;
+    }
+
+  private:
+    struct Kept {
+        ext2_ino_t folder;
+        Entries entries;
+    };
+    std::list<Kept> kept_; // last used first
+    std::unordered_map<ext2_ino_t, std::list<Kept>::iterator> places_;
+    std::size_t total_ = 0;
+};
 
 struct Inode {
     ext2_ino_t number = 0;
@@ -57,6 +95,7 @@ struct Ext4FileSystem::State {
 
     Ext4Facts::Journal journal = Ext4Facts::Journal::none;
     std::unique_ptr<Ext4Library> library;
+    FolderCache folders;
     Inode last_inode; // status, attributes and content of a file are asked for one after the other
     ext2_ino_t mapped_inode = 0;
     std::vector<Ext4Extent> mapped_extents;
@@ -124,6 +163,23 @@ struct Ext4FileSystem::State {
             mapping = Mapping::extents;
         }
         mapped_inode = found.number;
+    }
+
+    const std::vector<DirectoryEntry>& entries_of(NodeId folder) {
+        const Inode& found = inode(folder);
+        if (const auto* known = folders.find(found.number))
+            return *known;
+        if (type_of(found.fields.i_mode) != FileType::directory)
+            fail(ErrorKind::corrupt, fmt::format("inode {} is no folder", found.number));
+        refuse_encrypted(found);
+        DirectoryReader reader(*library, found.number);
+        const std::uint64_t size = EXT2_I_SIZE(&found.fields);
+        map(found);
+        if (mapping == Mapping::inline_data)
+            reader.add_inline(mapped_inline);
+        else
+            reader.add_blocks(mapped_extents, size);
+        return folders.keep(found.number, reader.finish());
     }
 
     // Any content: of files, folders and long links.
@@ -201,22 +257,11 @@ FileStatus Ext4FileSystem::status(NodeId node) const {
 }
 
 std::vector<DirectoryEntry> Ext4FileSystem::list(NodeId folder) const {
-    const Inode& found = state_->inode(folder);
-    if (type_of(found.fields.i_mode) != FileType::directory)
-        fail(ErrorKind::corrupt, fmt::format("inode {} is no folder", found.number));
-    State::refuse_encrypted(found);
-    DirectoryReader reader(*state_->library, found.number);
-    const std::uint64_t size = EXT2_I_SIZE(&found.fields);
-    state_->map(found);
-    if (state_->mapping == State::Mapping::inline_data)
-        reader.add_inline(state_->mapped_inline);
-    else
-        reader.add_blocks(state_->mapped_extents, size);
-    return reader.finish();
+    return state_->entries_of(folder);
 }
 
 std::optional<NodeId> Ext4FileSystem::lookup(NodeId folder, std::string_view name) const {
-    std::vector<DirectoryEntry> entries = list(folder);
+    const std::vector<DirectoryEntry>& entries = state_->entries_of(folder);
     const auto found = std::lower_bound(entries.begin(), entries.end(), name,
                                         [](const DirectoryEntry& entry, std::string_view n) { return entry.name < n; });
     if (found == entries.end() || found->name != name)

@@ -182,14 +182,19 @@ std::uint64_t used_bytes(const Guest& guest) {
     return used;
 }
 
-// As much as the files need and a tenth more, for an ext4's own tables.
+RootFiles make_root_files(const Guest& guest, const KataOptions& options, const OperationContext& operation) {
+    if (options.root == BundleRootKind::erofs)
+        return make_erofs_root(guest, left_out(), options.time, operation);
+    if (options.size)
+        return make_ext4_root(guest, left_out(), kata_root_size(*options.size), options.time, operation);
+    // As much as the files took and a tenth more, for an ext4's own tables.
+    return make_fitting_ext4_root(guest, left_out(), kata_root_size(used_bytes(guest) * 11 / 10 + 32 * MiB),
+                                  options.time, operation);
+}
+
 std::shared_ptr<const BlockDevice> make_root(const OpenedGuest& guest, const KataOptions& options, KataReport& report,
                                              const OperationContext& operation) {
-    const RootFiles files =
-        options.root == BundleRootKind::erofs
-            ? make_erofs_root(*guest.guest, left_out(), options.time, operation)
-            : make_ext4_root(*guest.guest, left_out(), kata_root_size(used_bytes(*guest.guest) * 11 / 10 + 32 * MiB),
-                             options.time, operation);
+    const RootFiles files = make_root_files(*guest.guest, options, operation);
     if (files.attributes_left_out != 0)
         report.remarks.push_back(fmt::format(
             "{} extended attributes that the new file system does not store were left out", files.attributes_left_out));

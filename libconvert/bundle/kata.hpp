@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@ struct KataOptions {
     BundleRootKind root = BundleRootKind::disk; // disk: ext4
     EditRequest edits;
     EditMode mode = EditMode::apply;
+    std::optional<std::uint64_t> size; // of the ext4's image, at least; none: as the files need
     GuestAccess access;
     std::int64_t time = 0; // what new files bear; 0: the time of the last write
 };

@@ -199,4 +199,18 @@ RootFiles make_ext4_root(const Guest& guest, const ExportOptions& left_out, std:
     return {disk, report.attributes_left_out};
 }
 
+RootFiles make_fitting_ext4_root(const Guest& guest, const ExportOptions& left_out, std::uint64_t size,
+                                 std::int64_t time, const OperationContext& operation) {
+    constexpr int kEnlargements = 6;
+    for (int enlargement = 0; enlargement < kEnlargements; ++enlargement, size *= 2) {
+        try {
+            return make_ext4_root(guest, left_out, size, time, operation);
+        } catch (const Error& error) {
+            if (error.kind() != ErrorKind::limit)
+                throw;
+        }
+    }
+    return make_ext4_root(guest, left_out, size, time, operation);
+}
+
 } // namespace vm2oci

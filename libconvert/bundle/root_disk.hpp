@@ -58,5 +58,9 @@ RootFiles make_erofs_root(const Guest& guest, const ExportOptions& left_out, std
 // The same in an ext4 of `size` bytes. Error{limit} if they do not fit.
 RootFiles make_ext4_root(const Guest& guest, const ExportOptions& left_out, std::uint64_t size, std::int64_t time,
                          const OperationContext& operation);
+// The same in the first of `size`, twice that, four times … into which they fit: what files take depends on the size
+// of blocks, on data inside inodes and on compression, and the guest's file systems count only their own.
+RootFiles make_fitting_ext4_root(const Guest& guest, const ExportOptions& left_out, std::uint64_t size,
+                                 std::int64_t time, const OperationContext& operation);
 
 } // namespace vm2oci

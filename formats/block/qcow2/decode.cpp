@@ -37,7 +37,7 @@ Decoding inflate_until_full(std::span<const std::byte> compressed, std::span<std
 }
 
 Decoding decode_zlib(libdeflate_decompressor* decompressor, std::span<const std::byte> compressed,
-                 std::span<std::byte> cluster) {
+                     std::span<std::byte> cluster) {
     std::size_t used = 0;
     const libdeflate_result result = libdeflate_deflate_decompress_ex(
         decompressor, compressed.data(), compressed.size(), cluster.data(), cluster.size(), &used, nullptr);

@@ -5,17 +5,11 @@
 #include "libconvert/copy/earlier_image.hpp"
 #include "libconvert/package/architecture.hpp"
 #include "libconvert/package/sparsify.hpp"
-#include "libconvert/package/timestamp.hpp"
 #include "libconvert/registry/blob_upload.hpp"
 #include "libconvert/source/content_verifier.hpp"
 #include "libconvert/source/image_content.hpp"
-#include "tools/vm2oci/boot_test.hpp"
-#include "tools/vm2oci/bundle_options.hpp"
 #include "tools/vm2oci/command_table.hpp"
-#include "tools/vm2oci/edit_options.hpp"
-#include "tools/vm2oci/guest_options.hpp"
-#include "tools/vm2oci/help.hpp"
-#include "tools/vm2oci/option_values.hpp"
+#include "tools/vm2oci/convert_options.hpp"
 #include "tools/vm2oci/references.hpp"
 #include "tools/vm2oci/rootfs_report.hpp"
 #include "tools/vm2oci/sbom.hpp"
@@ -27,7 +21,6 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
 #include <optional>
 #include <ostream>
 #include <span>
@@ -37,145 +30,27 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-struct ConvertArguments {
-    std::string source;
-    std::string destination;
-    std::shared_ptr<SourceOptions> source_options;
-    std::shared_ptr<EditOptions> edits;
-    std::shared_ptr<BootTest> boot_test;
-    std::string disk_format = "qcow2";
-    std::string cluster_compression = "none";
-    std::string size;
-    std::string compression = "zstd";
-    std::string reuse;
-    bool chunked = false;
-    std::string architecture;
-    std::vector<std::string> labels;
-    std::vector<std::string> annotations;
-    std::vector<std::string> environment;
-    std::string instancetype;
-    std::string preference;
-    std::string created;
-    std::string name;
-    std::string kind = "containerdisk";
-    std::string layers = "one";
-    BundleArguments bundle;
-    std::shared_ptr<GuestOptions> guest_options;
-    std::string sbom;
-    bool keep_kernel = false;
-    bool sparsify = false;
-};
-
-enum class ImageKind { container_disk, bundle, kata, rootfs };
-
-const std::map<std::string, ImageKind> kImageKinds = {{"containerdisk", ImageKind::container_disk},
-                                                      {"bundle", ImageKind::bundle},
-                                                      {"rootfs", ImageKind::rootfs},
-                                                      {"kata", ImageKind::kata}};
-
-const std::map<std::string, RootfsLayers> kRootfsLayers = {{"one", RootfsLayers::one}, {"split", RootfsLayers::split}};
-
-const std::map<std::string, DiskOutputFormat> kDiskFormats = {
-    {"qcow2", DiskOutputFormat::qcow2}, {"raw", DiskOutputFormat::raw}, {"keep", DiskOutputFormat::keep}};
-
-const std::map<std::string, ClusterCompression> kClusterCompressions = {
-    {"none", ClusterCompression::none}, {"zlib", ClusterCompression::zlib}, {"zstd", ClusterCompression::zstd}};
-
-template <class Value>
-CLI::Validator one_of(const std::map<std::string, Value>& values) {
-    std::vector<std::string> names;
-    for (const auto& [name, value] : values)
-        names.push_back(name);
-    return CLI::IsMember(names);
-}
-
-std::map<std::string, std::string> parse_pairs(const std::vector<std::string>& texts, std::string_view option) {
-    std::map<std::string, std::string> pairs;
-    for (const std::string& text : texts) {
-        const std::size_t equals = text.find('=');
-        if (equals == 0 || equals == std::string::npos)
-            fail(ErrorKind::usage, fmt::format("{} takes KEY=VALUE, not '{}'", option, text));
-        pairs[text.substr(0, equals)] = text.substr(equals + 1);
-    }
-    return pairs;
-}
-
-DiskOutput disk_output(const ConvertArguments& arguments) {
-    DiskOutput output;
-    output.format = kDiskFormats.at(arguments.disk_format);
-    output.cluster_compression = kClusterCompressions.at(arguments.cluster_compression);
-    if (!arguments.size.empty())
-        output.virtual_size = parse_size(arguments.size);
-    if (output.cluster_compression != ClusterCompression::none && output.format != DiskOutputFormat::qcow2)
-        fail(ErrorKind::usage, "--cluster-compression is for --disk-format qcow2");
-    return output;
-}
-
-// "" when --arch was not given.
-std::string wanted_architecture(const ConvertArguments& arguments) {
-    return arguments.architecture.empty() ? "" : parse_architecture(arguments.architecture);
-}
-
-// `operation` outlives the result: frames may come from a registry.
-LayerOptions layer_options(const ConvertArguments& arguments, Invocation& call) {
-    LayerOptions options = parse_compression(arguments.compression);
-    if (arguments.chunked)
-        options.form = LayerForm::chunked;
-    if ((arguments.chunked || !arguments.reuse.empty()) && options.compression.algorithm != Compression::zstd)
-        fail(ErrorKind::usage, "--chunked and --reuse are for layers compressed with zstd");
-    if (!arguments.reuse.empty())
-        options.earlier = with_context("--reuse", [&] {
-            const auto source = open_image_source(parse_image_only(arguments.reuse, "--reuse"), call.operation,
-                                                  arguments.source_options->registry->options());
-            return open_earlier_frames(*source, wanted_architecture(arguments), FrameNotebook(user_frame_notes()),
-                                       call.operation);
-        });
-    else if (options.compression.algorithm == Compression::zstd && arguments.destination != "null:")
-        options.earlier = std::make_shared<EarlierFrames>(); // none yet, but the next version has notes on this one
-    return options;
-}
-
 // Whoever converts one version may convert the next one with --reuse: what is known of the frames is kept for that.
 void keep_frame_notes(std::span<const StoredLayer> layers) {
     FrameNotebook(user_frame_notes()).keep(layers);
 }
 
-ContainerDiskOptions container_disk_options(const ConvertArguments& arguments, const LayerOptions& layer) {
-    ContainerDiskOptions options;
-    options.file_name = arguments.name;
-    options.layer = layer;
-    options.instancetype = arguments.instancetype;
-    options.preference = arguments.preference;
-    options.image.created = arguments.created.empty() ? default_timestamp() : parse_timestamp(arguments.created);
-    options.image.labels = parse_pairs(arguments.labels, "--label");
-    options.image.annotations = parse_pairs(arguments.annotations, "--annotation");
-    parse_pairs(arguments.environment, "--env");
-    options.image.environment = arguments.environment;
-    return options;
-}
+// The disk as the options want it read, and what is to be said of that.
+struct PreparedDisk {
+    OpenedDisk disk;
+    std::vector<std::string> remarks;
+};
 
-RootfsOptions rootfs_options(const ConvertArguments& arguments, const LayerOptions& layer, const ImageOptions& image) {
-    RootfsOptions options;
-    options.layer = layer;
-    options.image = image;
-    if (arguments.architecture.empty())
-        options.image.architecture.clear(); // the guest's own
-    options.kernel_files = arguments.keep_kernel ? KernelFiles::keep : KernelFiles::leave_out;
-    options.layers = kRootfsLayers.at(arguments.layers);
-    return options;
-}
-
-// The disk as the options want it read.
-OpenedDisk prepare_disk(OpenedDisk disk, const ConvertArguments& arguments, Invocation& call) {
+PreparedDisk prepare_disk(OpenedDisk disk, const ConvertArguments& arguments, Invocation& call) {
     if (!arguments.sparsify)
-        return disk;
+        return {std::move(disk), {}};
     if (arguments.disk_format == "keep")
         fail(ErrorKind::usage, "--sparsify writes the disk anew; leave --disk-format keep away");
-    const SparsifiedDisk sparse = sparsify(disk.device, arguments.guest_options->access(), call.operation);
+    SparsifiedDisk sparse = sparsify(disk.device, arguments.guest_options->access(), call.operation);
     for (const std::string& remark : sparse.remarks)
         call.operation.progress->note("sparsify: " + remark);
-    disk.device = sparse.device;
-    return disk;
+    disk.device = std::move(sparse.device);
+    return {std::move(disk), std::move(sparse.remarks)};
 }
 
 Json to_json(const ImageReport& report, const std::string& destination) {
@@ -233,7 +108,7 @@ GuestChanges change_guest(OpenedDisk& disk, const ConvertArguments& arguments, D
                           Invocation& call) {
     const EditOptions& edits = *arguments.edits;
     const EditRequest request = edits.request();
-    const bool boots = kImageKinds.at(arguments.kind) != ImageKind::rootfs;
+    const bool boots = kind_of_image(arguments) != ConvertKind::rootfs;
     // A disk that is passed through is not looked into: that would cost more than copying it. `inspect` tells.
     const bool diagnosed = boots && format != DiskOutputFormat::keep;
     if (request.empty() && edits.mode() == EditMode::apply)
@@ -241,7 +116,7 @@ GuestChanges change_guest(OpenedDisk& disk, const ConvertArguments& arguments, D
     if (format == DiskOutputFormat::keep)
         fail(ErrorKind::usage, "--disk-format keep leaves the disk as it is; it cannot go with edits");
     GuestChanges changes{{}, edits.mode(), wanted_seed_disk(request)};
-    const std::int64_t time = arguments.created.empty() ? default_timestamp() : parse_timestamp(arguments.created);
+    const std::int64_t time = creation_time(arguments);
     const ApplyOptions options{arguments.guest_options->access(), time};
     changes.report = edit_disk(disk, request, options, edits.mode(), call.operation);
     return changes;
@@ -268,11 +143,21 @@ void write_wanted_sbom(const std::string& document, const ConvertArguments& argu
         write_sbom(document, arguments.sbom);
 }
 
+// An EROFS is as large as its files, and has one format.
+void refuse_disk_options_of_erofs(const ConvertArguments& arguments, const CLI::App& command) {
+    if (arguments.bundle.root != "erofs")
+        return;
+    for (const char* option : {"--size", "--disk-format", "--cluster-compression", "--sparsify"})
+        if (command.get_option(option)->count() != 0)
+            fail(ErrorKind::usage,
+                 fmt::format("{} is for roots that are disks; leave it away with --root erofs", option));
+}
+
 ExitCode convert_into_bundle(const ConvertArguments& arguments, const SourceDisk& source, const DiskOutput& output,
-                             const ContainerDiskOptions& image, const ImageReference& destination, Invocation& call) {
+                             const ContainerDiskOptions& image, const ImageReference& destination,
+                             const CLI::App& command, Invocation& call) {
     const EditOptions& edits = *arguments.edits;
-    if (!arguments.name.empty())
-        fail(ErrorKind::usage, "--name is for containerDisks; the files of a bundle have fixed names");
+    refuse_disk_options_of_erofs(arguments, command);
     BundleOptions options = bundle_options(arguments.bundle, image.image.architecture);
     options.disk = output;
     if (arguments.bundle.krun && output.format == DiskOutputFormat::qcow2) {
@@ -284,7 +169,7 @@ ExitCode convert_into_bundle(const ConvertArguments& arguments, const SourceDisk
     options.edits = edits.request();
     options.mode = edits.mode();
     options.access = arguments.guest_options->access();
-    options.time = arguments.created.empty() ? default_timestamp() : parse_timestamp(arguments.created);
+    options.time = creation_time(arguments);
     BundleImageOptions image_options{image.layer, image.image, image.instancetype, image.preference};
     if (arguments.architecture.empty())
         image_options.image.architecture.clear(); // the guest's own
@@ -307,9 +192,8 @@ ExitCode convert_into_bundle(const ConvertArguments& arguments, const SourceDisk
 }
 
 ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& source,
-                            const ImageReference& destination, Invocation& call) {
-    if (arguments.boot_test->wanted && kImageKinds.at(arguments.kind) != ImageKind::container_disk)
-        fail(ErrorKind::usage, "--boot-test boots a disk, and --as " + arguments.kind + " writes none");
+                            const ImageReference& destination, const CLI::App& command, Invocation& call) {
+    refuse_inapplicable_options(command, kind_of_image(arguments));
     if (arguments.boot_test->wanted && std::holds_alternative<NullReference>(destination))
         fail(ErrorKind::usage, "--boot-test boots what was written, and null: keeps nothing");
     const DiskOutput output = disk_output(arguments);
@@ -319,8 +203,8 @@ ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& 
     SourceDisk source_disk = open_source_disk(source, *arguments.source_options, wanted, call.operation);
     const std::string& found = source_disk.architecture;
     options.image.architecture = !wanted.empty() ? wanted : !found.empty() ? found : host_architecture();
-    if (kImageKinds.at(arguments.kind) == ImageKind::bundle)
-        return convert_into_bundle(arguments, source_disk, output, options, destination, call);
+    if (kind_of_image(arguments) == ConvertKind::bundle)
+        return convert_into_bundle(arguments, source_disk, output, options, destination, command, call);
     const GuestChanges changes = change_guest(source_disk.disk, arguments, output.format, call);
     if (changes.mode == EditMode::plan_only)
         return show_plan(changes, arguments.source, call);
@@ -329,14 +213,15 @@ ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& 
         call.err << "vm2oci: warning: the cloud-init data stand in the image's annotations, where everybody who may "
                     "pull the image reads them: keep passwords and private keys out of them\n";
     }
-    const OpenedDisk disk = prepare_disk(std::move(source_disk.disk), arguments, call);
+    const PreparedDisk prepared = prepare_disk(std::move(source_disk.disk), arguments, call);
+    const OpenedDisk& disk = prepared.disk;
     const std::string sbom = sbom_of(disk, arguments, call);
     const auto open_store = [&] {
         return publish_verified(
             open_image_destination(destination, call.operation, arguments.source_options->registry->options()),
             source_disk, call.operation);
     };
-    if (kImageKinds.at(arguments.kind) == ImageKind::rootfs) {
+    if (kind_of_image(arguments) == ConvertKind::rootfs) {
         const GuestAccess access = arguments.guest_options->access();
         const RootfsImage image = with_upload_repeated(call, [&] {
             const auto store = open_store();
@@ -368,6 +253,7 @@ ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& 
     if (call.json()) {
         Json json = to_json(report, arguments.destination);
         json["edits"] = edit_report_json(changes.report);
+        json["remarks"] = prepared.remarks;
         add_boot_test_result(json, boot);
         call.out << json.dump(2) << '\n';
         return boot_test_exit_code(boot);
@@ -388,31 +274,37 @@ ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& 
 }
 
 ExitCode convert_into_kata(const ConvertArguments& arguments, const Reference& source, const Reference& destination,
-                           Invocation& call) {
+                           const CLI::App& command, Invocation& call) {
+    refuse_inapplicable_options(command, ConvertKind::kata);
     const auto* folder = std::get_if<DiskReference>(&destination);
     if (folder == nullptr || folder->format)
         fail(ErrorKind::usage, "Kata reads its guest images from the host's disk: name a folder as DEST");
+    refuse_disk_options_of_erofs(arguments, command);
     EditOptions edits = *arguments.edits;
     KataOptions options;
+    if (!arguments.size.empty())
+        options.size = parse_size(arguments.size);
     options.agent = take_kata_agent(edits.agents);
     options.root = arguments.bundle.root == "erofs" ? BundleRootKind::erofs : BundleRootKind::disk;
     options.edits = edits.request();
     options.mode = edits.mode();
     options.access = arguments.guest_options->access();
-    options.time = arguments.created.empty() ? default_timestamp() : parse_timestamp(arguments.created);
+    options.time = creation_time(arguments);
     const SourceDisk opened =
         open_source_disk(source, *arguments.source_options, wanted_architecture(arguments), call.operation);
     opened.verify(call.operation); // its files appear one by one
+    const std::string sbom = sbom_of(opened.disk, arguments, call);
     const KataReport report = write_kata(opened.disk, options, folder->path, call.operation);
     if (options.mode == EditMode::plan_only)
         return show_plan({report.edits, options.mode, std::nullopt}, arguments.source, call);
+    write_wanted_sbom(sbom, arguments);
     print_kata(report, arguments.destination, call);
     return ExitCode::done;
 }
 
 // A bundle whose parts are wanted as files: true, and all is done. False: the source holds a disk.
 bool unpack_if_bundle(const ConvertArguments& arguments, const Reference& source, const DiskReference& destination,
-                      Invocation& call) {
+                      const CLI::App& command, Invocation& call) {
     const auto* reference = std::get_if<ImageReference>(&source);
     if (reference == nullptr || destination.format)
         return false;
@@ -421,27 +313,19 @@ bool unpack_if_bundle(const ConvertArguments& arguments, const Reference& source
     if (!parse_bundle(image.parsed_manifest.annotations))
         return false;
     check_bundle_folder(destination.path);
-    if (!arguments.edits->request().empty() || arguments.edits->mode() == EditMode::plan_only)
-        fail(ErrorKind::usage, "a bundle is taken apart as it is; change the guest when it is made");
+    refuse_inapplicable_options(command, ConvertKind::unpacked_bundle);
     verify_content(*store, image, call.operation); // files appear one by one
     print_unpacked(unpack_bundle(*store, image, destination.path, call.operation), arguments.destination, call);
     return true;
 }
 
-// Options that only an image has, given for a plain disk, are a mistake that must not pass in silence. --arch may also
-// choose in the source's index.
-void refuse_image_options(const CLI::App& command) {
-    for (const CLI::Option* option : command.get_options())
-        if (option->get_group() == group::image && option->count() != 0 && option->get_name() != "--arch")
-            fail(ErrorKind::usage,
-                 option->get_name() + " is for images; the destination is a disk (see 'vm2oci convert --help')");
-}
-
 ExitCode convert_into_disk(const ConvertArguments& arguments, const Reference& source, const DiskReference& destination,
                            const CLI::App& command, Invocation& call) {
-    refuse_image_options(command);
-    if (unpack_if_bundle(arguments, source, destination, call))
+    if (unpack_if_bundle(arguments, source, destination, command, call))
         return ExitCode::done;
+    refuse_inapplicable_options(command, ConvertKind::plain_disk);
+    if (arguments.kind != "containerdisk")
+        fail(ErrorKind::usage, fmt::format("--as {} makes an image, and the destination is a disk", arguments.kind));
     ConvertArguments effective = arguments;
     if (destination.format) {
         if (command.get_option("--disk-format")->count() != 0)
@@ -454,7 +338,8 @@ ExitCode convert_into_disk(const ConvertArguments& arguments, const Reference& s
     const GuestChanges changes = change_guest(opened.disk, arguments, output.format, call);
     if (changes.mode == EditMode::plan_only)
         return show_plan(changes, arguments.source, call);
-    const OpenedDisk disk = prepare_disk(std::move(opened.disk), effective, call);
+    const PreparedDisk prepared = prepare_disk(std::move(opened.disk), effective, call);
+    const OpenedDisk& disk = prepared.disk;
     const std::string sbom = sbom_of(disk, effective, call);
     if (std::filesystem::is_block_file(destination.path))
         opened.verify(call.operation); // what is written to a device cannot be held back
@@ -474,6 +359,7 @@ ExitCode convert_into_disk(const ConvertArguments& arguments, const Reference& s
         write_wanted_sbom(sbom, effective);
     Json json = to_json(report, arguments.destination);
     json["edits"] = edit_report_json(changes.report);
+    json["remarks"] = prepared.remarks;
     if (changes.seed && may_appear(boot))
         json["seed_disk"] = write_seed_beside(*changes.seed, destination.path).string();
     add_boot_test_result(json, boot);
@@ -487,85 +373,6 @@ ExitCode convert_into_disk(const ConvertArguments& arguments, const Reference& s
     call.out << fmt::format("{}\n  disk    {}, {} of data in {}\n", arguments.destination, to_string(report.format),
                             format_size(report.allocated_size), format_size(report.virtual_size));
     return ExitCode::done;
-}
-
-void add_options(CLI::App& command, ConvertArguments& arguments) {
-    const auto text = [&](const char* name, std::string& value, const char* value_name, const char* description) {
-        return command.add_option(name, value, description)->option_text(value_name);
-    };
-    const auto list = [&](const char* name, std::vector<std::string>& values, const char* value_name,
-                          const char* description) {
-        command.add_option(name, values, description)
-            ->option_text(value_name)
-            ->allow_extra_args(false)
-            ->group(group::image);
-    };
-    command.add_option("SOURCE", arguments.source, "A disk, or an image with a disk in it")->required();
-    command.add_option("DEST", arguments.destination, "An image, or qcow2:PATH or raw:PATH for a plain disk")
-        ->required();
-    arguments.source_options = add_source_options(command);
-    arguments.guest_options = add_guest_options(command);
-    arguments.edits = add_edit_options(command);
-    arguments.boot_test = add_boot_test(command);
-    add_mount_option(command, *arguments.source_options->registry);
-
-    text("--disk-format", arguments.disk_format, "FORMAT",
-         "qcow2 (default: a canonical one), raw, or keep (the source's own file, untouched)")
-        ->check(one_of(kDiskFormats))
-        ->group(group::output);
-    text("--cluster-compression", arguments.cluster_compression, "ALGORITHM",
-         "Compress inside the qcow2: none (default), zlib or zstd")
-        ->check(one_of(kClusterCompressions))
-        ->group(group::output);
-    text("--size", arguments.size, "SIZE", "Grow the disk to this virtual size")
-        ->check(size_value())
-        ->group(group::output);
-
-    text("--sbom", arguments.sbom, "FILE", "Write what is installed in the guest as SPDX 2.3 (JSON)")
-        ->group(group::output);
-    command
-        .add_flag("--sparsify", arguments.sparsify,
-                  "Leave out what the guest's file systems do not use, and the contents of swap")
-        ->group(group::output);
-
-    text("--as", arguments.kind, "KIND",
-         "What the image is: containerdisk (default), bundle (kernel and root file system), rootfs (the guest's "
-         "files as a container image), or kata (files for Kata Containers)")
-        ->check(one_of(kImageKinds))
-        ->group(group::image);
-    command
-        .add_flag("--keep-kernel", arguments.keep_kernel,
-                  "rootfs: keep /boot, kernel modules and firmware, which a container does not need")
-        ->group(group::image);
-    text("--layers", arguments.layers, "LAYERS",
-         "rootfs: one (default), or split: files of packages in a layer of their own, which like machines share")
-        ->check(one_of(kRootfsLayers))
-        ->group(group::image);
-    add_bundle_options(command, arguments.bundle);
-    text("--compression", arguments.compression, "ALGORITHM[:LEVEL]", "Of the layer: zstd (default), gzip or none")
-        ->group(group::image);
-    command
-        .add_flag("--chunked", arguments.chunked,
-                  "zstd:chunked: podman, CRI-O and pull --reuse fetch only what changed since another version")
-        ->group(group::image);
-    text("--reuse", arguments.reuse, "IMAGE",
-         "An earlier version: frames of it that did not change are taken, not compressed again")
-        ->group(group::image);
-    text("--name", arguments.name, "FILE", "The disk's name in /disk (default: disk.qcow2 or disk.img)")
-        ->group(group::image);
-    text("--arch", arguments.architecture, "ARCH",
-         "The image's architecture (default: the source image's, else this machine's); chooses in an index")
-        ->group(group::image);
-    list("--label", arguments.labels, "KEY=VALUE", "Add a label to the image's configuration; repeatable");
-    list("--annotation", arguments.annotations, "KEY=VALUE", "Add an annotation to the manifest; repeatable");
-    list("--env", arguments.environment, "NAME=VALUE", "Add an environment variable; repeatable");
-    text("--instancetype", arguments.instancetype, "NAME", "KubeVirt's default instance type for this image")
-        ->group(group::image);
-    text("--preference", arguments.preference, "NAME", "KubeVirt's default preference for this image")
-        ->group(group::image);
-    text("--created", arguments.created, "TIME",
-         "Time of creation, RFC 3339 or seconds since 1970 (default: $SOURCE_DATE_EPOCH, else 1970-01-01)")
-        ->group(group::image);
 }
 
 } // namespace
@@ -585,14 +392,14 @@ void add_convert_command(CommandTable& table) {
             arguments->boot_test->check_usage(**command_slot);
             const Reference source = parse_reference(arguments->source);
             const Reference destination = parse_reference(arguments->destination);
-            if (kImageKinds.at(arguments->kind) == ImageKind::kata)
-                return convert_into_kata(*arguments, source, destination, call);
+            if (kind_of_image(*arguments) == ConvertKind::kata)
+                return convert_into_kata(*arguments, source, destination, **command_slot, call);
             if (const auto* image = std::get_if<ImageReference>(&destination))
-                return convert_into_image(*arguments, source, *image, call);
+                return convert_into_image(*arguments, source, *image, **command_slot, call);
             return convert_into_disk(*arguments, source, std::get<DiskReference>(destination), **command_slot, call);
         });
     *command_slot = &command;
-    add_options(command, *arguments);
+    add_convert_options(command, *arguments);
 }
 
 } // namespace vm2oci::cli

@@ -1,0 +1,28 @@
+// What `convert` can make, and which of its options apply to which: an option that would be ignored is refused by name.
+#pragma once
+
+#include <CLI/App.hpp>
+
+#include <cstdint>
+#include <string_view>
+
+namespace vm2oci::cli {
+
+// Each a bit, so that a row of the table can hold several.
+enum class ConvertKind : std::uint8_t {
+    container_disk = 1,
+    bundle = 2,
+    rootfs = 4,
+    kata = 8,
+    plain_disk = 16,      // a disk or an image, to a disk
+    unpacked_bundle = 32, // a bundle, to the files in it
+};
+
+// Throws Error{usage} that names the first option that was given and does not apply, and the kinds to which it does.
+void refuse_inapplicable_options(const CLI::App& command, ConvertKind kind);
+
+// Whether the table knows the option (with its dashes); those that read the source and those of every command apply to
+// all kinds and are not in it.
+bool has_kind_row(std::string_view option);
+
+} // namespace vm2oci::cli
