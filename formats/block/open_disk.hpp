@@ -102,8 +102,8 @@ OpenedDisk open_disk(std::shared_ptr<const BlockDevice> container, const DiskSou
 
 // Looks at a disk that open_disk() would refuse, for `inspect`: the info, and the refusal if there is one.
 struct DiskFindings {
-    DiskInfo info;             // of a file whose format is not known only `file_size`
-    bool format_known = false; // false: a foreign or an ambiguous format, or an empty file
+    DiskInfo info;                             // of a file whose format is not known only `file_size`
+    bool format_known = false;                 // false: a foreign or an ambiguous format, or an empty file
     std::optional<std::string> foreign_format; // the name of a format that is recognised and not read
     std::optional<std::string> refusal;        // what open_disk() would say; none: it is safe to convert
 };
