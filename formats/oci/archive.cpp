@@ -1,6 +1,7 @@
 #include "formats/oci/archive.hpp"
 
 #include "formats/base/error.hpp"
+#include "formats/base/escape.hpp"
 #include "formats/base/fd.hpp"
 #include "formats/base/output_file.hpp"
 #include "formats/codec/layer_content.hpp"
@@ -62,6 +63,9 @@ std::map<std::string, std::shared_ptr<const BlockDevice>> read_members(const fs:
         if (members.size() == kMaxMembers)
             fail(ErrorKind::limit, "the archive has more than " + std::to_string(kMaxMembers) + " files");
         // The last of a name counts, as it does when the archive is unpacked.
+        if (member->extents)
+            fail(ErrorKind::unsupported, "the archive stores " + quote_untrusted(member->path) +
+                                             " with holes left out; pack it again without tar's --sparse");
         members[member->path] = content_stretch(content, member->content_offset, member->content_size);
     }
     return members;

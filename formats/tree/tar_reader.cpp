@@ -97,6 +97,7 @@ TarType type_of(char flag) {
     case '0':
     case '\0':
     case '7': // "contiguous"
+    case 'S': // sparse, GNU's form
         return TarType::regular;
     case '1':
         return TarType::hard_link;
@@ -117,9 +118,7 @@ TarType type_of(char flag) {
 
 constexpr std::array<std::string_view, 5> kReadRecords = {"path", "linkpath", "size", "uid", "gid"};
 
-bool is_sparse_record(std::string_view key) {
-    return key.starts_with("GNU.sparse.");
-}
+constexpr std::string_view kSparse = "GNU.sparse.";
 
 // GNU keeps times where POSIX has the prefix. Go, where they are no times, takes the prefix nevertheless, and others do
 // not: there the name is in doubt.
@@ -192,6 +191,9 @@ void TarReader::read_pax_records(std::uint64_t size, Records& records) {
     const std::uint64_t header = position_ - kTarBlock;
     const std::string text = read_text(size, "a pax header");
     std::string_view rest = text;
+    // Version 0.0 of sparse members gives their pieces one record a number.
+    std::string pieces;
+    bool expects_offset = true;
     // Some writers fill the header up with NULs.
     while (!rest.empty() && rest[0] != '\0') {
         std::size_t length = 0;
@@ -205,10 +207,54 @@ void TarReader::read_pax_records(std::uint64_t size, Records& records) {
         if (equals == std::string_view::npos || equals == 0)
             fail_at(header, "a pax record is broken");
         const std::string_view key = record.substr(0, equals);
-        if (std::ranges::find(kReadRecords, key) != kReadRecords.end() || is_sparse_record(key))
-            records[std::string(key)] = record.substr(equals + 1);
+        const std::string_view value = record.substr(equals + 1);
+        if (key == "GNU.sparse.offset" || key == "GNU.sparse.numbytes") {
+            if (expects_offset != (key == "GNU.sparse.offset") || value.find(',') != std::string_view::npos)
+                fail_at(header, "the pieces of a sparse member are out of order");
+            expects_offset = !expects_offset;
+            pieces.append(pieces.empty() ? "" : ",").append(value);
+        } else if (std::ranges::find(kReadRecords, key) != kReadRecords.end() || key.starts_with(kSparse)) {
+            records[std::string(key)] = value;
+        }
         rest.remove_prefix(length);
     }
+    if (!pieces.empty())
+        records["GNU.sparse.map"] = pieces;
+}
+
+void TarReader::place_content(TarMember& member, const Records& records, std::span<const std::byte> header,
+                              std::uint64_t stored) {
+    const std::uint64_t begin = position_;
+    const bool has_content = member.type == TarType::regular || member.type == TarType::other;
+    if (!has_content)
+        stored = 0;
+    std::optional<SparseLayout> layout;
+    const bool is_gnu = std::to_integer<char>(header[156]) == 'S';
+    const auto number = [&](std::string_view bytes) {
+        const std::optional<std::uint64_t> value = parse_number(bytes);
+        if (!value)
+            fail_at(begin - kTarBlock, "a number of its sparse map is none");
+        return *value;
+    };
+    with_context(fmt::format("tar, header at {}", begin - kTarBlock), [&] {
+        layout = is_gnu ? read_gnu_sparse(header, archive_, begin, number)
+                        : read_pax_sparse(records, archive_, begin, stored);
+        if (!layout)
+            return;
+        if (member.type != TarType::regular)
+            fail(ErrorKind::corrupt, "a sparse member that is no file");
+        // GNU's map stands in front of what the header counts, and that of POSIX 1.0 is part of it.
+        check_sparse_layout(*layout, is_gnu ? stored : stored - layout->map_bytes);
+        extents_ += layout->extents.size();
+        if (extents_ > kMaxTarExtents)
+            fail(ErrorKind::limit, "the archive's sparse members have more pieces than are read");
+    });
+    member.content_offset = begin + (layout ? layout->map_bytes : 0);
+    member.content_size = layout ? layout->size : stored;
+    const std::uint64_t end = begin + (is_gnu ? layout->map_bytes : 0);
+    if (layout)
+        member.extents = std::make_shared<const std::vector<TarExtent>>(std::move(layout->extents));
+    position_ = checked_add(end, align_up(stored, kTarBlock), "the tar member's end");
 }
 
 std::optional<TarMember> TarReader::next() {
@@ -272,13 +318,6 @@ std::optional<TarMember> TarReader::next() {
         default:
             break;
         }
-        const bool sparse = flag == 'S' || std::ranges::any_of(records, [](const auto& record) {
-                                return is_sparse_record(record.first);
-                            });
-        if (sparse)
-            fail(ErrorKind::unsupported,
-                 fmt::format("tar, header at {}: a sparse member, which image layers may not have", header));
-
         TarMember member;
         member.type = type_of(flag);
         member.stored_path = header_path(block, header);
@@ -286,13 +325,13 @@ std::optional<TarMember> TarReader::next() {
         member.permissions = static_cast<std::uint32_t>(number_field(block, 100, 8, header, "mode") & 07777);
         member.uid = number_field(block, 108, 8, header, "owner");
         member.gid = number_field(block, 116, 8, header, "group");
-        for (auto& [key, value] : records) {
+        for (const auto& [key, value] : records) {
             if (value.empty())
                 continue; // takes the record back: the header counts
             if (key == "path")
-                member.stored_path = std::move(value);
+                member.stored_path = value;
             else if (key == "linkpath")
-                member.link_target = std::move(value);
+                member.link_target = value;
             else if (key == "size")
                 size = decimal(value, header, "size");
             else if (key == "uid")
@@ -313,6 +352,10 @@ std::optional<TarMember> TarReader::next() {
                 fail_at(header, "a folder that has content");
             member.type = TarType::directory;
         }
+        // POSIX' sparse members have a name of their own beside one for readers that do not know them.
+        if (const auto name = records.find("GNU.sparse.name");
+            name != records.end() && !name->second.empty() && flag != 'S')
+            member.stored_path = name->second;
         if (member.stored_path.find('\0') != std::string::npos)
             fail_at(header, "the name holds NUL");
         const std::optional<std::string> path = clean_path(member.stored_path);
@@ -326,10 +369,7 @@ std::optional<TarMember> TarReader::next() {
             fail(ErrorKind::limit,
                  fmt::format("tar, header at {}: a name of more than {} bytes, which no system can unpack", header,
                              kMaxTarPath));
-        member.content_offset = position_;
-        const bool has_content = member.type == TarType::regular || member.type == TarType::other;
-        member.content_size = has_content ? size : 0;
-        position_ = checked_add(position_, align_up(member.content_size, kTarBlock), "the tar member's end");
+        place_content(member, records, block, size);
         return member;
     }
 }

@@ -1,18 +1,21 @@
 // Finds the members of a tar: names, types, and where their contents lie, so that one can be read in place.
 //
 // For extracting, libarchive reads more dialects. It cannot serve here: it hands contents out as a stream and does not
-// say at which offset they begin. Read are ustar, pax, GNU long names and base-256 numbers; refused is what two readers
-// could take differently or what is not stored in one piece (sparse members).
+// say at which offset they begin. Read are ustar, pax, GNU long names, base-256 numbers and sparse members; refused is
+// what two readers could take differently.
 #pragma once
 
 #include "formats/base/source.hpp"
 #include "formats/tree/tar.hpp"
+#include "formats/tree/tar_sparse.hpp"
 
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace vm2oci {
 
@@ -27,7 +30,9 @@ struct TarMember {
     std::uint64_t gid = 0;
     std::string link_target;          // untrusted bytes, as stored; "" for all but links
     std::uint64_t content_offset = 0; // from the start of the archive
-    std::uint64_t content_size = 0;   // 0 for all but regular files and `other`
+    std::uint64_t content_size = 0;   // with its holes; 0 for all but regular files and `other`
+    // The pieces that are stored, one behind the other from content_offset; null: the content is stored whole.
+    std::shared_ptr<const std::vector<TarExtent>> extents{};
 };
 
 inline constexpr std::size_t kMaxTarPath = 4096; // PATH_MAX of Linux
@@ -43,7 +48,7 @@ class TarReader {
 
     // The next member; nullopt at the end. That the content is all there is not checked: reading it tells.
     // Of several names of one member the same counts as in Go's archive/tar, which runtimes read layers with.
-    // Error{corrupt}, Error{unsupported} (sparse members; what readers take differently), Error{unsafe} (a name that
+    // Error{corrupt}, Error{unsupported} (what readers take differently), Error{unsafe} (a name that
     // leads out of the root), Error{limit}. Time and memory of a call are bounded; the caller watches for cancellation.
     std::optional<TarMember> next();
 
@@ -52,10 +57,14 @@ class TarReader {
 
     std::string read_text(std::uint64_t size, std::string_view what);
     void read_pax_records(std::uint64_t size, Records& records);
+    // Of a member whose header was read: where its content lies and how much is stored; moves on to the next header.
+    void place_content(TarMember& member, const Records& records, std::span<const std::byte> header,
+                       std::uint64_t stored);
 
     const ByteSource& archive_;
     std::uint64_t position_ = 0; // of the next header
     std::uint64_t headers_ = 0;
+    std::size_t extents_ = 0; // of all sparse members
 };
 
 } // namespace vm2oci

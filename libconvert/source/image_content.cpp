@@ -4,6 +4,7 @@
 #include "formats/base/escape.hpp"
 #include "formats/base/size.hpp"
 #include "formats/block/detect.hpp"
+#include "formats/block/scattered.hpp"
 #include "formats/codec/layer_content.hpp"
 #include "formats/oci/select.hpp"
 #include "formats/tree/tar_reader.hpp"
@@ -100,6 +101,19 @@ void require_regular(const std::string& path, const LayeredFile& file) {
     fail(ErrorKind::unsafe, quote_untrusted(path) + " in the image " + what);
 }
 
+std::shared_ptr<const BlockDevice> open_content(const std::shared_ptr<const LayerContent>& layer, std::uint64_t offset,
+                                                std::uint64_t size, const std::vector<TarExtent>* extents) {
+    if (extents == nullptr)
+        return content_stretch(layer, offset, size);
+    std::vector<ScatteredDevice::Piece> pieces;
+    std::uint64_t stored = 0;
+    for (const TarExtent& extent : *extents) {
+        pieces.push_back({extent.offset, extent.length});
+        stored += extent.length;
+    }
+    return std::make_shared<ScatteredDevice>(content_stretch(layer, offset, stored), pieces, size);
+}
+
 bool names_a_disk(const Descriptor& layer) {
     std::string title = title_of(layer);
     for (const std::string_view ending : {".gz", ".zst", ".zstd"})
@@ -181,11 +195,11 @@ ImageFiles::ImageFiles(ImageSource& source, const ImageContent& image, const Ope
 }
 
 std::shared_ptr<const BlockDevice> ImageFiles::open(const LayeredFile& file) const {
-    return content_stretch(layers_.at(file.layer), file.content_offset, file.content_size);
+    return open_content(layers_.at(file.layer), file.content_offset, file.content_size, file.extents.get());
 }
 
 std::shared_ptr<const BlockDevice> ImageFiles::open(std::size_t layer, const TarMember& member) const {
-    return content_stretch(layers_.at(layer), member.content_offset, member.content_size);
+    return open_content(layers_.at(layer), member.content_offset, member.content_size, member.extents.get());
 }
 
 std::shared_ptr<const BlockDevice> ImageFiles::open(std::string_view path) const {

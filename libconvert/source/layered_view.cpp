@@ -163,8 +163,8 @@ void LayeredView::add_whiteout(const std::string& folder, std::string_view hidde
 }
 
 LayeredFile LayeredView::file_of(const TarMember& member) const {
-    LayeredFile file{member.type, member.permissions,    member.uid,          member.gid,
-                     layers_ - 1, member.content_offset, member.content_size, member.link_target};
+    LayeredFile file{member.type,           member.permissions,  member.uid,     member.gid,        layers_ - 1,
+                     member.content_offset, member.content_size, member.extents, member.link_target};
     if (member.type != TarType::hard_link)
         return file;
     const std::optional<std::string> target = clean_path(member.link_target);
@@ -176,6 +176,7 @@ LayeredFile LayeredView::file_of(const TarMember& member) const {
     file.type = node->file->type;
     file.content_offset = node->file->content_offset;
     file.content_size = node->file->content_size;
+    file.extents = node->file->extents;
     file.link_target = node->file->link_target;
     return file;
 }

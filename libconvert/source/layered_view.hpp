@@ -33,7 +33,8 @@ struct LayeredFile {
     std::size_t layer = 0;
     std::uint64_t content_offset = 0; // in the layer's content
     std::uint64_t content_size = 0;
-    std::string link_target; // untrusted
+    std::shared_ptr<const std::vector<TarExtent>> extents{}; // as TarMember has them
+    std::string link_target;                                 // untrusted
 };
 
 class LayeredView {
