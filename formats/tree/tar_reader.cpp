@@ -251,6 +251,7 @@ void TarReader::place_content(TarMember& member, const Records& records, std::sp
     });
     member.content_offset = begin + (layout ? layout->map_bytes : 0);
     member.content_size = layout ? layout->size : stored;
+    member.is_gnu_sparse = is_gnu;
     const std::uint64_t end = begin + (is_gnu ? layout->map_bytes : 0);
     if (layout)
         member.extents = std::make_shared<const std::vector<TarExtent>>(std::move(layout->extents));

@@ -33,6 +33,7 @@ struct TarMember {
     std::uint64_t content_size = 0;   // with its holes; 0 for all but regular files and `other`
     // The pieces that are stored, one behind the other from content_offset; null: the content is stored whole.
     std::shared_ptr<const std::vector<TarExtent>> extents{};
+    bool is_gnu_sparse = false; // of type 'S', which container runtimes do not unpack
 };
 
 inline constexpr std::size_t kMaxTarPath = 4096; // PATH_MAX of Linux

@@ -127,6 +127,17 @@ void check_platform(const ImageFacts& facts, Problems& problems) {
                                            ", and nodes pull images for linux");
 }
 
+// containerd/containerd, core pkg/archive/tar.go, moby/go-archive, containers/storage, umoci: by the type of the
+// header, though Go's reader knows the form.
+void check_unpacking(const ImageFacts& facts, Problems& problems) {
+    if (facts.gnu_sparse)
+        problems.error("sparse-member",
+                       fmt::format("{} is stored in GNU tar's sparse form, which no container runtime unpacks: "
+                                   "\"unhandled tar header type\"",
+                                   quote_untrusted(*facts.gnu_sparse)),
+                       "convert the image once more with vm2oci convert, or pack it with tar --format=posix");
+}
+
 void check_zstd_pullers(const ImageFacts& facts, Problems& problems) {
     const bool zstd = std::any_of(facts.layers.begin(), facts.layers.end(),
                                   [](const LayerHead& layer) { return layer.compression == "zstd"; });
@@ -138,6 +149,7 @@ void check_zstd_pullers(const ImageFacts& facts, Problems& problems) {
 // kubevirt/kubevirt: pkg/container-disk, pkg/virt-handler/container-disk, pkg/os/disk.
 std::vector<Problem> check_kubevirt(const ImageFacts& facts) {
     Problems problems;
+    check_unpacking(facts, problems);
     check_platform(facts, problems);
     const std::vector<Child> entries = children(facts, "disk");
     if (entries.empty())
@@ -160,6 +172,7 @@ std::vector<Problem> check_kubevirt(const ImageFacts& facts) {
 // kubevirt/kubevirt: pkg/virt-launcher/virtwrap/manager.go, findDiskFileInImageVolume.
 std::vector<Problem> check_image_volume(const ImageFacts& facts) {
     Problems problems;
+    check_unpacking(facts, problems);
     const std::vector<Child> root = children(facts, "");
     const bool only_file_in_root = root.size() == 1 && root[0].file->type != TarType::directory;
     if (only_file_in_root) {
@@ -235,6 +248,7 @@ std::vector<Problem> check_cdi(const ImageFacts& facts) {
 // containers/crun-vm: src/commands/create, src/util.rs.
 std::vector<Problem> check_crun_vm(const ImageFacts& facts) {
     Problems problems;
+    check_unpacking(facts, problems);
     std::vector<Child> candidates = children(facts, "");
     for (Child& child : children(facts, "disk"))
         candidates.push_back(std::move(child));
@@ -280,6 +294,7 @@ void check_boot_file(const ImageFacts& facts, const std::string& path, const cha
 // (mountKernelArtifacts).
 std::vector<Problem> check_kernel_boot(const ImageFacts& facts) {
     Problems problems;
+    check_unpacking(facts, problems);
     check_platform(facts, problems);
     std::optional<BundleDescription> bundle;
     try {

@@ -45,6 +45,7 @@ struct ImageFacts {
     std::vector<LayerHead> layers; // as in the manifest
     std::optional<ImportedDisk> imported;
     std::map<std::string, ImageFile> files; // the merged tree, by path without a leading slash; whiteouts applied
+    std::optional<std::string> gnu_sparse;  // path of a member of tar's type 'S', untrusted
     std::optional<DiskFindings> disk;       // of the only regular file under /disk
 };
 

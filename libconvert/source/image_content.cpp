@@ -188,6 +188,8 @@ ImageFiles::ImageFiles(ImageSource& source, const ImageContent& image, const Ope
         while (const auto member = reader.next()) {
             operation.check_cancelled();
             view_.add(*member);
+            if (!gnu_sparse_member_ && member->is_gnu_sparse)
+                gnu_sparse_member_ = member->path;
             if (!first_disk && importer_takes(*member))
                 first_disk = *member;
         }

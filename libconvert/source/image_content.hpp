@@ -47,6 +47,8 @@ class ImageFiles {
     const LayeredView& view() const { return view_; }
     // Of each layer in the manifest's order: what CDI's importer would take from it.
     const std::vector<std::optional<TarMember>>& first_disks() const { return first_disks_; }
+    // Path of the first member of GNU's sparse form, which is read here and which runtimes do not unpack; untrusted.
+    const std::optional<std::string>& gnu_sparse_member() const { return gnu_sparse_member_; }
     // The content of a regular file of view(), decoded as it is read.
     std::shared_ptr<const BlockDevice> open(const LayeredFile& file) const;
     std::shared_ptr<const BlockDevice> open(std::size_t layer, const TarMember& member) const;
@@ -56,6 +58,7 @@ class ImageFiles {
   private:
     LayeredView view_;
     std::vector<std::optional<TarMember>> first_disks_;
+    std::optional<std::string> gnu_sparse_member_;
     std::vector<std::shared_ptr<const LayerContent>> layers_;
 };
 
