@@ -89,19 +89,21 @@ std::string firecracker_configuration(const Parts& parts) {
     return json.dump(2) + "\n";
 }
 
-// cloud-hypervisor: vmm/src/vm_config.rs, docs/api.md.
+// cloud-hypervisor: vmm/src/vm_config.rs, docs/api.md. A disk whose type it has to detect is not written at its first
+// sector (version 51), and could be made into another type by the guest (older ones).
 std::string cloud_hypervisor_configuration(const Parts& parts) {
     Json payload = {{"kernel", "vmlinux"}};
     if (parts.has_initramfs)
         payload["initramfs"] = "initramfs";
     payload["cmdline"] = parts.command_line;
-    const Json json = {{"cpus", {{"boot_vcpus", kProcessors}, {"max_vcpus", kProcessors}}},
-                       {"memory", {{"size", kMemory}}},
-                       {"payload", std::move(payload)},
-                       {"disks", Json::array({{{"path", parts.root}, {"readonly", parts.read_only}}})},
-                       {"rng", {{"src", "/dev/urandom"}}},
-                       {"serial", {{"mode", "Tty"}}},
-                       {"console", {{"mode", "Off"}}}};
+    const Json json = {
+        {"cpus", {{"boot_vcpus", kProcessors}, {"max_vcpus", kProcessors}}},
+        {"memory", {{"size", kMemory}}},
+        {"payload", std::move(payload)},
+        {"disks", Json::array({{{"path", parts.root}, {"image_type", "Raw"}, {"readonly", parts.read_only}}})},
+        {"rng", {{"src", "/dev/urandom"}}},
+        {"serial", {{"mode", "Tty"}}},
+        {"console", {{"mode", "Off"}}}};
     return json.dump(2) + "\n";
 }
 

@@ -32,7 +32,14 @@ void add(PackageDatabase& database, InstalledPackage package) {
     database.packages.push_back(std::move(package));
 }
 
-// The short names of a machine-readable copyright file (Debian's copyright-format 1.0), joined as SPDX joins them.
+// An expression as part of another one: "and" binds tighter than "or".
+std::string as_operand(const std::string& expression) {
+    return expression.find(' ') == std::string::npos ? expression : "(" + expression + ")";
+}
+
+// The licences of the paragraphs about files in a machine-readable copyright file (Debian's copyright-format 1.0) and
+// of its header, joined as SPDX joins them. A paragraph of its own gives a licence's text to those that name it, and
+// puts nothing under it.
 std::string read_debian_license(const Guest& guest, const std::string& package) {
     const std::string text =
         try_read_text(guest, "/usr/share/doc/" + package + "/copyright", kLicenseLimit).value_or("");
@@ -40,14 +47,28 @@ std::string read_debian_license(const Guest& guest, const std::string& package) 
     if (first.find("copyright-format") == std::string::npos && first.find("dep5") == std::string::npos)
         return {};
     std::set<std::string> names;
+    std::string license;
+    bool licenses_something = false;
+    const auto finish_paragraph = [&] {
+        if (licenses_something && !license.empty())
+            names.insert(license);
+        license.clear();
+        licenses_something = false;
+    };
     for_each_line(text, [&](std::string_view line) {
-        if (starts_with(line, "License:"))
-            if (std::string name = trim(line.substr(8)); !name.empty())
-                names.insert(std::move(name));
+        if (trim(line).empty())
+            finish_paragraph();
+        else if (starts_with(line, "License:"))
+            license = trim(line.substr(8));
+        else if (starts_with(line, "Files:") || starts_with(line, "Format:"))
+            licenses_something = true;
     });
+    finish_paragraph();
+    if (names.size() == 1)
+        return *names.begin();
     std::string joined;
     for (const std::string& name : names)
-        joined += (joined.empty() ? "" : " and ") + name;
+        joined += (joined.empty() ? "" : " and ") + as_operand(name);
     return joined;
 }
 
@@ -138,6 +159,7 @@ void read_pacman(const Guest& guest, PackageDatabase& database) {
         if (folder == "ALPM_DB_VERSION")
             continue;
         InstalledPackage package;
+        std::vector<std::string> names; // of licences
         std::string key;
         for (const std::string& line : read_lines(guest, "/var/lib/pacman/local/" + folder + "/desc")) {
             if (line.empty() || line.front() == '%') {
@@ -151,12 +173,14 @@ void read_pacman(const Guest& guest, PackageDatabase& database) {
             else if (key == "%ARCH%")
                 package.architecture = line;
             else if (key == "%LICENSE%")
-                package.license += (package.license.empty() ? "" : " and ") + line;
+                names.push_back(line);
             else if (key == "%PACKAGER%")
                 package.supplier = line;
             else if (key == "%BASE%")
                 package.source = line;
         }
+        for (const std::string& name : names)
+            package.license += (package.license.empty() ? "" : " and ") + (names.size() == 1 ? name : as_operand(name));
         if (!package.name.empty())
             add(database, std::move(package));
     }

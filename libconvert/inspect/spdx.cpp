@@ -2,13 +2,12 @@
 
 #include "formats/base/escape.hpp"
 #include "formats/base/sha256.hpp"
+#include "libconvert/inspect/package_url.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include <algorithm>
 #include <cctype>
-#include <span>
 
 namespace vm2oci {
 namespace {
@@ -16,44 +15,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr const char* kNoAssertion = "NOASSERTION";
-
-// As purl wants names and versions (package-url's specification, "Character encoding").
-std::string percent_encode(std::string_view text) {
-    constexpr std::string_view kPlain = "-._~:";
-    std::string out;
-    for (const char c : text) {
-        const auto byte = static_cast<unsigned char>(c);
-        if ((byte < 0x80 && std::isalnum(byte) != 0) || kPlain.find(c) != std::string_view::npos)
-            out += c;
-        else
-            out += fmt::format("%{:02X}", byte);
-    }
-    return out;
-}
-
-std::string package_url(const InstalledPackage& package, const std::string& manager, const OsInfo& os) {
-    const std::string type = manager == "dpkg" ? "deb" : manager == "pacman" ? "alpm" : manager;
-    std::string distribution = os.distribution.empty() ? os.family : os.distribution;
-    std::transform(distribution.begin(), distribution.end(), distribution.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    std::string version = package.version;
-    std::vector<std::string> qualifiers;
-    if (!package.architecture.empty())
-        qualifiers.push_back("arch=" + percent_encode(package.architecture));
-    if (!distribution.empty() && !os.version.empty())
-        qualifiers.push_back("distro=" + percent_encode(distribution + "-" + os.version));
-    if (const std::size_t colon = version.find(':'); manager == "rpm" && colon != std::string::npos) {
-        qualifiers.push_back("epoch=" + percent_encode(version.substr(0, colon)));
-        version.erase(0, colon + 1);
-    }
-    std::sort(qualifiers.begin(), qualifiers.end());
-    std::string url =
-        fmt::format("pkg:{}/{}{}@{}", type, distribution.empty() ? "" : percent_encode(distribution) + "/",
-                    percent_encode(package.name), percent_encode(version));
-    for (std::size_t i = 0; i < qualifiers.size(); ++i)
-        url += (i == 0 ? "?" : "&") + qualifiers[i];
-    return url;
-}
 
 // Letters, digits, "." and "-" are allowed; the number in front makes it the only one.
 std::string element_id(std::size_t number, const std::string& name) {
@@ -87,10 +48,16 @@ Json describe(const InstalledPackage& package, const std::string& manager, const
 
 Json describe_system(const OsInfo& os, const PackageDatabase& database) {
     const std::string name = !os.product.empty() ? os.product : !os.distribution.empty() ? os.distribution : os.type;
-    Json json = {{"SPDXID", "SPDXRef-Guest"},        {"name", escape_untrusted(name)},
-                 {"downloadLocation", kNoAssertion}, {"filesAnalyzed", false},
-                 {"licenseConcluded", kNoAssertion}, {"licenseDeclared", kNoAssertion},
-                 {"copyrightText", kNoAssertion},    {"primaryPackagePurpose", "OPERATING_SYSTEM"}};
+    Json json = {
+        {"SPDXID", "SPDXRef-Guest"},
+        {"name", escape_untrusted(name)},
+        {"supplier", os.distribution.empty() ? kNoAssertion : "Organization: " + escape_untrusted(os.distribution)},
+        {"downloadLocation", kNoAssertion},
+        {"filesAnalyzed", false},
+        {"licenseConcluded", kNoAssertion},
+        {"licenseDeclared", kNoAssertion},
+        {"copyrightText", kNoAssertion},
+        {"primaryPackagePurpose", "OPERATING_SYSTEM"}};
     if (!os.version.empty())
         json["versionInfo"] = escape_untrusted(os.version);
     if (!database.problem.empty())
@@ -102,17 +69,9 @@ Json relationship(const std::string& from, const char* type, const std::string& 
     return {{"spdxElementId", from}, {"relationshipType", type}, {"relatedSpdxElement", to}};
 }
 
-// A name that nobody else has, and that the same content has again.
-std::string unique_namespace(const Json& document) {
-    const std::string text = document.dump();
-    const std::string hash = to_hex(sha256(std::as_bytes(std::span(text))));
-    return fmt::format("urn:uuid:{}-{}-8{}-a{}-{}", hash.substr(0, 8), hash.substr(8, 4), hash.substr(12, 3),
-                       hash.substr(15, 3), hash.substr(18, 12));
-}
-
 } // namespace
 
-std::string write_spdx(const OsInfo& os, const PackageDatabase& database, const SpdxOptions& options) {
+std::string write_spdx(const OsInfo& os, const PackageDatabase& database, const SbomOptions& options) {
     Json packages = Json::array({describe_system(os, database)});
     Json relationships = Json::array({relationship("SPDXRef-DOCUMENT", "DESCRIBES", "SPDXRef-Guest")});
     for (std::size_t i = 0; i < database.packages.size(); ++i) {
@@ -129,7 +88,7 @@ std::string write_spdx(const OsInfo& os, const PackageDatabase& database, const 
         {"creationInfo", {{"created", options.created}, {"creators", Json::array({"Tool: vm2oci-" VM2OCI_VERSION})}}},
         {"packages", std::move(packages)},
         {"relationships", std::move(relationships)}};
-    document["documentNamespace"] = unique_namespace(document);
+    document["documentNamespace"] = "urn:uuid:" + content_uuid(document.dump());
     return document.dump(2) + "\n";
 }
 

@@ -149,7 +149,8 @@ void add_convert_options(CLI::App& command, ConvertArguments& arguments) {
         ->check(size_value())
         ->group(group::output);
 
-    text("--sbom", arguments.sbom, "FILE", "Write what is installed in the guest as SPDX 2.3 (JSON)")
+    text("--sbom", arguments.sbom, "FILE",
+         "Write what is installed in the guest: SPDX 2.3, or CycloneDX 1.5 to *.cdx.json")
         ->group(group::output);
     command
         .add_flag("--sparsify", arguments.sparsify,

@@ -83,6 +83,7 @@ expect_equal 68007 "$(stat --format %s files/vmlinux)" 'the size of the kernel'
 cmp files/rootfs.img sliced.img
 expect_equal "$(jq -r .command_line one.json) reboot=k panic=1 pci=off" "$(jq -r '."boot-source".boot_args' files/firecracker.json)" boot_args
 expect_equal rootfs.img "$(jq -r '.disks[0].path' files/cloud-hypervisor.json)" 'the disk of Cloud Hypervisor'
+expect_equal Raw "$(jq -r '.disks[0].image_type' files/cloud-hypervisor.json)" 'and its type, which is not left to guessing'
 expect_exit 2 "$VM2OCI" convert oci:layout:one other.qcow2
 "$VM2OCI" convert --quiet oci:layout:one raw:disk.img
 cmp disk.img sliced.img

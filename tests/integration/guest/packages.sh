@@ -46,12 +46,12 @@ rpm --dbpath "$PWD/sqlite" -i --justdb --nodeps --noscripts --notriggers --nosig
     --ignoreos build/RPMS/noarch/*.rpm 2> rpm.log || fail "$(tail -3 rpm.log)"
 rpm -qa --dbpath "$PWD/sqlite" --qf '%{NAME}\n' | sort > installed
 [[ $(wc -l < installed) -eq 30 ]] || fail "rpm installed $(wc -l < installed) packages: $(cat rpm.log)"
-rpm -qa --dbpath "$PWD/sqlite" --qf '%{NAME} %{EPOCH} %{VERSION}-%{RELEASE} %{ARCH}\n' | python3 -c '
+rpm -qa --dbpath "$PWD/sqlite" --qf '%{NAME} %{EPOCH} %{VERSION}-%{RELEASE} %{ARCH} %{SOURCERPM}\n' | python3 -c '
 import sys, urllib.parse
 for line in sys.stdin:
-    name, epoch, version, arch = line.split()
+    name, epoch, version, arch, source = line.split()
     epoch = "" if epoch == "(none)" else f"&epoch={epoch}"
-    print(f"pkg:rpm/fedora/{name}@{version}?arch={arch}&distro=fedora-39{epoch}")' > purls
+    print(f"pkg:rpm/fedora/{name}@{version}?arch={arch}&distro=fedora-39{epoch}&upstream={source}")' > purls
 
 step "a hash of Berkeley DB, as old systems have it"
 mkdir bdb
@@ -156,17 +156,32 @@ rm -f dpkg.raw
 truncate -s 64M dpkg.raw
 mke2fs -q -F -t ext4 -d tree dpkg.raw
 # shellcheck disable=SC2016
-dpkg-query -W -f '${db:Status-Status} ${Package} ${Version} ${Architecture}\n' | python3 -c '
+dpkg-query -W -f '${db:Status-Status} ${Package} ${Version} ${Architecture} ${Source}\n' | python3 -c '
 import sys, urllib.parse
 for line in sys.stdin:
-    status, name, version, arch = line.split()
+    status, name, version, arch, *source = line.rstrip("\n").split(" ", 4)
     if status == "installed":
         quote = lambda t: urllib.parse.quote(t, safe="-._~:")
-        print(f"pkg:deb/debian/{quote(name)}@{quote(version)}?arch={arch}&distro=debian-12")' > purls
+        upstream = "&upstream=" + quote(source[0].replace(" (", "@").rstrip(")")) if source and source[0] else ""
+        print(f"pkg:deb/debian/{quote(name)}@{quote(version)}?arch={arch}&distro=debian-12{upstream}")' > purls
+grep -q upstream purls || fail "the test is void"
 "$VM2OCI" -q convert --sbom dpkg.spdx.json dpkg.raw null: > /dev/null
 python3 "$validate" dpkg.spdx.json purls || fail "the document is not as it should be"
 "$VM2OCI" -q inspect --sbom again.spdx.json dpkg.raw > /dev/null
 cmp dpkg.spdx.json again.spdx.json || fail "convert and inspect give two documents"
+"$VM2OCI" -q inspect --sbom dpkg.cdx.json dpkg.raw > /dev/null
+python3 - << 'PYTHON' || fail "CycloneDX tells of other packages than SPDX"
+import json
+spdx, cyclonedx = json.load(open("dpkg.spdx.json")), json.load(open("dpkg.cdx.json"))
+assert (cyclonedx["bomFormat"], cyclonedx["specVersion"]) == ("CycloneDX", "1.5")
+purls = [p["externalRefs"][0]["referenceLocator"] for p in spdx["packages"] if "externalRefs" in p]
+assert [c["purl"] for c in cyclonedx["components"]] == purls
+references = [c["bom-ref"] for c in cyclonedx["components"]]
+assert len(set(references)) == len(references)
+assert cyclonedx["dependencies"] == [{"ref": "guest", "dependsOn": references}]
+assert cyclonedx["metadata"]["component"]["supplier"]["name"] == "debian"
+assert {p["name"]: p for p in spdx["packages"]}["Debian 12"]["supplier"] == "Organization: debian"
+PYTHON
 
 step "two machines with the same packages share their lower layer"
 rm -rf tree/var/lib/dpkg tree/etc/package-*

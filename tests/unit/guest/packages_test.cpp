@@ -4,6 +4,7 @@
 #include "formats/rpm/header.hpp"
 #include "libconvert/guest/disk_key.hpp"
 #include "libconvert/inspect/package_database.hpp"
+#include "libconvert/inspect/package_url.hpp"
 #include "libconvert/inspect/spdx.hpp"
 #include "tests/support/memory_guest.hpp"
 
@@ -147,7 +148,50 @@ TEST_CASE("packages of apk, pacman and dpkg are told") {
     CHECK(dpkg.packages[1].name == "c");
     CHECK(dpkg.packages[1].license.empty());
 
+    arch.file("/var/lib/pacman/local/perl-5.38-1/desc",
+              "%NAME%\nperl\n\n%VERSION%\n5.38-1\n\n%LICENSE%\nGPL-1.0-or-later OR Artistic-1.0-Perl\nMIT\n");
+    CHECK(spdx_license(read_package_database(arch, PackageLicenses::read).packages[1].license) ==
+          "(GPL-1.0-or-later OR Artistic-1.0-Perl) AND MIT");
+
     CHECK(read_package_database(test::MemoryGuest(), PackageLicenses::skip).manager.empty());
+}
+
+TEST_CASE("a copyright file counts for what it puts under a licence") {
+    const auto license_of = [](const std::string& paragraphs) {
+        test::MemoryGuest debian;
+        debian.file("/var/lib/dpkg/status", "Package: a\nStatus: install ok installed\nVersion: 1\n");
+        debian.file("/usr/share/doc/a/copyright",
+                    "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n" + paragraphs);
+        return spdx_license(read_package_database(debian, PackageLicenses::read).packages.at(0).license);
+    };
+    // What binds loosely keeps its brackets.
+    CHECK(license_of("\nFiles: *\nLicense: GPL-2+ or Artistic\n\nFiles: x\nLicense: Expat\n") ==
+          "MIT AND (GPL-2.0-or-later OR Artistic-1.0-Perl)");
+    CHECK(license_of("\nFiles: *\nLicense: Expat or GPL-3\n") == "MIT OR GPL-3.0-only");
+    CHECK(license_of("\nFiles: *\nLicense: Expat and ISC\n\nFiles: y\nLicense: GPL-2 or GPL-3\n") ==
+          "(MIT AND ISC) AND (GPL-2.0-only OR GPL-3.0-only)");
+    // A paragraph of its own gives a licence's text.
+    CHECK(license_of("\nFiles: *\nLicense: Expat\n\nLicense: GPL-2\n text\n\nLicense: Expat\n text\n") == "MIT");
+    CHECK(license_of("License: ISC\n\nFiles: *\nCopyright: we\n") == "ISC"); // the header's
+    CHECK(license_of("\nLicense: Expat\nFiles: *\n") == "MIT");              // fields in another order
+    CHECK(license_of("\nLicense: Expat\n").empty());
+}
+
+TEST_CASE("a package is named with the source that advisories are about") {
+    OsInfo os;
+    os.distribution = "debian";
+    os.version = "12";
+    const auto url = [&](const std::string& manager, const std::string& source) {
+        return package_url({"libc6", "2.36-9", "amd64", "", "", source}, manager, os);
+    };
+    CHECK(url("dpkg", "") == "pkg:deb/debian/libc6@2.36-9?arch=amd64&distro=debian-12");
+    CHECK(url("dpkg", "glibc") == "pkg:deb/debian/libc6@2.36-9?arch=amd64&distro=debian-12&upstream=glibc");
+    CHECK(url("dpkg", "glibc (2.36-9+b1)") ==
+          "pkg:deb/debian/libc6@2.36-9?arch=amd64&distro=debian-12&upstream=glibc%402.36-9%2Bb1");
+    CHECK(url("rpm", "glibc-2.34-60.el9.src.rpm") ==
+          "pkg:rpm/debian/libc6@2.36-9?arch=amd64&distro=debian-12&upstream=glibc-2.34-60.el9.src.rpm");
+    CHECK(url("apk", "libc6") == "pkg:apk/debian/libc6@2.36-9?arch=amd64&distro=debian-12");
+    CHECK(url("apk", "glibc") == "pkg:apk/debian/libc6@2.36-9?arch=amd64&distro=debian-12&upstream=glibc");
 }
 
 TEST_CASE("licences are named only if all of them are known") {

@@ -135,7 +135,7 @@ std::string sbom_of(const OpenedDisk& disk, const ConvertArguments& arguments, I
     if (arguments.sbom.empty())
         return {};
     const OpenedGuest guest = open_guest(disk.device, arguments.guest_options->access(), call.operation);
-    return make_sbom(guest, guest.guest ? inspect_os(guest) : OsInfo());
+    return make_sbom(guest, guest.guest ? inspect_os(guest) : OsInfo(), arguments.sbom);
 }
 
 void write_wanted_sbom(const std::string& document, const ConvertArguments& arguments) {

@@ -36,7 +36,7 @@ void write_sbom_of(const std::optional<GuestFindings>& guest, const InspectArgum
         return;
     if (!guest || !guest->refusal.empty())
         fail(ErrorKind::not_found, "there is no guest to list packages of");
-    write_sbom(make_sbom(guest->opened, guest->info.os), arguments.sbom);
+    write_sbom(make_sbom(guest->opened, guest->info.os, arguments.sbom), arguments.sbom);
 }
 
 ExitCode inspect_disk(const DiskReference& reference, const InspectArguments& arguments, Invocation& call) {
@@ -110,7 +110,9 @@ void add_inspect_command(CommandTable& table) {
         ->option_text("ARCH")
         ->group(group::source);
     arguments->guest_options = add_guest_options(command);
-    command.add_option("--sbom", arguments->sbom, "Write what is installed in the guest as SPDX 2.3 (JSON)")
+    command
+        .add_option("--sbom", arguments->sbom,
+                    "Write what is installed in the guest: SPDX 2.3, or CycloneDX 1.5 to *.cdx.json")
         ->option_text("FILE")
         ->group(group::output);
     arguments->source_options = add_source_options(command);
