@@ -304,6 +304,29 @@ void Ext4FileSystem::read_at(NodeId file, std::uint64_t offset, std::span<std::b
     state_->read(found, offset, buffer);
 }
 
+std::optional<std::vector<DataRange>> Ext4FileSystem::data_ranges(NodeId file) const {
+    const Inode& found = state_->inode(file);
+    const std::uint64_t size = EXT2_I_SIZE(&found.fields);
+    const std::uint64_t block_size = state_->library->handle()->blocksize;
+    state_->map(found);
+    if (state_->mapping == State::Mapping::inline_data)
+        return std::nullopt;
+    std::vector<DataRange> ranges;
+    for (const Ext4Extent& extent : state_->mapped_extents) {
+        if (extent.state == Ext4Extent::State::unwritten || extent.logical > size / block_size)
+            continue;
+        const std::uint64_t offset = extent.logical * block_size;
+        const std::uint64_t length = std::min(extent.count * block_size, size - offset);
+        if (length == 0)
+            continue;
+        if (!ranges.empty() && ranges.back().offset + ranges.back().length == offset)
+            ranges.back().length += length;
+        else
+            ranges.push_back({offset, length});
+    }
+    return ranges;
+}
+
 FileSystemUsage Ext4FileSystem::usage() const {
     ext2_super_block* super = state_->library->handle()->super;
     const std::uint64_t block_size = state_->library->handle()->blocksize;

@@ -37,6 +37,7 @@ class Ext4FileSystem final : public FileSystem {
     std::string read_link(NodeId symlink) const override;
     std::vector<ExtendedAttribute> attributes(NodeId node) const override;
     void read_at(NodeId file, std::uint64_t offset, std::span<std::byte> buffer) const override;
+    std::optional<std::vector<DataRange>> data_ranges(NodeId file) const override;
     FileSystemUsage usage() const override;
 
     // Calls `visit(offset, length)`, in order, for every stretch of bytes of the device that the block bitmaps call

@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 namespace vm2oci {
@@ -157,6 +158,23 @@ class Ext4TreeWriter::ContentSink final : public ByteSink {
         }
     }
 
+    // The same as writing so many zeros.
+    void skip(std::uint64_t count) {
+        constexpr std::array<std::byte, kBlockSize> zeros{};
+        while (count != 0 && (!partial_.empty() || count < kBlockSize)) {
+            const auto step = static_cast<std::size_t>(std::min<std::uint64_t>(count, kBlockSize - partial_.size()));
+            write(std::span(zeros).first(step));
+            count -= step;
+        }
+        const std::uint64_t blocks = count / kBlockSize;
+        if (blocks == 0)
+            return;
+        flush();
+        next_ += blocks;
+        total_ += blocks * kBlockSize;
+        skip(count % kBlockSize);
+    }
+
     // The runs of the whole content.
     std::vector<Run> finish() {
         if (!partial_.empty()) {
@@ -258,6 +276,19 @@ Ext4TreeWriter::Folder& Ext4TreeWriter::open_folder(const std::string& path) {
     return open_.back();
 }
 
+void Ext4TreeWriter::copy_content(const FileContent& content, std::uint64_t size, ContentSink& sink) {
+    const std::optional<std::vector<DataRange>> ranges = content.data_ranges();
+    if (!ranges)
+        return content.copy_to(sink);
+    std::uint64_t at = 0;
+    for (const DataRange& range : *ranges) {
+        sink.skip(range.offset - at);
+        content.copy_range_to(range, sink);
+        at = range.offset + range.length;
+    }
+    sink.skip(size - at);
+}
+
 void Ext4TreeWriter::add(const Entry& entry, const FileContent* content) {
     if (entry.path.empty()) {
         open_.push_back({entry, EXT2_ROOT_INO, EXT2_ROOT_INO, 0, {}});
@@ -294,7 +325,7 @@ void Ext4TreeWriter::add(const Entry& entry, const FileContent* content) {
         linked_.emplace(entry.path, Linked{number, type});
     ContentSink sink(*this);
     if (content != nullptr)
-        content->copy_to(sink);
+        copy_content(*content, entry.status.size, sink);
     else if (entry.status.type == FileType::symlink && entry.link_target.size() >= kFastLinkLimit)
         sink.write(as_bytes(entry.link_target));
     const std::vector<Run> runs = sink.finish();

@@ -56,6 +56,7 @@ class Ext4TreeWriter final : public TreeSink {
     };
 
     ext2_filsys handle() const { return library_->handle(); }
+    static void copy_content(const FileContent& content, std::uint64_t size, ContentSink& sink);
     void check(errcode_t code, const char* what) const;
     Folder& open_folder(const std::string& path);
     void close_folder();

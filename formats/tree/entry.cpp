@@ -1,5 +1,7 @@
 #include "formats/tree/entry.hpp"
 
+#include "formats/base/error.hpp"
+
 #include <sys/stat.h>
 
 namespace vm2oci {
@@ -53,6 +55,10 @@ std::optional<FileType> file_type_of_mode(std::uint32_t mode) {
 bool is_valid_file_name(std::string_view name) {
     return !name.empty() && name != "." && name != ".." && name.size() <= kLongestFileName &&
            name.find('/') == std::string_view::npos && name.find('\0') == std::string_view::npos;
+}
+
+void FileContent::copy_range_to(const DataRange&, ByteSink&) const {
+    fail(ErrorKind::io, "a part of a file was asked for that is only known as a whole");
 }
 
 } // namespace vm2oci

@@ -53,12 +53,23 @@ struct Entry {
     std::vector<ExtendedAttribute> attributes; // sorted by name
 };
 
+// A stretch of a file's content.
+struct DataRange {
+    std::uint64_t offset = 0;
+    std::uint64_t length = 0;
+    bool operator==(const DataRange&) const = default;
+};
+
 // The content of a regular file, readable once or more while the sink that got it has not returned.
 class FileContent {
   public:
     virtual ~FileContent() = default;
     // Writes exactly the `size` bytes of the entry's status, in order; holes as zeros.
     virtual void copy_to(ByteSink& out) const = 0;
+    // What may be something else than zeros, in order and without overlaps. nullopt: not known.
+    virtual std::optional<std::vector<DataRange>> data_ranges() const { return std::nullopt; }
+    // Writes the bytes of a stretch. Only of contents that know their data_ranges().
+    virtual void copy_range_to(const DataRange& range, ByteSink& out) const;
 };
 
 // Takes the entries of one tree in order: a folder before what it holds, siblings in byte order of their names.

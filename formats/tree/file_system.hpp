@@ -46,6 +46,9 @@ class FileSystem {
     virtual std::vector<ExtendedAttribute> attributes(NodeId node) const = 0;
     // Fills the whole buffer from a regular file; holes as zeros. Error{corrupt} beyond its size.
     virtual void read_at(NodeId file, std::uint64_t offset, std::span<std::byte> buffer) const = 0;
+    // What of a regular file's content may be something else than zeros, in order and without overlaps. nullopt: not
+    // known without reading it.
+    virtual std::optional<std::vector<DataRange>> data_ranges(NodeId) const { return std::nullopt; }
     virtual FileSystemUsage usage() const = 0;
 };
 

@@ -227,9 +227,9 @@ std::string pax_block(const PaxRecords& records, const std::string& path) {
     return block.finish() + records.text() + std::string(tar_padding(records.text().size()), '\0');
 }
 
-} // namespace
-
-std::string tar_header(const Entry& entry, const TarOwnerNames& owners, TarSizes sizes) {
+// `stored`: of a file without its holes, what follows the header.
+std::string make_header(const Entry& entry, const TarOwnerNames& owners, TarSizes sizes,
+                        std::optional<std::uint64_t> stored) {
     const FileStatus& status = entry.status;
     const char type = type_flag(entry);
     // The root folder of a tree has the empty path; "./" is how archives name it.
@@ -244,12 +244,20 @@ std::string tar_header(const Entry& entry, const TarOwnerNames& owners, TarSizes
     PaxRecords records;
     if (needs_binary_names(entry))
         records.add("hdrcharset", "BINARY");
+    if (stored) {
+        records.add("GNU.sparse.major", "1");
+        records.add("GNU.sparse.minor", "0");
+        records.add("GNU.sparse.name", path);
+        records.add("GNU.sparse.realsize", std::to_string(status.size));
+        const std::size_t name = path.rfind('/') + 1; // 0 without a slash
+        path.insert(name, "GNUSparseFile.0/");
+    }
     put_path(block, records, path);
     put_link(block, records, target);
     block.put_octal(kMode, status.permissions & 07777);
     put_number(block, records, kUid, "uid", status.uid);
     put_number(block, records, kGid, "gid", status.gid);
-    const std::uint64_t size = type == '0' ? status.size : 0;
+    const std::uint64_t size = type == '0' ? stored.value_or(status.size) : 0;
     if (sizes == TarSizes::pax)
         put_number(block, records, kSize, "size", size);
     else if (!block.put_octal(kSize, size))
@@ -269,6 +277,24 @@ std::string tar_header(const Entry& entry, const TarOwnerNames& owners, TarSizes
         records.add("SCHILY.xattr." + attribute.name, attribute.value);
     }
     return records.empty() ? block.finish() : pax_block(records, path) + block.finish();
+}
+
+} // namespace
+
+std::string tar_header(const Entry& entry, const TarOwnerNames& owners, TarSizes sizes) {
+    return make_header(entry, owners, sizes, std::nullopt);
+}
+
+std::string tar_sparse_header(const Entry& entry, std::uint64_t stored) {
+    return make_header(entry, {}, TarSizes::pax, stored);
+}
+
+std::string tar_sparse_map(const std::vector<DataRange>& pieces) {
+    std::string map = fmt::format("{}\n", pieces.size());
+    for (const DataRange& piece : pieces)
+        map += fmt::format("{}\n{}\n", piece.offset, piece.length);
+    map.append(tar_padding(map.size()), '\0');
+    return map;
 }
 
 } // namespace vm2oci

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace vm2oci {
 
@@ -30,6 +31,12 @@ enum class TarSizes {
 // attributes become SCHILY.xattr.* records. Error{unsupported} for a socket, which tar cannot hold, and for names with
 // NUL.
 std::string tar_header(const Entry& entry, const TarOwnerNames& owners = {}, TarSizes sizes = TarSizes::pax);
+
+// The same for a regular file that is stored without its holes, in the form "POSIX 1.0" of GNU tar's manual: `stored`
+// bytes follow, map and pieces. Readers that do not know the form get a file of that size and another name.
+std::string tar_sparse_header(const Entry& entry, std::uint64_t stored);
+// The map that stands in front of the pieces: whole blocks.
+std::string tar_sparse_map(const std::vector<DataRange>& pieces);
 
 // Zeros behind a content of `size` bytes, up to the next block.
 constexpr std::size_t tar_padding(std::uint64_t size) {

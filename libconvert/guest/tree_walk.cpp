@@ -23,10 +23,13 @@ class NodeContent final : public FileContent {
                 std::vector<std::byte>& buffer)
         : file_system_(file_system), node_(node), size_(size), operation_(operation), buffer_(buffer) {}
 
-    void copy_to(ByteSink& out) const override {
-        for (std::uint64_t offset = 0; offset < size_;) {
+    void copy_to(ByteSink& out) const override { copy_range_to({0, size_}, out); }
+    std::optional<std::vector<DataRange>> data_ranges() const override { return file_system_.data_ranges(node_); }
+    void copy_range_to(const DataRange& range, ByteSink& out) const override {
+        const std::uint64_t end = range.offset + range.length;
+        for (std::uint64_t offset = range.offset; offset < end;) {
             operation_.check_cancelled();
-            const std::size_t step = static_cast<std::size_t>(std::min<std::uint64_t>(kCopySize, size_ - offset));
+            const std::size_t step = static_cast<std::size_t>(std::min<std::uint64_t>(kCopySize, end - offset));
             const std::span<std::byte> part = std::span(buffer_).first(step);
             file_system_.read_at(node_, offset, part);
             out.write(part);

@@ -140,6 +140,7 @@ void append_remarks(const TarReport& report, const OpenedGuest& opened, std::vec
     };
     say(report.sockets, "sockets were left out");
     say(report.devices, "device nodes were left out");
+    say(report.sparse, "files with large holes are stored as sparse members");
     say(report.set_id, "files run with another user's or group's rights");
     for (const MissingMount& missing : opened.missing)
         remarks.push_back(fmt::format("what the guest mounts on {} from {} is not in the image: {}",
@@ -173,7 +174,9 @@ RootfsImage write_rootfs(const OpenedGuest& opened, const GuestInfo& info, const
                              opened.backend == "native" ? "; take --guest-backend libguestfs" : ""));
     ImageContents contents = describe(opened, info);
     const ExportOptions exported = export_options(opened, options.kernel_files);
-    const TarPolicy policy{DeviceNodes::leave_out, WhiteoutNames::refuse};
+    // What podman finds of a file's chunks in a zstd:chunked layer is its whole content.
+    const TarPolicy policy{DeviceNodes::leave_out, WhiteoutNames::refuse,
+                           options.layer.form == LayerForm::chunked ? LargeHoles::refuse : LargeHoles::leave_out};
 
     RootfsImage image;
     const auto write_layer = [&](const std::function<void(TreeSink&)>& fill) {
@@ -184,6 +187,7 @@ RootfsImage write_rootfs(const OpenedGuest& opened, const GuestInfo& info, const
         image.report.entries += report.entries;
         merge(image.report.sockets, report.sockets);
         merge(image.report.devices, report.devices);
+        merge(image.report.sparse, report.sparse);
         merge(image.report.set_id, report.set_id);
         image.layers.push_back(layer.finish());
     };
