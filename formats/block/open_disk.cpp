@@ -5,6 +5,7 @@
 #include "formats/base/fd.hpp"
 #include "formats/block/detect.hpp"
 #include "formats/block/file_device.hpp"
+#include "formats/block/in_use.hpp"
 #include "formats/block/padded.hpp"
 #include "formats/block/qcow2/device.hpp"
 #include "formats/block/qcow2/header.hpp"
@@ -21,9 +22,16 @@ namespace {
 
 using DevicePtr = std::shared_ptr<const BlockDevice>;
 
-DevicePtr open_file(const std::filesystem::path& path) {
-    return with_context(escape_untrusted(path.string()),
-                        [&] { return std::make_shared<const FileDevice>(open_read(path), path); });
+DevicePtr open_file(const std::filesystem::path& path, const DiskPolicy& policy) {
+    return with_context(escape_untrusted(path.string()), [&] {
+        UniqueFd file = open_read(path);
+        if (policy.in_use == Tolerance::refuse)
+            if (const std::optional<std::string> writer = writer_of(file.get()))
+                fail(ErrorKind::unsafe, *writer +
+                                            ": what is read would be of several moments; stop the machine, take a "
+                                            "snapshot, or give --allow-in-use");
+        return std::make_shared<const FileDevice>(std::move(file), path);
+    });
 }
 
 // One file of a chain: the disk itself or one of its backing files.
@@ -68,14 +76,15 @@ void describe_header(const qcow2::Header& header, DiskInfo& info) {
     info.snapshot_count = header.snapshot_count;
 }
 
-DevicePtr open_data_file(const qcow2::Header& header, const std::optional<std::filesystem::path>& path) {
+DevicePtr open_data_file(const qcow2::Header& header, const std::optional<std::filesystem::path>& path,
+                         const DiskPolicy& policy) {
     if (header.has_data_file() && !path)
         fail(ErrorKind::unsafe, "the image keeps its data in the external file " +
                                     quote_untrusted(header.data_file_name.value_or("")) +
                                     ", which is not opened on an image's word; give it with --data-file PATH");
     if (!header.has_data_file() && path)
         fail(ErrorKind::usage, "--data-file is given, and the image has no external data file");
-    return path ? open_file(*path) : nullptr;
+    return path ? open_file(*path, policy) : nullptr;
 }
 
 // What happens at a refusal: opening stops; examining remembers the first one and goes on with what can still be told.
@@ -165,7 +174,7 @@ Layer load_qcow2(const LayerSource& file, const DiskSource& source, OnRefusal mo
     layer.parts.compression = static_cast<qcow2::CompressionType>(header.compression_type);
     layer.parts.truncation = source.policy.truncation;
     refusals.attempt([&] {
-        if (DevicePtr data = open_data_file(header, file.data_file))
+        if (DevicePtr data = open_data_file(header, file.data_file, source.policy))
             layer.parts.data = std::move(data);
     });
     layer.parts.tables = std::make_shared<const qcow2::Tables>(file.container, header, source.policy.truncation);
@@ -234,7 +243,8 @@ DevicePtr open_chain(const LayerSource& top, const DiskSource& source, OnRefusal
             });
         const BackingFile& backing = source.backing[next];
         DiskFindings below;
-        const LayerSource file{open_file(backing.path), escape_untrusted(backing.path.string()), backing.format, {}};
+        const LayerSource file{
+            open_file(backing.path, source.policy), escape_untrusted(backing.path.string()), backing.format, {}};
         layers.push_back(load_layer(file, source, mode, below));
         wanted = below.info.backing_file_name;
     }
@@ -264,7 +274,7 @@ std::string_view to_string(DiskFormat format) {
 }
 
 OpenedDisk open_disk(const DiskSource& source) {
-    return open_disk(open_file(source.path), source);
+    return open_disk(open_file(source.path, source.policy), source);
 }
 
 OpenedDisk open_disk(std::shared_ptr<const BlockDevice> container, const DiskSource& source) {
@@ -274,7 +284,7 @@ OpenedDisk open_disk(std::shared_ptr<const BlockDevice> container, const DiskSou
 }
 
 DiskFindings examine_disk(const DiskSource& source) {
-    return examine_disk(open_file(source.path), source);
+    return examine_disk(open_file(source.path, source.policy), source);
 }
 
 DiskFindings examine_disk(std::shared_ptr<const BlockDevice> container, const DiskSource& source) {

@@ -30,6 +30,7 @@ struct DiskPolicy {
     std::uint64_t max_virtual_size = kDefaultMaxVirtualSize;
     Tolerance corrupt_bit = Tolerance::refuse; // --allow-corrupt
     Tolerance truncation = Tolerance::refuse;  // --allow-truncated: clusters beyond the end of the file read as zeros
+    Tolerance in_use = Tolerance::refuse;      // --allow-in-use: read while somebody else may be writing
 };
 
 struct BackingFile {

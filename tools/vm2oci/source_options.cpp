@@ -31,6 +31,7 @@ DiskSource SourceOptions::disk_source(std::string path, std::optional<DiskFormat
     if (!max_virtual_size.empty())
         source.policy.max_virtual_size = parse_size(max_virtual_size);
     source.policy.corrupt_bit = allow_corrupt ? Tolerance::allow : Tolerance::refuse;
+    source.policy.in_use = allow_in_use ? Tolerance::allow : Tolerance::refuse;
     source.policy.truncation = allow_truncated ? Tolerance::allow : Tolerance::refuse;
     return source;
 }
@@ -56,6 +57,10 @@ std::shared_ptr<SourceOptions> add_source_options(CLI::App& command) {
     command
         .add_flag("--allow-truncated", options->allow_truncated,
                   "Read what lies beyond the end of a cut-off file as zeros")
+        ->group(group::source);
+    command
+        .add_flag("--allow-in-use", options->allow_in_use,
+                  "Read a disk that a running QEMU, or a mount, may be writing to")
         ->group(group::source);
     options->registry = add_registry_options(command);
     return options;

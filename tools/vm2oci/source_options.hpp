@@ -18,6 +18,7 @@ struct SourceOptions {
     std::string max_virtual_size;
     bool allow_corrupt = false;
     bool allow_truncated = false;
+    bool allow_in_use = false;
     bool verify = false; // of commands with add_verify_option()
     std::shared_ptr<RegistryArguments> registry = std::make_shared<RegistryArguments>();
 
@@ -25,7 +26,8 @@ struct SourceOptions {
     DiskSource disk_source(std::string path, std::optional<DiskFormat> format) const;
 };
 
-// Adds --backing, --data-file, --max-virtual-size, --allow-corrupt and --allow-truncated, and the registry's options.
+// Adds --backing, --data-file, --max-virtual-size, --allow-corrupt, --allow-truncated and --allow-in-use, and the
+// registry's options.
 std::shared_ptr<SourceOptions> add_source_options(CLI::App& command);
 
 // Adds --verify, for commands that read an image in parts.
