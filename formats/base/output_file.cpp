@@ -155,13 +155,18 @@ fs::path resolve_output(const fs::path& path) {
     fail_errno("cannot write " + path.string(), ELOOP);
 }
 
+bool is_replaceable_output(const fs::path& path) {
+    const OutputPlace place = look_at_output(resolve_output(path));
+    return place == OutputPlace::free || place == OutputPlace::replaceable;
+}
+
 OutputFile::OutputFile(const fs::path& path) : target_(replaceable_target(path)), file_(folder_of(target_)) {
     collect_stale_files(folder_of(target_));
 }
 
-void OutputFile::publish() {
-    const std::optional<unsigned> mode = keep_status(target_, file_.fd());
-    file_.publish(target_, mode.value_or(0666 & ~process_umask()));
+void OutputFile::publish(std::optional<unsigned> mode) {
+    const std::optional<unsigned> kept = keep_status(target_, file_.fd());
+    file_.publish(target_, kept.value_or(mode.value_or(0666 & ~process_umask())));
 }
 
 void write_output(const fs::path& path, std::span<const std::byte> bytes) {

@@ -8,6 +8,7 @@
 #include "formats/base/fd.hpp"
 
 #include <filesystem>
+#include <optional>
 #include <span>
 
 namespace vm2oci {
@@ -16,6 +17,10 @@ namespace vm2oci {
 // a sticky folder that is neither its owner's nor ours, Error{io} for a circle.
 std::filesystem::path resolve_output(const std::filesystem::path& path);
 
+// Whether it gets its content at once: a regular file that is no mount point, or a free name. Error{conflict} for a
+// folder, Error{io} for a name that cannot be had.
+bool is_replaceable_output(const std::filesystem::path& path);
+
 // An output that is written at any offset: a disk, an archive.
 class OutputFile {
   public:
@@ -23,9 +28,10 @@ class OutputFile {
     explicit OutputFile(const std::filesystem::path& path);
 
     int fd() const noexcept { return file_.fd(); }
-    // See TemporaryFile::publish(). A new file has the mode 0666 less the umask; a replaced one keeps its mode, owner
+    const std::filesystem::path& path() const noexcept { return target_; } // its links resolved
+    // See TemporaryFile::publish(). A new file has `mode`, or 0666 less the umask; a replaced one keeps its mode, owner
     // and extended attributes as far as we may set them. What cannot be kept never widens who may read.
-    void publish();
+    void publish(std::optional<unsigned> mode = std::nullopt);
 
   private:
     std::filesystem::path target_;

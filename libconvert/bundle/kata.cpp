@@ -4,6 +4,7 @@
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/base/fd.hpp"
+#include "formats/base/outputs.hpp"
 #include "formats/base/sha256.hpp"
 #include "formats/base/size.hpp"
 #include "formats/block/padded.hpp"
@@ -143,9 +144,8 @@ class GzipFile final : public ByteSink {
     std::vector<std::byte> buffer_;
 };
 
-void write_initrd(const Guest& guest, const fs::path& path, const OperationContext& operation) {
-    TemporaryFile file(path.parent_path());
-    GzipFile gzip(file.fd());
+void write_initrd(const Guest& guest, int fd, const OperationContext& operation) {
+    GzipFile gzip(fd);
     CpioSink archive(gzip);
     operation.progress->begin("initrd", 0);
     guest.export_tree(left_out(), archive, operation);
@@ -153,7 +153,6 @@ void write_initrd(const Guest& guest, const fs::path& path, const OperationConte
     archive.finish();
     gzip.finish();
     operation.progress->end();
-    file.publish(path);
 }
 
 std::string drop_in(const fs::path& folder, BundleRootKind root) {
@@ -239,22 +238,21 @@ KataReport write_kata(const OpenedDisk& disk, const KataOptions& options, const 
     if (const std::uint64_t room = kata_root_size(files->size()); room != files->size())
         files = std::make_shared<PaddedDevice>(files, room);
     const KataImage image(files, disk_id(root.uuid));
-    const auto add = [&](const char* name, const char* purpose) {
-        report.files.push_back({name, fs::file_size(absolute / name), purpose});
-    };
-    TemporaryFile image_file(absolute);
+    // The drop-in, which makes Kata use the others, appears last.
+    Outputs outputs;
+    const OutputFile& image_file = outputs.add_file(absolute / kImageName);
+    const OutputFile& initrd_file = outputs.add_file(absolute / kInitrdName);
+    Outputs::Document& configuration = outputs.add_document(absolute / kDropInName);
     operation.progress->begin("write", image.size());
     write_raw_file(image, image_file.fd(), operation);
     operation.progress->end();
-    image_file.publish(absolute / kImageName);
-    add(kImageName, "the guest image");
-    write_initrd(*changed.guest, absolute / kInitrdName, operation);
-    add(kInitrdName, "the same as an initrd");
-    report.drop_in = drop_in(absolute, options.root);
-    TemporaryFile configuration(absolute);
-    write_exactly(configuration.fd(), as_bytes(report.drop_in));
-    configuration.publish(absolute / kDropInName);
-    add(kDropInName, "what makes Kata use them");
+    write_initrd(*changed.guest, initrd_file.fd(), operation);
+    report.drop_in = configuration.content = drop_in(absolute, options.root);
+    report.files = {{kImageName, file_size(image_file.fd()), "the guest image"},
+                    {kInitrdName, file_size(initrd_file.fd()), "the same as an initrd"},
+                    {kDropInName, report.drop_in.size(), "what makes Kata use them"}};
+    operation.check_cancelled();
+    outputs.commit();
     return report;
 }
 

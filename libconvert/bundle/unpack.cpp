@@ -3,6 +3,7 @@
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/base/fd.hpp"
+#include "formats/base/outputs.hpp"
 #include "formats/base/size.hpp"
 #include "formats/block/open_disk.hpp"
 #include "formats/block/padded.hpp"
@@ -43,25 +44,26 @@ class Folder {
 
     void write(const std::string& name, const std::string& bytes, std::string purpose) {
         operation_.check_cancelled();
-        TemporaryFile file(path_);
-        write_exactly(file.fd(), as_bytes(bytes));
-        file.publish(path_ / name);
+        outputs_.add_document(path_ / name).content = bytes;
         files_.push_back({name, bytes.size(), std::move(purpose)});
     }
     void write_disk(const std::string& name, const BlockDevice& disk, std::string purpose) {
         operation_.progress->begin("write", disk.size());
-        TemporaryFile file(path_);
-        write_raw_file(disk, file.fd(), operation_);
+        write_raw_file(disk, outputs_.add_file(path_ / name).fd(), operation_);
         operation_.check_cancelled();
-        file.publish(path_ / name);
         operation_.progress->end();
         files_.push_back({name, disk.size(), std::move(purpose)});
     }
-    std::vector<UnpackedFile> take() { return std::move(files_); }
+    // All of them appear.
+    std::vector<UnpackedFile> commit() {
+        outputs_.commit();
+        return std::move(files_);
+    }
 
   private:
     fs::path path_;
     const OperationContext& operation_;
+    Outputs outputs_;
     std::vector<UnpackedFile> files_;
 };
 
@@ -140,7 +142,7 @@ UnpackedBundle unpack_bundle(ImageSource& source, const ImageContent& image, con
     out.write_disk(parts.root, *raw_image(root.device), "the root file system");
     out.write("firecracker.json", firecracker_configuration(parts), "for firecracker --no-api --config-file");
     out.write("cloud-hypervisor.json", cloud_hypervisor_configuration(parts), "for ch-remote create");
-    return {*description, out.take()};
+    return {*description, out.commit()};
 }
 
 } // namespace vm2oci

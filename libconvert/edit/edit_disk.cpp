@@ -28,6 +28,8 @@ EditReport report_unchanged(const OpenedDisk& disk, const OperationContext& oper
     try {
         const OpenedGuest opened = open_guest(disk.device, GuestBackend::native, operation);
         report.problems = diagnose(opened);
+        if (opened.guest)
+            report.guest = summarise_guest(opened);
         if (!opened.guest && !opened.reason.empty())
             operation.progress->note("whether the guest would boot was not looked at: " + opened.reason);
     } catch (const Error& error) {
@@ -50,6 +52,7 @@ EditReport edit_disk(OpenedDisk& disk, const EditRequest& request, const ApplyOp
         fail(ErrorKind::unsupported, "there is no guest on this disk that could be changed: " + opened.reason);
     const std::vector<DiskVolume> volumes = disk_volumes(opened.layout);
     EditReport report;
+    report.guest = summarise_guest(opened);
     report.plan = plan_edits(*opened.guest, volumes, request);
     report.problems = diagnose(*opened.guest, volumes, request.fixes.names);
     if (mode == EditMode::apply) {

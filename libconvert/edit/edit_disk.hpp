@@ -4,6 +4,7 @@
 #include "formats/block/open_disk.hpp"
 #include "libconvert/edit/apply.hpp"
 #include "libconvert/edit/plan_edits.hpp"
+#include "libconvert/inspect/guest_summary.hpp"
 
 #include <optional>
 #include <string>
@@ -17,6 +18,7 @@ struct EditReport {
     EditPlan plan;
     std::string backend = "none";      // that carried it out; "none" when nothing was written
     std::vector<BootProblem> problems; // what is wrong and was not asked to be mended
+    std::optional<GuestSummary> guest; // as it was found; none: not looked at, or there is none
 };
 
 // Replaces `disk.device` by the changed disk (EditMode::apply); the source itself is never written. Error{unsupported}

@@ -142,6 +142,8 @@ GuestInfo identify_guest(const OpenedGuest& opened);
 
 // The operating system alone. `opened` has a guest.
 OsInfo inspect_os(const OpenedGuest& opened);
+// How it starts alone, without its kernels and initrds. What cannot be read stays empty.
+BootInfo inspect_boot(const OpenedGuest& opened);
 
 nlohmann::ordered_json to_json(const GuestInfo& info);
 // The disk's division and how the guest mounts it.

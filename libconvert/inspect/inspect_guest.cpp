@@ -57,6 +57,12 @@ OsInfo inspect_os(const OpenedGuest& opened) {
     return os;
 }
 
+BootInfo inspect_boot(const OpenedGuest& opened) {
+    GuestInfo info;
+    attempt(info, "boot", [&] { info.boot = inspect::read_boot(opened, LargeFiles::leave); });
+    return info.boot;
+}
+
 GuestInfo identify_guest(const OpenedGuest& opened) {
     GuestInfo info;
     if (!opened.guest)

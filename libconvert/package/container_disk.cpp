@@ -31,6 +31,8 @@ ContainerDisk write_container_disk(const DiskImage& disk, const ContainerDiskOpt
     // How much of a raw file is stored tells where it lay, not what it holds: the same disk must give the same image.
     if (disk.format == DiskFormat::qcow2)
         contents.labels["org.vm2oci.disk.allocated-size"] = std::to_string(disk.allocated_size);
+    if (options.guest)
+        add_guest_labels(*options.guest, contents);
     if (!options.instancetype.empty())
         contents.environment.push_back("INSTANCETYPE_KUBEVIRT_IO_DEFAULT_INSTANCETYPE=" + options.instancetype);
     if (!options.preference.empty())

@@ -9,6 +9,7 @@
 #include "formats/oci/layer_writer.hpp"
 #include "formats/oci/store.hpp"
 #include "libconvert/package/disk_image.hpp"
+#include "libconvert/package/guest_labels.hpp"
 #include "libconvert/package/image_assembly.hpp"
 
 #include <optional>
@@ -22,6 +23,7 @@ struct ContainerDiskOptions {
     ImageOptions image;
     std::string instancetype; // KubeVirt's defaults for a VM of this image; empty: none
     std::string preference;
+    std::optional<GuestSummary> guest; // none: not looked at, or there is none
 };
 
 struct ContainerDisk {

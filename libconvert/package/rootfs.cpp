@@ -2,6 +2,7 @@
 
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
+#include "libconvert/package/guest_labels.hpp"
 #include "libconvert/package/package_files.hpp"
 
 #include <fmt/format.h>
@@ -109,16 +110,9 @@ std::string search_path(const Guest& guest) {
 ImageContents describe(const OpenedGuest& opened, const GuestInfo& info) {
     const Guest& guest = *opened.guest;
     ImageContents contents;
-    contents.title = info.os.product.empty() ? "root file system" : escape_untrusted(info.os.product);
+    contents.title = "root file system"; // of an unknown one
     contents.created_by = "vm2oci convert --as rootfs";
-    const auto label = [&](const char* name, const std::string& value) {
-        if (!value.empty())
-            contents.labels[std::string("org.vm2oci.guest.") + name] = escape_untrusted(value);
-    };
-    label("product", info.os.product);
-    label("distribution", info.os.distribution);
-    label("version", info.os.version);
-    label("init", info.init);
+    add_guest_labels({info.os, info.init, {}, {}}, contents);
     contents.environment = {"PATH=" + search_path(guest)};
     if (exists(guest, "/sbin/init")) {
         contents.entrypoint = {"/sbin/init"};

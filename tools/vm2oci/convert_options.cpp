@@ -183,7 +183,8 @@ void add_convert_options(CLI::App& command, ConvertArguments& arguments) {
     text("--name", arguments.name, "FILE", "The disk's name in /disk (default: disk.qcow2 or disk.img)")
         ->group(group::image);
     text("--arch", arguments.architecture, "ARCH",
-         "The image's architecture (default: the source image's, else this machine's); chooses in an index")
+         "The image's architecture (default: the source image's, else the guest's, else this machine's); chooses in an "
+         "index")
         ->group(group::image);
     list("--label", arguments.labels, "KEY=VALUE", "Add a label to the image's configuration; repeatable");
     list("--annotation", arguments.annotations, "KEY=VALUE", "Add an annotation to the manifest; repeatable");

@@ -2,6 +2,7 @@
 
 #include "formats/base/error.hpp"
 #include "formats/base/fd.hpp"
+#include "formats/base/outputs.hpp"
 #include "libconvert/edit/agent_package.hpp"
 #include "libconvert/edit/planners.hpp"
 #include "tools/vm2oci/help.hpp"
@@ -170,12 +171,11 @@ std::optional<SeedFiles> wanted_seed_disk(const EditRequest& request) {
                      std::move(seed.vendor_data)};
 }
 
-std::filesystem::path write_seed_beside(const SeedFiles& seed, const std::filesystem::path& destination) {
+std::filesystem::path add_seed_beside(const SeedFiles& seed, const std::filesystem::path& destination,
+                                      Outputs& outputs) {
     const std::filesystem::path path = destination.string() + ".cidata.iso";
-    TemporaryFile file(path.parent_path());
-    const std::vector<std::byte> bytes = make_seed_iso(seed);
-    write_exactly(file.fd(), bytes);
-    file.publish(path, 0600);
+    constexpr unsigned kPrivate = 0600; // it may hold passwords
+    outputs.add_document(path, kPrivate).content = as_text(make_seed_iso(seed));
     return path;
 }
 

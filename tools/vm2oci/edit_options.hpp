@@ -15,6 +15,10 @@
 #include <string>
 #include <vector>
 
+namespace vm2oci {
+class Outputs;
+}
+
 namespace vm2oci::cli {
 
 struct EditOptions {
@@ -39,9 +43,10 @@ struct EditOptions {
 // The second disk that --cloud-init-as disk asks for; nullopt: none was asked for.
 std::optional<SeedFiles> wanted_seed_disk(const EditRequest& request);
 
-// The disk that the guest looks for, as a file beside `destination` with ".cidata.iso" behind its name, which is
-// returned.
-std::filesystem::path write_seed_beside(const SeedFiles& seed, const std::filesystem::path& destination);
+// The disk that the guest looks for, among `outputs` as a file beside `destination` with ".cidata.iso" behind its name,
+// which is returned.
+std::filesystem::path add_seed_beside(const SeedFiles& seed, const std::filesystem::path& destination,
+                                      Outputs& outputs);
 // For images, which hold one disk: the seed's files in base64, for whoever starts machines from the image.
 void add_seed_annotations(const SeedFiles& seed, std::map<std::string, std::string>& annotations);
 

@@ -2,6 +2,7 @@
 
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
+#include "formats/base/outputs.hpp"
 #include "formats/oci/archive.hpp"
 #include "formats/oci/layout.hpp"
 #include "formats/oci/null_store.hpp"
@@ -125,11 +126,12 @@ void SourceDisk::verify(const OperationContext& operation) const {
 }
 
 std::unique_ptr<ImageDestination> publish_verified(std::unique_ptr<ImageDestination> destination,
-                                                   const SourceDisk& source, const OperationContext& operation) {
-    if (!source.verifier)
-        return destination;
-    return std::make_unique<GuardedDestination>(std::move(destination),
-                                                [&source, &operation] { source.verify(operation); });
+                                                   const SourceDisk& source, Outputs& outputs,
+                                                   const OperationContext& operation) {
+    return std::make_unique<GuardedDestination>(std::move(destination), [&source, &outputs, &operation] {
+        source.verify(operation);
+        outputs.commit();
+    });
 }
 
 SourceDisk open_source_disk(const Reference& reference, const SourceOptions& options, const std::string& architecture,

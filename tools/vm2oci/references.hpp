@@ -14,7 +14,8 @@
 
 namespace vm2oci {
 class ContentVerifier;
-}
+class Outputs;
+} // namespace vm2oci
 
 namespace vm2oci::cli {
 
@@ -49,9 +50,10 @@ struct SourceDisk {
     void verify(const OperationContext& operation) const;
 };
 
-// A destination that publishes only when `source`, which must outlive it, has been verified.
+// A destination that publishes only when `source` has been verified, and `outputs` have appeared; all outlive it.
 std::unique_ptr<ImageDestination> publish_verified(std::unique_ptr<ImageDestination> destination,
-                                                   const SourceDisk& source, const OperationContext& operation);
+                                                   const SourceDisk& source, Outputs& outputs,
+                                                   const OperationContext& operation);
 
 // The disk itself, or the one inside an image. `architecture` chooses in an index; "" takes the only image there is.
 SourceDisk open_source_disk(const Reference& reference, const SourceOptions& options, const std::string& architecture,

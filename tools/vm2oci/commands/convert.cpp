@@ -2,6 +2,7 @@
 #include "libconvert/convert.hpp"
 
 #include "formats/base/error.hpp"
+#include "formats/base/outputs.hpp"
 #include "libconvert/copy/earlier_image.hpp"
 #include "libconvert/package/architecture.hpp"
 #include "libconvert/package/sparsify.hpp"
@@ -122,6 +123,19 @@ GuestChanges change_guest(OpenedDisk& disk, const ConvertArguments& arguments, D
     return changes;
 }
 
+// The machine's name is the one that it gets, and no template has one.
+std::optional<GuestSummary> named_guest(const GuestChanges& changes, const EditOptions& edits) {
+    std::optional<GuestSummary> guest = changes.report.guest;
+    if (!guest)
+        return guest;
+    const EditRequest request = edits.request();
+    if (!request.hostname.empty())
+        guest->machine = request.hostname;
+    else if (!request.sysprep.empty())
+        guest->machine.clear();
+    return guest;
+}
+
 ExitCode show_plan(const GuestChanges& changes, const std::string& source, Invocation& call) {
     if (call.json())
         call.out << Json{{"source", source}, {"edits", edit_report_json(changes.report)}}.dump(2) << '\n';
@@ -130,17 +144,24 @@ ExitCode show_plan(const GuestChanges& changes, const std::string& source, Invoc
     return ExitCode::done;
 }
 
-// Made before anything is written, so that a guest without packages stops the command in time; empty: not asked for.
-std::string sbom_of(const OpenedDisk& disk, const ConvertArguments& arguments, Invocation& call) {
-    if (arguments.sbom.empty())
-        return {};
-    const OpenedGuest guest = open_guest(disk.device, arguments.guest_options->access(), call.operation);
-    return make_sbom(guest, guest.guest ? inspect_os(guest) : OsInfo(), arguments.sbom);
+// What a command writes beside its destination.
+struct SideOutputs {
+    Outputs files;
+    Outputs::Document* sbom = nullptr; // null: not asked for
+};
+
+// Opened before work begins, so that a path that cannot be written stops the command in time.
+void open_side_outputs(SideOutputs& outputs, const ConvertArguments& arguments) {
+    if (!arguments.sbom.empty() && arguments.edits->mode() == EditMode::apply)
+        outputs.sbom = &outputs.files.add_document(arguments.sbom);
 }
 
-void write_wanted_sbom(const std::string& document, const ConvertArguments& arguments) {
-    if (!arguments.sbom.empty())
-        write_sbom(document, arguments.sbom);
+// Made before the destination is, so that a guest without packages stops the command in time.
+void fill_sbom(SideOutputs& outputs, const OpenedDisk& disk, const ConvertArguments& arguments, Invocation& call) {
+    if (outputs.sbom == nullptr)
+        return;
+    const OpenedGuest guest = open_guest(disk.device, arguments.guest_options->access(), call.operation);
+    outputs.sbom->content = make_sbom(guest, guest.guest ? inspect_os(guest) : OsInfo(), arguments.sbom);
 }
 
 // An EROFS is as large as its files, and has one format.
@@ -154,7 +175,7 @@ void refuse_disk_options_of_erofs(const ConvertArguments& arguments, const CLI::
 }
 
 ExitCode convert_into_bundle(const ConvertArguments& arguments, const SourceDisk& source, const DiskOutput& output,
-                             const ContainerDiskOptions& image, const ImageReference& destination,
+                             const ContainerDiskOptions& image, const ImageReference& destination, SideOutputs& outputs,
                              const CLI::App& command, Invocation& call) {
     const EditOptions& edits = *arguments.edits;
     refuse_disk_options_of_erofs(arguments, command);
@@ -178,14 +199,13 @@ ExitCode convert_into_bundle(const ConvertArguments& arguments, const SourceDisk
     const PreparedBundle bundle = prepare_bundle(source.disk, options, call.operation);
     if (options.mode == EditMode::plan_only)
         return show_plan({bundle.edits, options.mode, std::nullopt}, arguments.source, call);
-    const std::string sbom = sbom_of(source.disk, arguments, call);
+    fill_sbom(outputs, source.disk, arguments, call);
     const BundleImage written = with_upload_repeated(call, [&] {
         const auto store = publish_verified(
             open_image_destination(destination, call.operation, arguments.source_options->registry->options()), source,
-            call.operation);
+            outputs.files, call.operation);
         return write_bundle(bundle, image_options, *store, call.operation);
     });
-    write_wanted_sbom(sbom, arguments);
     keep_frame_notes(std::array{written.disk_layer, written.boot_layer});
     print_bundle(bundle, written, arguments.destination, call);
     return ExitCode::done;
@@ -196,6 +216,8 @@ ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& 
     refuse_inapplicable_options(command, kind_of_image(arguments));
     if (arguments.boot_test->wanted && std::holds_alternative<NullReference>(destination))
         fail(ErrorKind::usage, "--boot-test boots what was written, and null: keeps nothing");
+    SideOutputs outputs;
+    open_side_outputs(outputs, arguments);
     const DiskOutput output = disk_output(arguments);
     const LayerOptions layer = layer_options(arguments, call);
     ContainerDiskOptions options = container_disk_options(arguments, layer);
@@ -204,10 +226,19 @@ ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& 
     const std::string& found = source_disk.architecture;
     options.image.architecture = !wanted.empty() ? wanted : !found.empty() ? found : host_architecture();
     if (kind_of_image(arguments) == ConvertKind::bundle)
-        return convert_into_bundle(arguments, source_disk, output, options, destination, command, call);
+        return convert_into_bundle(arguments, source_disk, output, options, destination, outputs, command, call);
     const GuestChanges changes = change_guest(source_disk.disk, arguments, output.format, call);
     if (changes.mode == EditMode::plan_only)
         return show_plan(changes, arguments.source, call);
+    options.guest = named_guest(changes, *arguments.edits);
+    if (options.guest && !options.guest->os.architecture.empty()) {
+        const std::string& guest = options.guest->os.architecture;
+        if (wanted.empty() && found.empty())
+            options.image.architecture = guest;
+        else if (options.image.architecture != guest)
+            call.operation.progress->note(fmt::format("the image says {}, and the guest in it is for {}",
+                                                      options.image.architecture, escape_untrusted(guest)));
+    }
     if (changes.seed) {
         add_seed_annotations(*changes.seed, options.image.annotations);
         call.err << "vm2oci: warning: the cloud-init data stand in the image's annotations, where everybody who may "
@@ -215,11 +246,11 @@ ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& 
     }
     const PreparedDisk prepared = prepare_disk(std::move(source_disk.disk), arguments, call);
     const OpenedDisk& disk = prepared.disk;
-    const std::string sbom = sbom_of(disk, arguments, call);
+    fill_sbom(outputs, disk, arguments, call);
     const auto open_store = [&] {
         return publish_verified(
             open_image_destination(destination, call.operation, arguments.source_options->registry->options()),
-            source_disk, call.operation);
+            source_disk, outputs.files, call.operation);
     };
     if (kind_of_image(arguments) == ConvertKind::rootfs) {
         const GuestAccess access = arguments.guest_options->access();
@@ -228,7 +259,6 @@ ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& 
             return convert_to_rootfs(disk, access, rootfs_options(arguments, layer, options.image), *store,
                                      call.operation);
         });
-        write_wanted_sbom(sbom, arguments);
         keep_frame_notes(image.layers);
         if (!call.json())
             call.out << edit_report_text(changes.report, changes.mode);
@@ -247,7 +277,6 @@ ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& 
                                   {arguments.destination, changes.seed}, call);
     if (may_appear(boot)) {
         store->publish(report.manifest);
-        write_wanted_sbom(sbom, arguments);
         keep_frame_notes({&report.layer, 1});
     }
     if (call.json()) {
@@ -292,12 +321,14 @@ ExitCode convert_into_kata(const ConvertArguments& arguments, const Reference& s
     options.time = creation_time(arguments);
     const SourceDisk opened =
         open_source_disk(source, *arguments.source_options, wanted_architecture(arguments), call.operation);
-    opened.verify(call.operation); // its files appear one by one
-    const std::string sbom = sbom_of(opened.disk, arguments, call);
+    opened.verify(call.operation); // before any of its files appears
+    SideOutputs outputs;
+    open_side_outputs(outputs, arguments);
+    fill_sbom(outputs, opened.disk, arguments, call);
     const KataReport report = write_kata(opened.disk, options, folder->path, call.operation);
     if (options.mode == EditMode::plan_only)
         return show_plan({report.edits, options.mode, std::nullopt}, arguments.source, call);
-    write_wanted_sbom(sbom, arguments);
+    outputs.files.commit();
     print_kata(report, arguments.destination, call);
     return ExitCode::done;
 }
@@ -314,7 +345,7 @@ bool unpack_if_bundle(const ConvertArguments& arguments, const Reference& source
         return false;
     check_bundle_folder(destination.path);
     refuse_inapplicable_options(command, ConvertKind::unpacked_bundle);
-    verify_content(*store, image, call.operation); // files appear one by one
+    verify_content(*store, image, call.operation); // before any of its files appears
     print_unpacked(unpack_bundle(*store, image, destination.path, call.operation), arguments.destination, call);
     return true;
 }
@@ -332,6 +363,8 @@ ExitCode convert_into_disk(const ConvertArguments& arguments, const Reference& s
             fail(ErrorKind::usage, "the destination says its format already; leave --disk-format away");
         effective.disk_format = to_string(*destination.format);
     }
+    SideOutputs outputs;
+    open_side_outputs(outputs, arguments);
     SourceDisk opened =
         open_source_disk(source, *arguments.source_options, wanted_architecture(arguments), call.operation);
     const DiskOutput output = disk_output(effective);
@@ -340,7 +373,10 @@ ExitCode convert_into_disk(const ConvertArguments& arguments, const Reference& s
         return show_plan(changes, arguments.source, call);
     const PreparedDisk prepared = prepare_disk(std::move(opened.disk), effective, call);
     const OpenedDisk& disk = prepared.disk;
-    const std::string sbom = sbom_of(disk, effective, call);
+    fill_sbom(outputs, disk, effective, call);
+    std::string seed_disk;
+    if (changes.seed)
+        seed_disk = add_seed_beside(*changes.seed, destination.path, outputs.files).string();
     if (std::filesystem::is_block_file(destination.path))
         opened.verify(call.operation); // what is written to a device cannot be held back
     BootTestResult boot;
@@ -348,20 +384,21 @@ ExitCode convert_into_disk(const ConvertArguments& arguments, const Reference& s
     if (arguments.boot_test->wanted || !std::filesystem::is_block_file(destination.path))
         approve = [&](const std::shared_ptr<const BlockDevice>& file, DiskFormat format) {
             opened.verify(call.operation);
-            if (!arguments.boot_test->wanted)
-                return true;
-            boot = boot_written_disk(*arguments.boot_test, file, format, *arguments.source_options,
-                                     {arguments.destination, changes.seed}, call);
+            if (arguments.boot_test->wanted)
+                boot = boot_written_disk(*arguments.boot_test, file, format, *arguments.source_options,
+                                         {arguments.destination, changes.seed}, call);
+            if (may_appear(boot))
+                outputs.files.commit();
             return may_appear(boot);
         };
     const DiskReport report = convert_to_disk(disk, output, destination.path, call.operation, approve);
     if (may_appear(boot))
-        write_wanted_sbom(sbom, effective);
+        outputs.files.commit();
     Json json = to_json(report, arguments.destination);
     json["edits"] = edit_report_json(changes.report);
     json["remarks"] = prepared.remarks;
     if (changes.seed && may_appear(boot))
-        json["seed_disk"] = write_seed_beside(*changes.seed, destination.path).string();
+        json["seed_disk"] = seed_disk;
     add_boot_test_result(json, boot);
     if (call.json()) {
         call.out << json.dump(2) << '\n';

@@ -1,5 +1,6 @@
 // `vm2oci inject SOURCE DEST`.
 #include "formats/base/error.hpp"
+#include "formats/base/outputs.hpp"
 #include "libconvert/convert.hpp"
 #include "libconvert/package/timestamp.hpp"
 #include "tools/vm2oci/command_table.hpp"
@@ -55,22 +56,25 @@ ExitCode inject(const InjectArguments& arguments, Invocation& call) {
     if (edits.mode() == EditMode::apply) {
         DiskOutput output;
         output.format = destination.format == DiskFormat::raw ? DiskOutputFormat::raw : DiskOutputFormat::qcow2;
+        Outputs outputs;
+        if (seed)
+            json["seed_disk"] = add_seed_beside(*seed, destination.path, outputs).string();
         DiskApproval approve;
         if (std::filesystem::is_block_file(destination.path))
             source.verify(call.operation); // what is written to a device cannot be held back
         else
             approve = [&](const std::shared_ptr<const BlockDevice>& /*file*/, DiskFormat /*format*/) {
                 source.verify(call.operation);
+                outputs.commit();
                 return true;
             };
         const DiskReport written = convert_to_disk(source.disk, output, destination.path, call.operation, approve);
+        outputs.commit();
         json["destination"] = arguments.destination;
         json["disk"] = {{"format", to_string(written.format)},
                         {"file_size", written.file_size},
                         {"virtual_size", written.virtual_size},
                         {"allocated_size", written.allocated_size}};
-        if (seed)
-            json["seed_disk"] = write_seed_beside(*seed, destination.path).string();
     }
     if (call.json())
         call.out << json.dump(2) << '\n';
