@@ -7,6 +7,7 @@
 #include "formats/ext4/editor.hpp"
 #include "formats/ext4/file_system.hpp"
 #include "formats/ext4/tree_writer.hpp"
+#include "tests/support/memory_device.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -171,6 +172,59 @@ TEST_CASE("a tree is read back from the file system that was made of it") {
     CHECK(content_of(files, "sparse") == "begin" + std::string(9 * MiB, '\0') + "end");
     CHECK(files.list(files.root()).size() == 6); // and lost+found
     CHECK(made.disk->scratch_bytes() < 8 * MiB);
+}
+
+TEST_CASE("holes that are known are passed over, and leave the same file system as zeros") {
+    static constexpr std::uint64_t kSize = 20 * MiB + 77;
+    class Holes final : public FileContent {
+      public:
+        explicit Holes(bool known) : known_(known) {}
+        void copy_to(ByteSink& out) const override {
+            std::vector<std::byte> all(kSize);
+            for (const DataRange& range : ranges())
+                std::fill_n(all.begin() + static_cast<std::ptrdiff_t>(range.offset), range.length, std::byte{7});
+            out.write(all);
+        }
+        std::optional<std::vector<DataRange>> data_ranges() const override {
+            return known_ ? std::optional(ranges()) : std::nullopt;
+        }
+        void copy_range_to(const DataRange& range, ByteSink& out) const override {
+            out.write(std::vector<std::byte>(range.length, std::byte{7}));
+        }
+
+      private:
+        // Neither begins nor ends where blocks do.
+        static std::vector<DataRange> ranges() { return {{1024, 1024}, {3 * MiB + 512, 9000}, {kSize - 100, 100}}; }
+        bool known_;
+    };
+    const auto make = [](bool known) {
+        Written made;
+        Entry file = entry("holes", FileType::regular);
+        file.status.size = kSize;
+        const Holes content(known);
+        made.writer.add(file, &content);
+        made.writer.finish();
+        return digest(*made.disk);
+    };
+    CHECK(make(true) == make(false));
+}
+
+TEST_CASE("a folder is read once for all the names that are looked up in it") {
+    Written made;
+    fill(made);
+    made.writer.finish();
+    const auto memory = std::make_shared<test::MemoryDevice>(kDiskSize);
+    std::vector<std::byte> all(kDiskSize);
+    made.disk->read_at(0, all);
+    memory->put(0, all);
+    const Ext4FileSystem files(memory);
+    find(files, "many/a-name-of-some-length-1000");
+    const std::uint64_t before = memory->reads();
+    for (int i = 1001; i < 1500; ++i)
+        find(files, "many/a-name-of-some-length-" + std::to_string(i));
+    CHECK(files.lookup(find(files, "many"), "missing") == std::nullopt);
+    CHECK(memory->reads() == before);
+    CHECK(files.list(find(files, "many")).size() == 500);
 }
 
 TEST_CASE("the same tree makes the same file system, and another time another one") {

@@ -1,5 +1,6 @@
 #include "formats/base/error.hpp"
 #include "formats/tree/tar.hpp"
+#include "formats/tree/tar_reader.hpp"
 #include "formats/tree/tar_sink.hpp"
 #include "tests/support/collecting_sink.hpp"
 
@@ -7,6 +8,7 @@
 #include <archive_entry.h>
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <memory>
 
 using namespace vm2oci;
@@ -60,7 +62,105 @@ class Observer final : public TarObserver {
     std::vector<std::string> seen;
 };
 
+class MemorySource final : public ByteSource {
+  public:
+    explicit MemorySource(const std::vector<std::byte>& bytes) : bytes_(bytes) {}
+    std::size_t read_some_at(std::uint64_t offset, std::span<std::byte> buffer) const override {
+        if (offset >= bytes_.size())
+            return 0;
+        const std::size_t length = std::min(buffer.size(), bytes_.size() - static_cast<std::size_t>(offset));
+        std::copy_n(bytes_.begin() + static_cast<std::ptrdiff_t>(offset), length, buffer.begin());
+        return length;
+    }
+
+  private:
+    const std::vector<std::byte>& bytes_;
+};
+
+// A file that is mostly holes, by its pieces.
+class Pieces final : public FileContent {
+  public:
+    Pieces(std::uint64_t size, std::vector<std::pair<std::uint64_t, std::string>> pieces)
+        : size_(size), pieces_(std::move(pieces)) {}
+    void copy_to(ByteSink& out) const override { copy_range_to({0, size_}, out); }
+    std::optional<std::vector<DataRange>> data_ranges() const override {
+        std::vector<DataRange> ranges;
+        for (const auto& [offset, text] : pieces_)
+            ranges.push_back({offset, text.size()});
+        return ranges;
+    }
+    void copy_range_to(const DataRange& range, ByteSink& out) const override {
+        std::string text(static_cast<std::size_t>(range.length), '\0');
+        for (const auto& [offset, piece] : pieces_)
+            for (std::size_t i = 0; i < piece.size(); ++i)
+                if (offset + i >= range.offset && offset + i - range.offset < range.length)
+                    text[static_cast<std::size_t>(offset + i - range.offset)] = piece[i];
+        out.write(std::as_bytes(std::span(text)));
+    }
+
+  private:
+    std::uint64_t size_;
+    std::vector<std::pair<std::uint64_t, std::string>> pieces_;
+};
+
 } // namespace
+
+TEST_CASE("large holes are left out, and what is read back has them") {
+    const std::uint64_t size = GENERATE(kMaxStoredHoles + 20'000, std::uint64_t{3} << 40);
+    const std::string path = GENERATE(std::string("lastlog"), std::string("var/log/lastlog"), std::string(150, 'n'));
+    const bool ends_with_data = GENERATE(false, true);
+    std::vector<std::pair<std::uint64_t, std::string>> pieces = {{4096, std::string(5000, 'a')}};
+    if (ends_with_data)
+        pieces.emplace_back(size - 3, "end");
+    test::CollectingSink out;
+    TarSink sink(out, {});
+    Entry file = entry(path, FileType::regular);
+    file.status.size = size;
+    const Pieces content(size, pieces);
+    sink.add(file, &content);
+    add_file(sink, entry("next", FileType::regular), "text");
+    const TarReport report = sink.finish();
+    CHECK(report.sparse.count == 1);
+    CHECK(out.content.size() < 20'000);
+
+    const MemorySource source(out.content);
+    TarReader reader(source);
+    const std::optional<TarMember> member = reader.next();
+    REQUIRE(member);
+    CHECK(member->path == path);
+    CHECK(member->content_size == size);
+    REQUIRE(member->extents);
+    CHECK(member->extents->front() == TarExtent{4096, 5000});
+    const TarExtent last = ends_with_data ? TarExtent{size - 3, 3} : TarExtent{size, 0};
+    CHECK(member->extents->back() == last);
+    CHECK(reader.next()->path == "next");
+    // Another reader: libarchive.
+    const std::unique_ptr<archive, int (*)(archive*)> other(archive_read_new(), archive_read_free);
+    archive_read_support_format_tar(other.get());
+    REQUIRE(archive_read_open_memory(other.get(), out.content.data(), out.content.size()) == ARCHIVE_OK);
+    archive_entry* found = nullptr;
+    REQUIRE(archive_read_next_header(other.get(), &found) == ARCHIVE_OK);
+    CHECK(archive_entry_pathname(found) == path);
+    CHECK(archive_entry_size(found) == static_cast<la_int64_t>(size));
+    REQUIRE(archive_read_next_header(other.get(), &found) == ARCHIVE_OK);
+    CHECK(std::string(archive_entry_pathname(found)) == "next");
+}
+
+TEST_CASE("small holes are written out, and whole members of too large ones are refused") {
+    test::CollectingSink out;
+    TarSink sink(out, {});
+    Entry file = entry("small", FileType::regular);
+    file.status.size = 1 << 20;
+    const Pieces small(file.status.size, {{70'000, "x"}});
+    sink.add(file, &small);
+    CHECK(sink.finish().sparse.count == 0);
+    CHECK(out.content.size() > 1 << 20);
+
+    TarSink whole(out, {DeviceNodes::keep, WhiteoutNames::keep, LargeHoles::refuse});
+    file.status.size = std::uint64_t{1} << 40;
+    const Pieces large(file.status.size, {});
+    CHECK_THROWS_AS(whole.add(file, &large), Error);
+}
 
 TEST_CASE("a tree becomes an archive in whole blocks, each member padded") {
     test::CollectingSink out;
