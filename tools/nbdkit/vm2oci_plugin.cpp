@@ -14,6 +14,7 @@
 #include "tools/vm2oci/references.hpp"
 
 #include <cerrno>
+#include <cstdio>
 #include <optional>
 #include <string_view>
 
@@ -65,6 +66,8 @@ int configure(const char* key_text, const char* value_text) {
             options.registry->certificate_folder = value;
         else if (key == "tls-verify" && (value == "true" || value == "false"))
             options.registry->tls_verify = value;
+        else if (key == "verify" && (value == "true" || value == "false"))
+            options.verify = value == "true";
         else
             fail(ErrorKind::usage, "vm2oci takes no parameter " + std::string(key) + "=" + value);
         return 0;
@@ -82,6 +85,15 @@ int get_ready() {
     return guarded(-1, [] {
         plugin_state.disk = open_source_disk(parse_reference(plugin_state.reference), plugin_state.options,
                                              plugin_state.architecture, plugin_state.operation);
+        // Of a plain disk there is nothing to verify.
+        if (!plugin_state.disk->verifier)
+            return 0;
+        if (plugin_state.options.verify)
+            plugin_state.disk->verify(plugin_state.operation);
+        else
+            std::fputs("nbdkit: vm2oci: the image is read in parts and not verified as a whole; verify=true reads it "
+                       "all first\n",
+                       stderr);
         return 0;
     });
 }
@@ -138,6 +150,7 @@ nbdkit_plugin describe() {
                          "arch=ARCH              which image of an index\n"
                          "backing=PATH[:FORMAT]  the backing file of a qcow2; repeat for a chain\n"
                          "data-file=PATH         the external data file of a qcow2\n"
+                         "verify=BOOL            read an image whole first, and hold it against its digests\n"
                          "tls-verify=BOOL, authfile=FILE, cert-dir=DIR: as vm2oci's options";
     plugin.magic_config_key = "reference";
     plugin.get_ready = get_ready;

@@ -29,6 +29,17 @@ grep -q 'hole,zero' map || fail "no hole: $(< map)"
 expect_equal true "$(serve oci:layout:v1 'nbdinfo --json "$uri"' |
     python3 -c 'import json, sys; print(str(json.load(sys.stdin)["exports"][0]["is_read_only"]).lower())')" "read-only"
 
+step "an image that is not what its digests say is served unverified, and says so, or not at all"
+"$VM2OCI" convert --quiet --compression none raw:disk.raw oci:plain:v1 > /dev/null
+layer=$(find plain/blobs -type f -size +100k)
+chmod u+w "$layer"
+printf 'X' | dd of="$layer" bs=1 seek=$((10 << 20)) conv=notrunc status=none
+expect_exit 0 nbdkit --unix - "$plugin" oci:plain:v1 --run true
+expect_match 'not verified' "$(< stderr)" "what is said of an image that is read in parts"
+expect_exit 1 nbdkit --unix - "$plugin" oci:plain:v1 verify=true --run true
+expect_match 'digest|diff_id' "$(< stderr)" "the message about a damaged image"
+expect_exit 0 nbdkit --unix - "$plugin" oci:layout:v1 verify=true --run true
+
 step "mistakes are told"
 expect_exit 1 nbdkit --unix - "$plugin" oci:absent:v1 --run true
 expect_match 'absent' "$(< stderr)" "the message about a layout that is not there"
