@@ -72,7 +72,7 @@ took
 narrate 'Build'
 since=$SECONDS
 quietly cmake --preset release
-quietly cmake --build --preset release --parallel "$(nproc)" --target vm2oci
+quietly cmake --build --preset release --parallel "$(nproc)" --target vm2oci vm2oci-agent
 vm2oci=build/release/tools/vm2oci/vm2oci
 took
 
