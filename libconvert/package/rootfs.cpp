@@ -156,7 +156,7 @@ void merge(ReportedPaths& into, const ReportedPaths& from) {
 RootfsImage write_rootfs(const OpenedGuest& opened, const GuestInfo& info, const RootfsOptions& options,
                          ImageDestination& destination, const OperationContext& operation) {
     if (!opened.guest)
-        fail(ErrorKind::not_found,
+        fail(ErrorKind::unsupported,
              fmt::format("there is no guest to package: {}{}", escape_untrusted(opened.reason),
                          opened.remarks.empty() ? std::string()
                                                 : " (" + escape_untrusted(opened.remarks.front()) + ")"));

@@ -36,7 +36,7 @@ struct RootfsImage {
 
 // The whole tree of the guest, without what only a running or booting machine has: the contents of /proc, /sys, /dev,
 // /run and /tmp, swap files, lost+found, and kernels unless they are wanted. Entrypoint, environment, stop signal and
-// labels come from the guest, by what identify_guest tells. Error{not_found} without a guest; Error{unsupported} if
+// labels come from the guest, by what identify_guest tells. Error{unsupported} without a guest, or if
 // something that the guest mounts at boot cannot be read, or the layers cannot be split.
 RootfsImage write_rootfs(const OpenedGuest& opened, const GuestInfo& info, const RootfsOptions& options,
                          ImageDestination& destination, const OperationContext& operation);

@@ -223,7 +223,7 @@ DiskInImage find_disk(ImageSource& source, const ImageContent& image, const Oper
     files.view().refuse_doubt("disk");
     const auto found = files.view().children("disk");
     if (found.empty())
-        fail(ErrorKind::not_found, "the image holds no disk under /disk");
+        fail(ErrorKind::unsupported, "the image holds no disk under /disk");
     if (found.size() > 1)
         fail(ErrorKind::unsupported,
              fmt::format("the image holds {} files under /disk, and a containerDisk holds one", found.size()));

@@ -67,8 +67,8 @@ class ImageFiles {
 std::optional<DiskInImage> find_artifact_disk(ImageSource& source, const ImageContent& image,
                                               const OperationContext& operation);
 
-// The only file under /disk, as KubeVirt, CDI and crun-vm look for it; else as find_artifact_disk(). Error{not_found}:
-// no file there. Error{unsupported}: several. Error{unsafe}: no regular file, or in doubt.
+// The only file under /disk, as KubeVirt, CDI and crun-vm look for it; else as find_artifact_disk().
+// Error{unsupported}: no file there, or several. Error{unsafe}: no regular file, or in doubt.
 DiskInImage find_disk(ImageSource& source, const ImageContent& image, const OperationContext& operation);
 
 // The regular file of that path ("boot/vmlinuz"), as ImageFiles has it.

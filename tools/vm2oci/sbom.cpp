@@ -20,10 +20,10 @@ bool is_cyclonedx_name(std::string_view path) {
 
 std::string make_sbom(const OpenedGuest& opened, const OsInfo& os, const std::string& path) {
     if (!opened.guest)
-        fail(ErrorKind::not_found, "there is no guest to list packages of: " + escape_untrusted(opened.reason));
+        fail(ErrorKind::unsupported, "there is no guest to list packages of: " + escape_untrusted(opened.reason));
     const PackageDatabase database = read_package_database(*opened.guest, PackageLicenses::read);
     if (database.manager.empty())
-        fail(ErrorKind::not_found, "the guest has no database of packages that is known (dpkg, rpm, apk, pacman)");
+        fail(ErrorKind::unsupported, "the guest has no database of packages that is known (dpkg, rpm, apk, pacman)");
     const std::string name = os.hostname.empty() ? os.product : os.hostname;
     const SbomOptions options{name.empty() ? "guest" : name, format_timestamp(default_timestamp())};
     return is_cyclonedx_name(path) ? write_cyclonedx(os, database, options) : write_spdx(os, database, options);

@@ -82,3 +82,19 @@ if [[ $(id -u) -eq 0 ]] && mkdir full && mount -t tmpfs -o size=1m tmpfs full 2>
     expect_equal 1 "$status" 'exit status'
     expect_equal '' "$left" 'what was left on the full disk'
 fi
+
+step '3: there is nothing in the input to do it with'
+refused 3 'no guest' "$VM2OCI" convert --as rootfs raw:disk.raw oci:out:x
+refused 3 'no guest' "$VM2OCI" convert --sbom out.json raw:disk.raw oci:out:x
+refused 3 'no guest' "$VM2OCI" inspect --sbom out.json raw:disk.raw
+refused 3 'no guest' "$VM2OCI" inject --hostname web raw:disk.raw raw:out.raw
+mkdir -p tree/etc
+printf 'hello\n' > tree/etc/motd
+tar -C tree -cf layer.tar etc
+if command -v umoci > umoci.txt && [[ $(id -u) -eq 0 ]]; then
+    umoci init --layout files
+    umoci new --image files:x
+    umoci raw add-layer --image files:x layer.tar > umoci.txt 2>&1
+    refused 3 'no disk' "$VM2OCI" convert oci:files:x raw:out.raw
+    refused 3 'no disk' "$VM2OCI" boot oci:files:x
+fi

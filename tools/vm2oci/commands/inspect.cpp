@@ -35,7 +35,7 @@ void write_sbom_of(const std::optional<GuestFindings>& guest, const InspectArgum
     if (arguments.sbom.empty())
         return;
     if (!guest || !guest->refusal.empty())
-        fail(ErrorKind::not_found, "there is no guest to list packages of");
+        fail(ErrorKind::unsupported, "there is no guest to list packages of");
     write_sbom(make_sbom(guest->opened, guest->info.os, arguments.sbom), arguments.sbom);
 }
 
