@@ -23,6 +23,18 @@ std::optional<std::string> tag_of(const Descriptor& entry) {
     return found->second;
 }
 
+// "v1@sha256:HEX" and "sha256:HEX"
+std::optional<Digest> digest_in_tag(std::string_view tag) {
+    const std::size_t begin = tag.rfind("sha256:");
+    if (begin == std::string_view::npos || (begin != 0 && tag[begin - 1] != '@'))
+        return std::nullopt;
+    try {
+        return Digest::parse(tag.substr(begin));
+    } catch (const Error&) {
+        return std::nullopt; // a tag that only looks like one
+    }
+}
+
 std::string list_tags(const std::vector<std::string>& tags) {
     std::string list;
     for (std::size_t i = 0; i < std::min(tags.size(), kListedTags); ++i)
@@ -41,6 +53,9 @@ std::string layout_index_with(std::string_view index_text, const Descriptor& top
     const ImageIndex index = parse_index(index_text);
     json document = parse_untrusted_json(index_text, "index.json");
     json& entries = document["manifests"];
+    if (tag && digest_in_tag(*tag))
+        fail(ErrorKind::usage,
+             fmt::format("an image gets the digest that its content has; write {} without one", quote_untrusted(*tag)));
 
     Descriptor entry = top;
     entry.annotations.erase(kRefNameAnnotation);
@@ -92,6 +107,13 @@ Descriptor find_in_layout_index(std::string_view index_text, const std::optional
             fail(ErrorKind::corrupt,
                  fmt::format("{} has the tag {} at two different images", where, quote_untrusted(*tag)));
         found = &entry;
+    }
+    const std::optional<Digest> digest = found == nullptr ? digest_in_tag(*tag) : std::nullopt;
+    if (digest) {
+        const auto named = std::ranges::find(index.manifests, *digest, &Descriptor::digest);
+        if (named == index.manifests.end())
+            fail(ErrorKind::not_found, fmt::format("{} has no image {}", where, digest->text()));
+        return *named;
     }
     if (found == nullptr)
         fail(ErrorKind::not_found, fmt::format("{} has no tag {}; {}", where, quote_untrusted(*tag),

@@ -21,11 +21,12 @@ std::string empty_layout_index();
 
 // `index_text` with `top` under `tag`. The entry that had the tag is replaced where it stands; everything else stays,
 // fields that we do not know included. Without a tag, the one entry that has none is replaced; Error{conflict} if
-// several have none.
+// several have none, Error{usage} for a tag with a digest.
 std::string layout_index_with(std::string_view index_text, const Descriptor& top,
                               const std::optional<std::string>& tag);
 
-// What `tag` names. Without a tag: the only entry there is. Error{not_found} lists the tags, Error{usage} asks for one,
+// What `tag` names. One that no entry has and that ends in a digest ("v1@sha256:…", "sha256:…") names the entry of that
+// digest. Without a tag: the only entry there is. Error{not_found} lists the tags, Error{usage} asks for one,
 // Error{corrupt} if the tag stands at two different manifests. `where` names the layout in messages.
 Descriptor find_in_layout_index(std::string_view index_text, const std::optional<std::string>& tag,
                                 std::string_view where);

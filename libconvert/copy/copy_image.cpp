@@ -4,6 +4,7 @@
 #include "formats/base/escape.hpp"
 #include "formats/base/size.hpp"
 #include "formats/oci/image.hpp"
+#include "formats/oci/select.hpp"
 #include "libconvert/copy/partial_copy.hpp"
 
 #include <fmt/format.h>
@@ -32,21 +33,6 @@ struct ImageContents {
     std::vector<Manifest> manifests; // what another names comes before it; the top is last
     std::vector<Descriptor> blobs;   // each once, the largest first
 };
-
-// The manifest that an index has for `architecture`.
-Descriptor choose(const std::string& index, const std::string& architecture) {
-    std::string there;
-    for (const Descriptor& manifest : parse_index(index).manifests) {
-        if (!manifest.platform)
-            continue;
-        if (manifest.platform->architecture == architecture)
-            return manifest;
-        there += (there.empty() ? "" : ", ") + escape_untrusted(manifest.platform->architecture);
-    }
-    fail(ErrorKind::not_found,
-         fmt::format("the image has no manifest for {}; it has {}", escape_untrusted(architecture),
-                     there.empty() ? "none that states an architecture" : there));
-}
 
 class Survey {
   public:
@@ -265,7 +251,7 @@ CopyResult copy_image(ImageSource& source, ImageDestination& destination, const 
                       const OperationContext& operation) {
     Descriptor top = source.resolve();
     if (!options.architecture.empty() && is_index(top.media_type))
-        top = choose(source.read_manifest(top), options.architecture);
+        top = choose_manifest(parse_index(source.read_manifest(top)), options.architecture, "");
     CopyResult result{top, copy_contents(source, top, destination, options, operation)};
     destination.publish(top);
     return result;

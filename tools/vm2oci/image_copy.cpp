@@ -135,7 +135,7 @@ ExitCode run_copy(const CopyArguments& arguments, const ImageReference& source, 
     CopyOptions options;
     options.parallel_blobs = arguments.parallel_blobs;
     if (!arguments.architecture.empty())
-        options.architecture = parse_architecture(arguments.architecture);
+        options.architecture = parse_wanted_platform(arguments.architecture);
 
     if (!arguments.reuse.empty())
         options.earlier = with_context("--reuse", [&] {

@@ -97,6 +97,24 @@ TEST_CASE("tags are added and moved, and the others stay") {
     CHECK(status_of(folder.path / "index.json").st_ino == before);
 }
 
+TEST_CASE("a layout's image is named by its digest too") {
+    const TestFolder folder;
+    const auto publish = [&](const std::string& tag, std::string_view content) {
+        OciLayoutDestination destination(folder.path, tag);
+        const Descriptor top = put_image(destination, content);
+        destination.publish(top);
+        return top.digest.text();
+    };
+    const std::string one = publish("v1", "one");
+    const std::string two = publish("registry.example:5000/x:v2", "two");
+    CHECK(OciLayoutSource(folder.path, one).resolve().digest.text() == one);
+    CHECK(OciLayoutSource(folder.path, "v1@" + two).resolve().digest.text() == two); // the digest decides
+    CHECK_THROWS_WITH(OciLayoutSource(folder.path, "v1@sha256:" + std::string(64, '0')).resolve(),
+                      Catch::Contains("no image sha256:000"));
+    CHECK_THROWS_WITH(OciLayoutSource(folder.path, "v3@sha256:12").resolve(), Catch::Contains("no tag"));
+    CHECK_THROWS_WITH(OciLayoutDestination(folder.path, "v1@" + two), Catch::Contains("without one"));
+}
+
 TEST_CASE("a blob that exists is reused") {
     const TestFolder folder;
     Digest layer;

@@ -84,7 +84,7 @@ ExitCode check(const CheckArguments& arguments, Invocation& call) {
     const ImageReference reference = parse_image_only(arguments.image, "check");
     const auto source = open_image_source(reference, call.operation, arguments.registry->options());
     const std::string architecture =
-        arguments.architecture.empty() ? std::string() : parse_architecture(arguments.architecture);
+        arguments.architecture.empty() ? std::string() : parse_wanted_platform(arguments.architecture);
     const ImageFacts facts = gather_image_facts(*source, architecture, call.operation);
     std::vector<ConsumerVerdict> verdicts;
     for (const Consumer* consumer : named.empty() ? concerned_consumers(facts) : named)
