@@ -2,12 +2,14 @@
 
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
+#include "formats/base/size.hpp"
 #include "formats/oci/image.hpp"
 #include "formats/oci/json.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
 namespace vm2oci {
 namespace {
@@ -48,6 +50,14 @@ std::string empty_layout_index() {
     return to_json(ImageIndex{});
 }
 
+Descriptor likely_entry() {
+    return {.media_type = media_type::docker_manifest,
+            .digest = Digest::of(""),
+            .size = std::numeric_limits<std::uint64_t>::max(),
+            .annotations = {{kContainerdNameAnnotation, std::string(256, 'x')}},
+            .platform = Platform{.architecture = "architecture", .os = "operating system", .variant = "variant"}};
+}
+
 std::string layout_index_with(std::string_view index_text, const Descriptor& top,
                               const std::optional<std::string>& tag) {
     const ImageIndex index = parse_index(index_text);
@@ -58,9 +68,12 @@ std::string layout_index_with(std::string_view index_text, const Descriptor& top
              fmt::format("an image gets the digest that its content has; write {} without one", quote_untrusted(*tag)));
 
     Descriptor entry = top;
+    // Names in the store that it came from.
     entry.annotations.erase(kRefNameAnnotation);
-    if (tag)
+    if (tag) {
+        entry.annotations.erase(kContainerdNameAnnotation);
         entry.annotations[kRefNameAnnotation] = *tag;
+    }
 
     // The same tag may stand twice in a layout that others wrote: the first place is kept, the rest goes.
     json kept = json::array();
@@ -81,7 +94,13 @@ std::string layout_index_with(std::string_view index_text, const Descriptor& top
     if (!placed)
         kept.push_back(to_json_value(entry));
     entries = std::move(kept);
-    return canonical_json(document);
+    std::string text = canonical_json(document);
+    if (text.size() > kMaxManifestBytes)
+        fail(ErrorKind::limit,
+             fmt::format("index.json would have {} with another image, and at most {} are read again; use another "
+                         "layout, or take images out of this one",
+                         format_size(text.size()), format_size(kMaxManifestBytes)));
+    return text;
 }
 
 Descriptor find_in_layout_index(std::string_view index_text, const std::optional<std::string>& tag,

@@ -15,13 +15,19 @@
 namespace vm2oci {
 
 inline constexpr const char* kRefNameAnnotation = "org.opencontainers.image.ref.name";
+// What containerd and podman call an image that they import, whatever its tag is.
+inline constexpr const char* kContainerdNameAnnotation = "io.containerd.image.name";
 inline constexpr std::string_view kLayoutFileText = R"({"imageLayoutVersion":"1.0.0"})";
 
 std::string empty_layout_index();
 
+// As long as the entry of any image that we make: to ask beforehand whether there is room for one.
+Descriptor likely_entry();
+
 // `index_text` with `top` under `tag`. The entry that had the tag is replaced where it stands; everything else stays,
 // fields that we do not know included. Without a tag, the one entry that has none is replaced; Error{conflict} if
-// several have none, Error{usage} for a tag with a digest.
+// several have none, Error{usage} for a tag with a digest, Error{limit} if nobody could
+// read the result again.
 std::string layout_index_with(std::string_view index_text, const Descriptor& top,
                               const std::optional<std::string>& tag);
 

@@ -7,6 +7,7 @@
 #include "tests/unit/oci/oci_fixture.hpp"
 
 #include <catch2/catch.hpp>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -135,6 +136,54 @@ TEST_CASE("a blob that exists is reused") {
     put_blob(destination, "shared");
     destination.publish(put_image(destination, "v3"));
     CHECK(slurp(path) == "shared");
+}
+
+TEST_CASE("a damaged blob of the right size is mended by the next run") {
+    const TestFolder folder;
+    const auto publish = [&] {
+        OciLayoutDestination destination(folder.path, "v1");
+        destination.publish(put_image(destination, "a disk that rots"));
+    };
+    publish();
+    const Digest digest = Digest::of("a disk that rots");
+    const fs::path path = folder.path / "blobs" / "sha256" / digest.hex();
+    std::ofstream(path, std::ios::binary) << "a disk that r0ts";
+    OciLayoutDestination destination(folder.path, "v2");
+    CHECK_FALSE(destination.has_blob({.digest = digest, .size = 16}));
+    publish();
+    CHECK(slurp(path) == "a disk that rots");
+    OciLayoutDestination after(folder.path, "v2");
+    CHECK(after.has_blob({.digest = digest, .size = 16}));
+    CHECK_FALSE(after.has_blob({.digest = digest, .size = 15}));
+}
+
+TEST_CASE("what others keep inside a layout is no obstacle") {
+    const TestFolder folder;
+    const fs::path layout = folder.path / "layout";
+    OciLayoutDestination first(layout, "v1");
+    first.publish(put_image(first, "one"));
+    fs::create_directories(layout / "blobs" / "sha512" / "x");
+    fs::create_directories(layout / "blobs" / "sha256" / "a folder");
+    fs::create_directories(layout / ".git");
+    std::ofstream(layout / "manifest.json") << "[]"; // docker save
+    OciLayoutDestination second(layout, "v2");
+    second.publish(put_image(second, "two"));
+    CHECK(OciLayoutSource(layout, "v1").resolve().digest != OciLayoutSource(layout, "v2").resolve().digest);
+    CHECK(fs::exists(layout / "manifest.json"));
+}
+
+TEST_CASE("index.json does not outgrow what is read again") {
+    const TestFolder folder;
+    std::string entries;
+    for (unsigned i = 0; entries.size() < 4'194'000; ++i)
+        entries += fmt::format("{}{{\"mediaType\":\"{}\",\"digest\":\"{}\",\"size\":7,\"annotations\":"
+                               "{{\"org.opencontainers.image.ref.name\":\"tag{}\"}}}}",
+                               i == 0 ? "" : ",", media_type::oci_manifest, Digest::of(std::to_string(i)).text(), i);
+    std::ofstream(folder.path / "oci-layout") << kLayoutFileText;
+    std::ofstream(folder.path / "index.json") << R"({"schemaVersion":2,"manifests":[)" << entries << "]}";
+    const std::string before = read_file(folder.path / "index.json", 8 << 20).value();
+    CHECK_THROWS_WITH(OciLayoutDestination(folder.path, "new"), Catch::Contains("at most 4 MiB"));
+    CHECK(read_file(folder.path / "index.json", 8 << 20).value() == before);
 }
 
 TEST_CASE("a folder with other things in it is no destination") {
