@@ -127,10 +127,14 @@ void check_platform(const ImageFacts& facts, Problems& problems) {
                                            ", and nodes pull images for linux");
 }
 
-void check_zstd_pullers(const ImageFacts& facts, Problems& problems) {
-    const bool zstd = std::any_of(facts.layers.begin(), facts.layers.end(),
-                                  [](const LayerHead& layer) { return layer.compression == "zstd"; });
-    if (zstd)
+void check_pullers(const ImageFacts& facts, Problems& problems) {
+    const auto has = [&](std::string_view compression) {
+        return std::ranges::any_of(facts.layers,
+                                   [&](const LayerHead& layer) { return layer.compression == compression; });
+    };
+    if (facts.content.config && has("xz"))
+        problems.error("xz-layers", "a layer is compressed with xz, which containerd and Docker do not unpack");
+    if (has("zstd"))
         problems.warning("zstd-layers", "its layers are zstd, which needs containerd 1.5, Docker 23 or any CRI-O",
                          "use --compression gzip for older nodes");
 }
@@ -153,7 +157,7 @@ std::vector<Problem> check_kubevirt(const ImageFacts& facts) {
     else
         check_readable(facts, entries[0].path, problems);
     check_disk_contents(facts, problems);
-    check_zstd_pullers(facts, problems);
+    check_pullers(facts, problems);
     return problems.take();
 }
 
@@ -175,7 +179,7 @@ std::vector<Problem> check_image_volume(const ImageFacts& facts) {
     else
         check_readable(facts, files[0].path, problems);
     check_disk_contents(facts, problems);
-    check_zstd_pullers(facts, problems);
+    check_pullers(facts, problems);
     return problems.take();
 }
 
@@ -299,7 +303,7 @@ std::vector<Problem> check_kernel_boot(const ImageFacts& facts) {
     check_boot_file(facts, bundle->root, "root disk", problems);
     if (bundle->command_line.find("root=") == std::string::npos)
         problems.error("boot-arguments", "the kernel is not told where its root is");
-    check_zstd_pullers(facts, problems);
+    check_pullers(facts, problems);
     return problems.take();
 }
 

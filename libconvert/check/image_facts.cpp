@@ -22,6 +22,9 @@ LayerHead read_head(const BlockDevice& blob) {
         return {"zstd", first_zstd_block_size(head)};
     if (length >= 2 && head[0] == std::byte{0x1f} && head[1] == std::byte{0x8b})
         return {"gzip", std::nullopt};
+    constexpr std::uint32_t xz = 0x587a37fd;
+    if (length >= 4 && load_le<std::uint32_t>(head.data()) == xz)
+        return {"xz", std::nullopt};
     return {"none", std::nullopt};
 }
 

@@ -25,7 +25,7 @@ struct ImageFile {
 
 // How the stored bytes of a layer begin.
 struct LayerHead {
-    std::string compression;                       // by magic: "zstd", "gzip", "none"
+    std::string compression;                       // by magic: "zstd", "gzip", "xz", "none"
     std::optional<std::uint64_t> first_zstd_block; // stored bytes of the first block of the first zstd frame
 };
 

@@ -70,8 +70,10 @@ class Survey {
                 fail(ErrorKind::limit, fmt::format("the image has more than {} manifests", kMaxManifestsOfImage));
             manifest.descriptor = descriptor;
             manifest.bytes = source_.read_manifest(descriptor);
-            if (!is_index(descriptor.media_type))
-                add_blobs(parse_manifest(manifest.bytes));
+            // What else an index names is copied as it is: it names nothing that we would know.
+            if (is_manifest(descriptor.media_type) || depth == 0)
+                if (!is_index(descriptor.media_type))
+                    add_blobs(parse_manifest(manifest.bytes));
         }
         return is_index(descriptor.media_type) ? parse_index(manifest.bytes).manifests : std::vector<Descriptor>();
     }

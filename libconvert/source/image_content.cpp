@@ -102,7 +102,7 @@ void require_regular(const std::string& path, const LayeredFile& file) {
 
 bool names_a_disk(const Descriptor& layer) {
     std::string title = title_of(layer);
-    for (const std::string_view ending : {".gz", ".zst", ".zstd"})
+    for (const std::string_view ending : {".gz", ".zst", ".zstd", ".xz"})
         if (title.ends_with(ending))
             title.resize(title.size() - ending.size());
     for (const std::string_view ending : {".raw", ".img", ".qcow2", ".qcow", ".vmdk", ".vhd", ".vhdx", ".vdi"})
