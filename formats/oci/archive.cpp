@@ -370,6 +370,9 @@ OciArchiveSource::OciArchiveSource(const fs::path& file, std::optional<std::stri
     with_context(name_, [&] {
         members_ = read_archive_members(file, operation);
         const auto layout = members_.find("oci-layout");
+        if (layout == members_.end() && members_.contains("manifest.json"))
+            fail(ErrorKind::unsupported, "this is an archive of docker save; skopeo makes a layout of it: skopeo copy "
+                                         "docker-archive:FILE oci:DIR:TAG");
         if (layout == members_.end())
             fail(ErrorKind::not_found, "no OCI archive: there is no oci-layout in it");
         check_layout_file(read_small_file(*layout->second, "oci-layout"));

@@ -49,6 +49,14 @@ bool is_sha256_hex(std::string_view text) {
     return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
+std::string quote_shell(std::string_view text) {
+    const std::string shown = escape_untrusted(text);
+    const bool is_plain = std::ranges::all_of(shown, [](char c) {
+        return is_alphanumeric(c) || std::string_view("-._:@+/").find(c) != std::string_view::npos;
+    });
+    return is_plain ? shown : "'" + shown + "'";
+}
+
 struct PathAndTag {
     std::string path;
     std::optional<std::string> tag;
@@ -217,6 +225,14 @@ std::optional<ImageReference> parse_image_reference(std::string_view text) {
     }
     if (const auto rest = after("docker://"))
         return parse_registry(text, *rest);
+    // Stores that skopeo and podman know, and that we do not read.
+    for (const std::string_view prefix : {"docker-archive:", "docker-daemon:", "containers-storage:", "dir:"})
+        if (after(prefix))
+            fail(
+                ErrorKind::unsupported,
+                fmt::format("{}: {} is neither read nor written; skopeo copies such an image into a layout, and out of "
+                            "one: skopeo copy {} oci:DIR:TAG",
+                            quote_untrusted(text), prefix, quote_shell(text)));
     if (after("docker:"))
         fail_usage(text, "write docker://HOST[:PORT]/REPOSITORY[:TAG][@DIGEST]");
     if (const auto rest = after("null:")) {

@@ -44,7 +44,8 @@ struct NullReference {
 
 using ImageReference = std::variant<LayoutReference, ArchiveReference, RegistryReference, NullReference>;
 
-// nullopt: `text` begins with none of the four prefixes (it is a disk). Error{usage} for one that is written wrongly.
+// nullopt: `text` begins with none of the four prefixes (it is a disk). Error{usage} for one that is written
+// wrongly, Error{unsupported} for the other stores that skopeo knows (docker-archive:, dir:, …).
 std::optional<ImageReference> parse_image_reference(std::string_view text);
 
 // The canonical text: parses to the same value.

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <set>
+#include <sstream>
 #include <vector>
 
 namespace vm2oci::registry {
@@ -47,9 +49,45 @@ std::vector<fs::path> standard_folders() {
     return folders;
 }
 
-} // namespace
+// "" unless it is set.
+std::string environment(const char* name) {
+    const char* value = std::getenv(name);
+    return value == nullptr ? "" : value;
+}
 
-TlsSettings load_tls_settings(std::string_view host_and_port, const fs::path& chosen) {
+void append_roots(std::string& roots, const fs::path& file) {
+    roots += read_file(file, kMaxRootsBytes).value_or("") + "\n";
+    if (roots.size() > kMaxRootsBytes)
+        fail(ErrorKind::limit,
+             "the certificates of $SSL_CERT_FILE and $SSL_CERT_DIR have more than " + format_size(kMaxRootsBytes));
+}
+
+// As OpenSSL and Go read them: one file; folders, parted by colons, of which every file counts.
+std::string environment_roots() {
+    std::string roots;
+    if (const std::string file = environment("SSL_CERT_FILE"); !file.empty())
+        with_context("$SSL_CERT_FILE", [&] {
+            if (!fs::exists(file))
+                fail(ErrorKind::not_found, "there is no file " + file);
+            append_roots(roots, file);
+        });
+    std::istringstream folders(environment("SSL_CERT_DIR"));
+    std::set<fs::path> seen; // folders of authorities hold links to the same files
+    for (std::string folder; std::getline(folders, folder, ':');) {
+        std::error_code error;
+        for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
+            std::error_code ignored;
+            const fs::path file = fs::canonical(entry.path(), ignored);
+            if (!ignored && fs::is_regular_file(file, ignored) && seen.insert(file).second)
+                append_roots(roots, file);
+        }
+        if (error && !folder.empty())
+            fail(ErrorKind::not_found, "$SSL_CERT_DIR: cannot read the folder " + folder + ": " + error.message());
+    }
+    return roots;
+}
+
+TlsSettings load_host_settings(std::string_view host_and_port, const fs::path& chosen) {
     if (!chosen.empty())
         return load_folder(chosen);
     for (const fs::path& folder : standard_folders()) {
@@ -59,6 +97,14 @@ TlsSettings load_tls_settings(std::string_view host_and_port, const fs::path& ch
             return load_folder(candidate);
     }
     return {};
+}
+
+} // namespace
+
+TlsSettings load_tls_settings(std::string_view host_and_port, const fs::path& chosen) {
+    TlsSettings settings = load_host_settings(host_and_port, chosen);
+    settings.extra_roots += environment_roots();
+    return settings;
 }
 
 } // namespace vm2oci::registry

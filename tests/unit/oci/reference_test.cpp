@@ -48,6 +48,18 @@ TEST_CASE("disks are no image references") {
         CHECK(parse_image_reference(disk) == std::nullopt);
 }
 
+TEST_CASE("stores that only skopeo knows are named with the line that helps") {
+    for (const char* text : {"docker-archive:a.tar", "docker-archive:/x/a.tar:web:1", "dir:/x", "docker-daemon:web:1",
+                             "containers-storage:localhost/web", "containers-storage:[overlay@/x]web"}) {
+        INFO(text);
+        CHECK(refusal(text) == ErrorKind::unsupported);
+        CHECK_THROWS_WITH(parse_image_reference(text), Catch::Contains("skopeo copy ") && Catch::Contains(text));
+    }
+    CHECK_THROWS_WITH(parse_image_reference("dir:a b"), Catch::Contains("skopeo copy 'dir:a b' oci:DIR:TAG"));
+    for (const char* disk : {"./dir:x", "directory:x", "DIR:x"})
+        CHECK(parse_image_reference(disk) == std::nullopt);
+}
+
 TEST_CASE("registries") {
     CHECK(registry("docker://registry.example/team/disk:v1") ==
           RegistryReference{"registry.example", 0, "team/disk", "v1", {}});
