@@ -170,13 +170,19 @@ ImageFiles::ImageFiles(ImageSource& source, const ImageContent& image, const Ope
             fail(ErrorKind::unsupported, "the image has a layer " + description_of(layer) + ", which holds no files");
         view_.begin_layer();
         std::optional<TarMember>& first_disk = first_disks_.emplace_back();
+        std::optional<TarMember> last;
         TarReader reader(*layers_.back());
         while (const auto member = reader.next()) {
             operation.check_cancelled();
             view_.add(*member);
             if (!first_disk && importer_takes(*member))
                 first_disk = *member;
+            last = *member;
         }
+        std::byte end{};
+        const bool is_cut = last && last->content_size > 0 &&
+                            layers_.back()->read_some_at(last->content_offset + last->content_size - 1, {&end, 1}) == 0;
+        cut_members_.push_back(is_cut ? last->path : "");
     }
 }
 

@@ -47,6 +47,9 @@ class ImageFiles {
     const LayeredView& view() const { return view_; }
     // Of each layer in the manifest's order: what CDI's importer would take from it.
     const std::vector<std::optional<TarMember>>& first_disks() const { return first_disks_; }
+    // Of each layer in the manifest's order: the member, by its path, in whose middle the layer ends; "" if it is
+    // whole.
+    const std::vector<std::string>& cut_members() const { return cut_members_; }
     // The content of a regular file of view(), decoded as it is read.
     std::shared_ptr<const BlockDevice> open(const LayeredFile& file) const;
     std::shared_ptr<const BlockDevice> open(std::size_t layer, const TarMember& member) const;
@@ -56,6 +59,7 @@ class ImageFiles {
   private:
     LayeredView view_;
     std::vector<std::optional<TarMember>> first_disks_;
+    std::vector<std::string> cut_members_;
     std::vector<std::shared_ptr<const LayerContent>> layers_;
 };
 
