@@ -379,17 +379,28 @@ OciArchiveSource::OciArchiveSource(const fs::path& file, std::optional<std::stri
     });
 }
 
+std::string OciArchiveSource::index_text() const {
+    const auto index = members_.find("index.json");
+    if (index == members_.end())
+        fail(ErrorKind::corrupt, "the archive has no index.json");
+    return read_small_file(*index->second, "index.json");
+}
+
 Descriptor OciArchiveSource::resolve() {
-    return with_context(name_, [&] {
-        const auto index = members_.find("index.json");
-        if (index == members_.end())
-            fail(ErrorKind::corrupt, "the archive has no index.json");
-        return find_in_layout_index(read_small_file(*index->second, "index.json"), tag_, "the archive");
-    });
+    return with_context(name_, [&] { return find_in_layout_index(index_text(), tag_, "the archive"); });
+}
+
+std::vector<Descriptor> OciArchiveSource::images() {
+    return with_context(name_, [&] { return images_in_layout_index(index_text(), tag_, "the archive"); });
 }
 
 std::string OciArchiveSource::read_manifest(const Descriptor& manifest) {
-    return with_context(name_, [&] { return read_manifest_blob(*open_blob(manifest), manifest); });
+    return with_context(name_, [&] {
+        if (std::string platforms = platform_index(index_text(), tag_);
+            !platforms.empty() && Digest::of(platforms) == manifest.digest)
+            return platforms;
+        return read_manifest_blob(*open_blob(manifest), manifest);
+    });
 }
 
 std::shared_ptr<const BlockDevice> OciArchiveSource::open_blob(const Descriptor& blob) {

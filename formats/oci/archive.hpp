@@ -47,10 +47,13 @@ class OciArchiveSource final : public ImageSource {
                      const OperationContext& operation);
 
     Descriptor resolve() override;
+    std::vector<Descriptor> images() override;
     std::string read_manifest(const Descriptor& manifest) override;
     std::shared_ptr<const BlockDevice> open_blob(const Descriptor& blob) override;
 
   private:
+    std::string index_text() const;
+
     std::string name_;
     std::optional<std::string> tag_;
     ArchiveMembers members_;

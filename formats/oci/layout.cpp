@@ -322,17 +322,28 @@ OciLayoutSource::OciLayoutSource(fs::path folder, std::optional<std::string> tag
     check_layout(folder_);
 }
 
+std::string OciLayoutSource::index_text() const {
+    const std::optional<std::string> index = read_inside(folder_, "index.json", kMaxManifestBytes);
+    if (!index)
+        fail(ErrorKind::corrupt, "the layout has no index.json");
+    return *index;
+}
+
 Descriptor OciLayoutSource::resolve() {
-    return with_context(folder_.string(), [&] {
-        const std::optional<std::string> index = read_inside(folder_, "index.json", kMaxManifestBytes);
-        if (!index)
-            fail(ErrorKind::corrupt, "the layout has no index.json");
-        return find_in_layout_index(*index, tag_, "the layout");
-    });
+    return with_context(folder_.string(), [&] { return find_in_layout_index(index_text(), tag_, "the layout"); });
+}
+
+std::vector<Descriptor> OciLayoutSource::images() {
+    return with_context(folder_.string(), [&] { return images_in_layout_index(index_text(), tag_, "the layout"); });
 }
 
 std::string OciLayoutSource::read_manifest(const Descriptor& manifest) {
-    return with_context(folder_.string(), [&] { return read_manifest_blob(*open_blob(manifest), manifest); });
+    return with_context(folder_.string(), [&] {
+        if (std::string platforms = platform_index(index_text(), tag_);
+            !platforms.empty() && Digest::of(platforms) == manifest.digest)
+            return platforms;
+        return read_manifest_blob(*open_blob(manifest), manifest);
+    });
 }
 
 std::shared_ptr<const BlockDevice> OciLayoutSource::open_blob(const Descriptor& blob) {

@@ -42,10 +42,13 @@ class OciLayoutSource final : public ImageSource {
     OciLayoutSource(std::filesystem::path folder, std::optional<std::string> tag);
 
     Descriptor resolve() override;
+    std::vector<Descriptor> images() override;
     std::string read_manifest(const Descriptor& manifest) override;
     std::shared_ptr<const BlockDevice> open_blob(const Descriptor& blob) override;
 
   private:
+    std::string index_text() const;
+
     std::filesystem::path folder_;
     std::optional<std::string> tag_;
 };

@@ -5,6 +5,7 @@
 #include "formats/base/size.hpp"
 #include "formats/oci/image.hpp"
 #include "formats/oci/json.hpp"
+#include "formats/oci/platform.hpp"
 
 #include <fmt/format.h>
 
@@ -23,6 +24,10 @@ std::optional<std::string> tag_of(const Descriptor& entry) {
     if (found == entry.annotations.end() || found->second.empty())
         return std::nullopt;
     return found->second;
+}
+
+Descriptor descriptor_of_index(const std::string& text) {
+    return {.media_type = media_type::oci_index, .digest = Digest::of(text), .size = text.size()};
 }
 
 // "v1@sha256:HEX" and "sha256:HEX"
@@ -103,21 +108,45 @@ std::string layout_index_with(std::string_view index_text, const Descriptor& top
     return text;
 }
 
+std::string platform_index(std::string_view index_text, const std::optional<std::string>& tag) {
+    ImageIndex platforms;
+    for (Descriptor entry : parse_index(index_text).manifests) {
+        if (tag_of(entry) != tag)
+            continue;
+        entry.annotations.erase(kRefNameAnnotation);
+        const bool is_distinct =
+            entry.platform && std::ranges::none_of(platforms.manifests, [&](const Descriptor& one) {
+                return canonical_platform(*one.platform) == canonical_platform(*entry.platform) &&
+                       one.platform->os != "unknown";
+            });
+        if (!is_distinct)
+            return "";
+        platforms.manifests.push_back(std::move(entry));
+    }
+    return platforms.manifests.size() > 1 ? to_json(platforms) : "";
+}
+
 Descriptor find_in_layout_index(std::string_view index_text, const std::optional<std::string>& tag,
                                 std::string_view where) {
     const ImageIndex index = parse_index(index_text);
     const std::vector<std::string> tags = layout_index_tags(index_text);
     if (!tag) {
-        if (index.manifests.size() == 1)
-            return index.manifests.front();
         if (index.manifests.empty())
             fail(ErrorKind::not_found, fmt::format("{} holds no image", where));
+        const Descriptor& first = index.manifests.front();
+        if (std::ranges::all_of(index.manifests, [&](const Descriptor& entry) { return entry.digest == first.digest; }))
+            return first; // under several tags
+        if (const std::string platforms = platform_index(index_text, tag); !platforms.empty() && tags.empty())
+            return descriptor_of_index(platforms);
         if (tags.empty())
-            fail(ErrorKind::unsupported,
-                 fmt::format("{} holds {} images, and none has a tag", where, index.manifests.size()));
+            fail(ErrorKind::unsupported, fmt::format("{} holds {} images, and none has a tag; name one by its digest, "
+                                                     "such as @{}",
+                                                     where, index.manifests.size(), first.digest.text()));
         fail(ErrorKind::usage, fmt::format("{} holds {} images; name one of the tags {}", where, index.manifests.size(),
                                            list_tags(tags)));
     }
+    if (const std::string platforms = platform_index(index_text, tag); !platforms.empty())
+        return descriptor_of_index(platforms);
     const Descriptor* found = nullptr;
     for (const Descriptor& entry : index.manifests) {
         if (tag_of(entry) != tag)
@@ -138,6 +167,16 @@ Descriptor find_in_layout_index(std::string_view index_text, const std::optional
         fail(ErrorKind::not_found, fmt::format("{} has no tag {}; {}", where, quote_untrusted(*tag),
                                                tags.empty() ? "it has none" : "it has " + list_tags(tags)));
     return *found;
+}
+
+std::vector<Descriptor> images_in_layout_index(std::string_view index_text, const std::optional<std::string>& tag,
+                                               std::string_view where) {
+    if (tag)
+        return {find_in_layout_index(index_text, tag, where)};
+    std::vector<Descriptor> images = parse_index(index_text).manifests;
+    if (images.empty())
+        fail(ErrorKind::not_found, fmt::format("{} holds no image", where));
+    return images;
 }
 
 std::vector<std::string> layout_index_tags(std::string_view index_text) {

@@ -32,10 +32,19 @@ std::string layout_index_with(std::string_view index_text, const Descriptor& top
                               const std::optional<std::string>& tag);
 
 // What `tag` names. One that no entry has and that ends in a digest ("v1@sha256:…", "sha256:…") names the entry of that
-// digest. Without a tag: the only entry there is. Error{not_found} lists the tags, Error{usage} asks for one,
-// Error{corrupt} if the tag stands at two different manifests. `where` names the layout in messages.
+// digest. Without a tag: the only image there is. Several entries for several platforms are one image, as
+// image-layout.md has them: platform_index() then, by its digest. Error{not_found} lists the tags, Error{usage} asks
+// for one, Error{corrupt} if the tag stands at two different manifests. `where` names the layout in messages.
 Descriptor find_in_layout_index(std::string_view index_text, const std::optional<std::string>& tag,
                                 std::string_view where);
+
+// The index that stands for the entries of `tag` (none: for those without one) if they are several and each is for
+// another platform. "" otherwise.
+std::string platform_index(std::string_view index_text, const std::optional<std::string>& tag);
+
+// All entries if `tag` is none, else find_in_layout_index(). Error{not_found} if there are none.
+std::vector<Descriptor> images_in_layout_index(std::string_view index_text, const std::optional<std::string>& tag,
+                                               std::string_view where);
 
 // In the order of index.json; untrusted.
 std::vector<std::string> layout_index_tags(std::string_view index_text);

@@ -45,8 +45,9 @@ class Verifier {
     Verifier(ImageSource& source, const OperationContext& operation) : source_(source), operation_(operation) {}
 
     VerifyReport run() {
-        report_.top = source_.resolve();
-        pending_.push_back(report_.top);
+        report_.images = source_.images();
+        for (const Descriptor& image : report_.images)
+            take_entry(image);
         while (!pending_.empty()) {
             const Descriptor next = pending_.front();
             pending_.pop_front();
@@ -109,12 +110,16 @@ class Verifier {
             const ImageIndex index = parse_index(*text);
             check_said_type(where, descriptor, index.media_type);
             for (const Descriptor& entry : index.manifests) {
-                if (is_index(entry.media_type) || is_manifest(entry.media_type))
-                    pending_.push_back(entry);
-                else if (seen_.insert(entry.digest).second)
-                    check_foreign(entry);
+                take_entry(entry);
             }
         });
+    }
+
+    void take_entry(const Descriptor& entry) {
+        if (is_index(entry.media_type) || is_manifest(entry.media_type))
+            pending_.push_back(entry);
+        else if (seen_.insert(entry.digest).second)
+            check_foreign(entry);
     }
 
     // Something that we do not know beside the images: registries keep it among the manifests, layouts among the blobs.

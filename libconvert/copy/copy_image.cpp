@@ -4,7 +4,9 @@
 #include "formats/base/escape.hpp"
 #include "formats/base/size.hpp"
 #include "formats/oci/image.hpp"
+#include "formats/oci/json.hpp"
 #include "formats/oci/select.hpp"
+#include "formats/oci/stored_blob.hpp"
 #include "libconvert/copy/partial_copy.hpp"
 
 #include <fmt/format.h>
@@ -137,10 +139,9 @@ void write_blob(ImageSource& source, ImageDestination& destination, const Descri
 CopiedBlob copy_blob(ImageSource& source, ImageDestination& destination, const Descriptor& blob,
                      const EarlierParts* earlier, const OperationContext& operation) {
     return with_context("blob " + blob.digest.text(), [&]() -> CopiedBlob {
-        if (destination.has_blob(blob)) {
-            operation.progress->advance(blob.size);
+        // Not progress: nothing moves, and a rate made of it would be a lie.
+        if (destination.has_blob(blob))
             return {blob, BlobOutcome::already_there};
-        }
         if (source.traits().blobs_are_remote) {
             if (earlier != nullptr)
                 if (const auto reused = copy_partially(source, destination, blob, *earlier, operation))
@@ -217,6 +218,26 @@ class BlobCopier {
     std::exception_ptr failure_;
 };
 
+// What an index of images says of a manifest, and a registry's tag does not. Read where it costs no request.
+std::optional<Platform> platform_of(ImageSource& source, ImageDestination& destination, const Descriptor& manifest) {
+    const Descriptor config = parse_manifest(source.read_manifest(manifest)).config;
+    const bool is_image = config.media_type == media_type::oci_config || config.media_type == media_type::docker_config;
+    if (!is_image || config.size > kMaxManifestBytes)
+        return std::nullopt;
+    const std::shared_ptr<const BlockDevice> content =
+        source.traits().blobs_are_remote ? destination.open_written(config) : source.open_blob(config);
+    if (!content || content->size() != config.size)
+        return std::nullopt;
+    try {
+        const Platform platform = parse_config(read_small_file(*content, "the config")).platform;
+        return platform.architecture.empty() ? std::nullopt : std::optional(platform);
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::corrupt)
+            throw;
+        return std::nullopt; // it is copied as it is all the same
+    }
+}
+
 } // namespace
 
 std::uint64_t CopyResult::copied_bytes() const {
@@ -255,6 +276,8 @@ CopyResult copy_image(ImageSource& source, ImageDestination& destination, const 
     if (!options.architecture.empty() && is_index(top.media_type))
         top = choose_manifest(parse_index(source.read_manifest(top)), options.architecture, "");
     CopyResult result{top, copy_contents(source, top, destination, options, operation)};
+    if (!top.platform && is_manifest(top.media_type))
+        top.platform = platform_of(source, destination, top);
     destination.publish(top);
     return result;
 }

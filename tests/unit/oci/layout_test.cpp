@@ -3,6 +3,8 @@
 #include "formats/oci/layout.hpp"
 #include "formats/oci/layout_index.hpp"
 #include "formats/oci/null_store.hpp"
+#include "formats/oci/select.hpp"
+#include "formats/oci/verify.hpp"
 #include "formats/oci/written_image.hpp"
 #include "tests/unit/oci/oci_fixture.hpp"
 
@@ -184,6 +186,57 @@ TEST_CASE("index.json does not outgrow what is read again") {
     const std::string before = read_file(folder.path / "index.json", 8 << 20).value();
     CHECK_THROWS_WITH(OciLayoutDestination(folder.path, "new"), Catch::Contains("at most 4 MiB"));
     CHECK(read_file(folder.path / "index.json", 8 << 20).value() == before);
+}
+
+TEST_CASE("entries of a layout for several platforms are one image") {
+    const TestFolder folder;
+    const auto write_index = [&](const std::vector<Descriptor>& entries) {
+        ImageIndex index;
+        index.manifests = entries;
+        std::ofstream(folder.path / "index.json") << to_json(index);
+    };
+    std::vector<Descriptor> entries;
+    {
+        OciLayoutDestination destination(folder.path, "x");
+        for (const char* architecture : {"ppc64le", "s390x"}) {
+            entries.push_back(put_image(destination, architecture, architecture));
+            entries.back().platform = Platform{.architecture = architecture};
+        }
+        destination.publish(entries[0]);
+    }
+    const auto chosen = [&](const std::optional<std::string>& tag, const std::string& architecture) {
+        OciLayoutSource source(folder.path, tag);
+        const Descriptor top = source.resolve();
+        CHECK(top.digest == Digest::of(source.read_manifest(top)));
+        return select_manifest(source, top, architecture).digest;
+    };
+    write_index(entries); // as some builders leave it: nothing has a name
+    CHECK(chosen(std::nullopt, "s390x") == entries[1].digest);
+    CHECK(chosen(std::nullopt, "ppc64le") == entries[0].digest);
+    OciLayoutSource all(folder.path, std::nullopt);
+    CHECK(verify_image(all, {}).findings.empty());
+
+    for (Descriptor& entry : entries) // as image-layout.md shows it
+        entry.annotations[kRefNameAnnotation] = "v2";
+    write_index(entries);
+    CHECK(chosen("v2", "s390x") == entries[1].digest);
+    OciLayoutSource one(folder.path, "v2");
+    CHECK(verify_image(one, {}).findings.empty());
+
+    entries[1].platform->architecture = "ppc64le"; // now they contradict each other
+    write_index(entries);
+    CHECK_THROWS_WITH(OciLayoutSource(folder.path, "v2").resolve(), Catch::Contains("two different images"));
+    for (Descriptor& entry : entries)
+        entry.annotations.clear();
+    write_index(entries);
+    CHECK_THROWS_WITH(OciLayoutSource(folder.path, std::nullopt).resolve(),
+                      Catch::Contains("by its digest") && Catch::Contains(entries[0].digest.text()));
+    // One image under two tags needs no choice.
+    entries[1] = entries[0];
+    entries[0].annotations[kRefNameAnnotation] = "latest";
+    entries[1].annotations[kRefNameAnnotation] = "stable";
+    write_index(entries);
+    CHECK(OciLayoutSource(folder.path, std::nullopt).resolve().digest == entries[0].digest);
 }
 
 TEST_CASE("a folder with other things in it is no destination") {
