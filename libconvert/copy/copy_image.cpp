@@ -71,13 +71,24 @@ class Survey {
             if (found_.size() > kMaxManifestsOfImage)
                 fail(ErrorKind::limit, fmt::format("the image has more than {} manifests", kMaxManifestsOfImage));
             manifest.descriptor = descriptor;
-            manifest.bytes = source_.read_manifest(descriptor);
+            manifest.bytes = depth == 0 ? source_.read_manifest(descriptor) : read_named(descriptor);
             // What else an index names is copied as it is: it names nothing that we would know.
             if (is_manifest(descriptor.media_type) || depth == 0)
                 if (!is_index(descriptor.media_type))
                     add_blobs(parse_manifest(manifest.bytes));
         }
         return is_index(descriptor.media_type) ? parse_index(manifest.bytes).manifests : std::vector<Descriptor>();
+    }
+
+    std::string read_named(const Descriptor& descriptor) {
+        try {
+            return source_.read_manifest(descriptor);
+        } catch (Error& error) {
+            if (error.kind() == ErrorKind::not_found)
+                error.add_context("an index names an image that is not there; one that is there is copied alone with "
+                                  "--arch");
+            throw;
+        }
     }
 
     void add_blobs(const ImageManifest& manifest) {
