@@ -75,11 +75,14 @@ void check_layout(const fs::path& folder) {
 
 // True if nothing is there that a new layout does not have. What a killed run leaves counts as a layout.
 bool looks_like_layout(const fs::path& folder) {
-    for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
-        const std::string name = entry.path().filename().string();
+    std::error_code error;
+    for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+        const std::string name = entry->path().filename().string();
         if (name != "oci-layout" && name != "index.json" && name != "blobs" && !name.starts_with(".vm2oci-"))
             return false;
     }
+    if (error)
+        fail_errno("cannot read the folder " + folder.string(), error.value());
     return true;
 }
 

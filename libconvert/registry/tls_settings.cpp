@@ -4,6 +4,8 @@
 #include "formats/base/fd.hpp"
 #include "formats/base/size.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <set>
@@ -19,8 +21,11 @@ constexpr std::size_t kMaxRootsBytes = 4 * MiB; // a whole system bundle is some
 TlsSettings load_folder(const fs::path& folder) {
     TlsSettings settings;
     std::vector<fs::path> files;
-    for (const fs::directory_entry& entry : fs::directory_iterator(folder))
-        files.push_back(entry.path());
+    std::error_code error;
+    for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error))
+        files.push_back(entry->path());
+    if (error)
+        fail_errno("cannot read the folder of certificates " + folder.string(), error.value());
     std::ranges::sort(files);
     for (const fs::path& file : files) {
         if (file.extension() == ".crt") {
@@ -93,7 +98,8 @@ TlsSettings load_host_settings(std::string_view host_and_port, const fs::path& c
     for (const fs::path& folder : standard_folders()) {
         std::error_code ignored;
         const fs::path candidate = folder / host_and_port;
-        if (fs::is_directory(candidate, ignored))
+        // One that is not for us to read is passed over, as podman does.
+        if (fs::is_directory(candidate, ignored) && ::access(candidate.c_str(), R_OK | X_OK) == 0)
             return load_folder(candidate);
     }
     return {};

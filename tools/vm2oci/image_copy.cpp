@@ -108,13 +108,22 @@ std::vector<std::string> tags_of(const ImageReference& reference, const std::str
             fail(ErrorKind::not_found, "no OCI layout in " + layout->folder);
         return layout_index_tags(*index);
     }
+    if (const auto* archive = std::get_if<ArchiveReference>(&reference)) {
+        if (archive->tag)
+            refuse_tag();
+        std::vector<std::string> tags;
+        for (const Descriptor& image : open_image_source(reference, operation, options)->images())
+            if (const auto tag = image.annotations.find(kRefNameAnnotation); tag != image.annotations.end())
+                tags.push_back(tag->second);
+        return tags;
+    }
     if (const auto* named = std::get_if<RegistryReference>(&reference)) {
         // A reference without a tag gets one when it is parsed: its text then differs from what was written.
         if (to_string(reference) == written)
             refuse_tag();
         return registry::list_registry_tags(*named, options, operation);
     }
-    fail(ErrorKind::usage, "--all-tags is for docker:// and oci: references, not for '" + written + "'");
+    fail(ErrorKind::usage, "--all-tags is for docker://, oci: and oci-archive: references, not for '" + written + "'");
 }
 
 void mount_from_sources(registry::RegistryOptions& options, const std::vector<ImageReference>& sources,

@@ -69,6 +69,11 @@ start_proxy "$registry" login
 stop_proxy
 expect_equal 1 "$(seen tokens)" "tokens for all tags"
 expect_same_tree many/blobs many-tokens/blobs
+"$VM2OCI" pull --quiet "docker://$registry/many/disk:a" oci-archive:many.tar:a > /dev/null
+"$VM2OCI" pull --quiet "docker://$registry/many/disk:b" oci-archive:many.tar:b > /dev/null
+"$VM2OCI" push --quiet --all-tags oci-archive:many.tar "docker://$registry/unpacked/disk" > /dev/null
+skopeo inspect --tls-verify=false "docker://$registry/unpacked/disk:a" > /dev/null
+skopeo inspect --tls-verify=false "docker://$registry/unpacked/disk:b" > /dev/null
 "$VM2OCI" push --quiet --all-tags oci:many "docker://$registry/copied/disk" > /dev/null
 skopeo inspect --tls-verify=false "docker://$registry/copied/disk:b" > /dev/null
 

@@ -64,3 +64,11 @@ TEST_CASE("roots of the environment that are not there are named") {
     }
     CHECK(load_tls_settings("registry.test", "").extra_roots.empty());
 }
+
+TEST_CASE("a folder of certificates that is not there is named") {
+    const test::TemporaryFolder folder;
+    CHECK_THROWS_WITH(load_tls_settings("registry.test", folder.path() / "certs"),
+                      Catch::Contains("folder of certificates") && Catch::Contains("certs"));
+    write(folder.path() / "only.cert", "CERT");
+    CHECK_THROWS_WITH(load_tls_settings("registry.test", folder.path()), Catch::Contains("only.key"));
+}
