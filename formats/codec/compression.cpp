@@ -23,6 +23,8 @@ Levels levels_of(Compression algorithm) {
         return {kDefaultGzipLevel, kMaxGzipLevel};
     case Compression::zstd:
         return {kDefaultZstdLevel, kMaxZstdLevel};
+    case Compression::xz:
+        return {0, 0};
     }
     return {0, 0};
 }
@@ -37,6 +39,8 @@ std::string_view to_string(Compression compression) {
         return "gzip";
     case Compression::zstd:
         return "zstd";
+    case Compression::xz:
+        return "xz";
     }
     return "none";
 }

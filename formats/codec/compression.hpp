@@ -6,7 +6,8 @@
 
 namespace vm2oci {
 
-enum class Compression { none, gzip, zstd };
+// xz is read and never written: artifacts have it, and layers of some writers.
+enum class Compression { none, gzip, zstd, xz };
 std::string_view to_string(Compression compression);
 
 // Levels: zstd 1..19, gzip 1..12 (libdeflate's), none has none. 0 is the algorithm's default.

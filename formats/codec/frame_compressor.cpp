@@ -180,9 +180,10 @@ std::unique_ptr<FrameCompressor> make_frame_compressor(const CompressionSpec& sp
     case Compression::gzip:
         return make_gzip_compressor(level);
     case Compression::none:
+    case Compression::xz:
         break;
     }
-    fail(ErrorKind::usage, "compression 'none' has no frames");
+    fail(ErrorKind::usage, fmt::format("compression '{}' is not written in frames", to_string(spec.algorithm)));
 }
 
 } // namespace vm2oci

@@ -33,7 +33,7 @@ struct FrameProof {
 // - not compressed: reads in place;
 // - zstd with a seek table, independent frames: decodes the frames that are asked for, of which a few stay in memory;
 //   a frame that is not what the table, its checksum or one of `proofs` (sorted by offset) says is Error{corrupt};
-// - other zstd, and gzip: decodes from the beginning as far as is asked for, into a sparse scratch file.
+// - other zstd, gzip and xz: decodes from the beginning as far as is asked for, into a sparse scratch file.
 // Layers whose content outgrows `limits`, or whose scratch file would be out of proportion to the layer, are
 // Error{limit}. Of `operation`, cancellation and the scratch folder are used, during the object's whole life.
 std::shared_ptr<const LayerContent> open_layer_content(std::shared_ptr<const BlockDevice> layer,

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <isa-l/igzip_lib.h>
 #include <libdeflate.h>
+#include <lzma.h>
 #include <zstd.h>
 #include <zstd_errors.h>
 
@@ -17,6 +18,7 @@ namespace vm2oci {
 namespace {
 
 constexpr std::size_t kOutputStep = 256 * 1024;    // at least two zstd blocks
+constexpr std::uint64_t kMaxXzMemory = 256 * MiB;  // xz -9 takes 65 MiB
 constexpr std::size_t kGzipHeaderStep = 512;       // nearly all headers end in it
 constexpr std::size_t kMaxGzipHeader = 128 * 1024; // the extra field has up to 64 KiB, the rest is a name
 
@@ -222,6 +224,61 @@ class GzipEngine final : public LayerDecoder::Engine {
     Place place_ = Place::header;
 };
 
+class XzEngine final : public LayerDecoder::Engine {
+  public:
+    XzEngine() : buffer_(kOutputStep) {
+        if (lzma_stream_decoder(&stream_, kMaxXzMemory, LZMA_CONCATENATED) != LZMA_OK)
+            fail(ErrorKind::external, "liblzma cannot make a decompression context");
+    }
+    ~XzEngine() override { lzma_end(&stream_); }
+    XzEngine(const XzEngine&) = delete;
+    XzEngine& operator=(const XzEngine&) = delete;
+
+    void decode(std::span<const std::byte> stored, ByteSink& out) override {
+        out_ = &out;
+        stream_.next_in = reinterpret_cast<const std::uint8_t*>(stored.data());
+        stream_.avail_in = stored.size();
+        while (stream_.avail_in > 0 || stream_.avail_out == 0)
+            if (!step(LZMA_RUN))
+                return;
+    }
+
+    // Only here it is known that no other stream follows; what is left in the decoder comes out.
+    void finish() override {
+        stream_.avail_in = 0;
+        while (step(LZMA_FINISH)) {
+        }
+    }
+
+  private:
+    // False: nothing more comes of this input.
+    bool step(lzma_action action) {
+        stream_.next_out = reinterpret_cast<std::uint8_t*>(buffer_.data());
+        stream_.avail_out = buffer_.size();
+        const lzma_ret result = lzma_code(&stream_, action);
+        if (result != LZMA_OK && result != LZMA_STREAM_END && result != LZMA_BUF_ERROR)
+            fail_xz(result);
+        const std::size_t made = buffer_.size() - stream_.avail_out;
+        if (made > 0)
+            out_->write(std::span(buffer_).first(made));
+        if (result == LZMA_BUF_ERROR && action == LZMA_FINISH)
+            fail(ErrorKind::corrupt, "the xz layer ends in the middle of a stream");
+        return result == LZMA_OK;
+    }
+
+    [[noreturn]] static void fail_xz(lzma_ret result) {
+        if (result == LZMA_MEMLIMIT_ERROR)
+            fail(ErrorKind::limit, fmt::format("the xz layer needs more than {} of memory", format_size(kMaxXzMemory)));
+        if (result == LZMA_OPTIONS_ERROR)
+            fail(ErrorKind::unsupported, "the xz layer uses what this liblzma does not know");
+        fail(ErrorKind::corrupt, "the xz layer is broken");
+    }
+
+    lzma_stream stream_ = LZMA_STREAM_INIT;
+    std::vector<std::byte> buffer_;
+    ByteSink* out_ = nullptr; // set by decode(), which is called before finish()
+};
+
 bool begins_with(std::span<const std::byte> bytes, std::string_view magic) {
     return bytes.size() >= magic.size() && std::memcmp(bytes.data(), magic.data(), magic.size()) == 0;
 }
@@ -240,7 +297,7 @@ std::optional<Compression> detect_compression(std::span<const std::byte> beginni
         fail(ErrorKind::unsupported, "the layer is compressed with bzip2, which image layers may not be");
     if (begins_with(beginning, "\xfd"
                                "7zX"))
-        fail(ErrorKind::unsupported, "the layer is compressed with xz, which image layers may not be");
+        return Compression::xz;
     return Compression::none;
 }
 
@@ -260,6 +317,9 @@ void LayerDecoder::start(Compression compression) {
         break;
     case Compression::zstd:
         engine_ = std::make_unique<ZstdEngine>();
+        break;
+    case Compression::xz:
+        engine_ = std::make_unique<XzEngine>();
         break;
     }
     engine_->decode(std::span(beginning_).first(beginning_size_), *counted_);

@@ -14,7 +14,7 @@
 namespace vm2oci {
 
 // By the first bytes, as readers of layers do; the media type is not asked. nullopt: fewer than 4 bytes, more are
-// needed to tell. Error{unsupported} for bzip2 and xz.
+// needed to tell. Error{unsupported} for bzip2.
 std::optional<Compression> detect_compression(std::span<const std::byte> beginning);
 
 inline constexpr std::uint64_t kMaxLayerContent = 4 * TiB; // twice the largest disk that is packaged by default
@@ -24,7 +24,7 @@ struct DecodeLimits {
     std::uint64_t max_content = kMaxLayerContent;
 };
 
-// Reads zstd (frames, skippable frames), gzip (members) and content that is not compressed.
+// Reads zstd (frames, skippable frames), gzip (members), xz (streams) and content that is not compressed.
 class LayerDecoder final : public ByteSink {
   public:
     // `out` receives the content, in the calls of write() and finish(); it must outlive this object.

@@ -4,14 +4,14 @@
 #include "formats/base/escape.hpp"
 #include "formats/base/fd.hpp"
 #include "formats/base/output_file.hpp"
-#include "formats/codec/layer_content.hpp"
+#include "formats/base/size.hpp"
 #include "formats/oci/json.hpp"
 #include "formats/oci/layout_index.hpp"
 #include "formats/oci/stored_blob.hpp"
 #include "formats/tree/tar.hpp"
-#include "formats/tree/tar_reader.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -25,7 +25,6 @@ namespace vm2oci {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::size_t kMaxMembers = 100'000; // blobs of some thousand images; bounds the memory
 constexpr std::size_t kCopyStep = 1 * MiB;
 
 Entry folder_entry(std::string path) {
@@ -44,31 +43,50 @@ Entry file_entry(std::string path, std::uint64_t size) {
     return entry;
 }
 
-std::string blob_name(const Digest& digest) {
-    return "blobs/sha256/" + digest.hex();
+// An archive as it was found.
+struct FoundArchive {
+    ArchiveMembers members;
+    std::string index_text = empty_layout_index();
+};
+
+// Which file a name stands for, and in which state.
+struct FileIdentity {
+    bool exists = false;
+    dev_t device = 0;
+    ino_t inode = 0;
+    off_t size = 0;
+    std::int64_t seconds = 0;
+    std::int64_t nanoseconds = 0;
+    bool operator==(const FileIdentity&) const = default;
+};
+
+FileIdentity identify_file(const fs::path& file) {
+    struct stat status {};
+    if (::stat(file.c_str(), &status) != 0)
+        return {};
+    return {true, status.st_dev, status.st_ino, status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec};
 }
 
-std::map<std::string, std::shared_ptr<const BlockDevice>> read_members(const fs::path& file,
-                                                                       const OperationContext& operation) {
-    auto fd = std::make_shared<UniqueFd>(open_read(file));
-    const std::uint64_t size = file_size(fd->get());
-    const std::shared_ptr<const LayerContent> content =
-        open_layer_content(std::make_shared<FileStretch>(std::move(fd), 0, size), operation);
-    std::map<std::string, std::shared_ptr<const BlockDevice>> members;
-    TarReader reader(*content);
-    while (const std::optional<TarMember> member = reader.next()) {
-        operation.check_cancelled();
-        if (member->type != TarType::regular)
-            continue;
-        if (members.size() == kMaxMembers)
-            fail(ErrorKind::limit, "the archive has more than " + std::to_string(kMaxMembers) + " files");
-        // The last of a name counts, as it does when the archive is unpacked.
-        if (member->extents)
-            fail(ErrorKind::unsupported, "the archive stores " + quote_untrusted(member->path) +
-                                             " with holes left out; pack it again without tar's --sparse");
-        members[member->path] = content_stretch(content, member->content_offset, member->content_size);
+FoundArchive find_archive(const fs::path& file, const OperationContext& operation) {
+    const fs::file_status status = fs::status(file);
+    if (!fs::exists(status) || (fs::is_regular_file(status) && fs::file_size(file) == 0))
+        return {};
+    if (!fs::is_regular_file(status))
+        fail(ErrorKind::unsupported, file.string() + " is no regular file; name another one for the archive");
+    FoundArchive found;
+    try {
+        found.members = read_archive_members(file, operation);
+    } catch (const Error& error) {
+        if (error.kind() == ErrorKind::cancelled)
+            throw;
+        found.members.clear();
     }
-    return members;
+    if (!found.members.contains("oci-layout"))
+        fail(ErrorKind::conflict, file.string() + " is there and is no OCI archive; remove it or name another file");
+    const auto index = found.members.find("index.json");
+    if (index != found.members.end())
+        found.index_text = read_small_file(*index->second, file.string() + ", index.json");
+    return found;
 }
 
 } // namespace
@@ -82,23 +100,14 @@ class OciArchiveDestination::State {
         std::optional<BlobIdentity> blob; // of a finished slot; none: dropped
     };
 
-    State(fs::path file, std::optional<std::string> tag) : file_(std::move(file)), tag_(std::move(tag)) {
+    State(fs::path file, std::optional<std::string> tag, const OperationContext& operation)
+        : file_(std::move(file)), tag_(std::move(tag)), operation_(operation) {
         if (file_.empty())
             fail(ErrorKind::usage, "an OCI archive needs a file: oci-archive:FILE[:TAG]");
-        const fs::file_status status = fs::status(file_);
-        if (!fs::exists(status) || (fs::is_regular_file(status) && fs::file_size(file_) == 0))
-            return;
-        if (!fs::is_regular_file(status))
-            fail(ErrorKind::unsupported, file_.string() + " is no regular file; name another one for the archive");
-        bool is_archive = false;
-        try {
-            is_archive = read_members(file_, {}).contains("oci-layout");
-        } catch (const Error&) {
-            is_archive = false;
-        }
-        if (!is_archive)
-            fail(ErrorKind::conflict,
-                 file_.string() + " is there and is no OCI archive; remove it or name another file");
+        identity_ = identify_file(file_);
+        found_ = find_archive(file_, operation_);
+        // Refused now, before hours of work.
+        with_context(file_.string(), [&] { layout_index_with(found_.index_text, likely_entry(), tag_); });
     }
 
     std::shared_ptr<Slot> begin() {
@@ -131,9 +140,19 @@ class OciArchiveDestination::State {
         }
     }
 
-    bool has(const Digest& digest) {
+    bool has(const BlobIdentity& blob) {
+        {
+            const std::lock_guard lock(mutex_);
+            if (known_.contains(blob.digest))
+                return true;
+        }
+        const auto member = found_.members.find(archive_blob_name(blob.digest));
+        if (member == found_.members.end() || !is_readable_whole(*member->second, blob))
+            return false;
         const std::lock_guard lock(mutex_);
-        return known_.contains(digest);
+        if (known_.insert(blob.digest).second)
+            kept_.push_back(blob);
+        return true;
     }
 
     std::shared_ptr<const BlockDevice> open(const Descriptor& blob) {
@@ -150,13 +169,63 @@ class OciArchiveDestination::State {
         if (!slots_.empty())
             fail(ErrorKind::usage, "a blob of " + file_.string() + " is still being written");
         open_archive();
-        append_file("index.json", layout_index_with(empty_layout_index(), top, tag_));
+        take_over_others(top);
         append(std::string(kTarEndSize, '\0'));
         archive_->publish();
         published_ = true;
     }
 
   private:
+    bool is_readable_whole(const BlockDevice& content, const BlobIdentity& blob) const {
+        try {
+            return is_whole_blob(content, blob, operation_);
+        } catch (const Error& error) {
+            if (error.kind() == ErrorKind::cancelled)
+                throw;
+            return false;
+        }
+    }
+
+    // What the archive that is there has for this image and for others, and the index of them all.
+    void take_over_others(const Descriptor& top) {
+        for (const BlobIdentity& blob : kept_)
+            append_member(found_, blob);
+        const bool is_changed = identify_file(file_) != identity_; // somebody else has added to it meanwhile
+        const FoundArchive current = is_changed ? find_archive(file_, operation_) : found_;
+        Descriptor entry = top;
+        if (!tag_)
+            entry.annotations[kContainerdNameAnnotation] = import_name(file_);
+        const std::string index = layout_index_with(current.index_text, entry, tag_);
+        with_context(file_.string() + ", an image of another tag", [&] {
+            for (const BlobIdentity& blob : reachable_blobs(index, top.digest, current.members))
+                append_member(current, blob);
+        });
+        append_file("index.json", index);
+    }
+
+    void append_member(const FoundArchive& found, const BlobIdentity& blob) {
+        if (placed_.contains(blob.digest))
+            return;
+        const BlockDevice& content = *found.members.at(archive_blob_name(blob.digest));
+        if (content.size() != blob.size)
+            fail(ErrorKind::corrupt, blob.digest.text() + " has another size than its descriptor says");
+        append(tar_header(file_entry(archive_blob_name(blob.digest), blob.size), {}, TarSizes::base256));
+        placed_.emplace(blob.digest, end_);
+        std::vector<std::byte> buffer(kCopyStep);
+        Sha256 hash;
+        for (std::uint64_t offset = 0; offset < blob.size; offset += buffer.size()) {
+            operation_.check_cancelled();
+            const std::span<std::byte> step = std::span(buffer).first(
+                static_cast<std::size_t>(std::min<std::uint64_t>(blob.size - offset, kCopyStep)));
+            content.read_at(offset, step);
+            hash.update(step);
+            append(as_text(step));
+        }
+        if (Digest(hash.finish()) != blob.digest)
+            fail(ErrorKind::corrupt, blob.digest.text() + " is damaged; remove the archive or name another file");
+        append(std::string(tar_padding(blob.size), '\0'));
+    }
+
     fs::path folder() const {
         const fs::path target = resolve_output(file_);
         return target.has_parent_path() ? target.parent_path() : fs::path(".");
@@ -195,7 +264,7 @@ class OciArchiveDestination::State {
         if (slot.scratch)
             copy_content(slot.scratch.get(), size);
         // One block, whatever the size: the content stands behind it already.
-        append(tar_header(file_entry(blob_name(slot.blob->digest), size), {}, TarSizes::base256));
+        append(tar_header(file_entry(archive_blob_name(slot.blob->digest), size), {}, TarSizes::base256));
         placed_.emplace(slot.blob->digest, end_);
         end_ += size;
         append(std::string(tar_padding(size), '\0'));
@@ -214,11 +283,15 @@ class OciArchiveDestination::State {
 
     const fs::path file_;
     const std::optional<std::string> tag_;
+    const OperationContext operation_;
+    FileIdentity identity_; // of what was found
+    FoundArchive found_;
     std::mutex mutex_; // guards what follows
     std::optional<OutputFile> archive_;
     std::uint64_t end_ = 0; // of what is placed; moves only while no slot writes to the archive itself
     std::deque<std::shared_ptr<Slot>> slots_;
-    std::set<Digest> known_;                 // committed
+    std::set<Digest> known_;                 // committed, or found and whole
+    std::vector<BlobIdentity> kept_;         // found and whole
     std::map<Digest, std::uint64_t> placed_; // where the content lies in the archive
     bool published_ = false;
 };
@@ -259,8 +332,9 @@ class ArchiveBlobWriter final : public BlobWriter {
 
 } // namespace
 
-OciArchiveDestination::OciArchiveDestination(fs::path file, std::optional<std::string> tag)
-    : state_(std::make_shared<State>(std::move(file), std::move(tag))) {}
+OciArchiveDestination::OciArchiveDestination(fs::path file, std::optional<std::string> tag,
+                                             const OperationContext& operation)
+    : state_(std::make_shared<State>(std::move(file), std::move(tag), operation)) {}
 
 OciArchiveDestination::~OciArchiveDestination() = default;
 
@@ -269,7 +343,7 @@ DestinationTraits OciArchiveDestination::traits() const {
 }
 
 bool OciArchiveDestination::has_blob(const Descriptor& blob) {
-    return state_->has(blob.digest);
+    return state_->has({blob.digest, blob.size});
 }
 
 std::unique_ptr<BlobWriter> OciArchiveDestination::begin_blob(const std::optional<Descriptor>& /*expected*/) {
@@ -295,29 +369,43 @@ OciArchiveSource::OciArchiveSource(const fs::path& file, std::optional<std::stri
                                    const OperationContext& operation)
     : name_(file.string()), tag_(std::move(tag)) {
     with_context(name_, [&] {
-        members_ = read_members(file, operation);
+        members_ = read_archive_members(file, operation);
         const auto layout = members_.find("oci-layout");
+        if (layout == members_.end() && members_.contains("manifest.json"))
+            fail(ErrorKind::unsupported, "this is an archive of docker save; skopeo makes a layout of it: skopeo copy "
+                                         "docker-archive:FILE oci:DIR:TAG");
         if (layout == members_.end())
             fail(ErrorKind::not_found, "no OCI archive: there is no oci-layout in it");
         check_layout_file(read_small_file(*layout->second, "oci-layout"));
     });
 }
 
+std::string OciArchiveSource::index_text() const {
+    const auto index = members_.find("index.json");
+    if (index == members_.end())
+        fail(ErrorKind::corrupt, "the archive has no index.json");
+    return read_small_file(*index->second, "index.json");
+}
+
 Descriptor OciArchiveSource::resolve() {
-    return with_context(name_, [&] {
-        const auto index = members_.find("index.json");
-        if (index == members_.end())
-            fail(ErrorKind::corrupt, "the archive has no index.json");
-        return find_in_layout_index(read_small_file(*index->second, "index.json"), tag_, "the archive");
-    });
+    return with_context(name_, [&] { return find_in_layout_index(index_text(), tag_, "the archive"); });
+}
+
+std::vector<Descriptor> OciArchiveSource::images() {
+    return with_context(name_, [&] { return images_in_layout_index(index_text(), tag_, "the archive"); });
 }
 
 std::string OciArchiveSource::read_manifest(const Descriptor& manifest) {
-    return with_context(name_, [&] { return read_manifest_blob(*open_blob(manifest), manifest); });
+    return with_context(name_, [&] {
+        if (std::string platforms = platform_index(index_text(), tag_);
+            !platforms.empty() && Digest::of(platforms) == manifest.digest)
+            return platforms;
+        return read_manifest_blob(*open_blob(manifest), manifest);
+    });
 }
 
 std::shared_ptr<const BlockDevice> OciArchiveSource::open_blob(const Descriptor& blob) {
-    const auto found = members_.find(blob_name(blob.digest));
+    const auto found = members_.find(archive_blob_name(blob.digest));
     if (found == members_.end())
         fail(ErrorKind::not_found, "the archive " + name_ + " has no blob " + blob.digest.text());
     return found->second;

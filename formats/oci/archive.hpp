@@ -1,32 +1,37 @@
 // An OCI layout in one tar file (skopeo's oci-archive).
 #pragma once
 
+#include "formats/oci/archive_members.hpp"
 #include "formats/oci/store.hpp"
 
 #include <filesystem>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 
 namespace vm2oci {
 
-// The archive is written beside FILE and renamed over it by publish(): until then nothing of it has a name. It holds
-// the published image alone: an archive that was there is replaced, as skopeo replaces it, not added to. Its bytes
-// depend on the blobs and the order in which they were begun: fixed modes, owner 0:0, time 0. A blob that is begun
+// The archive is written beside FILE and renamed over it by publish(): until then nothing of it has a name. The images
+// that an archive of that name holds under other tags are taken over, verified, behind the new one; what no tag reaches
+// any more is left out. Two writers at once: the images of the earlier are kept if it was there before the later's
+// publish(). Its bytes depend on the blobs and the order in which they were begun: fixed modes, owner 0:0, time 0; and,
+// without a tag, on the name of FILE, after which containerd and podman then call the image. A blob that is begun
 // alone is written once; those begun meanwhile pass through scratch files beside FILE.
 class OciArchiveDestination final : public ImageDestination {
   public:
     // Error{conflict} if FILE exists and is neither empty nor an OCI archive: a wrong name must not cost a disk.
-    OciArchiveDestination(std::filesystem::path file, std::optional<std::string> tag);
+    // `operation` stops the reading of the archive that is there.
+    OciArchiveDestination(std::filesystem::path file, std::optional<std::string> tag,
+                          const OperationContext& operation = {});
     ~OciArchiveDestination() override;
 
     DestinationTraits traits() const override;
+    // Also what the archive that is there has, if it is whole.
     bool has_blob(const Descriptor& blob) override;
     std::unique_ptr<BlobWriter> begin_blob(const std::optional<Descriptor>& expected) override;
     Descriptor put_manifest(const std::string& bytes, const std::string& media_type) override;
     std::shared_ptr<const BlockDevice> open_written(const Descriptor& blob) override;
-    // Once.
+    // Once. Error{corrupt} if a blob of another tag's image is not what its digest says.
     void publish(const Descriptor& top) override;
 
   private:
@@ -42,13 +47,16 @@ class OciArchiveSource final : public ImageSource {
                      const OperationContext& operation);
 
     Descriptor resolve() override;
+    std::vector<Descriptor> images() override;
     std::string read_manifest(const Descriptor& manifest) override;
     std::shared_ptr<const BlockDevice> open_blob(const Descriptor& blob) override;
 
   private:
+    std::string index_text() const;
+
     std::string name_;
     std::optional<std::string> tag_;
-    std::map<std::string, std::shared_ptr<const BlockDevice>> members_; // regular files
+    ArchiveMembers members_;
 };
 
 } // namespace vm2oci

@@ -12,8 +12,10 @@ std::string layer_media_type(Compression compression) {
         return media_type::oci_layer_gzip;
     case Compression::zstd:
         return media_type::oci_layer_zstd;
+    case Compression::xz:
+        break;
     }
-    return media_type::oci_layer;
+    fail(ErrorKind::usage, "layers are not written in xz, which container runtimes do not read");
 }
 
 namespace {

@@ -73,13 +73,16 @@ void check_layout(const fs::path& folder) {
     });
 }
 
-// True if nothing is there that a layout does not have. What a killed run leaves counts as a layout.
+// True if nothing is there that a new layout does not have. What a killed run leaves counts as a layout.
 bool looks_like_layout(const fs::path& folder) {
-    for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
-        const std::string name = entry.path().filename().string();
+    std::error_code error;
+    for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+        const std::string name = entry->path().filename().string();
         if (name != "oci-layout" && name != "index.json" && name != "blobs" && !name.starts_with(".vm2oci-"))
             return false;
     }
+    if (error)
+        fail_errno("cannot read the folder " + folder.string(), error.value());
     return true;
 }
 
@@ -94,9 +97,13 @@ class LayoutLock {
             fd_ = UniqueFd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
         if (!fd_)
             fail_errno("cannot open " + path.string(), errno);
-        while (::flock(fd_.get(), LOCK_EX) != 0)
+        while (::flock(fd_.get(), LOCK_EX) != 0) {
+            // Shares without locks keep nobody out; the rename is atomic there, too.
+            if (errno == ENOLCK || errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL)
+                return;
             if (errno != EINTR)
                 fail_errno("cannot lock " + path.string(), errno);
+        }
     }
 
   private:
@@ -121,7 +128,8 @@ void write_file_unless_there(const fs::path& folder, const fs::path& name, std::
 
 class OciLayoutDestination::State {
   public:
-    State(fs::path folder, std::optional<std::string> tag) : folder_(std::move(folder)), tag_(std::move(tag)) {
+    State(fs::path folder, std::optional<std::string> tag, OperationContext operation)
+        : folder_(std::move(folder)), tag_(std::move(tag)), operation_(operation) {
         if (folder_.empty())
             fail(ErrorKind::usage, "an OCI layout needs a folder: oci:FOLDER[:TAG]");
         const fs::file_status status = fs::status(folder_);
@@ -129,13 +137,13 @@ class OciLayoutDestination::State {
             return;
         if (!fs::is_directory(status))
             fail(ErrorKind::conflict, folder_.string() + " is not a folder; name another one for the OCI layout");
-        if (!looks_like_layout(folder_))
-            fail(ErrorKind::conflict,
-                 folder_.string() + " holds something else than an OCI layout; name an empty or a new folder");
         if (fs::exists(fs::symlink_status(folder_ / "oci-layout")))
             check_layout(folder_);
+        else if (!looks_like_layout(folder_))
+            fail(ErrorKind::conflict,
+                 folder_.string() + " holds something else than an OCI layout; name an empty or a new folder");
         // Refused now, before hours of work.
-        layout_index_with(current_index(), Descriptor{}, tag_);
+        with_context(folder_.string(), [&] { layout_index_with(current_index(), likely_entry(), tag_); });
     }
 
     ~State() {
@@ -153,19 +161,22 @@ class OciLayoutDestination::State {
         return TemporaryFile(blob_folder(folder_));
     }
 
-    bool has(const Digest& digest, std::uint64_t size) {
+    bool has(const BlobIdentity& blob) {
         {
             const std::lock_guard lock(mutex_);
-            if (staged_.contains(digest))
+            const auto whole = whole_.find(blob.digest);
+            if (staged_.contains(blob.digest) || (whole != whole_.end() && whole->second == blob.size))
                 return true;
         }
-        struct stat status {};
-        return ::lstat((folder_ / blob_path(digest)).c_str(), &status) == 0 && S_ISREG(status.st_mode) &&
-               static_cast<std::uint64_t>(status.st_size) == size;
+        if (!is_stored_whole(blob))
+            return false;
+        const std::lock_guard lock(mutex_);
+        whole_[blob.digest] = blob.size;
+        return true;
     }
 
     void stage(const BlobIdentity& blob, TemporaryFile file) {
-        if (has(blob.digest, blob.size))
+        if (has(blob))
             return;
         const std::lock_guard lock(mutex_);
         staged_.try_emplace(blob.digest, std::move(file));
@@ -205,6 +216,22 @@ class OciLayoutDestination::State {
     }
 
   private:
+    bool is_stored_whole(const BlobIdentity& blob) const {
+        const fs::path path = folder_ / blob_path(blob.digest);
+        struct stat status {};
+        if (::lstat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode) ||
+            static_cast<std::uint64_t>(status.st_size) != blob.size)
+            return false;
+        try {
+            auto file = std::make_shared<UniqueFd>(open_inside(folder_, blob_path(blob.digest)));
+            return *file && is_whole_blob(FileStretch(std::move(file), 0, blob.size), blob, operation_);
+        } catch (const Error& error) {
+            if (error.kind() == ErrorKind::cancelled)
+                throw;
+            return false; // it cannot be read: another takes its place
+        }
+    }
+
     std::string current_index() const {
         return read_inside(folder_, "index.json", kMaxManifestBytes).value_or(empty_layout_index());
     }
@@ -225,9 +252,11 @@ class OciLayoutDestination::State {
 
     const fs::path folder_;
     const std::optional<std::string> tag_;
+    const OperationContext operation_;
     std::mutex mutex_; // guards what follows
     std::map<Digest, TemporaryFile> staged_;
-    std::vector<fs::path> made_folders_; // parents before children
+    std::map<Digest, std::uint64_t> whole_; // sizes of stored blobs that have been read
+    std::vector<fs::path> made_folders_;    // parents before children
 };
 
 namespace {
@@ -259,8 +288,8 @@ class FileBlobWriter final : public BlobWriter {
 
 } // namespace
 
-OciLayoutDestination::OciLayoutDestination(fs::path folder, std::optional<std::string> tag)
-    : state_(std::make_shared<State>(std::move(folder), std::move(tag))) {}
+OciLayoutDestination::OciLayoutDestination(fs::path folder, std::optional<std::string> tag, OperationContext operation)
+    : state_(std::make_shared<State>(std::move(folder), std::move(tag), operation)) {}
 
 OciLayoutDestination::~OciLayoutDestination() = default;
 
@@ -269,7 +298,7 @@ DestinationTraits OciLayoutDestination::traits() const {
 }
 
 bool OciLayoutDestination::has_blob(const Descriptor& blob) {
-    return state_->has(blob.digest, blob.size);
+    return state_->has({blob.digest, blob.size});
 }
 
 std::unique_ptr<BlobWriter> OciLayoutDestination::begin_blob(const std::optional<Descriptor>& /*expected*/) {
@@ -296,17 +325,28 @@ OciLayoutSource::OciLayoutSource(fs::path folder, std::optional<std::string> tag
     check_layout(folder_);
 }
 
+std::string OciLayoutSource::index_text() const {
+    const std::optional<std::string> index = read_inside(folder_, "index.json", kMaxManifestBytes);
+    if (!index)
+        fail(ErrorKind::corrupt, "the layout has no index.json");
+    return *index;
+}
+
 Descriptor OciLayoutSource::resolve() {
-    return with_context(folder_.string(), [&] {
-        const std::optional<std::string> index = read_inside(folder_, "index.json", kMaxManifestBytes);
-        if (!index)
-            fail(ErrorKind::corrupt, "the layout has no index.json");
-        return find_in_layout_index(*index, tag_, "the layout");
-    });
+    return with_context(folder_.string(), [&] { return find_in_layout_index(index_text(), tag_, "the layout"); });
+}
+
+std::vector<Descriptor> OciLayoutSource::images() {
+    return with_context(folder_.string(), [&] { return images_in_layout_index(index_text(), tag_, "the layout"); });
 }
 
 std::string OciLayoutSource::read_manifest(const Descriptor& manifest) {
-    return with_context(folder_.string(), [&] { return read_manifest_blob(*open_blob(manifest), manifest); });
+    return with_context(folder_.string(), [&] {
+        if (std::string platforms = platform_index(index_text(), tag_);
+            !platforms.empty() && Digest::of(platforms) == manifest.digest)
+            return platforms;
+        return read_manifest_blob(*open_blob(manifest), manifest);
+    });
 }
 
 std::shared_ptr<const BlockDevice> OciLayoutSource::open_blob(const Descriptor& blob) {

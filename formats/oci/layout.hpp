@@ -17,11 +17,13 @@ namespace vm2oci {
 class OciLayoutDestination final : public ImageDestination {
   public:
     // The folder is made with the first blob if it is absent, and removed again if nothing was published.
-    // Error{conflict} if it holds something else than a layout, Error{corrupt} if the layout is broken.
-    OciLayoutDestination(std::filesystem::path folder, std::optional<std::string> tag);
+    // Error{conflict} if it holds something else than a layout, Error{corrupt} if the layout is broken. What others
+    // keep inside a layout stays. `operation` stops the reading of blobs that are there.
+    OciLayoutDestination(std::filesystem::path folder, std::optional<std::string> tag, OperationContext operation = {});
     ~OciLayoutDestination() override;
 
     DestinationTraits traits() const override;
+    // A stored blob is read, once for each digest: one that is damaged does not count, and is replaced.
     bool has_blob(const Descriptor& blob) override;
     std::unique_ptr<BlobWriter> begin_blob(const std::optional<Descriptor>& expected) override;
     Descriptor put_manifest(const std::string& bytes, const std::string& media_type) override;
@@ -40,10 +42,13 @@ class OciLayoutSource final : public ImageSource {
     OciLayoutSource(std::filesystem::path folder, std::optional<std::string> tag);
 
     Descriptor resolve() override;
+    std::vector<Descriptor> images() override;
     std::string read_manifest(const Descriptor& manifest) override;
     std::shared_ptr<const BlockDevice> open_blob(const Descriptor& blob) override;
 
   private:
+    std::string index_text() const;
+
     std::filesystem::path folder_;
     std::optional<std::string> tag_;
 };

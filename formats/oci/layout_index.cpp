@@ -2,12 +2,15 @@
 
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
+#include "formats/base/size.hpp"
 #include "formats/oci/image.hpp"
 #include "formats/oci/json.hpp"
+#include "formats/oci/platform.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
 namespace vm2oci {
 namespace {
@@ -23,6 +26,22 @@ std::optional<std::string> tag_of(const Descriptor& entry) {
     return found->second;
 }
 
+Descriptor descriptor_of_index(const std::string& text) {
+    return {.media_type = media_type::oci_index, .digest = Digest::of(text), .size = text.size()};
+}
+
+// "v1@sha256:HEX" and "sha256:HEX"
+std::optional<Digest> digest_in_tag(std::string_view tag) {
+    const std::size_t begin = tag.rfind("sha256:");
+    if (begin == std::string_view::npos || (begin != 0 && tag[begin - 1] != '@'))
+        return std::nullopt;
+    try {
+        return Digest::parse(tag.substr(begin));
+    } catch (const Error&) {
+        return std::nullopt; // a tag that only looks like one
+    }
+}
+
 std::string list_tags(const std::vector<std::string>& tags) {
     std::string list;
     for (std::size_t i = 0; i < std::min(tags.size(), kListedTags); ++i)
@@ -36,16 +55,30 @@ std::string empty_layout_index() {
     return to_json(ImageIndex{});
 }
 
+Descriptor likely_entry() {
+    return {.media_type = media_type::docker_manifest,
+            .digest = Digest::of(""),
+            .size = std::numeric_limits<std::uint64_t>::max(),
+            .annotations = {{kContainerdNameAnnotation, std::string(256, 'x')}},
+            .platform = Platform{.architecture = "architecture", .os = "operating system", .variant = "variant"}};
+}
+
 std::string layout_index_with(std::string_view index_text, const Descriptor& top,
                               const std::optional<std::string>& tag) {
     const ImageIndex index = parse_index(index_text);
     json document = parse_untrusted_json(index_text, "index.json");
     json& entries = document["manifests"];
+    if (tag && digest_in_tag(*tag))
+        fail(ErrorKind::usage,
+             fmt::format("an image gets the digest that its content has; write {} without one", quote_untrusted(*tag)));
 
     Descriptor entry = top;
+    // Names in the store that it came from.
     entry.annotations.erase(kRefNameAnnotation);
-    if (tag)
+    if (tag) {
+        entry.annotations.erase(kContainerdNameAnnotation);
         entry.annotations[kRefNameAnnotation] = *tag;
+    }
 
     // The same tag may stand twice in a layout that others wrote: the first place is kept, the rest goes.
     json kept = json::array();
@@ -66,7 +99,31 @@ std::string layout_index_with(std::string_view index_text, const Descriptor& top
     if (!placed)
         kept.push_back(to_json_value(entry));
     entries = std::move(kept);
-    return canonical_json(document);
+    std::string text = canonical_json(document);
+    if (text.size() > kMaxManifestBytes)
+        fail(ErrorKind::limit,
+             fmt::format("index.json would have {} with another image, and at most {} are read again; use another "
+                         "layout, or take images out of this one",
+                         format_size(text.size()), format_size(kMaxManifestBytes)));
+    return text;
+}
+
+std::string platform_index(std::string_view index_text, const std::optional<std::string>& tag) {
+    ImageIndex platforms;
+    for (Descriptor entry : parse_index(index_text).manifests) {
+        if (tag_of(entry) != tag)
+            continue;
+        entry.annotations.erase(kRefNameAnnotation);
+        const bool is_distinct =
+            entry.platform && std::ranges::none_of(platforms.manifests, [&](const Descriptor& one) {
+                return canonical_platform(*one.platform) == canonical_platform(*entry.platform) &&
+                       one.platform->os != "unknown";
+            });
+        if (!is_distinct)
+            return "";
+        platforms.manifests.push_back(std::move(entry));
+    }
+    return platforms.manifests.size() > 1 ? to_json(platforms) : "";
 }
 
 Descriptor find_in_layout_index(std::string_view index_text, const std::optional<std::string>& tag,
@@ -74,16 +131,22 @@ Descriptor find_in_layout_index(std::string_view index_text, const std::optional
     const ImageIndex index = parse_index(index_text);
     const std::vector<std::string> tags = layout_index_tags(index_text);
     if (!tag) {
-        if (index.manifests.size() == 1)
-            return index.manifests.front();
         if (index.manifests.empty())
             fail(ErrorKind::not_found, fmt::format("{} holds no image", where));
+        const Descriptor& first = index.manifests.front();
+        if (std::ranges::all_of(index.manifests, [&](const Descriptor& entry) { return entry.digest == first.digest; }))
+            return first; // under several tags
+        if (const std::string platforms = platform_index(index_text, tag); !platforms.empty() && tags.empty())
+            return descriptor_of_index(platforms);
         if (tags.empty())
-            fail(ErrorKind::unsupported,
-                 fmt::format("{} holds {} images, and none has a tag", where, index.manifests.size()));
+            fail(ErrorKind::unsupported, fmt::format("{} holds {} images, and none has a tag; name one by its digest, "
+                                                     "such as @{}",
+                                                     where, index.manifests.size(), first.digest.text()));
         fail(ErrorKind::usage, fmt::format("{} holds {} images; name one of the tags {}", where, index.manifests.size(),
                                            list_tags(tags)));
     }
+    if (const std::string platforms = platform_index(index_text, tag); !platforms.empty())
+        return descriptor_of_index(platforms);
     const Descriptor* found = nullptr;
     for (const Descriptor& entry : index.manifests) {
         if (tag_of(entry) != tag)
@@ -93,10 +156,27 @@ Descriptor find_in_layout_index(std::string_view index_text, const std::optional
                  fmt::format("{} has the tag {} at two different images", where, quote_untrusted(*tag)));
         found = &entry;
     }
+    const std::optional<Digest> digest = found == nullptr ? digest_in_tag(*tag) : std::nullopt;
+    if (digest) {
+        const auto named = std::ranges::find(index.manifests, *digest, &Descriptor::digest);
+        if (named == index.manifests.end())
+            fail(ErrorKind::not_found, fmt::format("{} has no image {}", where, digest->text()));
+        return *named;
+    }
     if (found == nullptr)
         fail(ErrorKind::not_found, fmt::format("{} has no tag {}; {}", where, quote_untrusted(*tag),
                                                tags.empty() ? "it has none" : "it has " + list_tags(tags)));
     return *found;
+}
+
+std::vector<Descriptor> images_in_layout_index(std::string_view index_text, const std::optional<std::string>& tag,
+                                               std::string_view where) {
+    if (tag)
+        return {find_in_layout_index(index_text, tag, where)};
+    std::vector<Descriptor> images = parse_index(index_text).manifests;
+    if (images.empty())
+        fail(ErrorKind::not_found, fmt::format("{} holds no image", where));
+    return images;
 }
 
 std::vector<std::string> layout_index_tags(std::string_view index_text) {

@@ -45,6 +45,18 @@ bool is_layout_tag(std::string_view text) {
     return true;
 }
 
+bool is_sha256_hex(std::string_view text) {
+    return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+std::string quote_shell(std::string_view text) {
+    const std::string shown = escape_untrusted(text);
+    const bool is_plain = std::ranges::all_of(shown, [](char c) {
+        return is_alphanumeric(c) || std::string_view("-._:@+/").find(c) != std::string_view::npos;
+    });
+    return is_plain ? shown : "'" + shown + "'";
+}
+
 struct PathAndTag {
     std::string path;
     std::optional<std::string> tag;
@@ -58,6 +70,12 @@ PathAndTag split_path_and_tag(std::string_view whole, std::string_view rest, std
     if (colon == std::string_view::npos)
         return result;
     const std::string_view tag = rest.substr(colon + 1);
+    constexpr std::string_view digest_mark = "@sha256";
+    if (result.path.ends_with(digest_mark) && result.path.size() > digest_mark.size() && is_sha256_hex(tag)) {
+        result.path.resize(result.path.size() - digest_mark.size());
+        result.tag = fmt::format("sha256:{}", tag);
+        return result;
+    }
     if (!is_layout_tag(tag))
         fail_usage(whole, fmt::format("{} is no tag, which is letters and digits joined by one of -._:@+/ (a path with "
                                       "a colon cannot be written; give its folder another name or a link)",
@@ -113,7 +131,7 @@ bool is_host(std::string_view host) {
 }
 
 RegistryReference parse_registry(std::string_view whole, std::string_view rest) {
-    constexpr std::string_view grammar = "write docker://HOST[:PORT]/REPOSITORY[:TAG|@DIGEST]";
+    constexpr std::string_view grammar = "write docker://HOST[:PORT]/REPOSITORY[:TAG][@DIGEST]";
     const std::size_t slash = rest.find('/');
     if (slash == std::string_view::npos)
         fail_usage(whole, fmt::format("the repository is missing; {}", grammar));
@@ -142,16 +160,15 @@ RegistryReference parse_registry(std::string_view whole, std::string_view rest) 
             fail_usage(whole, error.message());
         }
         name = name.substr(0, at);
-        if (name.find(':') != std::string_view::npos)
-            fail_usage(whole, "write either a tag or a digest");
-    } else if (const std::size_t tag = name.find(':'); tag != std::string_view::npos) {
+    }
+    if (const std::size_t tag = name.find(':'); tag != std::string_view::npos) {
         reference.tag = name.substr(tag + 1);
         name = name.substr(0, tag);
         if (!is_registry_tag(reference.tag))
             fail_usage(whole, fmt::format("{} is no tag, which is at most {} of letters, digits and _.-, and begins "
                                           "with none of .-",
                                           quote_untrusted(reference.tag), kMaxRegistryTag));
-    } else {
+    } else if (reference.digest.empty()) {
         reference.tag = "latest";
     }
     if (!is_repository(name))
@@ -177,7 +194,8 @@ struct Printer {
     }
     std::string operator()(const RegistryReference& registry) const {
         const std::string port = registry.port == 0 ? "" : ":" + std::to_string(registry.port);
-        const std::string end = registry.digest.empty() ? ":" + registry.tag : "@" + registry.digest.text();
+        const std::string end = (registry.tag.empty() ? "" : ":" + registry.tag) +
+                                (registry.digest.empty() ? "" : "@" + registry.digest.text());
         return "docker://" + registry.host + port + "/" + registry.repository + end;
     }
     std::string operator()(const NullReference&) const { return "null:"; }
@@ -207,8 +225,16 @@ std::optional<ImageReference> parse_image_reference(std::string_view text) {
     }
     if (const auto rest = after("docker://"))
         return parse_registry(text, *rest);
+    // Stores that skopeo and podman know, and that we do not read.
+    for (const std::string_view prefix : {"docker-archive:", "docker-daemon:", "containers-storage:", "dir:"})
+        if (after(prefix))
+            fail(
+                ErrorKind::unsupported,
+                fmt::format("{}: {} is neither read nor written; skopeo copies such an image into a layout, and out of "
+                            "one: skopeo copy {} oci:DIR:TAG",
+                            quote_untrusted(text), prefix, quote_shell(text)));
     if (after("docker:"))
-        fail_usage(text, "write docker://HOST[:PORT]/REPOSITORY[:TAG|@DIGEST]");
+        fail_usage(text, "write docker://HOST[:PORT]/REPOSITORY[:TAG][@DIGEST]");
     if (const auto rest = after("null:")) {
         if (!rest->empty())
             fail_usage(text, "nothing stands behind null:");

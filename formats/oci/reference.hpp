@@ -11,28 +11,29 @@
 
 namespace vm2oci {
 
-// oci:DIR[:TAG]. The first colon ends the path, so a path cannot have one, and a tag can.
+// oci:DIR[:TAG][@DIGEST]. The first colon ends the path, so a path cannot have one, and a tag can. A digest is the end
+// of the tag ("v1@sha256:…"), or all of it ("sha256:…"): find_in_layout_index() reads it.
 struct LayoutReference {
     std::string folder;
     std::optional<std::string> tag;
     bool operator==(const LayoutReference&) const = default;
 };
 
-// oci-archive:FILE[:TAG]
+// oci-archive:FILE[:TAG][@DIGEST]
 struct ArchiveReference {
     std::string file;
     std::optional<std::string> tag;
     bool operator==(const ArchiveReference&) const = default;
 };
 
-// docker://HOST[:PORT]/REPOSITORY[:TAG|@DIGEST]. The host is always written; docker.io means Docker Hub, whose
+// docker://HOST[:PORT]/REPOSITORY[:TAG][@DIGEST]. The host is always written; docker.io means Docker Hub, whose
 // one-part repositories lie in library/.
 struct RegistryReference {
     std::string host;       // "localhost", "registry.example", "[::1]"; as written
     std::uint16_t port = 0; // 0: the scheme's own
     std::string repository; // "team/disk"
-    std::string tag;        // "latest" if neither tag nor digest is written; "" with a digest
-    Digest digest;          // empty unless written
+    std::string tag;        // "latest" if neither tag nor digest is written; "" with a digest alone
+    Digest digest;          // empty unless written; it decides when both are
     bool operator==(const RegistryReference&) const = default;
 };
 
@@ -43,7 +44,8 @@ struct NullReference {
 
 using ImageReference = std::variant<LayoutReference, ArchiveReference, RegistryReference, NullReference>;
 
-// nullopt: `text` begins with none of the four prefixes (it is a disk). Error{usage} for one that is written wrongly.
+// nullopt: `text` begins with none of the four prefixes (it is a disk). Error{usage} for one that is written
+// wrongly, Error{unsupported} for the other stores that skopeo knows (docker-archive:, dir:, …).
 std::optional<ImageReference> parse_image_reference(std::string_view text);
 
 // The canonical text: parses to the same value.

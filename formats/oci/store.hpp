@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace vm2oci {
 
@@ -61,6 +62,8 @@ class ImageSource {
     virtual SourceTraits traits() const { return {}; }
     // What the reference names: a manifest or an index. Error{not_found} lists the tags that exist.
     virtual Descriptor resolve() = 0;
+    // All images of the store, where the reference names none of them: the entries of a layout's index.
+    virtual std::vector<Descriptor> images() { return {resolve()}; }
     // The bytes of a manifest or index, digest and size checked, at most 4 MiB.
     virtual std::string read_manifest(const Descriptor& manifest) = 0;
     // Random access to a blob's stored bytes. extent_at() says data. Content is not checked against the digest.

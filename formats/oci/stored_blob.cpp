@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <vector>
 
 namespace vm2oci {
 
@@ -46,6 +47,22 @@ void check_blob_size(const BlockDevice& content, const Descriptor& blob) {
     if (content.size() != blob.size)
         fail(ErrorKind::corrupt, fmt::format("blob {} has {} bytes, and its descriptor says {}", blob.digest.text(),
                                              content.size(), blob.size));
+}
+
+bool is_whole_blob(const BlockDevice& content, const BlobIdentity& blob, const OperationContext& operation) {
+    if (content.size() != blob.size)
+        return false;
+    constexpr std::uint64_t step = 1 * MiB;
+    std::vector<std::byte> buffer(static_cast<std::size_t>(std::min(step, blob.size)));
+    Sha256 hash;
+    for (std::uint64_t offset = 0; offset < blob.size;) {
+        operation.check_cancelled();
+        const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), blob.size - offset));
+        content.read_at(offset, std::span(buffer).first(count));
+        hash.update(std::span<const std::byte>(buffer).first(count));
+        offset += count;
+    }
+    return Digest(hash.finish()) == blob.digest;
 }
 
 std::string read_small_file(const BlockDevice& content, std::string_view what) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "formats/base/fd.hpp"
+#include "formats/base/progress.hpp"
 #include "formats/block/block_device.hpp"
 #include "formats/oci/descriptor.hpp"
 
@@ -48,6 +49,9 @@ std::string read_small_file(const BlockDevice& content, std::string_view what);
 
 // The whole blob as text. Error{limit} above kMaxManifestBytes, Error{corrupt} if size or digest differ.
 std::string read_manifest_blob(const BlockDevice& content, const Descriptor& manifest);
+
+// Whether all of `content` is the blob: size and digest. Reads it to its end.
+bool is_whole_blob(const BlockDevice& content, const BlobIdentity& blob, const OperationContext& operation);
 
 // Error{corrupt} unless the blob has the size that its descriptor says.
 void check_blob_size(const BlockDevice& content, const Descriptor& blob);

@@ -45,8 +45,9 @@ class Verifier {
     Verifier(ImageSource& source, const OperationContext& operation) : source_(source), operation_(operation) {}
 
     VerifyReport run() {
-        report_.top = source_.resolve();
-        pending_.push_back(report_.top);
+        report_.images = source_.images();
+        for (const Descriptor& image : report_.images)
+            take_entry(image);
         while (!pending_.empty()) {
             const Descriptor next = pending_.front();
             pending_.pop_front();
@@ -109,13 +110,28 @@ class Verifier {
             const ImageIndex index = parse_index(*text);
             check_said_type(where, descriptor, index.media_type);
             for (const Descriptor& entry : index.manifests) {
-                if (is_index(entry.media_type) || is_manifest(entry.media_type))
-                    pending_.push_back(entry);
-                else
-                    add(where, fmt::format("{} is of type {}, which is neither manifest nor index", entry.digest.text(),
-                                           quote_untrusted(entry.media_type)));
+                take_entry(entry);
             }
         });
+    }
+
+    void take_entry(const Descriptor& entry) {
+        if (is_index(entry.media_type) || is_manifest(entry.media_type))
+            pending_.push_back(entry);
+        else if (seen_.insert(entry.digest).second)
+            check_foreign(entry);
+    }
+
+    // Something that we do not know beside the images: registries keep it among the manifests, layouts among the blobs.
+    void check_foreign(const Descriptor& entry) {
+        try {
+            report_.stored_bytes += source_.read_manifest(entry).size();
+            ++report_.blobs;
+        } catch (const Error& error) {
+            if (!is_finding(error.kind()))
+                throw;
+            note_layer(entry, std::nullopt, LayerKind::opaque);
+        }
     }
 
     void check_said_type(const std::string& where, const Descriptor& descriptor, const std::string& said) {

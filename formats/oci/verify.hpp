@@ -16,7 +16,7 @@ struct VerifyFinding {
 };
 
 struct VerifyReport {
-    Descriptor top;
+    std::vector<Descriptor> images;      // what was checked, by name
     std::vector<VerifyFinding> findings; // empty: the image is whole
     std::uint64_t manifests = 0;         // indexes included
     std::uint64_t blobs = 0;             // configs and layers, each counted once
@@ -24,9 +24,10 @@ struct VerifyReport {
     std::uint64_t content_bytes = 0;     // of the layers, decoded
 };
 
-// Checks from the top to every layer, of all platforms: digests and sizes; media types against what the documents say
-// they are and what the layers are compressed with; required fields; platforms in an index against the configs'; as
-// many diff_ids as layers, and each against its layer's decoded content; seek tables against their frames.
+// Checks all images that the reference names, each from its top to every layer, of all platforms: digests and sizes;
+// media types against what the documents say they are and what the layers are compressed with; required fields;
+// platforms in an index against the configs'; as many diff_ids as layers, and each against its layer's decoded content;
+// seek tables against their frames.
 //
 // Never stops at the first mismatch: what is wrong with the image is a finding. Error is for what keeps us from
 // telling: Error{io}, Error{external}, Error{cancelled}, Error{not_found} when the reference names nothing. Streams:

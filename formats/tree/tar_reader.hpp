@@ -34,6 +34,9 @@ struct TarMember {
     // The pieces that are stored, one behind the other from content_offset; null: the content is stored whole.
     std::shared_ptr<const std::vector<TarExtent>> extents{};
     bool is_gnu_sparse = false; // of type 'S', which container runtimes do not unpack
+
+    // Bytes of the archive, from content_offset on.
+    std::uint64_t stored_size() const { return extents ? stored_bytes(*extents) : content_size; }
 };
 
 inline constexpr std::size_t kMaxTarPath = 4096; // PATH_MAX of Linux

@@ -111,6 +111,13 @@ std::string_view field_of(std::span<const std::byte> block, std::size_t offset, 
 
 } // namespace
 
+std::uint64_t stored_bytes(const std::vector<TarExtent>& extents) {
+    std::uint64_t bytes = 0;
+    for (const TarExtent& extent : extents)
+        bytes += extent.length;
+    return bytes;
+}
+
 std::optional<SparseLayout> read_pax_sparse(const Records& records, const ByteSource& archive, std::uint64_t position,
                                             std::uint64_t stored) {
     const bool is_any = std::ranges::any_of(

@@ -25,6 +25,8 @@ struct TarExtent {
     bool operator==(const TarExtent&) const = default;
 };
 
+std::uint64_t stored_bytes(const std::vector<TarExtent>& extents);
+
 inline constexpr std::size_t kMaxTarExtents = 1'000'000; // of all members of one archive; bounds the memory
 
 // The layout of one sparse member.

@@ -12,6 +12,7 @@
 namespace vm2oci {
 namespace {
 
+constexpr std::uint64_t kLargeSector = 4096;
 constexpr std::uint64_t kQemuId = 107; // KubeVirt's launcher reads the disk as 107:107
 constexpr std::string_view kConvertAgain = "convert the disk again with vm2oci convert";
 
@@ -101,8 +102,28 @@ void check_own_format(const DiskFindings& disk, Problems& problems) {
                          "QEMU builds cannot read");
     if (!disk.info.snapshots.empty())
         problems.warning("no-snapshots", "the disk carries internal snapshots, which nobody will use");
-    if (disk.info.format == DiskFormat::raw && disk.info.virtual_size % 512 != 0)
-        problems.warning("sector-size", "the raw disk is no multiple of 512 bytes; QEMU rounds it up");
+    if (disk.refusal) {
+        problems.error("disk-readable", "the disk cannot be read: " + *disk.refusal);
+        return;
+    }
+    if (disk.info.virtual_size == 0)
+        problems.error("empty-disk", "the disk is empty: it has no bytes");
+    else if (disk.info.format == DiskFormat::raw && disk.info.virtual_size % kLargeSector != 0)
+        problems.warning("sector-size",
+                         fmt::format("the raw disk has {} bytes, no multiple of {}: QEMU rounds it up where sectors "
+                                     "have 512 bytes, and refuses to write it on storage whose sectors have 4096",
+                                     disk.info.virtual_size, kLargeSector),
+                         "convert it with --size, rounded up");
+}
+
+// What unpacks the image refuses it as a whole, wherever the disk lies.
+void check_layers(const ImageFacts& facts, Problems& problems) {
+    if (!facts.content_problem.empty())
+        problems.error("content", facts.content_problem, "");
+    for (std::size_t i = 0; i < facts.layers.size(); ++i)
+        if (const std::string& member = facts.layers[i].cut_member; !member.empty())
+            problems.error("whole-layers", fmt::format("layer {} ends in the middle of {}: \"unexpected EOF\"", i + 1,
+                                                       quote_untrusted(member)));
 }
 
 void check_disk_contents(const ImageFacts& facts, Problems& problems) {
@@ -116,6 +137,7 @@ void check_disk_contents(const ImageFacts& facts, Problems& problems) {
 }
 
 void check_platform(const ImageFacts& facts, Problems& problems) {
+    check_layers(facts, problems);
     if (!facts.content.config)
         problems.error("image-config",
                        "the image has no image configuration: it is an artifact, which only image volumes "
@@ -138,10 +160,14 @@ void check_unpacking(const ImageFacts& facts, Problems& problems) {
                        "convert the image once more with vm2oci convert, or pack it with tar --format=posix");
 }
 
-void check_zstd_pullers(const ImageFacts& facts, Problems& problems) {
-    const bool zstd = std::any_of(facts.layers.begin(), facts.layers.end(),
-                                  [](const LayerHead& layer) { return layer.compression == "zstd"; });
-    if (zstd)
+void check_pullers(const ImageFacts& facts, Problems& problems) {
+    const auto has = [&](std::string_view compression) {
+        return std::ranges::any_of(facts.layers,
+                                   [&](const LayerHead& layer) { return layer.compression == compression; });
+    };
+    if (facts.content.config && has("xz"))
+        problems.error("xz-layers", "a layer is compressed with xz, which containerd and Docker do not unpack");
+    if (has("zstd"))
         problems.warning("zstd-layers", "its layers are zstd, which needs containerd 1.5, Docker 23 or any CRI-O",
                          "use --compression gzip for older nodes");
 }
@@ -165,7 +191,7 @@ std::vector<Problem> check_kubevirt(const ImageFacts& facts) {
     else
         check_readable(facts, entries[0].path, problems);
     check_disk_contents(facts, problems);
-    check_zstd_pullers(facts, problems);
+    check_pullers(facts, problems);
     return problems.take();
 }
 
@@ -173,6 +199,7 @@ std::vector<Problem> check_kubevirt(const ImageFacts& facts) {
 std::vector<Problem> check_image_volume(const ImageFacts& facts) {
     Problems problems;
     check_unpacking(facts, problems);
+    check_layers(facts, problems);
     const std::vector<Child> root = children(facts, "");
     const bool only_file_in_root = root.size() == 1 && root[0].file->type != TarType::directory;
     if (only_file_in_root) {
@@ -188,7 +215,7 @@ std::vector<Problem> check_image_volume(const ImageFacts& facts) {
     else
         check_readable(facts, files[0].path, problems);
     check_disk_contents(facts, problems);
-    check_zstd_pullers(facts, problems);
+    check_pullers(facts, problems);
     return problems.take();
 }
 
@@ -249,6 +276,7 @@ std::vector<Problem> check_cdi(const ImageFacts& facts) {
 std::vector<Problem> check_crun_vm(const ImageFacts& facts) {
     Problems problems;
     check_unpacking(facts, problems);
+    check_layers(facts, problems);
     std::vector<Child> candidates = children(facts, "");
     for (Child& child : children(facts, "disk"))
         candidates.push_back(std::move(child));
@@ -314,7 +342,7 @@ std::vector<Problem> check_kernel_boot(const ImageFacts& facts) {
     check_boot_file(facts, bundle->root, "root disk", problems);
     if (bundle->command_line.find("root=") == std::string::npos)
         problems.error("boot-arguments", "the kernel is not told where its root is");
-    check_zstd_pullers(facts, problems);
+    check_pullers(facts, problems);
     return problems.take();
 }
 

@@ -22,6 +22,9 @@ LayerHead read_head(const BlockDevice& blob) {
         return {"zstd", first_zstd_block_size(head)};
     if (length >= 2 && head[0] == std::byte{0x1f} && head[1] == std::byte{0x8b})
         return {"gzip", std::nullopt};
+    constexpr std::uint32_t xz = 0x587a37fd;
+    if (length >= 4 && load_le<std::uint32_t>(head.data()) == xz)
+        return {"xz", std::nullopt};
     return {"none", std::nullopt};
 }
 
@@ -67,6 +70,17 @@ void add_artifact_disk(ImageFacts& facts, const DiskInImage& disk, ImageSource& 
     facts.disk = examine_named(blob, disk.path);
 }
 
+void verify_layers(ImageFacts& facts, ImageSource& source, const OperationContext& operation) {
+    try {
+        verify_content(source, facts.content, operation);
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::corrupt)
+            throw;
+        facts.content_problem = error.what();
+    }
+    facts.trust = ContentTrust::verified;
+}
+
 } // namespace
 
 std::optional<std::uint64_t> first_zstd_block_size(std::span<const std::byte> head) {
@@ -89,9 +103,12 @@ std::optional<std::uint64_t> first_zstd_block_size(std::span<const std::byte> he
     return (header >> 1 & 3U) == run_length_block ? 1 : header >> 3;
 }
 
-ImageFacts gather_image_facts(ImageSource& source, const std::string& architecture, const OperationContext& operation) {
+ImageFacts gather_image_facts(ImageSource& source, const std::string& architecture, const OperationContext& operation,
+                              LayerReading reading) {
     ImageFacts facts;
     facts.content = read_image(source, architecture);
+    if (reading == LayerReading::whole || !source.traits().blobs_are_remote)
+        verify_layers(facts, source, operation);
     const std::vector<Descriptor>& layers = facts.content.parsed_manifest.layers;
     for (std::size_t i = 0; i < layers.size(); ++i) {
         operation.check_cancelled();
@@ -102,6 +119,8 @@ ImageFacts gather_image_facts(ImageSource& source, const std::string& architectu
         return facts;
     }
     const ImageFiles files(source, facts.content, operation);
+    for (std::size_t i = 0; i < facts.layers.size(); ++i)
+        facts.layers[i].cut_member = files.cut_members().at(i);
     // A bundle names files anywhere.
     const bool is_bundle = facts.content.parsed_manifest.annotations.count(bundle_annotation::version) != 0;
     files.view().refuse_doubt(is_bundle ? "" : "disk");

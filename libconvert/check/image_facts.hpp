@@ -4,6 +4,7 @@
 
 #include "formats/block/open_disk.hpp"
 #include "formats/tree/tar_reader.hpp"
+#include "libconvert/source/content_verifier.hpp"
 #include "libconvert/source/image_content.hpp"
 
 #include <cstddef>
@@ -25,8 +26,9 @@ struct ImageFile {
 
 // How the stored bytes of a layer begin.
 struct LayerHead {
-    std::string compression;                       // by magic: "zstd", "gzip", "none"
+    std::string compression;                       // by magic: "zstd", "gzip", "xz", "none"
     std::optional<std::uint64_t> first_zstd_block; // stored bytes of the first block of the first zstd frame
+    std::string cut_member{};                      // in whose middle the layer ends; "": it is whole
 };
 
 // What CDI's importer takes: of the lowest layer that has one, the first member that begins with "disk".
@@ -47,11 +49,17 @@ struct ImageFacts {
     std::map<std::string, ImageFile> files; // the merged tree, by path without a leading slash; whiteouts applied
     std::optional<std::string> gnu_sparse;  // path of a member of tar's type 'S', untrusted
     std::optional<DiskFindings> disk;       // of the only regular file under /disk
+    ContentTrust trust = ContentTrust::not_verified;
+    std::string content_problem{}; // a layer that is not what its digest or diff_id says; "": none, or not looked for
 };
 
-// Reads the tar headers of all layers. Errors are those of the layers: what cannot be read is no fact. Error{unsafe} if
-// what lies in /disk (of a bundle: anything) depends on who unpacks it.
-ImageFacts gather_image_facts(ImageSource& source, const std::string& architecture, const OperationContext& operation);
+// Whose layers are read to their ends and held against digests and diff_ids.
+enum class LayerReading { whole_if_local, whole };
+
+// Reads the tar headers of all layers, and more by `reading`. Errors are those of the layers: what cannot be read is no
+// fact. Error{unsafe} if what lies in /disk (of a bundle: anything) depends on who unpacks it.
+ImageFacts gather_image_facts(ImageSource& source, const std::string& architecture, const OperationContext& operation,
+                              LayerReading reading = LayerReading::whole_if_local);
 
 // Of the first bytes of a zstd stream (RFC 8878, 3.1.1); nullopt if `head` does not begin with a frame or is too short.
 std::optional<std::uint64_t> first_zstd_block_size(std::span<const std::byte> head);

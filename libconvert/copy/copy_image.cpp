@@ -4,6 +4,9 @@
 #include "formats/base/escape.hpp"
 #include "formats/base/size.hpp"
 #include "formats/oci/image.hpp"
+#include "formats/oci/json.hpp"
+#include "formats/oci/select.hpp"
+#include "formats/oci/stored_blob.hpp"
 #include "libconvert/copy/partial_copy.hpp"
 
 #include <fmt/format.h>
@@ -32,21 +35,6 @@ struct ImageContents {
     std::vector<Manifest> manifests; // what another names comes before it; the top is last
     std::vector<Descriptor> blobs;   // each once, the largest first
 };
-
-// The manifest that an index has for `architecture`.
-Descriptor choose(const std::string& index, const std::string& architecture) {
-    std::string there;
-    for (const Descriptor& manifest : parse_index(index).manifests) {
-        if (!manifest.platform)
-            continue;
-        if (manifest.platform->architecture == architecture)
-            return manifest;
-        there += (there.empty() ? "" : ", ") + escape_untrusted(manifest.platform->architecture);
-    }
-    fail(ErrorKind::not_found,
-         fmt::format("the image has no manifest for {}; it has {}", escape_untrusted(architecture),
-                     there.empty() ? "none that states an architecture" : there));
-}
 
 class Survey {
   public:
@@ -83,11 +71,24 @@ class Survey {
             if (found_.size() > kMaxManifestsOfImage)
                 fail(ErrorKind::limit, fmt::format("the image has more than {} manifests", kMaxManifestsOfImage));
             manifest.descriptor = descriptor;
-            manifest.bytes = source_.read_manifest(descriptor);
-            if (!is_index(descriptor.media_type))
-                add_blobs(parse_manifest(manifest.bytes));
+            manifest.bytes = depth == 0 ? source_.read_manifest(descriptor) : read_named(descriptor);
+            // What else an index names is copied as it is: it names nothing that we would know.
+            if (is_manifest(descriptor.media_type) || depth == 0)
+                if (!is_index(descriptor.media_type))
+                    add_blobs(parse_manifest(manifest.bytes));
         }
         return is_index(descriptor.media_type) ? parse_index(manifest.bytes).manifests : std::vector<Descriptor>();
+    }
+
+    std::string read_named(const Descriptor& descriptor) {
+        try {
+            return source_.read_manifest(descriptor);
+        } catch (Error& error) {
+            if (error.kind() == ErrorKind::not_found)
+                error.add_context("an index names an image that is not there; one that is there is copied alone with "
+                                  "--arch");
+            throw;
+        }
     }
 
     void add_blobs(const ImageManifest& manifest) {
@@ -149,10 +150,9 @@ void write_blob(ImageSource& source, ImageDestination& destination, const Descri
 CopiedBlob copy_blob(ImageSource& source, ImageDestination& destination, const Descriptor& blob,
                      const EarlierParts* earlier, const OperationContext& operation) {
     return with_context("blob " + blob.digest.text(), [&]() -> CopiedBlob {
-        if (destination.has_blob(blob)) {
-            operation.progress->advance(blob.size);
+        // Not progress: nothing moves, and a rate made of it would be a lie.
+        if (destination.has_blob(blob))
             return {blob, BlobOutcome::already_there};
-        }
         if (source.traits().blobs_are_remote) {
             if (earlier != nullptr)
                 if (const auto reused = copy_partially(source, destination, blob, *earlier, operation))
@@ -229,6 +229,26 @@ class BlobCopier {
     std::exception_ptr failure_;
 };
 
+// What an index of images says of a manifest, and a registry's tag does not. Read where it costs no request.
+std::optional<Platform> platform_of(ImageSource& source, ImageDestination& destination, const Descriptor& manifest) {
+    const Descriptor config = parse_manifest(source.read_manifest(manifest)).config;
+    const bool is_image = config.media_type == media_type::oci_config || config.media_type == media_type::docker_config;
+    if (!is_image || config.size > kMaxManifestBytes)
+        return std::nullopt;
+    const std::shared_ptr<const BlockDevice> content =
+        source.traits().blobs_are_remote ? destination.open_written(config) : source.open_blob(config);
+    if (!content || content->size() != config.size)
+        return std::nullopt;
+    try {
+        const Platform platform = parse_config(read_small_file(*content, "the config")).platform;
+        return platform.architecture.empty() ? std::nullopt : std::optional(platform);
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::corrupt)
+            throw;
+        return std::nullopt; // it is copied as it is all the same
+    }
+}
+
 } // namespace
 
 std::uint64_t CopyResult::copied_bytes() const {
@@ -265,8 +285,10 @@ CopyResult copy_image(ImageSource& source, ImageDestination& destination, const 
                       const OperationContext& operation) {
     Descriptor top = source.resolve();
     if (!options.architecture.empty() && is_index(top.media_type))
-        top = choose(source.read_manifest(top), options.architecture);
+        top = choose_manifest(parse_index(source.read_manifest(top)), options.architecture, "");
     CopyResult result{top, copy_contents(source, top, destination, options, operation)};
+    if (!top.platform && is_manifest(top.media_type))
+        top.platform = platform_of(source, destination, top);
     destination.publish(top);
     return result;
 }

@@ -39,7 +39,7 @@ struct CopyResult {
 // All manifests, configs and layers of what the source names, several blobs at once. Every blob's digest and size are
 // verified before the destination makes it visible; the reference is written last. Error{corrupt} for a blob that is
 // not what its descriptor says, Error{not_found} for an architecture that is not there. Progress: one phase, its total
-// is the sum of the blobs.
+// is the sum of the blobs; those that are there already do not advance it.
 CopyResult copy_image(ImageSource& source, ImageDestination& destination, const CopyOptions& options,
                       const OperationContext& operation);
 

@@ -5,6 +5,7 @@
 #include "formats/base/fd.hpp"
 #include "formats/base/size.hpp"
 #include "formats/oci/image.hpp"
+#include "formats/oci/layout_index.hpp"
 
 #include <fmt/format.h>
 
@@ -47,7 +48,9 @@ std::vector<Descriptor> manifests_of(ImageSource& source) {
     if (is_index(top.media_type))
         manifests = parse_index(source.read_manifest(top)).manifests;
     for (Descriptor& manifest : manifests) {
-        manifest.annotations.erase("org.opencontainers.image.ref.name"); // a name in the store that it came from
+        // Names in the store that it came from.
+        manifest.annotations.erase(kRefNameAnnotation);
+        manifest.annotations.erase(kContainerdNameAnnotation);
         if (!manifest.platform)
             manifest.platform = platform_of(source, manifest);
     }

@@ -1,47 +1,42 @@
 #include "libconvert/package/architecture.hpp"
 
 #include "formats/base/error.hpp"
+#include "formats/oci/platform.hpp"
 
 #include <fmt/format.h>
-#include <sys/utsname.h>
-
-#include <array>
-#include <utility>
 
 namespace vm2oci {
 namespace {
 
-// The names that uname, QEMU and distributions use, beside Go's.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 12> kNames = {{
-    {"x86_64", "amd64"},
-    {"i386", "386"},
-    {"i686", "386"},
-    {"aarch64", "arm64"},
-    {"armv7l", "arm"},
-    {"armhf", "arm"},
-    {"ppc64le", "ppc64le"},
-    {"ppc64el", "ppc64le"},
-    {"s390x", "s390x"},
-    {"riscv64", "riscv64"},
-    {"loongarch64", "loong64"},
-    {"mips64el", "mips64le"},
-}};
+Platform known_platform(std::string_view name) {
+    const std::optional<Platform> platform = parse_platform(name);
+    if (!platform)
+        fail(ErrorKind::usage,
+             fmt::format("'{}' is not an architecture; name one like amd64, arm64, ppc64le, s390x or riscv64", name));
+    return *platform;
+}
 
 } // namespace
 
 std::string parse_architecture(std::string_view name) {
-    for (const auto& [other, go] : kNames)
-        if (name == other || name == go)
-            return std::string(go);
-    fail(ErrorKind::usage,
-         fmt::format("'{}' is not an architecture; name one like amd64, arm64, ppc64le, s390x or riscv64", name));
+    const Platform platform = known_platform(name);
+    if (!platform.variant.empty())
+        fail(ErrorKind::usage,
+             fmt::format("'{}' names the variant {}, and an architecture alone is taken here; name the image itself by "
+                         "its digest, or take it out of the index first (vm2oci pull --arch)",
+                         name, platform.variant));
+    return platform.architecture;
+}
+
+std::string parse_wanted_platform(std::string_view name) {
+    return architecture_text(known_platform(name));
 }
 
 std::string host_architecture() {
-    struct utsname names {};
-    if (::uname(&names) != 0)
+    std::string name = machine_architecture();
+    if (name.empty())
         fail(ErrorKind::io, "cannot tell this machine's architecture; name one with --arch");
-    return parse_architecture(names.machine);
+    return name;
 }
 
 } // namespace vm2oci

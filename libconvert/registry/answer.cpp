@@ -1,6 +1,8 @@
 #include "libconvert/registry/answer.hpp"
 
 #include "formats/base/escape.hpp"
+#include "formats/base/fd.hpp"
+#include "formats/codec/layer_decoder.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -42,6 +44,12 @@ std::string explain_errors(const nlohmann::json& errors) {
     return line;
 }
 
+class StringSink final : public ByteSink {
+  public:
+    void write(std::span<const std::byte> bytes) override { text.append(as_text(bytes)); }
+    std::string text;
+};
+
 std::string_view hint(int status) {
     switch (status) {
     case 401:
@@ -75,6 +83,23 @@ std::string explain_body(const HttpResponse& response) {
                 return escape_untrusted(document[name].get<std::string>(), kMaxTextShown);
     }
     return quote_untrusted(body.substr(begin), kMaxTextShown);
+}
+
+void undo_content_encoding(HttpResponse& response, std::size_t limit) {
+    const std::string encoding = response.headers.find("Content-Encoding").value_or("");
+    const std::string type = response.headers.find("Content-Type").value_or("");
+    constexpr int partial_content = 206;
+    if (encoding.find("gzip") == std::string::npos || type.find("json") == std::string::npos ||
+        response.status == partial_content || !response.body.starts_with("\x1f\x8b") ||
+        response.completeness != HttpResponse::Completeness::whole)
+        return;
+    StringSink content;
+    with_context("the answer is said to be gzip'd", [&] {
+        LayerDecoder decoder(content, {.max_content = limit});
+        decoder.write(as_bytes(response.body));
+        decoder.finish();
+    });
+    response.body = std::move(content.text);
 }
 
 void fail_answer(std::string_view host, const HttpResponse& response, std::source_location where) {

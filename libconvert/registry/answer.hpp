@@ -17,4 +17,8 @@ std::string explain_body(const HttpResponse& response);
 [[noreturn]] void fail_answer(std::string_view host, const HttpResponse& response,
                               std::source_location where = std::source_location::current());
 
+// Unpacks the body of a JSON answer that comes gzip'd, though nobody asked for that. A blob is never touched: its own
+// compression is part of it, whatever a server calls it. Error{corrupt}; Error{limit} beyond `limit` bytes.
+void undo_content_encoding(HttpResponse& response, std::size_t limit);
+
 } // namespace vm2oci::registry

@@ -37,10 +37,21 @@ Authenticator::Authenticator(RegistryIdentity identity, PatientTransport& transp
 
 const std::optional<Credentials>& Authenticator::credentials() {
     if (!credentials_loaded_) {
-        credentials_ = credential_source_.find(identity_.name, identity_.repository);
+        try {
+            credentials_ = credential_source_.find(identity_.name, identity_.repository);
+        } catch (const Error& error) {
+            if (error.kind() == ErrorKind::cancelled)
+                throw;
+            login_trouble_ = error.what();
+        }
         credentials_loaded_ = true;
     }
     return credentials_;
+}
+
+std::string Authenticator::login_trouble() const {
+    const std::lock_guard lock(mutex_);
+    return login_trouble_;
 }
 
 std::optional<std::string> Authenticator::basic_authorization() {
@@ -129,6 +140,9 @@ Token Authenticator::fetch_token(const Scope& scope) {
         const auto widened = widened_scopes_.find(scope);
         const HttpResponse response =
             ask_token_server(realm, widened != widened_scopes_.end() ? widened->second : scope);
+        if (response.status != 200 && !login_trouble_.empty())
+            with_context("no login could be read: " + login_trouble_,
+                         [&] { fail_answer(realm.host_and_port(), response); });
         if (response.status != 200)
             fail_answer(realm.host_and_port(), response);
         return parse_token_answer(response.body);

@@ -39,6 +39,9 @@ class Authenticator {
     // Takes notice of a 401. `used` is what authorization() had returned. True: another attempt may succeed.
     bool learn(const HttpResponse& refusal, const Scope& scope, const std::optional<std::string>& used);
 
+    // Why no login is known, if login files or helpers were in the way: many things need none. "" otherwise.
+    std::string login_trouble() const;
+
   private:
     const std::optional<Credentials>& credentials();
     std::optional<std::string> basic_authorization();
@@ -50,11 +53,12 @@ class Authenticator {
     const CredentialSource& credential_source_;
     TokenCache tokens_;
 
-    std::mutex mutex_; // guards all below
+    mutable std::mutex mutex_; // guards all below
     std::optional<Challenge> challenge_;
     std::map<Scope, Scope> widened_scopes_; // what the registry wanted beyond what we thought
     bool credentials_loaded_ = false;
     std::optional<Credentials> credentials_;
+    std::string login_trouble_;
 };
 
 } // namespace vm2oci::registry

@@ -154,12 +154,14 @@ std::optional<ContentRange> parse_content_range(std::string_view text) {
 void download_blob(RegistryClient& client, const Descriptor& blob, ByteSink& out, const OperationContext& operation) {
     DownloadSink sink(blob, out, operation);
     Patience patience(client.transport());
+    bool closed_range = false; // some registries answer 416 to a range without an end
     while (sink.received() < blob.size) {
         Call call;
         call.repeat = Repeat::never; // a repetition would begin at the old offset
         call.request.url = blob_url(client, blob);
         if (sink.received() > 0)
-            call.request.headers.add("Range", fmt::format("bytes={}-", sink.received()));
+            call.request.headers.add("Range", closed_range ? fmt::format("bytes={}-{}", sink.received(), blob.size - 1)
+                                                           : fmt::format("bytes={}-", sink.received()));
         call.request.choose_sink = [&](const HttpResponse& response) { return sink.choose(response); };
         try {
             const HttpResponse response = client.call(std::move(call)).response;
@@ -169,6 +171,10 @@ void download_blob(RegistryClient& client, const Descriptor& blob, ByteSink& out
                                                          blob.digest.text(), sink.received(), blob.size));
                 continue;
             }
+            const bool may_want_an_end = response.status == 416 && sink.received() > 0 && !closed_range;
+            closed_range = closed_range || may_want_an_end;
+            if (may_want_an_end)
+                continue;
             if (!is_temporary(response.status) || !patience.after_fault(sink.received()))
                 fail_answer(client.host(), response);
         } catch (const NetworkError& error) {

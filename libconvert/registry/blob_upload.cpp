@@ -110,7 +110,7 @@ bool blob_exists(RegistryClient& client, const Descriptor& blob) {
 }
 
 BlobUpload::BlobUpload(RegistryClient& client, std::function<void(std::uint64_t)> on_progress)
-    : client_(client), on_progress_(std::move(on_progress)) {}
+    : client_(client), on_progress_(std::move(on_progress)), chunk_limit_(client.upload_habits().request_limit()) {}
 
 BlobUpload::~BlobUpload() {
     if (!location_)
@@ -251,7 +251,18 @@ void BlobUpload::shrink_chunks(const HttpResponse& response, std::uint64_t refus
     if (too_large <= smallest)
         fail_answer(client_.host(), response);
     chunk_limit_ = std::max(too_large / 2, smallest);
+    client_.upload_habits().note_request_limit(chunk_limit_);
     faults_ = 0; // another request than the one that failed
+}
+
+bool BlobUpload::may_be_about_the_body(const HttpResponse& response, std::uint64_t sent) {
+    constexpr int length_required = 411;
+    constexpr int unprocessable = 422;
+    const bool may_be = refuses_chunks(response.status) || may_be_about_chunks(response.status) ||
+                        response.status == length_required || response.status == unprocessable;
+    if (!may_be || sent == 0 || acknowledged_ == 0 || response.body.find("DIGEST_INVALID") != std::string::npos)
+        return false;
+    return !std::exchange(body_refused_at_close_, true);
 }
 
 bool BlobUpload::may_repeat_step() {
@@ -273,11 +284,13 @@ void BlobUpload::judge_chunk(const HttpResponse& response, const Url& asked, con
         recover(content, "it refused the size of a request");
         return;
     }
-    if (refuses_chunks(response.status) || (may_be_about_chunks(response.status) && !may_repeat_step()))
+    if (refuses_chunks(response.status) || (may_be_about_chunks(response.status) && !may_repeat_step())) {
+        client_.upload_habits().note_refused_chunks();
         throw ChunksRefused(ErrorKind::unsupported,
                             fmt::format("{} takes no blob in several requests (it answered {} to a chunk); convert to "
                                         "an OCI layout (oci:FOLDER) and push that",
                                         client_.host(), response.status));
+    }
     if (response.status == 416) {
         const std::uint64_t before = acknowledged_;
         recover(content, "status 416");
@@ -350,6 +363,8 @@ bool BlobUpload::close(const UploadContent& content, const BlobIdentity& blob) {
         if (is_success(response.status)) {
             location_.reset();
             check_stored_digest(client_, response, blob.digest);
+            if (body_refused_at_close_ && rest.size() == 0)
+                client_.upload_habits().note_refused_body();
             return true;
         }
         const std::string said = explain_body(response);
@@ -362,6 +377,8 @@ bool BlobUpload::close(const UploadContent& content, const BlobIdentity& blob) {
             restart(content, said);
             return false;
         }
+        if (may_be_about_the_body(response, rest.size()))
+            return restart_or_retry(fmt::format("status {}{}{}", response.status, said.empty() ? "" : ": ", said));
         const bool may_help = response.status == 416 || is_temporary(response.status) || says_upload_is_gone(response);
         if (may_help && (location_lost_at_close_ < kMaxLostAtClose))
             return restart_or_retry(fmt::format("status {}{}{}", response.status, said.empty() ? "" : ": ", said));
@@ -374,8 +391,12 @@ bool BlobUpload::close(const UploadContent& content, const BlobIdentity& blob) {
 }
 
 void BlobUpload::finish(const UploadContent& content, const BlobIdentity& blob) {
-    if (blob.size > kLargestSingleRequest || acknowledged_ > 0)
-        closing_ = Closing::last_chunk_with_it;
+    UploadHabits& habits = client_.upload_habits();
+    const std::uint64_t single_limit =
+        habits.request_limit() < kLargestChunk ? habits.request_limit() : kLargestSingleRequest;
+    const bool in_one = acknowledged_ == 0 && (blob.size <= single_limit || habits.refuses_chunks());
+    if (!in_one)
+        closing_ = habits.closes_without_body() ? Closing::after_chunks : Closing::last_chunk_with_it;
     if (!location_)
         begin();
     do {

@@ -36,9 +36,8 @@ class ChunksRefused final : public Error {
     using Error::Error;
 };
 
-inline constexpr std::uint64_t kChunkSize = 8 * MiB;       // object stores behind registries want at least 5 MiB
-inline constexpr std::uint64_t kLargestChunk = 32 * MiB;   // what a registry may ask for: a chunk is kept in memory
-inline constexpr std::uint64_t kSmallestChunk = 256 * KiB; // below that, a bound on requests is not what is wrong
+inline constexpr std::uint64_t kChunkSize = 8 * MiB;             // object stores behind registries want at least 5 MiB
+inline constexpr std::uint64_t kSmallestChunk = 256 * KiB;       // below that, a bound on requests is not what is wrong
 inline constexpr std::uint64_t kLargestSingleRequest = 64 * MiB; // more goes in chunks, so that a drop costs one chunk
 inline constexpr unsigned kMaxRestarts = 32;                     // of one blob, from its first byte
 
@@ -83,6 +82,8 @@ class BlobUpload {
     void recover(const UploadContent& content, std::string_view what_happened);
     void restart(const UploadContent& content, std::string_view what_happened);
     void shrink_chunks(const HttpResponse& response, std::uint64_t refused);
+    // Whether the answer to the last request may mean that this one may not carry a chunk; asked once.
+    bool may_be_about_the_body(const HttpResponse& response, std::uint64_t sent);
     // A refusal by an answer; false: it is the second at this step, and sending the same again will not help.
     bool may_repeat_step();
     void send_chunk(const UploadContent& content, std::uint64_t length);
@@ -102,9 +103,10 @@ class BlobUpload {
     unsigned digest_refusals_ = 0;
     unsigned restarts_ = 0;
     unsigned location_lost_at_close_ = 0;
-    std::uint64_t chunk_limit_ = kLargestChunk;
+    std::uint64_t chunk_limit_; // at first what the run has learnt
     std::uint64_t chunk_minimum_ = 0;
     std::optional<std::uint64_t> refused_at_; // the step that was refused last
+    bool body_refused_at_close_ = false;
     enum class Closing { in_one_request, after_chunks, last_chunk_with_it };
     Closing closing_ = Closing::in_one_request;
 };

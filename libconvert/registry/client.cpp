@@ -50,8 +50,13 @@ HttpResponse RegistryClient::perform_authorised(const Call& call) {
         if (authorization)
             attempt.request.headers.add("Authorization", *authorization);
         HttpResponse response = perform(attempt);
-        if (response.status != 401 || refusals == kMaxRefusals || !authenticator_.learn(response, scope, authorization))
-            return response;
+        if (response.status == 401 && refusals < kMaxRefusals && authenticator_.learn(response, scope, authorization))
+            continue;
+        // A HEAD has no words for why it is refused; what follows it has.
+        if ((response.status == 401 || response.status == 403) && call.request.method != HttpMethod::head)
+            if (const std::string trouble = authenticator_.login_trouble(); !trouble.empty())
+                with_context("no login could be read: " + trouble, [&] { fail_answer(host(), response); });
+        return response;
     }
 }
 

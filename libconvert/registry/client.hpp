@@ -3,6 +3,7 @@
 
 #include "libconvert/registry/authenticator.hpp"
 #include "libconvert/registry/retry.hpp"
+#include "libconvert/registry/upload_habits.hpp"
 
 #include <memory>
 #include <string>
@@ -43,6 +44,7 @@ class RegistryClient {
     const RegistryIdentity& identity() const { return identity_; }
     std::string host() const { return identity_.base.host_and_port(); }
     PatientTransport& transport() { return patient_; }
+    UploadHabits& upload_habits() { return upload_habits_; }
 
     // BASE/v2/REPOSITORY/`rest`
     Url url(std::string_view rest) const;
@@ -64,6 +66,7 @@ class RegistryClient {
     Parts parts_;
     PatientTransport patient_;
     Authenticator authenticator_;
+    UploadHabits upload_habits_;
 };
 
 } // namespace vm2oci::registry

@@ -86,6 +86,8 @@ std::optional<Credentials> find_in(const AuthFile& file, std::string_view regist
 } // namespace
 
 AuthFile parse_auth_file(std::string_view text) {
+    if (text.find_first_not_of(" \t\r\n") == std::string_view::npos)
+        return {}; // a logout, or a disk that was full
     const json document = json::parse(text, nullptr, /*allow_exceptions=*/false);
     if (!document.is_object())
         fail(ErrorKind::corrupt, "it is not a JSON object; log in again with `podman login` or `docker login`");
@@ -145,17 +147,26 @@ std::vector<fs::path> auth_file_paths(const fs::path& chosen) {
 }
 
 std::optional<Credentials> StoredCredentials::find(std::string_view registry, std::string_view repository) const {
+    std::string troubles;
     for (const fs::path& path : auth_file_paths(chosen_)) {
-        const std::optional<std::string> text = read_file(path, kMaxAuthFileBytes);
-        if (!text && !chosen_.empty())
-            fail(ErrorKind::not_found, "no such login file: " + path.string());
-        if (!text)
-            continue;
-        auto found = with_context("login file " + path.string(),
-                                  [&] { return find_in(parse_auth_file(*text), registry, repository); });
-        if (found)
-            return found;
+        try {
+            const std::optional<std::string> text = read_file(path, kMaxAuthFileBytes);
+            if (!text && !chosen_.empty())
+                fail(ErrorKind::not_found, "no such login file: " + path.string());
+            if (!text)
+                continue;
+            auto found = with_context("login file " + path.string(),
+                                      [&] { return find_in(parse_auth_file(*text), registry, repository); });
+            if (found)
+                return found;
+        } catch (const Error& error) {
+            if (error.kind() == ErrorKind::cancelled)
+                throw;
+            troubles += (troubles.empty() ? "" : "; ") + std::string(error.what());
+        }
     }
+    if (!troubles.empty())
+        fail(ErrorKind::external, troubles);
     return std::nullopt;
 }
 

@@ -50,7 +50,8 @@ class CredentialSource {
 class StoredCredentials final : public CredentialSource {
   public:
     explicit StoredCredentials(std::filesystem::path chosen) : chosen_(std::move(chosen)) {}
-    // Error{not_found} if the chosen file is absent, Error{external} if a helper fails.
+    // A file that cannot be read and a helper that fails are passed over. Error{external} names them all if no other
+    // file knows the registry.
     std::optional<Credentials> find(std::string_view registry, std::string_view repository) const override;
 
   private:

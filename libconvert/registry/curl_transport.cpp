@@ -236,6 +236,7 @@ HeaderList header_lines(const HttpRequest& request) {
     HeaderList list;
     for (const auto& [name, value] : request.headers.entries())
         append(list, value.empty() ? name + ";" : name + ": " + value);
+    append(list, "Accept-Encoding: identity");
     append(list, "Expect:"); // one round trip for each chunk, and some registries do not know it
     const bool has_type = request.headers.find("Content-Type").has_value();
     if (!has_type)

@@ -9,6 +9,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <mutex>
 
 namespace vm2oci::registry {
 namespace {
@@ -39,6 +41,30 @@ std::shared_ptr<RegistryClient> try_connection(const Endpoint& endpoint, std::st
     return client;
 }
 
+} // namespace
+
+class Connections {
+  public:
+    template <class Make>
+    std::shared_ptr<RegistryClient> find_or_make(const std::string& key, Make make) {
+        const std::lock_guard lock(mutex_);
+        std::shared_ptr<RegistryClient>& client = clients_[key];
+        if (!client)
+            client = make();
+        return client;
+    }
+
+  private:
+    std::mutex mutex_;
+    std::map<std::string, std::shared_ptr<RegistryClient>> clients_;
+};
+
+std::shared_ptr<Connections> make_connections() {
+    return std::make_shared<Connections>();
+}
+
+namespace {
+
 // What a person may do about it; "" where the fault says all.
 std::string_view advice_on(NetworkFault fault) {
     switch (fault) {
@@ -57,8 +83,8 @@ std::string_view advice_on(NetworkFault fault) {
     }
 }
 
-std::shared_ptr<RegistryClient> connect_endpoint(const Endpoint& endpoint, const RegistryOptions& options,
-                                                 const OperationContext& operation) {
+std::shared_ptr<RegistryClient> connect_anew(const Endpoint& endpoint, const RegistryOptions& options,
+                                             const OperationContext& operation) {
     const bool insecure =
         options.tls_verify == TlsVerify::never || (options.tls_verify == TlsVerify::automatic && endpoint.insecure);
     const Url tls_address = parse_url("https://" + endpoint.registry + "/");
@@ -84,6 +110,15 @@ std::shared_ptr<RegistryClient> connect_endpoint(const Endpoint& endpoint, const
         }
         return try_connection(endpoint, "http", CertificateCheck::verify, options, operation);
     });
+}
+
+std::shared_ptr<RegistryClient> connect_endpoint(const Endpoint& endpoint, const RegistryOptions& options,
+                                                 const OperationContext& operation) {
+    if (!options.connections)
+        return connect_anew(endpoint, options, operation);
+    const std::string key =
+        fmt::format("{}/{} {}", endpoint.registry, endpoint.repository, endpoint.insecure ? "insecure" : "");
+    return options.connections->find_or_make(key, [&] { return connect_anew(endpoint, options, operation); });
 }
 
 } // namespace

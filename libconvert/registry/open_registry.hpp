@@ -17,12 +17,17 @@ namespace vm2oci::registry {
 // HOST[:PORT], the name under which login files and registries.conf know the registry.
 std::string registry_name(const RegistryReference& reference);
 
+// The connections of one run, so that tokens and what was learnt about a registry serve all of it. Thread-safe.
+class Connections;
+std::shared_ptr<Connections> make_connections();
+
 struct RegistryOptions {
     TlsVerify tls_verify = TlsVerify::automatic;
     std::filesystem::path auth_file;          // --authfile; empty: the usual places
     std::filesystem::path certificate_folder; // --cert-dir; empty: certs.d
     // Repositories of the same registry that blobs may be mounted from (--mount-from).
     std::vector<std::string> mount_from;
+    std::shared_ptr<Connections> connections{}; // null: each opening connects anew; else of one set of options
 };
 
 // Connects: TLS or, where that is allowed (RegistryOptions::tls_verify, registries.conf), plain HTTP; GET /v2/.

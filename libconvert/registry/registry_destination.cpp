@@ -76,10 +76,8 @@ std::unique_ptr<BlobWriter> RegistryDestination::begin_blob(const std::optional<
 
 bool RegistryDestination::put_stored_blob(const Descriptor& blob, const BlockDevice& content,
                                           const OperationContext& operation) {
-    if (present_or_mounted(blob)) {
-        operation.progress->advance(blob.size);
+    if (present_or_mounted(blob))
         return true;
-    }
     std::uint64_t reported = 0; // what is sent again is not progress
     BlobUpload upload(*client_, [&](std::uint64_t sent) {
         operation.check_cancelled();

@@ -1,5 +1,6 @@
 #include "libconvert/registry/retry.hpp"
 
+#include "libconvert/registry/answer.hpp"
 #include "libconvert/registry/curl_library.hpp"
 
 #include <fmt/format.h>
@@ -79,6 +80,7 @@ void PatientTransport::note_pause(const HttpRequest& request, const HttpResponse
 HttpResponse PatientTransport::once(const HttpRequest& request) {
     wait_for_pause();
     HttpResponse response = transport_.perform(request);
+    undo_content_encoding(response, request.body_limit);
     note_pause(request, response);
     return response;
 }

@@ -21,8 +21,9 @@ struct TlsSettings {
 
 // `chosen`, if it is not empty, is a folder whose files apply to every host (--cert-dir). Else HOST[:PORT]/ below the
 // first that has it of $XDG_CONFIG_HOME or ~/.config/containers/certs.d, /etc/containers/certs.d, /etc/docker/certs.d.
-// In it, *.crt are roots, *.cert with the *.key of the same name is the client's certificate. Error{usage} for a
-// certificate without its key.
+// Beside them, for every host: $SSL_CERT_FILE and the files in $SSL_CERT_DIR.
+// In a folder of certs.d, *.crt are roots, *.cert with the *.key of the same name is the client's certificate.
+// Error{usage} for a certificate without its key.
 TlsSettings load_tls_settings(std::string_view host_and_port, const std::filesystem::path& chosen);
 
 } // namespace vm2oci::registry

@@ -106,17 +106,14 @@ std::shared_ptr<const BlockDevice> open_content(const std::shared_ptr<const Laye
     if (extents == nullptr)
         return content_stretch(layer, offset, size);
     std::vector<ScatteredDevice::Piece> pieces;
-    std::uint64_t stored = 0;
-    for (const TarExtent& extent : *extents) {
+    for (const TarExtent& extent : *extents)
         pieces.push_back({extent.offset, extent.length});
-        stored += extent.length;
-    }
-    return std::make_shared<ScatteredDevice>(content_stretch(layer, offset, stored), pieces, size);
+    return std::make_shared<ScatteredDevice>(content_stretch(layer, offset, stored_bytes(*extents)), pieces, size);
 }
 
 bool names_a_disk(const Descriptor& layer) {
     std::string title = title_of(layer);
-    for (const std::string_view ending : {".gz", ".zst", ".zstd"})
+    for (const std::string_view ending : {".gz", ".zst", ".zstd", ".xz"})
         if (title.ends_with(ending))
             title.resize(title.size() - ending.size());
     for (const std::string_view ending : {".raw", ".img", ".qcow2", ".qcow", ".vmdk", ".vhd", ".vhdx", ".vdi"})
@@ -184,6 +181,7 @@ ImageFiles::ImageFiles(ImageSource& source, const ImageContent& image, const Ope
             fail(ErrorKind::unsupported, "the image has a layer " + description_of(layer) + ", which holds no files");
         view_.begin_layer();
         std::optional<TarMember>& first_disk = first_disks_.emplace_back();
+        std::optional<TarMember> last;
         TarReader reader(*layers_.back());
         while (const auto member = reader.next()) {
             operation.check_cancelled();
@@ -192,7 +190,13 @@ ImageFiles::ImageFiles(ImageSource& source, const ImageContent& image, const Ope
                 gnu_sparse_member_ = member->path;
             if (!first_disk && importer_takes(*member))
                 first_disk = *member;
+            last = *member;
         }
+        std::byte end{};
+        const bool is_cut =
+            last && last->stored_size() > 0 &&
+            layers_.back()->read_some_at(last->content_offset + last->stored_size() - 1, {&end, 1}) == 0;
+        cut_members_.push_back(is_cut ? last->path : "");
     }
 }
 

@@ -49,6 +49,9 @@ class ImageFiles {
     const std::vector<std::optional<TarMember>>& first_disks() const { return first_disks_; }
     // Path of the first member of GNU's sparse form, which is read here and which runtimes do not unpack; untrusted.
     const std::optional<std::string>& gnu_sparse_member() const { return gnu_sparse_member_; }
+    // Of each layer in the manifest's order: the member, by its path, in whose middle the layer ends; "" if it is
+    // whole.
+    const std::vector<std::string>& cut_members() const { return cut_members_; }
     // The content of a regular file of view(), decoded as it is read.
     std::shared_ptr<const BlockDevice> open(const LayeredFile& file) const;
     std::shared_ptr<const BlockDevice> open(std::size_t layer, const TarMember& member) const;
@@ -59,6 +62,7 @@ class ImageFiles {
     LayeredView view_;
     std::vector<std::optional<TarMember>> first_disks_;
     std::optional<std::string> gnu_sparse_member_;
+    std::vector<std::string> cut_members_;
     std::vector<std::shared_ptr<const LayerContent>> layers_;
 };
 

@@ -10,6 +10,7 @@ Faults:
                  the host
   cut            cuts the connection after 64 KiB of a body, in either direction, for the first 20 such bodies
   unauthorized   wants tokens of its own; each is good for 2 requests, so that 401 comes in the middle of everything
+  login          the same, and a token is good for ever
   range          answers the first three chunks or uploads with 416
   busy           refuses every request three times, with 429 and Retry-After, 500 and 502, and then answers it
   wrong-digest   says that it stored something else
@@ -108,7 +109,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def misbehave(self):
         state, fault = self.state, self.state.fault
         state.add("requests")
-        if fault == "unauthorized":
+        if fault in ("unauthorized", "login"):
             return self.check_token()
         if fault == "range" and self.command in ("PATCH", "PUT") and self.is_upload() and state.add("refusals") <= 3:
             self.discard_body()
@@ -145,7 +146,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         token = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
         with state.lock:
             uses = state.token_uses[token] = state.token_uses.get(token, 0) + 1
-        if token and uses <= 2:
+        if token and (uses <= 2 or state.fault == "login"):
             return False
         self.discard_body()
         state.add("refusals")

@@ -55,7 +55,7 @@ int configure(const char* key_text, const char* value_text) {
         if (key == "reference")
             plugin_state.reference = value;
         else if (key == "arch")
-            plugin_state.architecture = parse_architecture(value);
+            plugin_state.architecture = parse_wanted_platform(value);
         else if (key == "backing")
             options.backing.push_back(value);
         else if (key == "data-file")

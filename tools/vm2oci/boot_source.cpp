@@ -92,7 +92,7 @@ BootSource open_boot_source(const std::string& text, const SourceOptions& source
     BootSource source;
     if (const auto* name = std::get_if<ImageReference>(&reference)) {
         const auto images = open_image_source(*name, operation, source_options.registry->options());
-        const ImageContent image = read_image(*images, host_architecture());
+        const ImageContent image = read_image(*images, "");
         if (source_options.verify)
             verify_content(*images, image, operation);
         else if (trust_in_parts(*images, image) == ContentTrust::not_verified)

@@ -7,6 +7,7 @@
 #include "formats/oci/layout_index.hpp"
 #include "libconvert/package/architecture.hpp"
 #include "tools/vm2oci/help.hpp"
+#include "tools/vm2oci/referrer_copy.hpp"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -23,19 +24,10 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kMaxLayoutIndexBytes = 64 * MiB; // tens of thousands of tags
 
-ImageReference with_tag(ImageReference reference, const std::string& tag) {
-    if (auto* layout = std::get_if<LayoutReference>(&reference))
-        layout->tag = tag;
-    else if (auto* archive = std::get_if<ArchiveReference>(&reference))
-        archive->tag = tag;
-    else if (auto* named = std::get_if<RegistryReference>(&reference))
-        named->tag = tag;
-    return reference;
-}
-
 struct CopiedImage {
     std::string destination;
     CopyResult result;
+    std::vector<Digest> referrers{};
 
     std::size_t copied() const {
         return static_cast<std::size_t>(std::ranges::count(result.blobs, BlobOutcome::copied, &CopiedBlob::outcome));
@@ -49,7 +41,11 @@ Json to_json(const CopiedImage& image) {
                          {"media_type", one.blob.media_type},
                          {"size", one.blob.size},
                          {"copied", one.outcome == BlobOutcome::copied}});
+    Json referrers = Json::array();
+    for (const Digest& referrer : image.referrers)
+        referrers.push_back(referrer.text());
     return {{"destination", image.destination},
+            {"referrers", std::move(referrers)},
             {"digest", image.result.top.digest.text()},
             {"media_type", image.result.top.media_type},
             {"size", image.result.top.size},
@@ -64,6 +60,8 @@ void print(const CopiedImage& image, std::ostream& out) {
                        image.result.blobs.size() - image.copied());
     if (const std::uint64_t reused = image.result.reused_bytes(); reused != 0)
         out << fmt::format("  reused  {} from the earlier version\n", format_size(reused));
+    for (const Digest& referrer : image.referrers)
+        out << fmt::format("  refers  {}\n", referrer.text());
 }
 
 } // namespace
@@ -80,6 +78,10 @@ void add_copy_options(CLI::App& command, CopyArguments& arguments, const std::st
         ->option_text("ARCH")
         ->group(group::image);
     command.add_flag("--all-tags", arguments.all_tags, "All tags of SOURCE, under the same names")->group(group::image);
+    command
+        .add_flag("--referrers", arguments.referrers,
+                  "Copy what refers to the image too: signatures, SBOMs, attestations, by list or by tag")
+        ->group(group::image);
     command.add_option("--digest-file", arguments.digest_file, "Write the image's digest into FILE when all is done")
         ->option_text("FILE")
         ->group(group::output);
@@ -106,13 +108,22 @@ std::vector<std::string> tags_of(const ImageReference& reference, const std::str
             fail(ErrorKind::not_found, "no OCI layout in " + layout->folder);
         return layout_index_tags(*index);
     }
+    if (const auto* archive = std::get_if<ArchiveReference>(&reference)) {
+        if (archive->tag)
+            refuse_tag();
+        std::vector<std::string> tags;
+        for (const Descriptor& image : open_image_source(reference, operation, options)->images())
+            if (const auto tag = image.annotations.find(kRefNameAnnotation); tag != image.annotations.end())
+                tags.push_back(tag->second);
+        return tags;
+    }
     if (const auto* named = std::get_if<RegistryReference>(&reference)) {
         // A reference without a tag gets one when it is parsed: its text then differs from what was written.
         if (to_string(reference) == written)
             refuse_tag();
         return registry::list_registry_tags(*named, options, operation);
     }
-    fail(ErrorKind::usage, "--all-tags is for docker:// and oci: references, not for '" + written + "'");
+    fail(ErrorKind::usage, "--all-tags is for docker://, oci: and oci-archive: references, not for '" + written + "'");
 }
 
 void mount_from_sources(registry::RegistryOptions& options, const std::vector<ImageReference>& sources,
@@ -135,7 +146,7 @@ ExitCode run_copy(const CopyArguments& arguments, const ImageReference& source, 
     CopyOptions options;
     options.parallel_blobs = arguments.parallel_blobs;
     if (!arguments.architecture.empty())
-        options.architecture = parse_architecture(arguments.architecture);
+        options.architecture = parse_wanted_platform(arguments.architecture);
 
     if (!arguments.reuse.empty())
         options.earlier = with_context("--reuse", [&] {
@@ -164,7 +175,9 @@ ExitCode run_copy(const CopyArguments& arguments, const ImageReference& source, 
     for (const auto& [from, to] : pairs) {
         const auto input = open_image_source(from, call.operation, registry_options);
         const auto output = open_image_destination(to, call.operation, registry_options);
-        const CopiedImage image{to_string(to), copy_image(*input, *output, options, call.operation)};
+        CopiedImage image{to_string(to), copy_image(*input, *output, options, call.operation)};
+        if (arguments.referrers)
+            image.referrers = copy_referrers(image.result.top, {from, to, options, registry_options, call.operation});
         digest = image.result.top.digest.text();
         if (call.json())
             images.push_back(to_json(image));

@@ -18,12 +18,14 @@ struct CopyArguments {
     std::string architecture;
     std::string digest_file;
     bool all_tags = false;
+    bool referrers = false;
     std::string reuse; // pull only
     unsigned parallel_blobs = kParallelBlobs;
     std::shared_ptr<RegistryArguments> registry;
 };
 
-// SOURCE and DEST with these descriptions, --arch, --all-tags, --digest-file, --parallel and the registry's options.
+// SOURCE and DEST with these descriptions, --arch, --all-tags, --referrers, --digest-file, --parallel and the
+// registry's options.
 void add_copy_options(CLI::App& command, CopyArguments& arguments, const std::string& source_description,
                       const std::string& destination_description);
 

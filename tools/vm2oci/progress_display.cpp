@@ -21,6 +21,7 @@ constexpr auto kBarInterval = 100ms;
 constexpr auto kPlainInterval = 5s;
 constexpr auto kJsonInterval = 500ms;
 constexpr std::size_t kBarCells = 24;
+constexpr double kMeasurable = 0.1; // seconds; what takes less has no rate that would mean something
 
 ProgressMode resolve(ProgressMode mode, Verbosity verbosity, const std::ostream& err) {
     if (verbosity == Verbosity::quiet)
@@ -126,10 +127,10 @@ void ProgressDisplay::end() noexcept {
         return;
     }
     const double seconds = std::chrono::duration<double>(Clock::now() - started_).count();
-    const double rate = seconds > 0 ? static_cast<double>(done_) / seconds : 0;
-    err_ << fmt::format("{} {} in {:.1f} s ({}/s)", phase_, format_size(done_), seconds,
-                        format_size(static_cast<std::uint64_t>(rate)))
-         << std::endl;
+    std::string line = fmt::format("{} {} in {:.1f} s", phase_, format_size(done_), seconds);
+    if (done_ > 0 && seconds >= kMeasurable)
+        line += fmt::format(" ({}/s)", format_size(static_cast<std::uint64_t>(static_cast<double>(done_) / seconds)));
+    err_ << line << std::endl;
 }
 
 void ProgressDisplay::note(std::string_view line) noexcept {

@@ -23,13 +23,13 @@ struct OpenDestination {
     const registry::RegistryOptions& registry_options;
 
     std::unique_ptr<ImageDestination> operator()(const LayoutReference& layout) const {
-        return std::make_unique<OciLayoutDestination>(layout.folder, layout.tag);
+        return std::make_unique<OciLayoutDestination>(layout.folder, layout.tag, operation);
     }
     std::unique_ptr<ImageDestination> operator()(const NullReference&) const {
         return std::make_unique<NullDestination>();
     }
     std::unique_ptr<ImageDestination> operator()(const ArchiveReference& archive) const {
-        return std::make_unique<OciArchiveDestination>(archive.file, archive.tag);
+        return std::make_unique<OciArchiveDestination>(archive.file, archive.tag, operation);
     }
     std::unique_ptr<ImageDestination> operator()(const RegistryReference& reference) const {
         return registry::open_registry_destination(reference, registry_options, operation);

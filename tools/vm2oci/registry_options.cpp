@@ -13,6 +13,7 @@ registry::RegistryOptions RegistryArguments::options() const {
     options.auth_file = auth_file;
     options.certificate_folder = certificate_folder;
     options.mount_from = mount_from;
+    options.connections = connections;
     return options;
 }
 

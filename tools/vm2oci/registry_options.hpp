@@ -16,6 +16,7 @@ struct RegistryArguments {
     std::string auth_file;
     std::string certificate_folder;
     std::vector<std::string> mount_from;
+    std::shared_ptr<registry::Connections> connections = registry::make_connections();
 
     registry::RegistryOptions options() const;
 };

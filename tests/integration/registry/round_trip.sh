@@ -64,6 +64,16 @@ step "all tags go at once"
 "$VM2OCI" pull --quiet --all-tags "docker://$registry/many/disk" oci:many > /dev/null
 expect_equal "a b" "$(python3 -c 'import json; print(*sorted(m["annotations"]["org.opencontainers.image.ref.name"] for m in json.load(open("many/index.json"))["manifests"]))')" \
     "the tags that were pulled"
+start_proxy "$registry" login
+"$VM2OCI" pull --quiet --all-tags "docker://$proxy/many/disk" oci:many-tokens > /dev/null
+stop_proxy
+expect_equal 1 "$(seen tokens)" "tokens for all tags"
+expect_same_tree many/blobs many-tokens/blobs
+"$VM2OCI" pull --quiet "docker://$registry/many/disk:a" oci-archive:many.tar:a > /dev/null
+"$VM2OCI" pull --quiet "docker://$registry/many/disk:b" oci-archive:many.tar:b > /dev/null
+"$VM2OCI" push --quiet --all-tags oci-archive:many.tar "docker://$registry/unpacked/disk" > /dev/null
+skopeo inspect --tls-verify=false "docker://$registry/unpacked/disk:a" > /dev/null
+skopeo inspect --tls-verify=false "docker://$registry/unpacked/disk:b" > /dev/null
 "$VM2OCI" push --quiet --all-tags oci:many "docker://$registry/copied/disk" > /dev/null
 skopeo inspect --tls-verify=false "docker://$registry/copied/disk:b" > /dev/null
 

@@ -21,6 +21,7 @@ ImageFacts good_facts() {
     facts.files["disk/disk.qcow2"] = {TarType::regular, 0444, 107, 107, 1000};
     facts.disk.emplace();
     facts.disk->info.format = DiskFormat::qcow2;
+    facts.disk->info.virtual_size = 1 << 30;
     facts.disk->info.compression = "zlib";
     facts.imported = ImportedDisk{"disk/disk.qcow2", "disk/disk.qcow2", 0, TarType::regular, 1000, true, facts.disk};
     return facts;
@@ -187,4 +188,46 @@ TEST_CASE("our own bundle has no problem anywhere, and kernelBoot finds its file
     facts = good_bundle();
     facts.content.parsed_manifest.annotations[bundle_annotation::version] = "7";
     CHECK(has_error("kernel-boot", facts, "bundle-annotations"));
+}
+
+TEST_CASE("an image that cannot be unpacked works nowhere, wherever the fault is") {
+    ImageFacts facts = good_facts();
+    facts.layers.push_back({"none", std::nullopt, "etc/motd"});
+    for (const char* consumer : {"kubevirt", "image-volume", "cdi", "crun-vm"})
+        CHECK(has_error(consumer, facts, "whole-layers"));
+    facts = good_facts();
+    facts.content_problem = "the image's layer sha256:00 unpacks to something else";
+    for (const char* consumer : {"kubevirt", "image-volume", "cdi", "crun-vm"})
+        CHECK(has_error(consumer, facts, "content"));
+    CHECK(has_error(
+        "kernel-boot",
+        [] {
+            ImageFacts bundle = good_bundle();
+            bundle.content_problem = "x";
+            return bundle;
+        }(),
+        "content"));
+    facts = good_facts();
+    facts.layers[0].compression = "xz";
+    CHECK(has_error("kubevirt", facts, "xz-layers"));
+}
+
+TEST_CASE("empty, unreadable and odd disks are named") {
+    for (const char* consumer : {"kubevirt", "image-volume", "cdi", "crun-vm"}) {
+        INFO(consumer);
+        const auto with_disk = [](auto change) {
+            ImageFacts facts = good_facts();
+            facts.disk->info.format = DiskFormat::raw;
+            facts.disk->info.virtual_size = 8192;
+            change(*facts.disk);
+            facts.imported->findings = facts.disk;
+            return facts;
+        };
+        CHECK(find_consumer(consumer).check(with_disk([](DiskFindings&) {})).empty());
+        CHECK(has_error(consumer, with_disk([](DiskFindings& disk) { disk.info.virtual_size = 0; }), "empty-disk"));
+        CHECK(has_error(consumer, with_disk([](DiskFindings& disk) { disk.refusal = "cut"; }), "disk-readable"));
+        for (const std::uint64_t size : {std::uint64_t{512}, std::uint64_t{8192 + 2048}, std::uint64_t{100}})
+            CHECK(has_warning(consumer, with_disk([&](DiskFindings& disk) { disk.info.virtual_size = size; }),
+                              "sector-size"));
+    }
 }

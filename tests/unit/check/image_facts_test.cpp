@@ -52,6 +52,33 @@ TEST_CASE("layers are merged as a container sees them") {
     CHECK_FALSE(facts.imported->is_seen);
 }
 
+TEST_CASE("a layer that ends in the middle of a file, and a wrong diff_id, are facts") {
+    const auto store = std::make_shared<MemoryStore>();
+    MemoryDestination destination(store);
+    Entry disk = entry("disk/web.img");
+    disk.status.size = 100'000;
+    LayerWriter cut(destination, CompressionSpec{Compression::gzip, 1}, {});
+    cut.write(as_bytes(tar_header(disk)));
+    cut.write(std::vector<std::byte>(60'000));
+    ImageContents contents;
+    contents.layers.push_back(cut.finish());
+    contents.layers.push_back(layer_of(destination, {entry("etc/motd")}));
+    ImageOptions options;
+    options.architecture = "amd64";
+    destination.publish(assemble_image(options, contents, destination));
+    MemorySource source(store);
+    const ImageFacts facts = gather_image_facts(source, "", {});
+    CHECK(facts.layers.at(0).cut_member == "disk/web.img");
+    CHECK(facts.layers.at(1).cut_member.empty());
+    CHECK(facts.trust == ContentTrust::verified);
+    CHECK(facts.content_problem.empty());
+
+    std::swap(contents.layers[0].diff_id, contents.layers[1].diff_id);
+    destination.publish(assemble_image(options, contents, destination));
+    MemorySource wrong(store);
+    CHECK_THAT(gather_image_facts(wrong, "", {}).content_problem, Catch::Contains("diff_id"));
+}
+
 TEST_CASE("a converted disk shows its format and a first zstd block that importers can probe") {
     const auto device = std::make_shared<test::MemoryDevice>(4 * MiB);
     device->put(0, "data");

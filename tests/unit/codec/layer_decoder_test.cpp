@@ -137,5 +137,5 @@ TEST_CASE("limits and foreign formats") {
     CHECK(refusal("BZh91AY&SY") == ErrorKind::unsupported);
     CHECK(refusal(std::string("\xfd"
                               "7zXZ\0",
-                              6)) == ErrorKind::unsupported);
+                              6)) == ErrorKind::corrupt); // it ends in its head
 }

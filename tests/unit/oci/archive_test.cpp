@@ -127,10 +127,136 @@ TEST_CASE("an archive that is dropped leaves what was there") {
         open->write(as_bytes("x"));
     }
     CHECK(slurp(file) == before);
+}
+
+namespace {
+
+Digest add_to_archive(const fs::path& file, std::optional<std::string> tag, std::string_view content) {
+    OciArchiveDestination destination(file, std::move(tag));
+    const Descriptor top = put_image(destination, content);
+    destination.publish(top);
+    return top.digest;
+}
+
+std::string layer_text(const fs::path& file, const std::string& tag) {
+    OciArchiveSource source(file, tag, {});
+    return read_all(*source.open_blob(parse_manifest(source.read_manifest(source.resolve())).layers.at(0)));
+}
+
+} // namespace
+
+TEST_CASE("another image is added to an archive, and the tags that are there stay") {
+    const TestFolder folder;
+    const fs::path file = folder.path / "images.tar";
+    const Digest one = add_to_archive(file, "v1", "disk one");
+    add_to_archive(file, "team/web:v2", "disk two");
+    add_to_archive(file, std::nullopt, "disk three");
+    CHECK(OciArchiveSource(file, "v1", {}).resolve().digest == one);
+    CHECK(layer_text(file, "v1") == "disk one");
+    CHECK(layer_text(file, "team/web:v2") == "disk two");
+    CHECK(unpack(slurp(file)).size() == 3 + 3 * 3 + 1);
+
+    // A tag that moves takes what it alone reached along.
+    add_to_archive(file, "v1", "disk four");
+    CHECK(layer_text(file, "v1") == "disk four");
+    CHECK(layer_text(file, "team/web:v2") == "disk two");
+    CHECK(unpack(slurp(file)).size() == 3 + 3 * 3 + 1);
+    // The same image again makes the same archive; one that is there under another tag is stored once.
+    const std::string before = slurp(file);
+    add_to_archive(file, "v1", "disk four");
+    add_to_archive(file, "v1", "disk four");
+    CHECK(unpack(slurp(file)).size() == unpack(before).size());
+    add_to_archive(file, "v5", "disk two");
+    CHECK(unpack(slurp(file)).size() == 3 + 3 * 3 + 1);
+}
+
+TEST_CASE("an index in an archive keeps all its images") {
+    const TestFolder folder;
+    const fs::path file = folder.path / "both.tar";
+    {
+        OciArchiveDestination destination(file, "both");
+        ImageIndex index;
+        for (const char* architecture : {"ppc64le", "riscv64"}) {
+            index.manifests.push_back(put_image(destination, architecture, architecture));
+            index.manifests.back().platform = Platform{.architecture = architecture};
+        }
+        // Named and not copied, as in a sparse archive.
+        index.manifests.push_back({.media_type = media_type::oci_manifest, .digest = Digest::of("absent"), .size = 6});
+        destination.publish(destination.put_manifest(to_json(index), media_type::oci_index));
+    }
+    add_to_archive(file, "other", "other disk");
+    OciArchiveSource source(file, "both", {});
+    const ImageIndex index = parse_index(source.read_manifest(source.resolve()));
+    for (std::size_t i = 0; i < 2; ++i) {
+        const ImageManifest manifest = parse_manifest(source.read_manifest(index.manifests.at(i)));
+        CHECK(read_all(*source.open_blob(manifest.layers.at(0))) == index.manifests.at(i).platform->architecture);
+    }
+}
+
+TEST_CASE("what somebody else adds to an archive meanwhile stays") {
+    const TestFolder folder;
+    const fs::path file = folder.path / "images.tar";
+    add_to_archive(file, "first", "disk one");
+    OciArchiveDestination slow(file, "slow");
+    const Descriptor top = put_image(slow, "disk of the slow");
+    add_to_archive(file, "quick", "disk of the quick");
+    slow.publish(top);
+    for (const char* tag : {"first", "quick", "slow"})
+        CHECK_NOTHROW(layer_text(file, tag));
+}
+
+TEST_CASE("a damaged blob of an archive does not count, and is not taken over") {
+    const TestFolder folder;
+    const fs::path file = folder.path / "image.tar";
+    add_to_archive(file, "v1", "a disk with a fault");
+    std::string bytes = slurp(file);
+    const std::size_t at = bytes.find("a disk with a fault");
+    REQUIRE(at != std::string::npos);
+    bytes[at] = 'A';
+    std::ofstream(file, std::ios::binary) << bytes;
+
+    const Digest good = Digest::of("a disk with a fault");
+    OciArchiveDestination same(file, "v1");
+    CHECK_FALSE(same.has_blob({.digest = good, .size = 19}));
+    same.publish(put_image(same, "a disk with a fault"));
+    CHECK(layer_text(file, "v1") == "a disk with a fault");
+    OciArchiveDestination again(file, "v1");
+    CHECK(again.has_blob({.digest = good, .size = 19}));
+
+    std::ofstream(file, std::ios::binary) << bytes;
+    OciArchiveDestination other(file, "v2");
+    const Descriptor top = put_image(other, "another disk");
+    CHECK_THROWS_WITH(other.publish(top), Catch::Contains("damaged") && Catch::Contains(good.text()));
+    CHECK(slurp(file) == bytes);
+}
+
+TEST_CASE("a blob that the archive has need not be written again") {
+    const TestFolder folder;
+    const fs::path file = folder.path / "image.tar";
+    add_to_archive(file, "v1", "shared disk");
     OciArchiveDestination destination(file, "v2");
-    destination.publish(put_image(destination, "new"));
-    CHECK_NOTHROW(OciArchiveSource(file, "v2", {}).resolve());
-    CHECK_THROWS_AS(OciArchiveSource(file, "v1", {}).resolve(), Error); // replaced, not added to
+    const Digest layer = Digest::of("shared disk");
+    REQUIRE(destination.has_blob({.digest = layer, .size = 11}));
+    ImageManifest manifest;
+    const BlobIdentity config = put_blob(destination, "{}");
+    manifest.config = {.media_type = "application/vnd.example+json", .digest = config.digest, .size = config.size};
+    manifest.layers = {{.media_type = media_type::oci_layer, .digest = layer, .size = 11}};
+    destination.publish(destination.put_manifest(to_json(manifest), media_type::oci_manifest));
+    CHECK(layer_text(file, "v1") == "shared disk");
+    CHECK(layer_text(file, "v2") == "shared disk");
+}
+
+TEST_CASE("an image without a tag is called after its file by those who import it") {
+    CHECK(import_name("/a/web01.tar") == "localhost/web01:latest");
+    CHECK(import_name("My Disk_v1.2.oci.tar") == "localhost/my-disk-v1-2:latest");
+    CHECK(import_name("--.tar.gz") == "localhost/image:latest");
+    const TestFolder folder;
+    add_to_archive(folder.path / "Db02.tar", std::nullopt, "disk");
+    const Descriptor top = OciArchiveSource(folder.path / "Db02.tar", std::nullopt, {}).resolve();
+    CHECK(top.annotations.at("io.containerd.image.name") == "localhost/db02:latest");
+    CHECK_FALSE(top.annotations.contains(kRefNameAnnotation));
+    // It is a name in that archive, and none for a copy with a tag.
+    CHECK(layout_index_with(empty_layout_index(), top, "v1").find("localhost") == std::string::npos);
 }
 
 TEST_CASE("a file that is no archive is not overwritten") {

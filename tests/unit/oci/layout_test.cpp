@@ -3,10 +3,13 @@
 #include "formats/oci/layout.hpp"
 #include "formats/oci/layout_index.hpp"
 #include "formats/oci/null_store.hpp"
+#include "formats/oci/select.hpp"
+#include "formats/oci/verify.hpp"
 #include "formats/oci/written_image.hpp"
 #include "tests/unit/oci/oci_fixture.hpp"
 
 #include <catch2/catch.hpp>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -97,6 +100,24 @@ TEST_CASE("tags are added and moved, and the others stay") {
     CHECK(status_of(folder.path / "index.json").st_ino == before);
 }
 
+TEST_CASE("a layout's image is named by its digest too") {
+    const TestFolder folder;
+    const auto publish = [&](const std::string& tag, std::string_view content) {
+        OciLayoutDestination destination(folder.path, tag);
+        const Descriptor top = put_image(destination, content);
+        destination.publish(top);
+        return top.digest.text();
+    };
+    const std::string one = publish("v1", "one");
+    const std::string two = publish("registry.example:5000/x:v2", "two");
+    CHECK(OciLayoutSource(folder.path, one).resolve().digest.text() == one);
+    CHECK(OciLayoutSource(folder.path, "v1@" + two).resolve().digest.text() == two); // the digest decides
+    CHECK_THROWS_WITH(OciLayoutSource(folder.path, "v1@sha256:" + std::string(64, '0')).resolve(),
+                      Catch::Contains("no image sha256:000"));
+    CHECK_THROWS_WITH(OciLayoutSource(folder.path, "v3@sha256:12").resolve(), Catch::Contains("no tag"));
+    CHECK_THROWS_WITH(OciLayoutDestination(folder.path, "v1@" + two), Catch::Contains("without one"));
+}
+
 TEST_CASE("a blob that exists is reused") {
     const TestFolder folder;
     Digest layer;
@@ -117,6 +138,105 @@ TEST_CASE("a blob that exists is reused") {
     put_blob(destination, "shared");
     destination.publish(put_image(destination, "v3"));
     CHECK(slurp(path) == "shared");
+}
+
+TEST_CASE("a damaged blob of the right size is mended by the next run") {
+    const TestFolder folder;
+    const auto publish = [&] {
+        OciLayoutDestination destination(folder.path, "v1");
+        destination.publish(put_image(destination, "a disk that rots"));
+    };
+    publish();
+    const Digest digest = Digest::of("a disk that rots");
+    const fs::path path = folder.path / "blobs" / "sha256" / digest.hex();
+    std::ofstream(path, std::ios::binary) << "a disk that r0ts";
+    OciLayoutDestination destination(folder.path, "v2");
+    CHECK_FALSE(destination.has_blob({.digest = digest, .size = 16}));
+    publish();
+    CHECK(slurp(path) == "a disk that rots");
+    OciLayoutDestination after(folder.path, "v2");
+    CHECK(after.has_blob({.digest = digest, .size = 16}));
+    CHECK_FALSE(after.has_blob({.digest = digest, .size = 15}));
+}
+
+TEST_CASE("what others keep inside a layout is no obstacle") {
+    const TestFolder folder;
+    const fs::path layout = folder.path / "layout";
+    OciLayoutDestination first(layout, "v1");
+    first.publish(put_image(first, "one"));
+    fs::create_directories(layout / "blobs" / "sha512" / "x");
+    fs::create_directories(layout / "blobs" / "sha256" / "a folder");
+    fs::create_directories(layout / ".git");
+    std::ofstream(layout / "manifest.json") << "[]"; // docker save
+    OciLayoutDestination second(layout, "v2");
+    second.publish(put_image(second, "two"));
+    CHECK(OciLayoutSource(layout, "v1").resolve().digest != OciLayoutSource(layout, "v2").resolve().digest);
+    CHECK(fs::exists(layout / "manifest.json"));
+}
+
+TEST_CASE("index.json does not outgrow what is read again") {
+    const TestFolder folder;
+    std::string entries;
+    for (unsigned i = 0; entries.size() < 4'194'000; ++i)
+        entries += fmt::format("{}{{\"mediaType\":\"{}\",\"digest\":\"{}\",\"size\":7,\"annotations\":"
+                               "{{\"org.opencontainers.image.ref.name\":\"tag{}\"}}}}",
+                               i == 0 ? "" : ",", media_type::oci_manifest, Digest::of(std::to_string(i)).text(), i);
+    std::ofstream(folder.path / "oci-layout") << kLayoutFileText;
+    std::ofstream(folder.path / "index.json") << R"({"schemaVersion":2,"manifests":[)" << entries << "]}";
+    const std::string before = read_file(folder.path / "index.json", 8 << 20).value();
+    CHECK_THROWS_WITH(OciLayoutDestination(folder.path, "new"), Catch::Contains("at most 4 MiB"));
+    CHECK(read_file(folder.path / "index.json", 8 << 20).value() == before);
+}
+
+TEST_CASE("entries of a layout for several platforms are one image") {
+    const TestFolder folder;
+    const auto write_index = [&](const std::vector<Descriptor>& entries) {
+        ImageIndex index;
+        index.manifests = entries;
+        std::ofstream(folder.path / "index.json") << to_json(index);
+    };
+    std::vector<Descriptor> entries;
+    {
+        OciLayoutDestination destination(folder.path, "x");
+        for (const char* architecture : {"ppc64le", "s390x"}) {
+            entries.push_back(put_image(destination, architecture, architecture));
+            entries.back().platform = Platform{.architecture = architecture};
+        }
+        destination.publish(entries[0]);
+    }
+    const auto chosen = [&](const std::optional<std::string>& tag, const std::string& architecture) {
+        OciLayoutSource source(folder.path, tag);
+        const Descriptor top = source.resolve();
+        CHECK(top.digest == Digest::of(source.read_manifest(top)));
+        return select_manifest(source, top, architecture).digest;
+    };
+    write_index(entries); // as some builders leave it: nothing has a name
+    CHECK(chosen(std::nullopt, "s390x") == entries[1].digest);
+    CHECK(chosen(std::nullopt, "ppc64le") == entries[0].digest);
+    OciLayoutSource all(folder.path, std::nullopt);
+    CHECK(verify_image(all, {}).findings.empty());
+
+    for (Descriptor& entry : entries) // as image-layout.md shows it
+        entry.annotations[kRefNameAnnotation] = "v2";
+    write_index(entries);
+    CHECK(chosen("v2", "s390x") == entries[1].digest);
+    OciLayoutSource one(folder.path, "v2");
+    CHECK(verify_image(one, {}).findings.empty());
+
+    entries[1].platform->architecture = "ppc64le"; // now they contradict each other
+    write_index(entries);
+    CHECK_THROWS_WITH(OciLayoutSource(folder.path, "v2").resolve(), Catch::Contains("two different images"));
+    for (Descriptor& entry : entries)
+        entry.annotations.clear();
+    write_index(entries);
+    CHECK_THROWS_WITH(OciLayoutSource(folder.path, std::nullopt).resolve(),
+                      Catch::Contains("by its digest") && Catch::Contains(entries[0].digest.text()));
+    // One image under two tags needs no choice.
+    entries[1] = entries[0];
+    entries[0].annotations[kRefNameAnnotation] = "latest";
+    entries[1].annotations[kRefNameAnnotation] = "stable";
+    write_index(entries);
+    CHECK(OciLayoutSource(folder.path, std::nullopt).resolve().digest == entries[0].digest);
 }
 
 TEST_CASE("a folder with other things in it is no destination") {

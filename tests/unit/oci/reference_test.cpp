@@ -33,6 +33,10 @@ TEST_CASE("layouts and archives: the first colon ends the path") {
     CHECK(parse_image_reference("oci-archive:a.tar:x--y") == ImageReference(ArchiveReference{"a.tar", "x--y"}));
     CHECK(parse_image_reference("oci-archive:a.tar") == ImageReference(ArchiveReference{"a.tar", std::nullopt}));
     CHECK(parse_image_reference("null:") == ImageReference(NullReference{}));
+    CHECK(parse_image_reference("oci:a/b@sha256:" + kHex) == ImageReference(LayoutReference{"a/b", "sha256:" + kHex}));
+    CHECK(parse_image_reference("oci-archive:b.tar@sha256:" + kHex) ==
+          ImageReference(ArchiveReference{"b.tar", "sha256:" + kHex}));
+    CHECK(parse_image_reference("oci:a@sha256:v1") == ImageReference(LayoutReference{"a@sha256", "v1"}));
     for (const char* wrong :
          {"oci:", "oci::v1", "oci:dir:", "oci:dir:-a", "oci:dir:a-", "oci:dir:a---b", "oci:dir:a..b", "oci:dir:a b",
           "oci:dir:a//b", "oci:C:\\x", "oci-archive:", "null:x", "oci:dir:a\xc3\xa9"})
@@ -41,6 +45,18 @@ TEST_CASE("layouts and archives: the first colon ends the path") {
 
 TEST_CASE("disks are no image references") {
     for (const char* disk : {"disk.qcow2", "qcow2:a", "raw:a", "", "oci", "/oci:x", "./oci:x", "OCI:x", "nullx"})
+        CHECK(parse_image_reference(disk) == std::nullopt);
+}
+
+TEST_CASE("stores that only skopeo knows are named with the line that helps") {
+    for (const char* text : {"docker-archive:a.tar", "docker-archive:/x/a.tar:web:1", "dir:/x", "docker-daemon:web:1",
+                             "containers-storage:localhost/web", "containers-storage:[overlay@/x]web"}) {
+        INFO(text);
+        CHECK(refusal(text) == ErrorKind::unsupported);
+        CHECK_THROWS_WITH(parse_image_reference(text), Catch::Contains("skopeo copy ") && Catch::Contains(text));
+    }
+    CHECK_THROWS_WITH(parse_image_reference("dir:a b"), Catch::Contains("skopeo copy 'dir:a b' oci:DIR:TAG"));
+    for (const char* disk : {"./dir:x", "directory:x", "DIR:x"})
         CHECK(parse_image_reference(disk) == std::nullopt);
 }
 
@@ -57,6 +73,8 @@ TEST_CASE("registries") {
     CHECK(registry("docker://docker.io/debian:12") == RegistryReference{"docker.io", 0, "library/debian", "12", {}});
     CHECK(registry("docker://r.example/disk@sha256:" + kHex) ==
           RegistryReference{"r.example", 0, "disk", "", Digest::parse("sha256:" + kHex)});
+    CHECK(registry("docker://r.example:5000/disk:v1@sha256:" + kHex) ==
+          RegistryReference{"r.example", 5000, "disk", "v1", Digest::parse("sha256:" + kHex)});
     CHECK(registry("docker://r.example/disk:" + std::string(128, 'x')).tag.size() == 128);
 }
 
@@ -87,7 +105,8 @@ TEST_CASE("what a registry would not take is refused here") {
                                      "docker://r.example/a:" + std::string(129, 'x'),
                                      std::string("docker://r.example/a@sha256:12"),
                                      std::string("docker://r.example/a@"),
-                                     "docker://r.example/a:v1@sha256:" + kHex,
+                                     "docker://r.example/a:@sha256:" + kHex,
+                                     "docker://r.example/a@sha256:" + kHex + ":v1",
                                      "docker://r.example/" + std::string(250, 'a'),
                                      std::string("docker://[::1/a"),
                                      std::string("docker://[]/a"),
@@ -101,7 +120,8 @@ TEST_CASE("what a registry would not take is refused here") {
 TEST_CASE("a reference prints as it is parsed") {
     for (const std::string& text :
          {std::string("oci:dir"), std::string("oci:a/b:c:d"), std::string("oci-archive:x.tar:v"), std::string("null:"),
-          std::string("docker://localhost:5000/a/b:v1"), "docker://r.example/a@sha256:" + kHex}) {
+          std::string("docker://localhost:5000/a/b:v1"), "docker://r.example/a@sha256:" + kHex,
+          "docker://r.example/a:v1.2@sha256:" + kHex, "oci:a:v1@sha256:" + kHex, "oci:a:sha256:" + kHex}) {
         CHECK(to_string(parse_image_reference(text).value()) == text);
     }
     CHECK(to_string(parse_image_reference("docker://docker.io/debian").value()) ==

@@ -151,3 +151,22 @@ TEST_CASE("an archive is the old one or the new one, whichever call fails") {
                        });
     CHECK(calls >= 4);
 }
+
+TEST_CASE("an archive keeps its other tags, whichever call fails while one is added") {
+    const TestFolder folder;
+    const fs::path file = folder.path / "images.tar";
+    publish_archive(file, "kept", "kept disk");
+    publish_archive(file, "other", "other disk");
+    const int calls =
+        fail_each_call([&](int call) { publish_archive(file, "new", "new disk " + std::to_string(call)); },
+                       [&](bool) {
+                           for (const char* tag : {"kept", "other"}) {
+                               OciArchiveSource source(file, tag, {});
+                               CHECK(verify_image(source, {}).findings.empty());
+                           }
+                       });
+    CHECK(calls >= 4);
+    OciArchiveSource source(file, std::nullopt, {});
+    CHECK(source.images().size() == 3);
+    CHECK(verify_image(source, {}).findings.empty());
+}

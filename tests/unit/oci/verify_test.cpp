@@ -215,8 +215,7 @@ TEST_CASE("a platform is chosen from an index") {
     MemorySource source(store);
     CHECK(select_manifest(source, top, "arm64").digest == index.manifests[1].digest);
     CHECK(select_manifest(source, index.manifests[0], "").digest == index.manifests[0].digest);
-    CHECK_THROWS_WITH(select_manifest(source, top, "s390x"), Catch::Contains("amd64, arm64"));
-    CHECK_THROWS_WITH(select_manifest(source, top, ""), Catch::Contains("amd64, arm64"));
+    CHECK_THROWS_WITH(select_manifest(source, top, "s390x"), Catch::Contains("linux/amd64, linux/arm64"));
 
     index.manifests = {index.manifests[0], attestation};
     const Descriptor one = destination.put_manifest(to_json(index), media_type::oci_index);

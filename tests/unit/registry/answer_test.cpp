@@ -1,4 +1,7 @@
+#include "formats/base/fd.hpp"
+#include "formats/codec/layer_encoder.hpp"
 #include "libconvert/registry/answer.hpp"
+#include "libconvert/registry/manifests.hpp"
 #include "tests/support/fake_registry.hpp"
 
 #include <catch2/catch.hpp>
@@ -49,4 +52,57 @@ TEST_CASE("a failed answer becomes one line with the status") {
     } catch (const Error& error) {
         CHECK(error.kind() == ErrorKind::not_found);
     }
+}
+
+namespace {
+
+std::string gzipped(std::string_view text) {
+    class Sink final : public ByteSink {
+      public:
+        void write(std::span<const std::byte> bytes) override { text.append(as_text(bytes)); }
+        std::string text;
+    } sink;
+    LayerEncoder encoder({Compression::gzip, 6}, sink, {});
+    encoder.write(as_bytes(text));
+    encoder.finish();
+    return sink.text;
+}
+
+} // namespace
+
+TEST_CASE("a JSON answer that comes gzip'd is unpacked, and a blob never is") {
+    const std::string document = R"({"schemaVersion":2})";
+    const auto after = [&](const char* type, const char* encoding, const std::string& body, int status = 200) {
+        HttpResponse response = test::FakeRegistry::answer(status, body, {{"Content-Type", type}});
+        if (*encoding != '\0')
+            response.headers.add("content-encoding", encoding);
+        undo_content_encoding(response, 1000);
+        return response.body;
+    };
+    const std::string packed = gzipped(document);
+    CHECK(after("application/vnd.oci.image.manifest.v1+json", "gzip", packed) == document);
+    CHECK(after("application/json; charset=utf-8", "x-gzip", packed) == document);
+    CHECK(after("application/json", "gzip", document) == document); // it only says so
+    CHECK(after("application/json", "", packed) == packed);
+    CHECK(after("application/octet-stream", "gzip", packed) == packed);
+    CHECK(after("application/json", "gzip", packed, 206) == packed);
+    CHECK_THROWS_AS(after("application/json", "gzip", packed.substr(0, packed.size() - 5)), Error);
+    CHECK_THROWS_AS(after("application/json", "gzip", gzipped(std::string(1001, ' '))), Error);
+}
+
+TEST_CASE("a manifest that comes gzip'd has its own digest") {
+    test::FakeConnection connection;
+    const std::string manifest =
+        R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]})";
+    connection.server->intercept = [&](const HttpRequest& request) -> std::optional<HttpResponse> {
+        if (request.url.path_and_query.find("/manifests/") == std::string::npos)
+            return std::nullopt;
+        return test::FakeRegistry::answer(200, gzipped(manifest),
+                                          {{"Content-Type", media_type::oci_index},
+                                           {"Content-Encoding", "gzip"},
+                                           {"Docker-Content-Digest", Digest::of(manifest).text()}});
+    };
+    const std::optional<FetchedManifest> found = fetch_manifest(*connection.client, Digest::of(manifest).text());
+    REQUIRE(found);
+    CHECK(found->bytes == manifest);
 }

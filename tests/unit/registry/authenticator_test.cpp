@@ -164,3 +164,54 @@ TEST_CASE("what the token server says is told") {
         CHECK(text.find("s3cret") == std::string::npos);
     }
 }
+
+namespace {
+
+class BrokenLogin final : public CredentialSource {
+  public:
+    std::optional<Credentials> find(std::string_view, std::string_view) const override {
+        fail(ErrorKind::external, "login file /home/x/auth.json: it is not a JSON object");
+    }
+};
+
+// A client whose login files are broken.
+std::shared_ptr<RegistryClient> client_without_login(FakeRegistry*& server) {
+    auto transport = std::make_unique<FakeRegistry>();
+    server = transport.get();
+    return std::make_shared<RegistryClient>(
+        RegistryIdentity{"registry.test", "team/disk", parse_url("https://registry.test/")},
+        RegistryClient::Parts{std::move(transport), std::make_unique<test::FakeClock>(),
+                              std::make_unique<BrokenLogin>()});
+}
+
+Call get_call(const RegistryClient& client) {
+    Call call;
+    call.request.url = client.url("manifests/v1");
+    return call;
+}
+
+} // namespace
+
+TEST_CASE("broken login files do not stop what needs no login") {
+    FakeRegistry* server = nullptr;
+    const auto client = client_without_login(server);
+    auto tokens = std::make_shared<TokenServer>();
+    server->intercept = [tokens](const HttpRequest& request) { return (*tokens)(request); };
+    CHECK(client->call(get_call(*client)).response.status == 404);
+    REQUIRE(tokens->token_requests.size() == 1);
+    CHECK_FALSE(tokens->token_requests[0].headers.find("Authorization"));
+}
+
+TEST_CASE("broken login files are told when a login is needed") {
+    for (const bool by_token_server : {false, true}) {
+        FakeRegistry* server = nullptr;
+        const auto client = client_without_login(server);
+        const char* challenge =
+            by_token_server ? "Bearer realm=\"https://auth.test/token\",service=\"x\"" : "Basic realm=\"x\"";
+        server->intercept = [challenge](const HttpRequest&) {
+            return FakeRegistry::answer(401, "", {{"WWW-Authenticate", challenge}});
+        };
+        CHECK_THROWS_WITH(client->call(get_call(*client)),
+                          Catch::Contains("/home/x/auth.json") && Catch::Contains("answered 401"));
+    }
+}

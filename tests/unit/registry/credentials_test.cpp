@@ -73,6 +73,43 @@ TEST_CASE("a broken login file is named and never quoted") {
     CHECK_THROWS_AS(StoredCredentials("/nonexistent/auth.json").find("registry.test", "a"), Error);
 }
 
+TEST_CASE("an empty login file knows nobody") {
+    for (const char* text : {"", " \n", "{}", "{\"auths\":null}"}) {
+        const LoginFile file(text);
+        CHECK(StoredCredentials(file.path()).find("registry.test", "a") == std::nullopt);
+    }
+}
+
+TEST_CASE("a login file that is in the way does not hide the next one") {
+    const test::TemporaryFolder home;
+    fs::create_directories(home.path() / ".config/containers");
+    fs::create_directories(home.path() / ".docker");
+    const auto with_home = [&](auto body) {
+        const std::string before = std::getenv("HOME") == nullptr ? "" : std::getenv("HOME");
+        for (const char* name : {"REGISTRY_AUTH_FILE", "XDG_CONFIG_HOME", "DOCKER_CONFIG"})
+            ::unsetenv(name);
+        ::setenv("HOME", home.path().c_str(), 1);
+        ::setenv("XDG_RUNTIME_DIR", (home.path() / "run").c_str(), 1);
+        body();
+        ::setenv("HOME", before.c_str(), 1);
+        ::unsetenv("XDG_RUNTIME_DIR");
+    };
+    const auto write = [&](const char* name, std::string_view text) {
+        write_output(home.path() / name, as_bytes(text));
+    };
+    write(".config/containers/auth.json", R"({"auths":{"registry.test":{"au)");
+    write(".docker/config.json", R"({"auths":{"registry.test":{"auth":"dTpw"}}})");
+    with_home([&] { CHECK(StoredCredentials("").find("registry.test", "a")->username == "u"); });
+    // A helper that nobody has installed.
+    write(".config/containers/auth.json", R"({"credHelpers":{"registry.test":"vm2oci-missing"}})");
+    with_home([&] { CHECK(StoredCredentials("").find("registry.test", "a")->username == "u"); });
+    write(".docker/config.json", R"({"credsStore":"vm2oci-absent"})");
+    with_home([&] {
+        CHECK_THROWS_WITH(StoredCredentials("").find("registry.test", "a"),
+                          Catch::Contains("vm2oci-missing") && Catch::Contains("vm2oci-absent"));
+    });
+}
+
 TEST_CASE("entries of the wrong shape are passed over") {
     const AuthFile file = parse_auth_file(R"({"auths":{"a.test":5,"b.test":{"auth":7},"c.test":{"auth":"bm9jb2xvbg=="},
                                               "d.test":{"auth":"***"},"e.test":{"auth":"dTpw"}},"credHelpers":[1],"credsStore":{}})");

@@ -88,7 +88,24 @@ TEST_CASE("one architecture is chosen from an index") {
     CHECK(copy_image(source, into, {.parallel_blobs = 2, .architecture = "arm64"}, {}).blobs.size() == 3);
     CHECK(is_manifest(copy->find_tag("v1").media_type));
     CHECK_THROWS_WITH(copy_image(source, into, {.parallel_blobs = 2, .architecture = "riscv64"}, {}),
-                      Catch::Contains("amd64, arm64"));
+                      Catch::Contains("linux/amd64, linux/arm64"));
+}
+
+TEST_CASE("a manifest without a platform gets that of its config in a layout") {
+    FakeConnection connection;
+    const auto store = multi_arch_store();
+    MemorySource source(store, "v1");
+    RegistryDestination destination(connection.client, tagged("v1"), {}, {});
+    const ImageIndex index = parse_index(source.read_manifest(copy_image(source, destination, {}, {}).top));
+    RegistryReference by_digest = tagged("");
+    by_digest.digest = index.manifests.at(1).digest;
+    RegistrySource back(connection.client, by_digest, {});
+    CHECK_FALSE(back.resolve().platform);
+    const auto copy = std::make_shared<MemoryStore>();
+    MemoryDestination into(copy, "v1");
+    copy_image(back, into, {}, {});
+    REQUIRE(copy->find_tag("v1").platform);
+    CHECK(*copy->find_tag("v1").platform == *index.manifests.at(1).platform);
 }
 
 TEST_CASE("what is there already is not sent again") {

@@ -71,6 +71,32 @@ TEST_CASE("a download goes on where it was cut") {
     CHECK(same(out, blob.text));
 }
 
+TEST_CASE("a registry that refuses a range without an end gets one with an end") {
+    FakeConnection connection;
+    const std::string content(3'000'000, 'r');
+    connection.server->blobs["team/disk"][Digest::of(content).text()] = content;
+    connection.server->cut_download = [cuts = 0](const HttpRequest&) mutable {
+        return cuts++ < 2 ? std::optional<std::uint64_t>(1'000'000) : std::nullopt;
+    };
+    connection.server->intercept = [](const HttpRequest& request) -> std::optional<HttpResponse> {
+        const auto range = request.headers.find("Range");
+        return range && range->ends_with('-') ? std::optional(FakeRegistry::answer(416)) : std::nullopt;
+    };
+    CollectingSink sink;
+    download_blob(*connection.client, {.digest = Digest::of(content), .size = content.size()}, sink, {});
+    CHECK(same(sink, content));
+    CHECK(connection.server->seen.back().headers.find("Range") == "bytes=2000000-2999999");
+    // One that refuses every range ends.
+    connection.server->cut_download = [](const HttpRequest&) { return std::optional<std::uint64_t>(1000); };
+    connection.server->intercept = [](const HttpRequest& request) -> std::optional<HttpResponse> {
+        return request.headers.find("Range") ? std::optional(FakeRegistry::answer(416)) : std::nullopt;
+    };
+    CollectingSink other;
+    CHECK_THROWS_WITH(
+        download_blob(*connection.client, {.digest = Digest::of(content), .size = content.size()}, other, {}),
+        Catch::Contains("416"));
+}
+
 TEST_CASE("a download that never gets on ends") {
     FakeConnection connection;
     const StoredBlob blob(connection, 2'000'000);

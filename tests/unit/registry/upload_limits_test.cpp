@@ -98,3 +98,73 @@ TEST_CASE("a blob that is lost whenever it is closed is not sent again and again
     CHECK_THROWS_AS(BlobUpload(*connection.client, nullptr).finish(content, content.identity()), Error);
     CHECK(connection.server->body_bytes_received < 4 * content.text().size());
 }
+
+TEST_CASE("what one upload learns serves the others of the run") {
+    FakeConnection connection;
+    unsigned refused = 0;
+    connection.server->intercept = [&](const HttpRequest& request) -> std::optional<HttpResponse> {
+        const bool sends = request.method == HttpMethod::patch || request.method == HttpMethod::put;
+        if (!sends || request.body == nullptr || request.body->size() <= 2 * MiB)
+            return std::nullopt;
+        ++refused;
+        return FakeRegistry::answer(413);
+    };
+    const WholeContent first(20 * MiB + 3);
+    BlobUpload(*connection.client, nullptr).finish(first, first.identity());
+    const unsigned to_learn = refused;
+    CHECK(to_learn > 0);
+    const WholeContent second(20 * MiB + 7);
+    BlobUpload(*connection.client, nullptr).finish(second, second.identity());
+    StreamingBlobWriter writer(connection.client, std::nullopt);
+    writer.write(as_bytes(std::string_view(second.text()).substr(1)));
+    const BlobIdentity made = writer.commit();
+    CHECK(refused == to_learn);
+    CHECK(connection.server->blobs["team/disk"][second.identity().digest.text()] == second.text());
+    CHECK(connection.server->blobs["team/disk"].contains(made.digest.text()));
+}
+
+TEST_CASE("that chunks are refused is learnt once") {
+    FakeConnection connection;
+    connection.server->intercept = refuse_patches(405, 0);
+    const WholeContent first(65 * MiB);
+    BlobUpload(*connection.client, nullptr).finish(first, first.identity());
+    const std::size_t patches = connection.server->count("PATCH");
+    CHECK(patches == 1);
+    const WholeContent second(66 * MiB);
+    BlobUpload(*connection.client, nullptr).finish(second, second.identity());
+    CHECK(connection.server->count("PATCH") == patches);
+    CHECK(connection.server->blobs["team/disk"][second.identity().digest.text()] == second.text());
+}
+
+TEST_CASE("a registry that takes no body with the request that closes gets the last chunk before") {
+    const int status = GENERATE(400, 404, 405, 411, 422, 501);
+    FakeConnection connection;
+    unsigned refused = 0;
+    connection.server->intercept = [&](const HttpRequest& request) -> std::optional<HttpResponse> {
+        const bool closes = request.method == HttpMethod::put && request.body != nullptr && request.body->size() > 0;
+        if (!closes || connection.server->count("PATCH") == 0)
+            return std::nullopt;
+        ++refused;
+        return FakeRegistry::answer(status);
+    };
+    const WholeContent first(66 * MiB + 5);
+    BlobUpload(*connection.client, nullptr).finish(first, first.identity());
+    CHECK(connection.server->blobs["team/disk"][first.identity().digest.text()] == first.text());
+    CHECK(refused == 1);
+    CHECK(connection.server->count("POST") == 1); // nothing was sent again
+    const WholeContent second(66 * MiB + 9);
+    BlobUpload(*connection.client, nullptr).finish(second, second.identity());
+    CHECK(refused == 1);
+    CHECK(connection.server->blobs["team/disk"][second.identity().digest.text()] == second.text());
+}
+
+TEST_CASE("a registry that refuses to close whatever it is sent is not asked for ever") {
+    FakeConnection connection;
+    connection.server->intercept = [](const HttpRequest& request) -> std::optional<HttpResponse> {
+        return request.method == HttpMethod::put ? std::optional(FakeRegistry::answer(400, "no")) : std::nullopt;
+    };
+    const WholeContent content(66 * MiB);
+    CHECK_THROWS_WITH(BlobUpload(*connection.client, nullptr).finish(content, content.identity()),
+                      Catch::Contains("answered 400"));
+    CHECK(connection.server->count("PUT") <= 4);
+}

@@ -22,6 +22,7 @@ struct CheckArguments {
     std::string image;
     std::vector<std::string> consumers;
     std::string architecture;
+    bool verify = false;
     std::shared_ptr<RegistryArguments> registry;
 };
 
@@ -50,7 +51,7 @@ std::vector<const Consumer*> concerned_consumers(const ImageFacts& facts) {
     return concerned;
 }
 
-Json to_json(const std::vector<ConsumerVerdict>& verdicts, const std::string& image) {
+Json to_json(const std::vector<ConsumerVerdict>& verdicts, const std::string& image, ContentTrust trust) {
     Json list = Json::array();
     for (const ConsumerVerdict& verdict : verdicts) {
         Json problems = Json::array();
@@ -65,7 +66,7 @@ Json to_json(const std::vector<ConsumerVerdict>& verdicts, const std::string& im
         list.push_back(
             {{"consumer", verdict.consumer->name}, {"works", verdict.works()}, {"problems", std::move(problems)}});
     }
-    return {{"image", image}, {"consumers", std::move(list)}};
+    return {{"image", image}, {"content", to_string(trust)}, {"consumers", std::move(list)}};
 }
 
 std::string to_text(const std::vector<ConsumerVerdict>& verdicts) {
@@ -84,13 +85,16 @@ ExitCode check(const CheckArguments& arguments, Invocation& call) {
     const ImageReference reference = parse_image_only(arguments.image, "check");
     const auto source = open_image_source(reference, call.operation, arguments.registry->options());
     const std::string architecture =
-        arguments.architecture.empty() ? std::string() : parse_architecture(arguments.architecture);
-    const ImageFacts facts = gather_image_facts(*source, architecture, call.operation);
+        arguments.architecture.empty() ? std::string() : parse_wanted_platform(arguments.architecture);
+    const ImageFacts facts = gather_image_facts(*source, architecture, call.operation,
+                                                arguments.verify ? LayerReading::whole : LayerReading::whole_if_local);
+    if (facts.trust == ContentTrust::not_verified)
+        call.operation.progress->note("the image's content is " + std::string(describe(facts.trust)));
     std::vector<ConsumerVerdict> verdicts;
     for (const Consumer* consumer : named.empty() ? concerned_consumers(facts) : named)
         verdicts.push_back({consumer, consumer->check(facts)});
     if (call.json())
-        call.out << to_json(verdicts, arguments.image).dump(2) << '\n';
+        call.out << to_json(verdicts, arguments.image, facts.trust).dump(2) << '\n';
     else
         call.out << to_text(verdicts);
     const bool all_work =
@@ -123,6 +127,10 @@ void add_check_command(CommandTable& table) {
         ->allow_extra_args(false);
     command.add_option("--arch", arguments->architecture, "Which image of an index to check")
         ->option_text("ARCH")
+        ->group(group::source);
+    command
+        .add_flag("--verify", arguments->verify,
+                  "Read the layers of a remote image whole, too, and hold them against their digests")
         ->group(group::source);
     arguments->registry = add_registry_options(command);
 }

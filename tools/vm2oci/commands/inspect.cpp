@@ -65,7 +65,7 @@ ExitCode inspect_disk(const DiskReference& reference, const InspectArguments& ar
 ExitCode inspect_image(const ImageReference& reference, const InspectArguments& arguments, Invocation& call) {
     ImageReading reading;
     if (!arguments.architecture.empty())
-        reading.architecture = parse_architecture(arguments.architecture);
+        reading.architecture = parse_wanted_platform(arguments.architecture);
     reading.policy = arguments.source_options->disk_source({}, std::nullopt).policy;
     reading.guest.access = arguments.guest_options->access();
     if (std::holds_alternative<RegistryReference>(reference))

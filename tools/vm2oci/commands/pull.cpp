@@ -23,7 +23,7 @@ void add_pull_command(CommandTable& table) {
                                            "' is none; write it like docker://registry.example/team/web01:v1");
             return run_copy(*arguments, source, parse_image_only(arguments->destination, "pull"), call);
         });
-    add_copy_options(command, *arguments, "docker://HOST/REPO[:TAG|@DIGEST]",
+    add_copy_options(command, *arguments, "docker://HOST/REPO[:TAG][@DIGEST]",
                      "Where the image goes: oci:DIR[:TAG] or oci-archive:FILE[:TAG]");
     command
         .add_option("--reuse", arguments->reuse,

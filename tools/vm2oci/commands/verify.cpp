@@ -1,7 +1,9 @@
 // `vm2oci verify IMAGE`.
 #include "formats/oci/verify.hpp"
 
+#include "formats/base/escape.hpp"
 #include "formats/base/size.hpp"
+#include "formats/oci/layout_index.hpp"
 #include "tools/vm2oci/command_table.hpp"
 #include "tools/vm2oci/page.hpp"
 #include "tools/vm2oci/references.hpp"
@@ -22,8 +24,15 @@ Json to_json(const VerifyReport& report, const std::string& image) {
     Json findings = Json::array();
     for (const VerifyFinding& finding : report.findings)
         findings.push_back({{"where", finding.where}, {"problem", finding.problem}});
+    Json images = Json::array();
+    for (const Descriptor& one : report.images) {
+        const auto tag = one.annotations.find(kRefNameAnnotation);
+        images.push_back(
+            {{"digest", one.digest.text()}, {"tag", tag == one.annotations.end() ? Json(nullptr) : Json(tag->second)}});
+    }
     return {{"image", image},
-            {"digest", report.top.digest.text()},
+            {"digest", report.images.front().digest.text()},
+            {"images", std::move(images)},
             {"whole", report.findings.empty()},
             {"manifests", report.manifests},
             {"blobs", report.blobs},
@@ -35,7 +44,12 @@ Json to_json(const VerifyReport& report, const std::string& image) {
 void print(const VerifyReport& report, const std::string& image, std::ostream& out) {
     Page page;
     page.heading(image);
-    page.row("digest", report.top.digest.text());
+    for (const Descriptor& one : report.images) {
+        const auto tag = one.annotations.find(kRefNameAnnotation);
+        page.row("digest", one.digest.text() + (report.images.size() == 1 || tag == one.annotations.end()
+                                                    ? std::string()
+                                                    : " " + escape_untrusted(tag->second)));
+    }
     page.row("checked", fmt::format("{} manifests, {} blobs, {} stored, {} of content", report.manifests, report.blobs,
                                     format_size(report.stored_bytes), format_size(report.content_bytes)));
     for (const VerifyFinding& finding : report.findings)
@@ -55,7 +69,8 @@ void add_verify_command(CommandTable& table) {
     const auto arguments = std::make_shared<Arguments>();
     CLI::App& command =
         table.add("verify", "Recompute every digest, size and diff_id of an image, and list all that do not match",
-                  {{"vm2oci verify oci:images:web01", "exit code 0: the image is whole; 4: it is not"}},
+                  {{"vm2oci verify oci:images:web01", "exit code 0: the image is whole; 4: it is not"},
+                   {"vm2oci verify oci:images", "every image in a layout"}},
                   [arguments](Invocation& call) {
                       const ImageReference reference = parse_image_only(arguments->image, "verify");
                       const auto source = open_image_source(reference, call.operation, arguments->registry->options());
