@@ -3,6 +3,7 @@
 #include "formats/base/escape.hpp"
 #include "libconvert/edit/kernel_command_lines.hpp"
 #include "libconvert/edit/planners.hpp"
+#include "libconvert/edit/shell_text.hpp"
 #include "libconvert/edit/text.hpp"
 
 #include <fmt/format.h>

@@ -206,7 +206,8 @@ TEST_CASE("The host name is checked, and replaces the old one in hosts") {
     request.hostname = "web-01";
     const EditPlan plan = plan_edits(guest, {}, request);
     CHECK(find_edit(plan, "/etc/hostname")->content == "web-01\n");
-    CHECK(find_edit(plan, "/etc/hosts")->content == "127.0.0.1 localhost\n127.0.1.1\tweb-01\n10.0.0.1 old\n");
+    CHECK(find_edit(plan, "/etc/hosts")->content ==
+          "127.0.0.1 localhost\n127.0.1.1\tweb-01.lan web-01 # me\n10.0.0.1 old\n");
     for (const char* bad : {"", "-a", "a-", "a..b", "a_b", "a b", "ä"}) {
         INFO(bad);
         CHECK_THROWS_AS(check_hostname(bad), Error);

@@ -221,13 +221,15 @@ TEST_CASE("NetworkManager, networkd and ifcfg are freed in their own ways") {
         .file("/etc/NetworkManager/system-connections/a.nmconnection",
               "[connection]\ntype=ethernet\ninterface-name=ens192\n")
         .file("/etc/systemd/network/a.network", "[Match]\nName=ens192\n[Network]\nAddress=10.0.0.2/24\n")
-        .file("/etc/sysconfig/network-scripts/ifcfg-ens192", "DEVICE=ens192\nIPADDR=10.0.0.2\n")
-        .file("/etc/sysconfig/network-scripts/ifcfg-br0", "DEVICE=br0\nTYPE=Bridge\n");
+        .file("/etc/sysconfig/network-scripts/ifcfg-ens192", "DEVICE=ens192\nIPADDR=10.0.0.2\n");
     const EditPlan plan = fix(guest, "network");
     CHECK(find_edit(plan, "/etc/NetworkManager/system-connections/vm2oci-wired.nmconnection") != nullptr);
     CHECK(find_edit(plan, "/etc/systemd/network/80-vm2oci.network") != nullptr);
     CHECK(find_edit(plan, "/etc/sysconfig/network-scripts/ifcfg-ens192", EditKind::remove) != nullptr);
-    CHECK(find_edit(plan, "/etc/sysconfig/network-scripts/ifcfg-br0", EditKind::remove) == nullptr);
+    guest.file("/etc/sysconfig/network-scripts/ifcfg-br0", "DEVICE=br0\nTYPE=Bridge\n");
+    const EditPlan whole = fix(guest, "network");
+    CHECK(find_edit(whole, "/etc/sysconfig/network-scripts/ifcfg-ens192", EditKind::remove) == nullptr);
+    CHECK(find_edit(whole, "/etc/systemd/network/80-vm2oci.network") == nullptr);
 }
 
 TEST_CASE("Tools of other hypervisors are masked where they are installed") {
