@@ -36,6 +36,20 @@ std::string derived_instance_id(const Seed& seed) {
     return "vm2oci-" + to_hex(hash.finish()).substr(0, kInstanceIdDigits);
 }
 
+// Whom cloud-init gives the keys of the meta-data: the default user of the last file that names one.
+std::string default_user(const PlanBuilder& plan) {
+    std::string name;
+    for (const std::string& path : cloud_settings_files(plan)) {
+        const auto text = plan.read_text(path);
+        const auto root = text ? try_parse_yaml(*text) : std::nullopt;
+        const auto system = root ? root->get("system_info") : std::nullopt;
+        const auto user = system ? system->get("default_user") : std::nullopt;
+        if (user && user->get("name"))
+            name = user->get("name")->text();
+    }
+    return name;
+}
+
 // The list that counts: that of the last file that has one.
 std::optional<std::string> pinned_datasources(const PlanBuilder& plan) {
     std::optional<std::string> pinned;
@@ -146,15 +160,16 @@ void let_cloud_init_run(PlanBuilder& plan, NetworkSettings network_settings) {
 
 Seed make_seed(const CloudInitRequest& request, const std::string& hostname, const std::string& public_keys) {
     Seed seed;
-    seed.user_data = request.user_data.value_or("");
-    check_user_data(seed.user_data);
+    check_user_data(request.user_data.value_or(""));
+    seed.user_data = plain_user_data(request.user_data.value_or(""));
     if (request.vendor_data)
         check_vendor_data(*request.vendor_data);
     if (request.network_config)
         check_network_config(*request.network_config);
     check_meta_data(request.meta_data.value_or(""));
     seed.network_config = request.network_config;
-    seed.vendor_data = request.vendor_data;
+    if (request.vendor_data)
+        seed.vendor_data = plain_user_data(*request.vendor_data);
     // The digest covers the host name and the keys too, by a meta-data that has everything but the id.
     MetaDataAdditions additions{"", hostname, public_keys};
     seed.meta_data = complete_meta_data(request.meta_data.value_or(""), additions);
@@ -173,8 +188,18 @@ void plan_cloud_init(PlanBuilder& plan, const CloudInitRequest& request, const s
         fail(ErrorKind::unsupported,
              "the guest has no cloud-init that could read the seed; install it in the guest, or "
              "use --ssh-key FILE:USER, --hostname and --copy-in, which need none");
+    for (const std::string& remark : user_data_remarks(seed.user_data))
+        plan.found(remark);
+    if (seed.vendor_data)
+        for (const std::string& remark : user_data_remarks(*seed.vendor_data))
+            plan.found("vendor data: " + remark);
+    if (seed.network_config)
+        for (const std::string& remark : network_config_remarks(*seed.network_config))
+            plan.found(remark);
     if (const auto pinned = pinned_datasources(plan))
         plan.found("the data source was pinned to " + escape_untrusted(*pinned));
+    if (const std::string user = default_user(plan); !public_keys.empty() && !user.empty())
+        find_ssh_obstacles(plan, user, KeyPlace::cloud_init);
     remove_old_instance(plan);
     const NetworkSettings network_settings = request.network_config ? NetworkSettings::replaced : NetworkSettings::kept;
     mend_settings(plan, network_settings);

@@ -309,7 +309,7 @@ void keep_whole(PlanBuilder& plan, const std::vector<InterfaceSetting>& settings
     let_bindings_go(plan, settings);
     plan.found(
         fmt::format("{} set{} up bonds, bridges, VLANs, tunnels or the like: the network's settings stay whole, with "
-                    "the addresses in them; for another network, change them in the guest or give --network-config",
+                    "the addresses in them; for another network, change them in the guest",
                     fmt::join(stacked, ", "), stacked.size() == 1 ? "s" : ""));
     const std::vector<std::string> names = names_of_cards(settings);
     const bool renamed =
@@ -337,24 +337,24 @@ void plan_network_fix(PlanBuilder& plan, const FixContext& context) {
         context.problems.push_back("rules tie interface names to the old machine's MAC addresses");
     bool is_static = false;
     std::set<std::string> stacked;
+    std::set<std::string> told;
     for (const InterfaceSetting& setting : settings) {
         const std::string file = escape_untrusted(setting.file);
         if (setting.complex)
             stacked.insert(file);
         is_static = is_static || setting.is_static;
+        std::string problem;
         if (!setting.mac.empty())
-            context.problems.push_back(
-                fmt::format("{} is for the MAC address {} alone", file, escape_untrusted(setting.mac)));
+            problem = fmt::format("{} is for the MAC address {} alone", file, escape_untrusted(setting.mac));
         else if (!setting.driver.empty() && !setting.driver.starts_with("virtio"))
-            context.problems.push_back(fmt::format("{} is for cards of {} alone, which another machine has not", file,
-                                                   escape_untrusted(setting.driver)));
+            problem = fmt::format("{} is for cards of {} alone, which another machine has not", file,
+                                  escape_untrusted(setting.driver));
         else if (is_slot_name(setting.name) && !setting.is_virtual)
-            context.problems.push_back(fmt::format("{} is for the interface {}, which is called otherwise on another "
-                                                   "machine",
-                                                   file, escape_untrusted(setting.name)));
-        else
-            continue;
-        bound = true;
+            problem = fmt::format("{} is for the interface {}, which is called otherwise on another machine", file,
+                                  escape_untrusted(setting.name));
+        if (!problem.empty() && told.insert(problem).second)
+            context.problems.push_back(problem);
+        bound = bound || !problem.empty();
     }
     if (context.network != NetworkFix::dhcp) {
         if (!bound && !is_static)
@@ -367,7 +367,7 @@ void plan_network_fix(PlanBuilder& plan, const FixContext& context) {
                 plan.found(fmt::format("{} asks for cards of {}, and stays so", escape_untrusted(setting.file),
                                        escape_untrusted(setting.driver)));
     } else if (!stacked.empty()) {
-        if (bound)
+        if (bound || is_static)
             keep_whole(plan, settings, stacked);
     } else if (bound || is_static) {
         set_up_dhcp(plan, settings);

@@ -212,6 +212,7 @@ void plan_ssh_key(PlanBuilder& plan, const SshKeyRequest& request) {
     }
     if (!added.empty())
         plan.write(path, text + added, reason, {0600, account->uid, account->gid, {}});
+    find_ssh_obstacles(plan, user, KeyPlace::authorized_keys);
 }
 
 void plan_copy(PlanBuilder& plan, const CopyRequest& request) {

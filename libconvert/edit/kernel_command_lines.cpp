@@ -14,6 +14,7 @@ namespace vm2oci {
 namespace {
 
 constexpr std::string_view kGrubEnvironmentHead = "# GRUB Environment Block\n";
+const std::vector<std::string_view> kOptionSettings = {"kernelopts", "default_kernelopts"};
 constexpr std::size_t kGrubEnvironmentSize = 1024; // what GRUB's tools make
 
 // What stands on a line before the command line's words, and what must stay there.
@@ -148,7 +149,7 @@ void change_grub_environment(PlanBuilder& plan, const std::string& path, const C
     if (out.size() > text->size())
         return plan.found(escape_untrusted(path) + " has no room for a longer kernel command line");
     if (text->size() != kGrubEnvironmentSize)
-        plan.found(fmt::format("{} has {} bytes instead of {}; GRUB's own tools refuse to write such a file",
+        plan.found(fmt::format("{} has {} bytes instead of the {} that GRUB's tools make, and keeps them",
                                escape_untrusted(path), text->size(), kGrubEnvironmentSize));
     out.resize(text->size(), '#');
     plan.write(path, out, reason);
@@ -231,7 +232,7 @@ void change_grub_script(PlanBuilder& plan, const std::string& path, const Comman
             words.erase(0, 1);
         out.replace(begin, end - begin, words);
     }
-    if (const auto changed = with_changed_values(out, {"kernelopts", "default_kernelopts"}, change))
+    if (const auto changed = with_changed_values(out, kOptionSettings, change))
         out = *changed;
     if (out != *text)
         plan.write(path, out, reason);
@@ -408,6 +409,8 @@ std::vector<std::vector<std::string>> kernel_command_lines(const PlanBuilder& pl
         if (place->form == PlaceForm::grub_script) {
             for (const GrubEntry& entry : grub_entries(*text))
                 all.push_back(entry_words(*text, entry));
+            for (std::vector<std::string>& words : words_of_settings(*text, kOptionSettings))
+                all.push_back(std::move(words));
             continue;
         }
         std::vector<std::string> joined;

@@ -35,6 +35,9 @@ WordChanges compare_words(const std::vector<std::string>& before, const std::vec
 
 // Files that tools make the boot loaders' files of: /etc/default/grub and the like.
 void change_kernel_defaults(PlanBuilder& plan, const CommandLineChange& change, const std::string& reason);
+// The words of the values of `set NAME=…`.
+std::vector<std::vector<std::string>> words_of_settings(std::string_view text,
+                                                        const std::vector<std::string_view>& names);
 // The text with the values of `set NAME=…` changed, which each are a command line; nullopt: nothing changes.
 std::optional<std::string> with_changed_values(std::string_view text, const std::vector<std::string_view>& names,
                                                const CommandLineChange& change);

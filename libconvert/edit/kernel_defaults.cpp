@@ -234,6 +234,28 @@ void change_default_files(PlanBuilder& plan, const DefaultFiles& files, const Co
             plan.write(each.path, std::move(each.text), reason);
 }
 
+// `set NAME=value` of GRUB's script.
+std::vector<ShellAssignment> grub_settings(std::string_view text, const std::vector<std::string_view>& names) {
+    std::vector<ShellAssignment> settings;
+    const auto script = parse_shell(text);
+    for (const ShellCommand& command : script ? script->commands : std::vector<ShellCommand>()) {
+        const auto word = [&](std::size_t i) {
+            return text.substr(command.words[i].begin, command.words[i].end - command.words[i].begin);
+        };
+        if (command.words.size() != 2 || word(0) != "set")
+            continue;
+        const std::size_t equals = word(1).find('=');
+        if (equals != std::string_view::npos &&
+            std::find(names.begin(), names.end(), word(1).substr(0, equals)) != names.end())
+            settings.push_back({std::string(word(1).substr(0, equals)),
+                                command.words[1],
+                                {command.words[1].begin + equals + 1, command.words[1].end},
+                                false,
+                                command.sometimes});
+    }
+    return settings;
+}
+
 } // namespace
 
 void change_kernel_defaults(PlanBuilder& plan, const CommandLineChange& change, const std::string& reason) {
@@ -254,31 +276,28 @@ void change_kernel_defaults(PlanBuilder& plan, const CommandLineChange& change, 
         change_default_files(plan, {{"/etc/sysconfig/bootloader"}, "DEFAULT_APPEND", {}}, change, reason);
 }
 
+std::vector<std::vector<std::string>> words_of_settings(std::string_view text,
+                                                        const std::vector<std::string_view>& names) {
+    std::vector<std::vector<std::string>> all;
+    for (const ShellAssignment& each : grub_settings(text, names))
+        all.push_back(texts_of(words_in_value(shell_units(text, each.value))));
+    return all;
+}
+
 std::optional<std::string> with_changed_values(std::string_view text, const std::vector<std::string_view>& names,
                                                const CommandLineChange& change) {
-    const auto script = parse_shell(text);
-    if (!script)
-        return std::nullopt;
     std::string out(text);
-    for (auto command = script->commands.rbegin(); command != script->commands.rend(); ++command) {
-        if (command->words.size() != 2 ||
-            text.substr(command->words[0].begin, command->words[0].end - command->words[0].begin) != "set")
-            continue;
-        const ShellSpan word = command->words[1];
-        const std::string_view setting = text.substr(word.begin, word.end - word.begin);
-        const std::size_t equals = setting.find('=');
-        if (equals == std::string_view::npos ||
-            std::find(names.begin(), names.end(), setting.substr(0, equals)) == names.end())
-            continue;
-        const ShellAssignment assignment{"", word, {word.begin + equals + 1, word.end}, false, false};
+    const std::vector<ShellAssignment> settings = grub_settings(text, names);
+    for (auto setting = settings.rbegin(); setting != settings.rend(); ++setting) {
         std::vector<Replacement> replacements;
-        change_words(text, assignment, change, replacements);
-        const std::vector<std::string> before = texts_of(words_in_value(shell_units(text, assignment.value)));
+        change_words(text, *setting, change, replacements);
+        const std::vector<std::string> before = texts_of(words_in_value(shell_units(text, setting->value)));
         const std::vector<std::string> added = compare_words(before, change(before)).added;
         if (!added.empty())
-            replacements.push_back(added_words(text, assignment, fmt::format("{}", fmt::join(added, " "))));
-        // What stands before it is as it was: the commands are gone through from the last one.
-        out = with_replacements(text.substr(0, word.end), std::move(replacements)) + out.substr(word.end);
+            replacements.push_back(added_words(text, *setting, fmt::format("{}", fmt::join(added, " "))));
+        // What stands before it is as it was: the settings are gone through from the last one.
+        out = with_replacements(text.substr(0, setting->whole.end), std::move(replacements)) +
+              out.substr(setting->whole.end);
     }
     return out == text ? std::nullopt : std::optional(out);
 }

@@ -74,6 +74,12 @@ void plan_hostname(PlanBuilder& plan, const std::string& hostname);
 // Into the authorized_keys of accounts that the guest has; `keys` are checked to be OpenSSH public keys.
 void plan_ssh_key(PlanBuilder& plan, const SshKeyRequest& request);
 void check_public_keys(std::string_view keys);
+enum class KeyPlace {
+    authorized_keys, // in the user's home
+    cloud_init,      // wherever sshd looks: cloud-init asks its configuration
+};
+// Tells what in the guest's sshd, or of the account, keeps a key from letting its user in. The user need not be there.
+void find_ssh_obstacles(PlanBuilder& plan, const std::string& user, KeyPlace place);
 void plan_copy(PlanBuilder& plan, const CopyRequest& request);
 // All of them at once, since one may bring what another needs. Each is an operation of its own.
 void plan_agents(PlanBuilder& plan, const std::vector<AgentRequest>& agents);

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <yaml.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <vector>
@@ -150,9 +151,23 @@ class NodeCopier {
     std::vector<int> pending_;
 };
 
-int add_string(yaml_document_t& document, const std::string& text, yaml_scalar_style_t style) {
+// Without quotes only what no reader of YAML 1.1 takes for a number, a truth value or nothing.
+yaml_scalar_style_t style_of(const std::string& text) {
+    constexpr std::string_view kWords[] = {"y", "n", "yes", "no", "true", "false", "on", "off", "null"};
+    std::string lower;
+    bool plain = !text.empty();
+    for (const char c : text) {
+        const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        plain = plain && (letter || (!lower.empty() && ((c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.')));
+        lower += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    }
+    plain = plain && std::find(std::begin(kWords), std::end(kWords), lower) == std::end(kWords);
+    return plain ? YAML_PLAIN_SCALAR_STYLE : YAML_DOUBLE_QUOTED_SCALAR_STYLE;
+}
+
+int add_string(yaml_document_t& document, const std::string& text) {
     return yaml_document_add_scalar(&document, nullptr, reinterpret_cast<yaml_char_t*>(const_cast<char*>(text.data())),
-                                    static_cast<int>(text.size()), style);
+                                    static_cast<int>(text.size()), style_of(text));
 }
 
 int collect(void* out, unsigned char* data, size_t size) {
@@ -183,15 +198,14 @@ std::string yaml_text(const YamlValue& root, const std::vector<YamlMember>& adde
         }
     }
     for (const YamlMember& member : added) {
-        const int name = add_string(made.document, member.name, YAML_PLAIN_SCALAR_STYLE);
+        const int name = add_string(made.document, member.name);
         int value = 0;
         if (member.items.empty()) {
-            value = add_string(made.document, member.value, YAML_DOUBLE_QUOTED_SCALAR_STYLE);
+            value = add_string(made.document, member.value);
         } else {
             value = yaml_document_add_sequence(&made.document, nullptr, YAML_BLOCK_SEQUENCE_STYLE);
             for (const std::string& item : member.items)
-                yaml_document_append_sequence_item(&made.document, value,
-                                                   add_string(made.document, item, YAML_DOUBLE_QUOTED_SCALAR_STYLE));
+                yaml_document_append_sequence_item(&made.document, value, add_string(made.document, item));
         }
         yaml_document_append_mapping_pair(&made.document, mapping, name, value);
     }
@@ -235,6 +249,11 @@ YamlKind YamlValue::kind() const {
 std::string YamlValue::text() const {
     const yaml_node_t* node = document_->node(index_);
     return node != nullptr && node->type == YAML_SCALAR_NODE ? scalar_text(*node) : std::string();
+}
+
+bool YamlValue::is_plain() const {
+    const yaml_node_t* node = document_->node(index_);
+    return node != nullptr && node->type == YAML_SCALAR_NODE && node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
 }
 
 std::size_t YamlValue::line() const {

@@ -27,6 +27,8 @@ class YamlValue {
     YamlKind kind() const;
     // The text of a scalar; empty for everything else.
     std::string text() const;
+    // A scalar without quotes, which may be something else than text.
+    bool is_plain() const;
     // 1-based, where the value begins.
     std::size_t line() const;
     std::vector<YamlValue> items() const;
