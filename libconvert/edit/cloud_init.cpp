@@ -193,6 +193,8 @@ void plan_cloud_init(PlanBuilder& plan, const CloudInitRequest& request, const s
     if (seed.vendor_data)
         for (const std::string& remark : user_data_remarks(*seed.vendor_data))
             plan.found("vendor data: " + remark);
+    for (const std::string& remark : meta_data_remarks(request.meta_data.value_or("")))
+        plan.found(remark);
     if (seed.network_config)
         for (const std::string& remark : network_config_remarks(*seed.network_config))
             plan.found(remark);

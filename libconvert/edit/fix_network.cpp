@@ -249,9 +249,11 @@ void set_up_dhcp(PlanBuilder& plan, const std::vector<InterfaceSetting>& setting
         pin_to_slots(plan, {kFirstName});
 }
 
-// "…, ATTR{address}==…, NAME=…" of udev, in any of its rules.
+// "…, ATTR{address}==…, NAME=…" of udev, or by a slot, in any of its rules.
 bool names_by_address(std::string_view line) {
-    return trimmed(line).substr(0, 1) != "#" && line.find("address}==") != std::string_view::npos &&
+    const bool tells_card =
+        line.find("address}==") != std::string_view::npos || line.find("KERNELS==\"0000:") != std::string_view::npos;
+    return trimmed(line).substr(0, 1) != "#" && tells_card && line.find("net") != std::string_view::npos &&
            (line.find("NAME=\"") != std::string_view::npos || line.find("NAME:=\"") != std::string_view::npos ||
             line.find("NAME+=\"") != std::string_view::npos);
 }

@@ -38,20 +38,44 @@ bool is_stacking_option(const std::string& word) {
     return std::any_of(kStarts.begin(), kStarts.end(), [&](std::string_view start) { return name.starts_with(start); });
 }
 
+// A stanza with one of these makes the interface that it is for; others hand a card to one that is made elsewhere.
+bool is_making_option(const std::string& word, const std::vector<std::string>& words) {
+    const std::string name = replaced(word, "_", "-");
+    if (name == "ovs-type")
+        return words.size() > 1 && words[1] != "OVSPort";
+    constexpr std::array kStarts = {"bridge-ports", "bond-slaves", "bond-mode", "slaves", "vlan-raw-device", "vxlan",
+                                    "wireguard",    "tunnel",      "batman",    "hsr-",   "vrf-table",       "macvlan"};
+    return std::any_of(kStarts.begin(), kStarts.end(), [&](std::string_view start) { return name.starts_with(start); });
+}
+
+struct StackingCommand {
+    std::string made; // the interface; empty: not told
+};
+
 // Commands of stanzas that do the same by hand.
-bool is_stacking_command(const std::vector<std::string>& words) {
+std::optional<StackingCommand> stacking_command(const std::vector<std::string>& words) {
     if (words.size() < 3 || (words[0] != "up" && words[0] != "pre-up" && words[0] != "post-up"))
-        return false;
-    constexpr std::array kPrograms = {"brctl", "ifenslave", "vconfig", "wg", "wg-quick", "teamd", "openvpn", "tunctl"};
+        return std::nullopt;
+    const auto word = [&](std::size_t i) { return i < words.size() ? words[i] : std::string(); };
     for (std::size_t i = 1; i < words.size(); ++i) {
         const std::string program = words[i].substr(words[i].rfind('/') + 1);
-        if (std::find(kPrograms.begin(), kPrograms.end(), program) != kPrograms.end())
-            return true;
-        if (program == "ip" && i + 2 < words.size() &&
-            ((words[i + 1].starts_with("l") && words[i + 2] == "add") || words[i + 1].starts_with("tun")))
-            return true;
+        if (program == "ip" &&
+            ((word(i + 1).starts_with("l") && word(i + 2) == "add") || word(i + 1).starts_with("tun"))) {
+            const auto named = std::find(words.begin(), words.end(), "name");
+            const std::string next = word(i + 3);
+            return StackingCommand{named != words.end() ? word(static_cast<std::size_t>(named - words.begin()) + 1)
+                                   : next == "dev"      ? word(i + 4)
+                                                        : next};
+        }
+        if (program == "brctl" && word(i + 1) == "addbr")
+            return StackingCommand{word(i + 2)};
+        if (program == "wg-quick" || program == "openvpn" || program == "tunctl" || program == "teamd" ||
+            program == "wg")
+            return StackingCommand{words.back()};
+        if (program == "brctl" || program == "ifenslave" || program == "vconfig")
+            return StackingCommand{};
     }
-    return false;
+    return std::nullopt;
 }
 
 void read_stanzas(const std::string& file, const std::string& text, std::vector<InterfaceSetting>& settings) {
@@ -85,9 +109,13 @@ void read_stanzas(const std::string& file, const std::string& text, std::vector<
             settings[*current].mac = words.back();
         // ifupdown-ng and ifupdown2 take a stanza without a method for one with addresses.
         settings[*current].is_static = settings[*current].is_static || words[0] == "address";
-        if (!is_stacking_option(words[0]) && !is_stacking_command(words))
+        const auto command = stacking_command(words);
+        if (!is_stacking_option(words[0]) && !command)
             continue;
-        settings[*current].complex = true;
+        InterfaceSetting& setting = settings[*current];
+        setting.complex = true;
+        setting.is_virtual = setting.is_virtual || is_making_option(words[0], words) ||
+                             (command && (command->made == setting.name || command->made == "$IFACE"));
         const std::string option = replaced(words[0], "_", "-");
         if (option != "bridge-ports" && option != "bond-slaves" && option != "slaves")
             continue;
@@ -142,6 +170,16 @@ bool is_stacked_ifcfg(const std::string& text, const std::string& name) {
         if (says_yes(shell_value(text, key)))
             return true;
     return is_virtual_name(name);
+}
+
+// A card that is handed to a bond, a bridge or a team.
+bool is_port_ifcfg(const std::string& text) {
+    for (const char* key : {"MASTER", "TEAM_MASTER", "BRIDGE_UUID"})
+        if (!shell_value(text, key).empty())
+            return true;
+    const std::string bridge = shell_value(text, "BRIDGE");
+    return says_yes(shell_value(text, "SLAVE")) || (!bridge.empty() && !says_yes(bridge)) ||
+           shell_value(text, "DEVICETYPE") == "TeamPort" || shell_value(text, "TYPE") == "OVSPort";
 }
 
 std::size_t indent_of(std::string_view line) {
@@ -231,7 +269,7 @@ void read_ifcfg(const PlanBuilder& plan, std::vector<InterfaceSetting>& settings
             setting.is_static = !shell_value(*text, "IPADDR").empty() || !shell_value(*text, "IPADDR0").empty() ||
                                 !shell_value(*text, "IPADDR_0").empty() || protocol == "static";
             setting.complex = is_stacked_ifcfg(*text, setting.name);
-            setting.is_virtual = is_virtual_name(setting.name);
+            setting.is_virtual = is_virtual_name(setting.name) || (setting.complex && !is_port_ifcfg(*text));
             settings.push_back(std::move(setting));
         }
     }

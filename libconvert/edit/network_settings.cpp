@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 namespace vm2oci {
 namespace {
@@ -227,6 +228,14 @@ std::vector<InterfaceSetting> network_settings(const PlanBuilder& plan) {
         read_ifcfg(plan, settings);
     if (has_cloud_init(plan) && cloud_init_obstacle(plan).empty())
         read_cloud_init(plan, settings);
+    // What one setting makes is no card in the others.
+    std::set<std::string> made;
+    for (const InterfaceSetting& setting : settings)
+        if (setting.is_virtual && !setting.name.empty())
+            made.insert(setting.name);
+    for (InterfaceSetting& setting : settings)
+        if (made.contains(setting.name))
+            setting.is_virtual = setting.complex = true;
     return settings;
 }
 

@@ -134,7 +134,7 @@ void check_by_first_line(std::string_view text, RemarkList& remarks) {
     } else if (mark.starts_with("#include")) {
         check_include(text, remarks);
     } else if (mark == "#upstart-job") {
-        remarks.push_back("cloud-init passes over an #upstart-job since version 22.3");
+        remarks.push_back("newer versions of cloud-init know no #upstart-job, and pass it over");
     } else if (mark.empty()) {
         if (first.starts_with("\xef\xbb\xbf"))
             fail(ErrorKind::usage,
@@ -335,6 +335,16 @@ void check_user_data(std::string_view data) {
 std::vector<std::string> user_data_remarks(std::string_view data) {
     RemarkList remarks;
     check_any(data, remarks);
+    return remarks;
+}
+
+std::vector<std::string> meta_data_remarks(std::string_view data) {
+    RemarkList remarks;
+    const YamlValue root = parse_users_yaml(data);
+    for (const std::string_view key : {"instance-id", "local-hostname", "public-keys"})
+        if (const auto mistaken = root.get(replaced(key, "-", "_")); mistaken && !root.get(key))
+            remarks.push_back(fmt::format("the meta-data, line {}: cloud-init reads '{}', and passes over '{}'",
+                                          mistaken->line(), key, replaced(key, "-", "_")));
     return remarks;
 }
 

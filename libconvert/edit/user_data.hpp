@@ -12,6 +12,7 @@ inline constexpr std::size_t kUserDataLimit = 16 * 1024 * 1024; // cloud-init ha
 
 // What cloud-init would pass over or take for something else in data that is none of these; one line each, escaped.
 std::vector<std::string> user_data_remarks(std::string_view data);
+std::vector<std::string> meta_data_remarks(std::string_view data);
 std::vector<std::string> network_config_remarks(std::string_view data);
 // As every version of cloud-init knows it: without blanks before its first line, and with the first line's mark in
 // lower case. Compressed data stays as it is.
