@@ -406,7 +406,10 @@ std::optional<std::string> with_shell_value(std::string_view text, std::string_v
     bool any = false;
     for (auto each = assignments->rbegin(); each != assignments->rend(); ++each)
         if (each->name == key) {
-            out.replace(each->value.begin, each->value.end - each->value.begin, '"' + shell_quoted(value, '"') + '"');
+            const std::size_t size = each->value.end - each->value.begin;
+            const bool quoted = size != 0 && (out[each->value.begin] == '"' || out[each->value.begin] == '\'');
+            out.replace(each->value.begin, size,
+                        quoted ? '"' + shell_quoted(value, '"') + '"' : shell_quoted(value, 0));
             any = true;
         }
     return any ? std::optional(out) : std::nullopt;
