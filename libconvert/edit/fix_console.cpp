@@ -181,10 +181,19 @@ void plan_console_fix(PlanBuilder& plan, const FixContext& context) {
         // systemd starts a getty on every console of the kernel, unless it is forbidden to.
         const std::string masked = "/etc/systemd/system/serial-getty@" + terminal + ".service";
         for (const std::string& unit : {masked, std::string("/etc/systemd/system/serial-getty@.service")})
-            if (plan.read_link(unit) == "/dev/null") {
+            if (plan.read_link(unit) == "/dev/null" || plan.read_text(unit) == std::string()) {
                 context.problems.push_back("the login on the serial port is masked");
                 plan.remove(unit, "a login on the serial port");
             }
+        // Unless the program that asks for it is masked itself.
+        const char* generator = "/etc/systemd/system-generators/systemd-getty-generator";
+        const std::string wanted = "/etc/systemd/system/getty.target.wants/serial-getty@" + terminal + ".service";
+        if (plan.status(generator, FinalLink::keep) && is_mask(plan, generator) &&
+            !plan.status(wanted, FinalLink::keep)) {
+            context.problems.push_back(
+                "nothing starts a login on the serial port: systemd's getty generator is masked");
+            plan.make_symlink(wanted, "/usr/lib/systemd/system/serial-getty@.service", "a login on the serial port");
+        }
     } else {
         mend_login(plan, terminal);
     }

@@ -333,6 +333,11 @@ void plan_network_fix(PlanBuilder& plan, const FixContext& context) {
     const std::size_t edits_before = plan.plan().edits.size();
     for (const std::string& program : idle_network_stacks(plan))
         plan.found(fmt::format("{} is switched off; its settings are left alone", program));
+    for (const std::string& file : other_network_settings(plan))
+        plan.found(
+            fmt::format("{} has settings for interfaces in a form that is not read here; they stay, with the names "
+                        "in them",
+                        escape_untrusted(file)));
     let_addresses_go(plan);
     bool bound = plan.plan().edits.size() != edits_before;
     if (bound)

@@ -127,7 +127,7 @@ void read_networkd(const PlanBuilder& plan, std::vector<InterfaceSetting>& setti
             setting.complex = setting.complex || !joined_values(entries, "Network", key).empty();
         const std::vector<std::string> names = words_of(joined_values(entries, "Match", "Name"));
         setting.only_by_mac = !setting.mac.empty() && names.empty();
-        if (names.empty() && (!setting.mac.empty() || !setting.driver.empty() || setting.complex))
+        if (names.empty() && (!setting.mac.empty() || !setting.driver.empty() || setting.complex || setting.is_static))
             settings.push_back(setting);
         for (const std::string& name : names) {
             if (name == "lo" || name.starts_with("!"))
@@ -199,6 +199,27 @@ bool network_manager_runs(const PlanBuilder& plan) {
         return true;
     const bool installed = plan.exists("/usr/sbin/NetworkManager") || plan.exists("/usr/bin/NetworkManager");
     return installed && state != ServiceState::disabled;
+}
+
+std::vector<std::string> other_network_settings(const PlanBuilder& plan) {
+    struct Other {
+        const char* pattern;
+        const char* sign; // of a setting for one interface, at the front of a line
+    };
+    // dhcpcd, netctl, Gentoo's netifrc, ConnMan, Slackware, NetBSD-like rc files.
+    constexpr Other kOthers[] = {{"/etc/dhcpcd.conf", "interface "},    {"/etc/netctl/*", "Interface="},
+                                 {"/etc/conf.d/net", "config_"},        {"/var/lib/connman/*.config", "IPv4"},
+                                 {"/etc/rc.d/rc.inet1.conf", "IPADDR"}, {"/etc/rc.local", "ip addr"},
+                                 {"/etc/rc.local", "ifconfig "}};
+    std::vector<std::string> files;
+    for (const Other& other : kOthers)
+        for (const std::string& path : plan.glob(other.pattern)) {
+            const std::string text = plan.read_text(path).value_or("");
+            for (const std::string_view line : lines_of(text))
+                if (trimmed(line).starts_with(other.sign) && std::find(files.begin(), files.end(), path) == files.end())
+                    files.push_back(path);
+        }
+    return files;
 }
 
 std::vector<std::string> idle_network_stacks(const PlanBuilder& plan) {

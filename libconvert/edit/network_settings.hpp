@@ -31,6 +31,9 @@ bool network_manager_runs(const PlanBuilder& plan);
 // Files of programs that are installed and do not run: "NetworkManager, which is switched off".
 std::vector<std::string> idle_network_stacks(const PlanBuilder& plan);
 
+// Files with settings for interfaces that are of none of the stacks above.
+std::vector<std::string> other_network_settings(const PlanBuilder& plan);
+
 // Named after a slot, the firmware's index or a hypervisor's bus, which differ between machines: ens192, enp3s0, eno1,
 // em1, p2p1, enX0.
 bool is_slot_name(std::string_view name);

@@ -158,6 +158,34 @@ TEST_CASE("sysvinit and BusyBox get a getty, a commented one is used") {
     CHECK(find_edit(plan, "/etc/securetty")->content == "tty1\nttyS0\n");
 }
 
+TEST_CASE("Each init gets its login on the serial port from what it has") {
+    MemoryGuest generator;
+    generator.file("/usr/lib/systemd/systemd", "")
+        .symlink("/etc/systemd/system-generators/systemd-getty-generator", "/dev/null")
+        .file("/boot/grub/grub.cfg", "linux /v console=ttyS0\n");
+    const EditPlan wanted = fix(generator, "console");
+    CHECK(find_edit(wanted, "/etc/systemd/system/getty.target.wants/serial-getty@ttyS0.service",
+                    EditKind::make_symlink) != nullptr);
+    MemoryGuest mingetty;
+    mingetty.file("/sbin/mingetty", "")
+        .file("/sbin/agetty", "")
+        .file("/etc/inittab",
+              "id:3:initdefault:\n1:2345:respawn:/sbin/mingetty tty1\n# respawn on ttyS0 is not done\n");
+    CHECK(find_edit(fix(mingetty, "console"), "/etc/inittab")->content ==
+          "id:3:initdefault:\n1:2345:respawn:/sbin/mingetty tty1\n# respawn on ttyS0 is not done\n"
+          "S0:2345:respawn:/sbin/agetty -L ttyS0 115200 vt100\n");
+    MemoryGuest none;
+    none.file("/etc/inittab", "id:3:initdefault:\n1:2345:respawn:/sbin/mingetty tty1\n");
+    const EditPlan nothing = fix(none, "console");
+    CHECK(find_edit(nothing, "/etc/inittab") == nullptr);
+    CHECK(std::any_of(nothing.findings.begin(), nothing.findings.end(),
+                      [](const EditFinding& each) { return each.text.find("no getty") != std::string::npos; }));
+    MemoryGuest openrc;
+    openrc.file("/sbin/openrc", "").file("/sbin/openrc-init", "").symlink("/sbin/init", "openrc-init");
+    openrc.file("/etc/init.d/agetty", "#!/sbin/openrc-run\n");
+    CHECK(find_edit(fix(openrc, "console"), "/etc/runlevels/default/agetty.ttyS0", EditKind::make_symlink) != nullptr);
+}
+
 TEST_CASE("A pinned network asks by DHCP afterwards") {
     MemoryGuest guest;
     guest.file("/usr/lib/systemd/systemd", "")

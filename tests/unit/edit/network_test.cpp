@@ -242,3 +242,23 @@ TEST_CASE("keep takes a MAC address out where something else tells the card, and
           "network:\n  ethernets:\n    x:\n      match: {name: 'e*'}\n      dhcp4: true\n");
     CHECK(edit_of(plan, "/etc/systemd/network/c.network") == nullptr);
 }
+
+TEST_CASE("Settings of programs that are not read here are named") {
+    MemoryGuest guest = systemd_guest();
+    guest.file("/etc/netctl/office", "Description='x'\nInterface=ens192\nIP=static\n")
+        .file("/etc/netctl/examples/bond", "Interface=bond0\n")
+        .file("/etc/dhcpcd.conf", "# interface eth0\nhostname\n");
+    const EditPlan plan = fix_network(guest);
+    CHECK(plan.edits.empty());
+    CHECK(finds(plan, "/etc/netctl/office has settings"));
+    CHECK_FALSE(finds(plan, "dhcpcd"));
+    CHECK_FALSE(finds(plan, "examples"));
+    guest.file("/etc/dhcpcd.conf", "interface eth0\nstatic ip_address=10.0.0.2/24\n");
+    CHECK(finds(fix_network(guest), "/etc/dhcpcd.conf"));
+}
+
+TEST_CASE("A static address on any card is found in networkd's settings") {
+    MemoryGuest guest = systemd_guest();
+    guest.file("/etc/systemd/network/all.network", "[Match]\nType=ether\n[Address]\nAddress=10.0.0.2/24\n");
+    CHECK(edit_of(fix_network(guest), "/etc/systemd/network/all.network")->kind == EditKind::remove);
+}
