@@ -171,11 +171,17 @@ constexpr KnownKey kTopLevel[] = {
     {"zypper", kMapping},
 };
 
+constexpr std::size_t kRemarkLimit = 30; // nobody reads more of them
+
 class Remarks {
   public:
     explicit Remarks(std::string what) : what_(std::move(what)) {}
 
     void add(const YamlValue& where, const std::string& text) {
+        if (texts_.size() == kRemarkLimit)
+            texts_.push_back(what_ + ": there is more of this kind");
+        if (texts_.size() > kRemarkLimit)
+            return;
         texts_.push_back(fmt::format("{}, line {}: {}", what_, where.line(), text));
     }
     // True: it is of such a kind.

@@ -309,10 +309,10 @@ void let_bindings_go(PlanBuilder& plan, const std::vector<InterfaceSetting>& set
 void keep_whole(PlanBuilder& plan, const std::vector<InterfaceSetting>& settings,
                 const std::set<std::string>& stacked) {
     let_bindings_go(plan, settings);
-    plan.found(
-        fmt::format("{} set{} up bonds, bridges, VLANs, tunnels or the like: the network's settings stay whole, with "
-                    "the addresses in them; for another network, change them in the guest",
-                    fmt::join(stacked, ", "), stacked.size() == 1 ? "s" : ""));
+    plan.found(fmt::format("{} set{} up bonds, bridges, VLANs, tunnels or the like, or cannot be read: the network's "
+                           "settings stay whole, with "
+                           "the addresses in them; for another network, change them in the guest",
+                           fmt::join(stacked, ", "), stacked.size() == 1 ? "s" : ""));
     const std::vector<std::string> names = names_of_cards(settings);
     const bool renamed =
         std::any_of(names.begin(), names.end(), [](const std::string& name) { return is_slot_name(name); }) ||

@@ -71,6 +71,11 @@ void read_netplan(const PlanBuilder& plan, std::vector<InterfaceSetting>& settin
     for (const std::string& file : plan.glob("/etc/netplan/*.yaml")) {
         const auto text = plan.read_text(file);
         const auto root = text ? try_parse_yaml(*text) : std::nullopt;
+        if (text && !root) {
+            // Nobody knows what else is set up there.
+            settings.push_back(InterfaceSetting{NetworkStack::netplan, file});
+            settings.back().complex = settings.back().is_virtual = true;
+        }
         if (const auto network = root ? root->get("network") : std::nullopt)
             read_netplan_network(*network, NetworkStack::netplan, file, settings);
     }

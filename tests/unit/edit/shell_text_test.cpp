@@ -7,6 +7,7 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <cstdint>
 
 using namespace vm2oci;
 using vm2oci::test::MemoryGuest;
@@ -69,6 +70,50 @@ TEST_CASE("Assignments are found wherever a shell finds them") {
     for (int i = 0; i < 100000; ++i)
         deep += "\"$(";
     CHECK_FALSE(shell_assignments(deep));
+}
+
+TEST_CASE("Whatever a file holds, an assignment that is found can be changed, and the rest stays readable") {
+    // A small generator of its own: the same texts everywhere.
+    constexpr std::string_view kAlphabet = "A=A=\"'\\$`(){};&|<># \n\tif fi+x";
+    std::uint32_t state = 12345;
+    const auto next = [&](std::size_t limit) {
+        state = state * 1664525U + 1013904223U;
+        return (state >> 8) % limit;
+    };
+    unsigned found = 0;
+    for (int round = 0; round < 60000; ++round) {
+        std::string text = round % 2 == 0 ? "A=1\n" : "";
+        for (std::size_t i = next(24); i != 0; --i)
+            text += kAlphabet[next(kAlphabet.size())];
+        const auto assignments = shell_assignments(text);
+        if (!assignments)
+            continue;
+        shell_value(text, "A");
+        without_shell_values(text, {"A"});
+        const auto changed = with_shell_value(text, "A", "new word");
+        if (!changed)
+            continue;
+        ++found;
+        INFO(text);
+        const auto again = shell_assignments(*changed);
+        REQUIRE(again);
+        CHECK(again->size() == assignments->size());
+        CHECK(shell_value(*changed, "A") == "new word");
+    }
+    CHECK(found > 1000);
+}
+
+TEST_CASE("A console that was added is not added again") {
+    for (const char* defaults :
+         {"GRUB_CMDLINE_LINUX=a\\ b\"c\"'d'\n", "GRUB_CMDLINE_LINUX=\nif x; then GRUB_CMDLINE_LINUX=b; fi\n", "X=1",
+          "GRUB_CMDLINE_LINUX=\"$(x)\"\nGRUB_CMDLINE_LINUX+=' y'\n", "GRUB_CMDLINE_LINUX_DEFAULT='a'\n",
+          "[ x ] && GRUB_CMDLINE_LINUX=y || GRUB_CMDLINE_LINUX=z\n", "export GRUB_CMDLINE_LINUX\n"}) {
+        INFO(defaults);
+        const std::string once = with_console(defaults);
+        CHECK(once != defaults);
+        CHECK(shell_assignments(once));
+        CHECK(with_console(once) == once);
+    }
 }
 
 TEST_CASE("Values are read without their quotes") {
