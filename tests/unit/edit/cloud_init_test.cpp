@@ -7,6 +7,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
+
 using namespace vm2oci;
 using vm2oci::test::MemoryGuest;
 
@@ -327,4 +329,22 @@ TEST_CASE("Units of cloud-init that were disabled are enabled for a seed") {
     const EditPlan plan = plan_edits(guest, {}, seed_request());
     CHECK(find_edit(plan, "/etc/systemd/system/cloud-init.target.wants/cloud-final.service") != nullptr);
     CHECK(find_edit(plan, "/etc/systemd/system/cloud-init.target.wants/cloud-init.service") != nullptr);
+}
+
+TEST_CASE("A host name that cloud-init may change again is told") {
+    EditRequest request;
+    request.hostname = "web";
+    MemoryGuest guest = cloud_guest();
+    guest.file("/usr/lib/systemd/systemd", "");
+    const auto told = [&] {
+        const EditPlan plan = plan_edits(guest, {}, request);
+        return std::any_of(plan.findings.begin(), plan.findings.end(), [](const EditFinding& each) {
+            return each.text.find("cloud-init gives the machine the name") != std::string::npos;
+        });
+    };
+    CHECK(told());
+    guest.file("/etc/cloud/cloud.cfg.d/99-name.cfg", "preserve_hostname: true\n");
+    CHECK_FALSE(told());
+    guest.remove("/etc/cloud/cloud.cfg.d/99-name.cfg").file("/etc/cloud/cloud-init.disabled", "");
+    CHECK_FALSE(told());
 }
