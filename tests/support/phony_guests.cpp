@@ -268,6 +268,25 @@ PhonyGuest suse(const std::string& id, const std::string& release) {
     return {id + " " + release, std::move(guest)};
 }
 
+// SLES 16 and Leap 16 have left wicked and ifcfg for NetworkManager's profiles, and have BLS entries (grub2-bls).
+PhonyGuest new_suse() {
+    PhonyGuest made = red_hat("opensuse-leap", 16, BootEntries::entries, true);
+    made.guest.file("/etc/os-release", "ID=opensuse-leap\nID_LIKE=\"suse opensuse\"\nVERSION_ID=\"16.0\"\n")
+        .remove("/usr/lib/systemd/system/sshd-keygen.target")
+        .remove("/usr/lib/systemd/system/sshd-keygen@.service")
+        .file("/usr/lib/systemd/system/sshd.service", "[Unit]\nDescription=x\n[Service]\nExecStartPre=/usr/sbin/"
+                                                      "sshd-gen-keys-start\nExecStart=/usr/sbin/sshd -D\n");
+    return {"opensuse-leap 16.0", std::move(made.guest)};
+}
+
+// Cloud images: every card asks by DHCP already, and cloud-init has the list of sources that its package brings.
+PhonyGuest rocky_cloud() {
+    PhonyGuest made = red_hat("rocky", 9, BootEntries::entries, true);
+    with_cloud_init(made.guest, "ConfigDrive, Azure, OpenStack, Ec2, GCE, None");
+    made.guest.remove("/etc/NetworkManager/system-connections/ens192.nmconnection");
+    return {"rocky 9 cloud", std::move(made.guest)};
+}
+
 // --- Debian and Ubuntu ----------------------------------------------------------------------------------------------
 
 constexpr const char* kInterfaces =
@@ -379,6 +398,19 @@ PhonyGuest ubuntu_by_subiquity() {
         .file("/etc/cloud/cloud.cfg.d/99-installer.cfg", "datasource:\n  None:\n    metadata: {instance-id: a}\n    "
                                                          "userdata_raw: '#cloud-config'\ndatasource_list: [None]\n");
     return {"ubuntu 24.04 subiquity", std::move(made.guest)};
+}
+
+// Debian's own (debian-cloud-images): netplan with networkd instead of ifupdown.
+PhonyGuest debian_cloud() {
+    PhonyGuest made = debian(12, "0.8.41");
+    with_cloud_init(made.guest, "NoCloud, ConfigDrive, OpenStack, Ec2, None");
+    made.guest.remove("/etc/network/interfaces")
+        .remove("/etc/systemd/system/multi-user.target.wants/networking.service")
+        .remove("/usr/lib/systemd/system/networking.service")
+        .file("/etc/netplan/90-default.yaml",
+              "network:\n    version: 2\n    ethernets:\n        all-en:\n            match:\n"
+              "                name: en*\n            dhcp4: true\n");
+    return {"debian 12 cloud", std::move(made.guest)};
 }
 
 // --- others -------------------------------------------------------------------------------------------------------
@@ -517,7 +549,8 @@ std::vector<PhonyGuest> phony_guests() {
     for (const char* release : {"18.04", "20.04", "22.04", "24.04"})
         all.push_back(ubuntu(release, true));
     all.push_back(ubuntu_by_subiquity());
-    for (PhonyGuest (*make)() : {alpine, arch, void_linux, gentoo, photon, flatcar})
+    for (PhonyGuest (*make)() :
+         {new_suse, rocky_cloud, debian_cloud, alpine, arch, void_linux, gentoo, photon, flatcar})
         all.push_back(make());
     return all;
 }

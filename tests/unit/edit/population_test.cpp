@@ -152,6 +152,9 @@ const Row kRows[] = {
     {"sles 12.5", kSuseIfcfg, "", ""},
     {"sles 15.6", kSuseIfcfg, "", ""},
     {"opensuse-leap 15.6", kSuseIfcfg, "", ""},
+    {"opensuse-leap 16.0", kProfile, "", ""},
+    {"rocky 9 cloud", "", "", ""},
+    {"debian 12 cloud", "", kUnit, ""},
     {"debian 7", kStanzas, kTable, kTable},
     {"debian 8", kStanzas, kUnit, ""},
     {"debian 9", kStanzas, kUnit, ""},
@@ -299,4 +302,38 @@ TEST_CASE("The network that cloud-init keeps for itself gives way to the one tha
     // --fix=network takes it, too: cloud-init would write the old network anew.
     const MemoryGuest fixed = after(guest, plan_for(guest, only_fix("network")));
     CHECK_FALSE(fixed.status("/etc/cloud/cloud.cfg.d/90-installer-network.cfg", FinalLink::keep));
+}
+
+TEST_CASE("A seed makes cloud-init run on every guest that has it, however it was switched off") {
+    const std::vector<std::function<void(MemoryGuest&)>> ways = {
+        [](MemoryGuest&) {},
+        [](MemoryGuest& guest) { guest.file("/etc/cloud/cloud-init.disabled", ""); },
+        [](MemoryGuest& guest) { guest.file("/etc/cloud/ds-identify.cfg", "policy: disabled\n"); },
+        [](MemoryGuest& guest) { guest.symlink("/etc/systemd/system/cloud-init.target", "/dev/null"); },
+        [](MemoryGuest& guest) { guest.file("/etc/systemd/system/cloud-init.service", ""); },
+        [](MemoryGuest& guest) { guest.remove("/etc/systemd/system/cloud-init.target.wants"); },
+        [](MemoryGuest& guest) { guest.symlink("/etc/systemd/system-generators/cloud-init-generator", "/dev/null"); },
+        [](MemoryGuest& guest) {
+            guest.file("/boot/grub/grub.cfg", "linux /v root=x cloud-init=disabled\n")
+                .remove("/boot/grub2")
+                .remove("/boot/loader");
+        },
+    };
+    unsigned guests = 0;
+    for (const PhonyGuest& each : phony_guests())
+        for (std::size_t way = 0; way < ways.size(); ++way) {
+            MemoryGuest guest = each.guest;
+            if (!guest.status("/usr/bin/cloud-init", FinalLink::follow))
+                continue;
+            ++guests;
+            ways[way](guest);
+            INFO(each.name << ", way " << way);
+            EditRequest request;
+            request.cloud_init.user_data = "#cloud-config\n{}\n";
+            const MemoryGuest seeded = after(guest, plan_for(guest, request));
+            const PlanBuilder builder(seeded);
+            CHECK(cloud_init_obstacle(builder).empty());
+            CHECK(cloud_init_certainly_runs(builder));
+        }
+    CHECK(guests >= 8 * ways.size());
 }
