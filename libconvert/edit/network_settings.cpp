@@ -290,11 +290,17 @@ bool is_plain_interface_name(std::string_view name) {
 bool is_virtual_name(std::string_view name) {
     if (name.find('.') != std::string_view::npos)
         return true;
-    constexpr std::array kMade = {"br",    "bond",   "team",   "vlan",  "tun",    "tap",   "wg",      "dummy",
-                                  "virbr", "docker", "veth",   "lxc",   "lxdbr",  "ovs",   "vxlan",   "gre",
-                                  "sit",   "ipip",   "ip6tnl", "ppp",   "vmbr",   "xenbr", "macvlan", "ipvlan",
-                                  "vrf",   "he-",    "xfrm",   "ipsec", "geneve", "wwan"};
-    return std::any_of(kMade.begin(), kMade.end(), [&](std::string_view start) { return name.starts_with(start); });
+    constexpr std::array kMade = {"br",     "bond",   "team", "vlan",   "tun",   "tap",    "wg",    "dummy",
+                                  "virbr",  "docker", "veth", "lxcbr",  "lxdbr", "ovs",    "vxlan", "gre",
+                                  "gretap", "sit",    "ipip", "ip6tnl", "ppp",   "vmbr",   "xenbr", "macvlan",
+                                  "ipvlan", "vrf",    "he",   "xfrm",   "ipsec", "geneve", "wwan"};
+    return std::any_of(kMade.begin(), kMade.end(), [&](std::string_view start) {
+        // "br0", "br-lan", and not "brick": what settings call otherwise, they make by their options.
+        if (!name.starts_with(start))
+            return false;
+        const char next = name.size() == start.size() ? '0' : name[start.size()];
+        return (next >= '0' && next <= '9') || next == '-' || next == '_';
+    });
 }
 
 } // namespace vm2oci

@@ -271,3 +271,11 @@ TEST_CASE("A static address on any card is found in networkd's settings") {
     guest.file("/etc/systemd/network/all.network", "[Match]\nType=ether\n[Address]\nAddress=10.0.0.2/24\n");
     CHECK(edit_of(fix_network(guest), "/etc/systemd/network/all.network")->kind == EditKind::remove);
 }
+
+TEST_CASE("Names of what settings make are told from names of cards") {
+    for (const char* name :
+         {"br0", "br-lan", "bond12", "eth0.5", "wg_home", "vmbr0", "tun0", "team0", "vxlan42", "ovs-system"})
+        CHECK(is_virtual_name(name));
+    for (const char* name : {"eth0", "green0", "brick0", "lan", "ens192", "wan0", "tapestry", "sitelan"})
+        CHECK_FALSE(is_virtual_name(name));
+}
