@@ -4,6 +4,7 @@
 #include "formats/base/escape.hpp"
 #include "libconvert/edit/kernel_command_lines.hpp"
 #include "libconvert/edit/plan_builder.hpp"
+#include "libconvert/edit/shell_text.hpp"
 #include "libconvert/edit/text.hpp"
 #include "libconvert/guest/fstab.hpp"
 

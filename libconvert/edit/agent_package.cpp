@@ -6,6 +6,7 @@
 #include "formats/base/shared_files.hpp"
 #include "libconvert/edit/elf_needs.hpp"
 #include "libconvert/edit/rpm_scripts.hpp"
+#include "libconvert/edit/shell_text.hpp"
 #include "libconvert/edit/text.hpp"
 
 #include <archive.h>

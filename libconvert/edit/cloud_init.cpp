@@ -36,17 +36,24 @@ std::string derived_instance_id(const Seed& seed) {
     return "vm2oci-" + to_hex(hash.finish()).substr(0, kInstanceIdDigits);
 }
 
-std::vector<std::string> settings_files(const PlanBuilder& plan) {
-    std::vector<std::string> files = {"/etc/cloud/cloud.cfg"};
-    for (const std::string& path : plan.glob("/etc/cloud/cloud.cfg.d/*.cfg"))
-        files.push_back(path);
-    return files;
+// Whom cloud-init gives the keys of the meta-data: the default user of the last file that names one.
+std::string default_user(const PlanBuilder& plan) {
+    std::string name;
+    for (const std::string& path : cloud_settings_files(plan)) {
+        const auto text = plan.read_text(path);
+        const auto root = text ? try_parse_yaml(*text) : std::nullopt;
+        const auto system = root ? root->get("system_info") : std::nullopt;
+        const auto user = system ? system->get("default_user") : std::nullopt;
+        if (user && user->get("name"))
+            name = user->get("name")->text();
+    }
+    return name;
 }
 
 // The list that counts: that of the last file that has one.
 std::optional<std::string> pinned_datasources(const PlanBuilder& plan) {
     std::optional<std::string> pinned;
-    for (const std::string& path : settings_files(plan)) {
+    for (const std::string& path : cloud_settings_files(plan)) {
         const auto text = plan.read_text(path);
         const auto root = text ? try_parse_yaml(*text) : std::nullopt;
         const auto list = root ? root->get("datasource_list") : std::nullopt;
@@ -63,42 +70,32 @@ std::optional<std::string> pinned_datasources(const PlanBuilder& plan) {
     return pinned;
 }
 
-bool only_holds(const YamlValue& root, std::initializer_list<std::string_view> keys) {
-    for (const auto& [name, value] : root.members())
-        if (std::find(keys.begin(), keys.end(), name.text()) == keys.end())
-            return false;
-    return true;
-}
+enum class NetworkSettings { kept, replaced };
 
-void remove_or_cut(PlanBuilder& plan, const std::string& path, const YamlValue& root, const std::string& text,
-                   std::string_view key, const std::string& reason) {
-    if (only_holds(root, {key}))
-        return plan.remove(path, reason);
-    plan.write(path, without_top_level_key(text, key), reason);
-}
-
-void mend_settings(PlanBuilder& plan) {
-    for (const std::string& path : settings_files(plan)) {
+void mend_settings(PlanBuilder& plan, NetworkSettings network_settings) {
+    for (const std::string& path : cloud_settings_files(plan)) {
         if (path == kOwnSettings)
             continue;
-        auto text = plan.read_text(path);
-        auto root = text ? try_parse_yaml(*text) : std::nullopt;
+        const auto text = plan.read_text(path);
+        const auto root = text ? try_parse_yaml(*text) : std::nullopt;
         if (!root)
             continue;
-        // `datasource: {None: {userdata_raw}}` is what Ubuntu's installer leaves: the answers to its own questions.
+        // Ubuntu's installer leaves its own answers under None; what stands under NoCloud goes before the seed.
         const auto datasource = root->get("datasource");
-        if (datasource && datasource->get("None")) {
-            remove_or_cut(plan, path, *root, *text, "datasource",
-                          "an installer's own seed would take the place of NoCloud");
-            text = plan.read_text(path);
-            root = text ? try_parse_yaml(*text) : std::nullopt;
-        }
-        if (!root)
-            continue;
+        if (datasource && (datasource->get("None") || datasource->get("NoCloud")))
+            cut_cloud_setting(plan, path, "datasource", "a seed of its own would take the place of NoCloud's");
+        // cloud-init merges in the order of names: a list that comes after ours would count.
+        if (root->get("datasource_list") && path > kOwnSettings)
+            cut_cloud_setting(plan, path, "datasource_list", "it would pin the data source after our own list");
         const auto network = root->get("network");
-        if (network &&
-            (network->text() == "disabled" || (network->get("config") && network->get("config")->text() == "disabled")))
-            remove_or_cut(plan, path, *root, *text, "network", "cloud-init was forbidden to set up the network");
+        if (!network)
+            continue;
+        const bool disabled =
+            network->text() == "disabled" || (network->get("config") && network->get("config")->text() == "disabled");
+        if (disabled)
+            cut_cloud_setting(plan, path, "network", "cloud-init was forbidden to set up the network");
+        else if (network_settings == NetworkSettings::replaced)
+            cut_cloud_setting(plan, path, "network", "it would go before the network configuration of the seed");
     }
 }
 
@@ -115,11 +112,27 @@ void remove_old_instance(PlanBuilder& plan) {
             plan.remove(path, "written by cloud-init for the old machine; it writes it anew");
 }
 
-void let_cloud_init_run(PlanBuilder& plan) {
+// Units that somebody has disabled. Others of the same version of cloud-init are missing, and are none of these.
+void enable_units(PlanBuilder& plan) {
+    if (init_system(plan) != InitSystem::systemd)
+        return;
+    for (const char* name :
+         {"cloud-init-local", "cloud-init", "cloud-init-main", "cloud-init-network", "cloud-config", "cloud-final"})
+        for (const char* folder : {"/usr/lib/systemd/system/", "/lib/systemd/system/"}) {
+            const std::string unit = folder + std::string(name) + ".service";
+            if (service_state(plan, name) == ServiceState::disabled && plan.exists(unit))
+                enable_systemd_unit(plan, unit, "a unit of cloud-init was disabled");
+        }
+}
+
+void let_cloud_init_run(PlanBuilder& plan, NetworkSettings network_settings) {
     plan.remove("/etc/cloud/cloud-init.disabled", "cloud-init was switched off");
     for (const std::string& unit : plan.glob("/etc/systemd/system/cloud-*"))
-        if (plan.read_link(unit) == "/dev/null")
+        if (is_mask(plan, unit))
             plan.remove(unit, "a unit of cloud-init was masked");
+    if (const char* generator = "/etc/systemd/system-generators/cloud-init-generator"; is_mask(plan, generator))
+        plan.remove(generator, "cloud-init's generator was masked");
+    enable_units(plan);
     if (const auto identify = plan.read_text("/etc/cloud/ds-identify.cfg")) {
         for (const std::string_view line : lines_of(*identify)) {
             const std::string_view setting = trimmed(line);
@@ -131,11 +144,12 @@ void let_cloud_init_run(PlanBuilder& plan) {
     }
     change_kernel_command_lines(
         plan,
-        [](std::vector<std::string> words) {
-            std::erase_if(words, [](const std::string& word) {
+        [&](std::vector<std::string> words) {
+            std::erase_if(words, [&](const std::string& word) {
                 return word == "cloud-init=disabled" || word.starts_with("ds=") || word.starts_with("ci.ds=") ||
                        word.starts_with("ci.datasource=") || word == "autoinstall" ||
-                       word == "network-config=disabled" || word == "cc:network-config=disabled";
+                       word == "network-config=disabled" || word == "cc:network-config=disabled" ||
+                       (network_settings == NetworkSettings::replaced && word.starts_with("network-config="));
             });
             return words;
         },
@@ -146,15 +160,16 @@ void let_cloud_init_run(PlanBuilder& plan) {
 
 Seed make_seed(const CloudInitRequest& request, const std::string& hostname, const std::string& public_keys) {
     Seed seed;
-    seed.user_data = request.user_data.value_or("");
-    check_user_data(seed.user_data);
+    check_user_data(request.user_data.value_or(""));
+    seed.user_data = plain_user_data(request.user_data.value_or(""));
     if (request.vendor_data)
         check_vendor_data(*request.vendor_data);
     if (request.network_config)
         check_network_config(*request.network_config);
     check_meta_data(request.meta_data.value_or(""));
     seed.network_config = request.network_config;
-    seed.vendor_data = request.vendor_data;
+    if (request.vendor_data)
+        seed.vendor_data = plain_user_data(*request.vendor_data);
     // The digest covers the host name and the keys too, by a meta-data that has everything but the id.
     MetaDataAdditions additions{"", hostname, public_keys};
     seed.meta_data = complete_meta_data(request.meta_data.value_or(""), additions);
@@ -173,11 +188,26 @@ void plan_cloud_init(PlanBuilder& plan, const CloudInitRequest& request, const s
         fail(ErrorKind::unsupported,
              "the guest has no cloud-init that could read the seed; install it in the guest, or "
              "use --ssh-key FILE:USER, --hostname and --copy-in, which need none");
+    for (const std::string& remark : user_data_remarks(seed.user_data))
+        plan.found(remark);
+    if (seed.vendor_data)
+        for (const std::string& remark : user_data_remarks(*seed.vendor_data))
+            plan.found("vendor data: " + remark);
+    for (const std::string& remark : meta_data_remarks(request.meta_data.value_or("")))
+        plan.found(remark);
+    if (seed.network_config)
+        for (const std::string& remark : network_config_remarks(*seed.network_config))
+            plan.found(remark);
     if (const auto pinned = pinned_datasources(plan))
         plan.found("the data source was pinned to " + escape_untrusted(*pinned));
+    if (const std::string user = default_user(plan); !public_keys.empty() && !user.empty())
+        find_ssh_obstacles(plan, user, KeyPlace::cloud_init);
     remove_old_instance(plan);
-    mend_settings(plan);
-    let_cloud_init_run(plan);
+    const NetworkSettings network_settings = request.network_config ? NetworkSettings::replaced : NetworkSettings::kept;
+    mend_settings(plan, network_settings);
+    let_cloud_init_run(plan, network_settings);
+    if (const std::string obstacle = cloud_init_obstacle(plan); !obstacle.empty())
+        plan.found("cloud-init may not run in this guest: " + obstacle);
     // With one source besides None, ds-identify asks no further; with the seed on a disk, it must look for it.
     plan.write(kOwnSettings, "# Written by vm2oci.\ndatasource_list: [ NoCloud, None ]\n",
                "cloud-init reads its data from NoCloud");

@@ -3,6 +3,7 @@
 #include "formats/base/escape.hpp"
 #include "libconvert/edit/kernel_command_lines.hpp"
 #include "libconvert/edit/planners.hpp"
+#include "libconvert/edit/shell_text.hpp"
 #include "libconvert/edit/text.hpp"
 
 #include <fmt/format.h>
@@ -186,7 +187,7 @@ void plan_devices_fix(PlanBuilder& plan, const FixContext& context) {
     const char* resume = "/etc/initramfs-tools/conf.d/resume";
     if (const auto text = plan.read_text(resume))
         if (const auto name = renamer.rename(shell_value(*text, "RESUME"), resume))
-            plan.write(resume, "RESUME=" + *name + "\n", reason);
+            plan.write(resume, with_shell_value(*text, "RESUME", *name).value_or("RESUME=" + *name + "\n"), reason);
     for (const char* pattern : {"/etc/blkid.tab", "/etc/lvm/devices/system.devices", "/boot/grub/device.map"})
         plan.remove(pattern, "a list of the old machine's devices");
 }

@@ -41,16 +41,6 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
 
 } // namespace
 
-InitSystem init_system(const PlanBuilder& plan) {
-    if (plan.exists("/usr/lib/systemd/systemd") || plan.exists("/lib/systemd/systemd"))
-        return InitSystem::systemd;
-    if (plan.exists("/sbin/openrc") || plan.exists("/usr/sbin/openrc") || plan.exists("/sbin/openrc-run"))
-        return InitSystem::openrc;
-    if (plan.exists("/etc/inittab") || plan.exists("/etc/init.d/rcS"))
-        return InitSystem::sysv;
-    return InitSystem::unknown;
-}
-
 bool has_cloud_init(const PlanBuilder& plan) {
     for (const char* path : {"/usr/bin/cloud-init", "/usr/local/bin/cloud-init", "/bin/cloud-init"})
         if (plan.exists(path))

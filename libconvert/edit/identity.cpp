@@ -2,6 +2,7 @@
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "libconvert/edit/planners.hpp"
+#include "libconvert/edit/shell_text.hpp"
 #include "libconvert/edit/text.hpp"
 
 #include <fmt/format.h>
@@ -25,29 +26,79 @@ bool is_key_line(std::string_view line) {
     return false;
 }
 
-// `127.0.1.1 old.example old` and the like: the old name gives way to the new one.
-std::string renamed_hosts(std::string_view hosts, const std::string& before, const std::string& after) {
-    std::string out;
-    for (const std::string_view view : lines_of(hosts)) {
-        std::string line(view);
-        const std::size_t comment = line.find('#');
-        std::vector<std::string> words = words_of(std::string_view(line).substr(0, comment));
-        const bool own = words.size() > 1 && (words[0].starts_with("127.") || words[0] == "::1");
-        const auto is_old = [&](const std::string& word) { return word == before || word.starts_with(before + "."); };
-        if (own && !before.empty() && before != "localhost" && std::any_of(words.begin() + 1, words.end(), is_old)) {
-            std::vector<std::string> names;
-            for (std::size_t i = 1; i < words.size(); ++i) {
-                const std::string name = is_old(words[i]) ? after : words[i];
-                if (std::find(names.begin(), names.end(), name) == names.end())
-                    names.push_back(name);
-            }
-            line = words[0] + "\t";
-            for (const std::string& name : names)
-                line += (line.ends_with('\t') ? "" : " ") + name;
+// The names that a machine's own lines of /etc/hosts end up with.
+struct RenamedHosts {
+    std::string text;
+    bool own_line = false;             // a line of the machine's own was renamed
+    std::vector<std::string> others{}; // addresses of lines that still have the old name
+};
+
+std::string_view first_label(std::string_view name) {
+    return name.substr(0, name.find('.'));
+}
+
+// `127.0.1.1 old.example old` and the like: the old name gives way to the new one, which keeps the domain and the short
+// alias (hosts(5): the canonical name is the first).
+RenamedHosts renamed_hosts(std::string_view hosts, std::string_view before, std::string_view after) {
+    const std::string_view short_before = first_label(before);
+    const std::string_view short_after = first_label(after);
+    const auto is_old = [&](std::string_view word) {
+        return word == short_before || (word.starts_with(short_before) && word[short_before.size()] == '.');
+    };
+    const auto renamed = [&](std::string_view word) {
+        if (word == short_before)
+            return std::string(short_after);
+        return std::string(after.find('.') != std::string_view::npos ? after : short_after) +
+               std::string(after.find('.') != std::string_view::npos ? "" : word.substr(short_before.size()));
+    };
+    RenamedHosts result;
+    for (const std::string_view line : lines_of(hosts)) {
+        const std::size_t comment = std::min(line.find('#'), line.size());
+        const std::vector<std::string> words = words_of(line.substr(0, comment));
+        const bool names_old = !short_before.empty() && short_before != "localhost" && words.size() > 1 &&
+                               std::any_of(words.begin() + 1, words.end(), is_old);
+        const bool own = names_old && (words[0].starts_with("127.") || words[0] == "::1");
+        if (!own) {
+            if (names_old)
+                result.others.push_back(words[0]);
+            result.text += std::string(line) + "\n";
+            continue;
         }
-        out += line + "\n";
+        std::vector<std::string> names;
+        const auto add = [&](const std::string& name) {
+            if (std::find(names.begin(), names.end(), name) == names.end())
+                names.push_back(name);
+        };
+        for (std::size_t i = 1; i < words.size(); ++i) {
+            const bool lone = is_old(words[i]) && words[i] == short_before && after != short_after;
+            if (lone && std::none_of(words.begin() + 1, words.end(),
+                                     [&](const std::string& word) { return is_old(word) && word != short_before; }))
+                add(std::string(after)); // there was no name with a domain, and now there is
+            add(is_old(words[i]) ? renamed(words[i]) : words[i]);
+        }
+        result.text += words[0] + "\t";
+        for (const std::string& name : names)
+            result.text += (result.text.ends_with('\t') ? "" : " ") + name;
+        result.text += (comment < line.size() ? " " : "") + std::string(line.substr(comment)) + "\n";
+        result.own_line = true;
     }
-    return out;
+    return result;
+}
+
+// Where the guest's name is now; Red Hat before systemd, SUSE 11 and others keep it elsewhere than in /etc/hostname.
+std::string present_hostname(const PlanBuilder& plan) {
+    for (const char* path : {"/etc/hostname", "/etc/HOSTNAME"}) {
+        const std::string text = plan.read_text(path).value_or("");
+        for (const std::string_view line : lines_of(text))
+            if (const std::string_view name = trimmed(line); !name.empty() && name.front() != '#')
+                return std::string(name);
+    }
+    for (const auto& [path, key] :
+         {std::pair("/etc/sysconfig/network", "HOSTNAME"), std::pair("/etc/conf.d/hostname", "hostname"),
+          std::pair("/etc/rc.conf", "HOSTNAME")})
+        if (const std::string name = shell_value(plan.read_text(path).value_or(""), key); !name.empty())
+            return name;
+    return {};
 }
 
 } // namespace
@@ -74,24 +125,47 @@ void check_hostname(std::string_view hostname) {
 void plan_hostname(PlanBuilder& plan, const std::string& hostname) {
     check_hostname(hostname);
     const std::string reason = "the host name is " + hostname;
-    const std::string before(trimmed(plan.read_text("/etc/hostname").value_or("")));
+    const std::string before = present_hostname(plan);
     plan.write("/etc/hostname", hostname + "\n", reason);
     if (plan.exists("/etc/HOSTNAME"))
         plan.write("/etc/HOSTNAME", hostname + "\n", reason);
-    const auto replace_setting = [&](const char* path, std::string_view key) {
+    for (const auto& [path, key] :
+         {std::pair("/etc/conf.d/hostname", "hostname"), std::pair("/etc/sysconfig/network", "HOSTNAME"),
+          std::pair("/etc/rc.conf", "HOSTNAME")}) {
         const auto text = plan.read_text(path);
-        if (!text || shell_value(*text, key).empty())
-            return;
-        std::string out;
-        for (const std::string_view line : lines_of(*text))
-            out += trimmed(line).starts_with(std::string(key) + "=") ? fmt::format("{}=\"{}\"\n", key, hostname)
-                                                                     : std::string(line) + "\n";
-        plan.write(path, out, reason);
-    };
-    replace_setting("/etc/conf.d/hostname", "hostname");
-    replace_setting("/etc/sysconfig/network", "HOSTNAME");
-    if (const auto hosts = plan.read_text("/etc/hosts"))
-        plan.write("/etc/hosts", renamed_hosts(*hosts, before, hostname), reason);
+        if (!text)
+            continue;
+        if (!shell_value(*text, key).empty()) {
+            if (const auto changed = with_shell_value(*text, key, hostname))
+                plan.write(path, *changed, reason);
+            else
+                plan.found(fmt::format("{} cannot be read as shell, and keeps its {}", path, key));
+        } else if (std::string_view(path) == "/etc/sysconfig/network" && init_system(plan) == InitSystem::sysv &&
+                   (plan.exists("/etc/redhat-release") || plan.exists("/etc/system-release"))) {
+            // Red Hat before systemd takes its name from there alone.
+            plan.write(path,
+                       *text + (text->empty() || text->ends_with('\n') ? "" : "\n") + "HOSTNAME=" + hostname + "\n",
+                       reason);
+        }
+    }
+    const auto hosts = plan.read_text("/etc/hosts");
+    if (!hosts)
+        return;
+    RenamedHosts renamed = renamed_hosts(*hosts, before, hostname);
+    for (const std::string& address : renamed.others)
+        plan.found(fmt::format("/etc/hosts gives the old name to {}, and keeps that line", escape_untrusted(address)));
+    if (!renamed.own_line && !renamed.others.empty()) {
+        // Only an address of the old network had the name: without a line of its own, the new one means nothing.
+        const std::size_t dot = before.find('.');
+        const std::string domain =
+            hostname.find('.') == std::string::npos && dot != std::string::npos ? before.substr(dot) : "";
+        const std::string line =
+            hostname + domain +
+            (hostname + domain == first_label(hostname) ? "" : " " + std::string(first_label(hostname)));
+        renamed.text += "127.0.1.1\t" + line + "\n";
+    }
+    if (renamed.own_line || !renamed.others.empty())
+        plan.write("/etc/hosts", renamed.text, reason);
 }
 
 void check_public_keys(std::string_view keys) {
@@ -138,6 +212,7 @@ void plan_ssh_key(PlanBuilder& plan, const SshKeyRequest& request) {
     }
     if (!added.empty())
         plan.write(path, text + added, reason, {0600, account->uid, account->gid, {}});
+    find_ssh_obstacles(plan, user, KeyPlace::authorized_keys);
 }
 
 void plan_copy(PlanBuilder& plan, const CopyRequest& request) {

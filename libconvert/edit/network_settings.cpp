@@ -1,103 +1,147 @@
+// Settings in YAML and in sections: netplan, cloud-init, networkd, NetworkManager.
 #include "libconvert/edit/network_settings.hpp"
 
+#include "libconvert/edit/planners.hpp"
 #include "libconvert/edit/text.hpp"
 #include "libconvert/edit/yaml.hpp"
 
 #include <algorithm>
+#include <array>
+#include <set>
 
 namespace vm2oci {
 namespace {
 
 constexpr std::size_t kInterfaceNameLimit = 15; // IFNAMSIZ less the zero
 
+bool has_static_subnet(const YamlValue& interface) {
+    const auto subnets = interface.get("subnets");
+    if (subnets)
+        for (const YamlValue& subnet : subnets->items())
+            if (const auto type = subnet.get("type"); type && type->text().starts_with("static"))
+                return true;
+    return false;
+}
+
+// Version 1 of cloud-init's network configuration.
+void read_interface_list(const YamlValue& list, const std::string& file, std::vector<InterfaceSetting>& settings) {
+    for (const YamlValue& item : list.items()) {
+        const std::string type = item.get("type") ? item.get("type")->text() : "";
+        if (type == "nameserver" || type == "route" || type == "loopback")
+            continue;
+        InterfaceSetting setting{NetworkStack::cloud_init, file, item.get("name") ? item.get("name")->text() : ""};
+        if (const auto mac = item.get("mac_address"))
+            setting.mac = mac->text();
+        setting.is_static = has_static_subnet(item);
+        setting.complex = type != "physical";
+        setting.is_virtual = setting.complex;
+        settings.push_back(std::move(setting));
+    }
+}
+
+// `ethernets` and its like, as netplan and version 2 of cloud-init's configuration have them.
+void read_netplan_network(const YamlValue& network, NetworkStack stack, const std::string& file,
+                          std::vector<InterfaceSetting>& settings) {
+    for (const auto& [kind, value] : network.members()) {
+        const bool ethernets = kind.text() == "ethernets";
+        for (const auto& [id, interface] : value.members()) {
+            InterfaceSetting setting{stack, file, id.text()};
+            setting.complex = !ethernets || interface.get("openvswitch") || interface.get("virtual-function-count");
+            setting.is_virtual = !ethernets;
+            setting.is_static = interface.get("addresses").has_value();
+            if (const auto match = interface.get("match")) {
+                setting.name = match->get("name") ? match->get("name")->text() : "";
+                if (const auto mac = match->get("macaddress"))
+                    setting.mac = mac->text();
+                if (const auto driver = match->get("driver"))
+                    setting.driver = driver->kind() == YamlKind::sequence
+                                         ? (driver->items().empty() ? "" : driver->items().front().text())
+                                         : driver->text();
+                if (const auto name = interface.get("set-name"))
+                    setting.name = name->text();
+                // Without its match, the interface is the one that the key of the entry names.
+                setting.only_by_mac = !setting.mac.empty() && setting.name != id.text() && !match->get("name");
+            }
+            settings.push_back(std::move(setting));
+        }
+    }
+}
+
 void read_netplan(const PlanBuilder& plan, std::vector<InterfaceSetting>& settings) {
     for (const std::string& file : plan.glob("/etc/netplan/*.yaml")) {
         const auto text = plan.read_text(file);
         const auto root = text ? try_parse_yaml(*text) : std::nullopt;
-        const auto network = root ? root->get("network") : std::nullopt;
-        if (!network)
-            continue;
-        bool complex = false;
-        for (const auto& [kind, value] : network->members())
-            complex = complex || (value.kind() == YamlKind::mapping && kind.text() != "ethernets");
-        const auto ethernets = network->get("ethernets");
-        if (!ethernets)
-            continue;
-        for (const auto& [id, value] : ethernets->members()) {
-            InterfaceSetting setting{NetworkStack::netplan, file, id.text(), {}, false, complex};
-            if (const auto match = value.get("match")) {
-                setting.name = match->get("name") ? match->get("name")->text() : "";
-                if (const auto mac = match->get("macaddress"))
-                    setting.mac = mac->text();
-                if (const auto name = value.get("set-name"))
-                    setting.name = name->text();
-            }
-            setting.is_static = value.get("addresses").has_value();
-            settings.push_back(std::move(setting));
+        if (text && !root) {
+            // Nobody knows what else is set up there.
+            settings.push_back(InterfaceSetting{NetworkStack::netplan, file});
+            settings.back().complex = settings.back().is_virtual = true;
         }
+        if (const auto network = root ? root->get("network") : std::nullopt)
+            read_netplan_network(*network, NetworkStack::netplan, file, settings);
     }
 }
 
-std::vector<std::string> ifupdown_files(const PlanBuilder& plan) {
-    std::vector<std::string> files = {"/etc/network/interfaces"};
-    for (const std::string& file : plan.glob("/etc/network/interfaces.d/*"))
-        files.push_back(file);
-    return files;
-}
-
-void read_ifupdown(const PlanBuilder& plan, std::vector<InterfaceSetting>& settings) {
-    for (const std::string& file : ifupdown_files(plan)) {
+void read_cloud_init(const PlanBuilder& plan, std::vector<InterfaceSetting>& settings) {
+    for (const std::string& file : cloud_settings_files(plan)) {
         const auto text = plan.read_text(file);
-        if (!text)
+        const auto root = text ? try_parse_yaml(*text) : std::nullopt;
+        auto network = root ? root->get("network") : std::nullopt;
+        // Installers have written it one level deeper than it belongs, and cloud-init takes that too.
+        if (network && network->get("network"))
+            network = network->get("network");
+        if (!network || network->kind() != YamlKind::mapping)
             continue;
-        InterfaceSetting* current = nullptr;
-        for (const std::string_view line : lines_of(*text)) {
-            const std::vector<std::string> words = words_of(line);
-            if (words.empty() || words[0].starts_with("#"))
-                continue;
-            if (words[0] == "iface") {
-                current = nullptr;
-                if (words.size() < 4 || words[1] == "lo")
-                    continue;
-                settings.push_back({NetworkStack::ifupdown, file, words[1], {}, words[3] == "static", false});
-                current = &settings.back();
-            } else if (current != nullptr && (words[0] == "hwaddress" || words[0] == "match-mac") && words.size() > 1) {
-                current->mac = words.back();
-            } else if (current != nullptr && (words[0].starts_with("bridge") || words[0].starts_with("bond") ||
-                                              words[0].starts_with("vlan"))) {
-                current->complex = true;
-            }
-        }
+        if (const auto list = network->get("config"); list && list->kind() == YamlKind::sequence)
+            read_interface_list(*list, file, settings);
+        else
+            read_netplan_network(*network, NetworkStack::cloud_init, file, settings);
     }
 }
 
-// The last value of a key in a file of sections, whatever the section.
-std::string ini_value(std::string_view text, std::string_view key) {
-    std::string value;
-    for (const std::string_view view : lines_of(text)) {
-        const std::string_view line = trimmed(view);
-        const std::size_t equals = line.find('=');
-        if (equals != std::string_view::npos && trimmed(line.substr(0, equals)) == key)
-            value = std::string(trimmed(line.substr(equals + 1)));
-    }
-    return value;
+std::string joined_values(const std::vector<IniEntry>& entries, std::string_view section, std::string_view key) {
+    std::string joined;
+    for (const IniEntry& entry : entries)
+        if (entry.section == section && entry.key == key)
+            joined += (joined.empty() ? "" : " ") + entry.value;
+    return joined;
 }
 
 void read_networkd(const PlanBuilder& plan, std::vector<InterfaceSetting>& settings) {
+    for (const std::string& file : plan.glob("/etc/systemd/network/*.netdev"))
+        if (const auto text = plan.read_text(file)) {
+            InterfaceSetting device{NetworkStack::networkd, file, joined_values(parse_ini(*text), "NetDev", "Name")};
+            device.complex = device.is_virtual = true;
+            if (!text->empty())
+                settings.push_back(std::move(device));
+        }
+    // Keys of [Network] that put an interface under or over another one (systemd.network(5)).
+    constexpr std::array kStacked = {"Bridge", "Bond",  "VLAN",   "VRF",  "MACVLAN", "MACVTAP", "IPVLAN",
+                                     "IPVTAP", "VXLAN", "Tunnel", "Xfrm", "L2TP",    "MACsec",  "BatmanAdvanced"};
     for (const std::string& file : plan.glob("/etc/systemd/network/*.network")) {
         const auto text = plan.read_text(file);
         if (!text)
             continue;
-        InterfaceSetting setting{NetworkStack::networkd,
-                                 file,
-                                 ini_value(*text, "Name"),
-                                 ini_value(*text, "MACAddress"),
-                                 !ini_value(*text, "Address").empty(),
-                                 false};
-        setting.complex = !ini_value(*text, "Bridge").empty() || !ini_value(*text, "Bond").empty() ||
-                          !ini_value(*text, "VLAN").empty();
-        if (setting.name != "lo" && (!setting.name.empty() || !setting.mac.empty()))
-            settings.push_back(std::move(setting));
+        const std::vector<IniEntry> entries = parse_ini(*text);
+        InterfaceSetting setting{NetworkStack::networkd, file};
+        setting.mac =
+            joined_values(entries, "Match", "MACAddress") + joined_values(entries, "Match", "PermanentMACAddress");
+        setting.driver = joined_values(entries, "Match", "Driver") + joined_values(entries, "Match", "Path");
+        setting.is_static = !joined_values(entries, "Network", "Address").empty() ||
+                            !joined_values(entries, "Address", "Address").empty();
+        for (const char* key : kStacked)
+            setting.complex = setting.complex || !joined_values(entries, "Network", key).empty();
+        const std::vector<std::string> names = words_of(joined_values(entries, "Match", "Name"));
+        setting.only_by_mac = !setting.mac.empty() && names.empty();
+        if (names.empty() && (!setting.mac.empty() || !setting.driver.empty() || setting.complex || setting.is_static))
+            settings.push_back(setting);
+        for (const std::string& name : names) {
+            if (name == "lo" || name.starts_with("!"))
+                continue;
+            setting.name = name;
+            setting.is_virtual = is_virtual_name(name);
+            settings.push_back(setting);
+            settings.back().complex = setting.complex || setting.is_virtual;
+        }
     }
 }
 
@@ -106,85 +150,133 @@ void read_network_manager(const PlanBuilder& plan, std::vector<InterfaceSetting>
         const auto text = plan.read_text(file);
         if (!text)
             continue;
-        const std::string type = ini_value(*text, "type");
-        InterfaceSetting setting{NetworkStack::network_manager,
-                                 file,
-                                 ini_value(*text, "interface-name"),
-                                 ini_value(*text, "mac-address"),
-                                 text->find("method=manual") != std::string::npos,
-                                 false};
-        setting.complex = (type != "ethernet" && type != "802-3-ethernet") || !ini_value(*text, "master").empty() ||
-                          !ini_value(*text, "controller").empty();
-        if (!setting.name.empty() || !setting.mac.empty() || setting.is_static)
+        const std::vector<IniEntry> entries = parse_ini(*text);
+        const std::string type = joined_values(entries, "connection", "type");
+        if (type == "loopback" || type == "wifi" || type == "802-11-wireless" || type == "gsm" || type == "bluetooth")
+            continue; // no wired interface, and not touched
+        InterfaceSetting setting{NetworkStack::network_manager, file,
+                                 joined_values(entries, "connection", "interface-name")};
+        if (setting.name.empty())
+            setting.name = joined_values(entries, "match", "interface-name");
+        for (const char* section : {"ethernet", "802-3-ethernet"})
+            setting.mac += joined_values(entries, section, "mac-address");
+        setting.driver = joined_values(entries, "match", "driver") + joined_values(entries, "match", "path");
+        setting.is_static = joined_values(entries, "ipv4", "method") == "manual" ||
+                            joined_values(entries, "ipv6", "method") == "manual";
+        setting.complex = type != "ethernet" && type != "802-3-ethernet";
+        setting.is_virtual = setting.complex;
+        for (const char* key : {"master", "controller", "slave-type", "port-type"})
+            setting.complex = setting.complex || !joined_values(entries, "connection", key).empty();
+        if (!setting.name.empty() || !setting.mac.empty() || !setting.driver.empty() || setting.is_static ||
+            setting.complex)
             settings.push_back(std::move(setting));
     }
 }
 
-void read_ifcfg(const PlanBuilder& plan, std::vector<InterfaceSetting>& settings) {
-    for (const char* pattern : {"/etc/sysconfig/network-scripts/ifcfg-*", "/etc/sysconfig/network/ifcfg-*"}) {
-        for (const std::string& file : plan.glob(pattern)) {
-            const auto text = plan.read_text(file);
-            const std::string id = file.substr(file.rfind("ifcfg-") + 6);
-            if (!text || id == "lo" || id.ends_with(".template") || id.ends_with("~") || id.ends_with(".bak"))
-                continue;
-            InterfaceSetting setting{NetworkStack::ifcfg,          file,  shell_value(*text, "DEVICE"),
-                                     shell_value(*text, "HWADDR"), false, false};
-            if (setting.name.empty())
-                setting.name = id;
-            const std::string protocol = to_lower(shell_value(*text, "BOOTPROTO"));
-            setting.is_static = !shell_value(*text, "IPADDR").empty() || protocol == "static";
-            const std::string type = to_lower(shell_value(*text, "TYPE"));
-            setting.complex = (!type.empty() && type != "ethernet") || !shell_value(*text, "MASTER").empty() ||
-                              !shell_value(*text, "BRIDGE").empty() || shell_value(*text, "VLAN") == "yes" ||
-                              !shell_value(*text, "BONDING_MASTER").empty() ||
-                              !shell_value(*text, "ETHERDEVICE").empty();
-            settings.push_back(std::move(setting));
-        }
-    }
+bool networkd_runs(const PlanBuilder& plan) {
+    return service_state(plan, "systemd-networkd") != ServiceState::disabled ||
+           !plan.glob("/etc/netplan/*.yaml").empty(); // netplan starts it where its files want it
 }
 
-std::size_t indent_of(std::string_view line) {
-    return std::min(line.find_first_not_of(' '), line.size());
+bool ifupdown_runs(const PlanBuilder& plan) {
+    return service_state(plan, "networking") != ServiceState::disabled;
 }
 
-// Netplan: `macaddress` goes, a `match` that is empty then goes with it, and so does `set-name`, which needs a match.
-std::string netplan_without_mac(std::string_view text) {
-    const std::vector<std::string_view> lines = lines_of(text);
-    std::string out;
-    for (std::size_t i = 0; i < lines.size(); ++i) {
-        const std::string_view line = trimmed(lines[i]);
-        if (line.starts_with("macaddress:") || line.starts_with("set-name:"))
-            continue;
-        if (line == "match:") {
-            bool anything_else = false;
-            for (std::size_t next = i + 1; next < lines.size() && indent_of(lines[next]) > indent_of(lines[i]); ++next)
-                anything_else = anything_else || !trimmed(lines[next]).starts_with("macaddress:");
-            if (!anything_else)
-                continue;
-        }
-        if (line.starts_with("match:") && line.find("macaddress") != std::string_view::npos)
-            continue;
-        out += std::string(lines[i]) + "\n";
-    }
-    return out;
+bool has_ifcfg_service(const PlanBuilder& plan) {
+    const std::array kServices = {"network", "wicked", "wickedd"};
+    return std::any_of(kServices.begin(), kServices.end(), [&](const char* name) {
+        const ServiceState state = service_state(plan, name);
+        return state == ServiceState::enabled || state == ServiceState::unknown;
+    });
+}
+
+// Every program that reads ifcfg files is there and switched off.
+bool ifcfg_is_idle(const PlanBuilder& plan) {
+    return !network_manager_runs(plan) && !has_ifcfg_service(plan) &&
+           service_state(plan, "network") == ServiceState::disabled;
 }
 
 } // namespace
 
+bool network_manager_runs(const PlanBuilder& plan) {
+    const ServiceState state = service_state(plan, "NetworkManager");
+    if (state == ServiceState::enabled)
+        return true;
+    const bool installed = plan.exists("/usr/sbin/NetworkManager") || plan.exists("/usr/bin/NetworkManager");
+    return installed && state != ServiceState::disabled;
+}
+
+std::vector<std::string> other_network_settings(const PlanBuilder& plan) {
+    struct Other {
+        const char* pattern;
+        const char* sign; // of a setting for one interface, at the front of a line
+    };
+    // dhcpcd, netctl, Gentoo's netifrc, ConnMan, Slackware, NetBSD-like rc files.
+    constexpr Other kOthers[] = {{"/etc/dhcpcd.conf", "interface "},    {"/etc/netctl/*", "Interface="},
+                                 {"/etc/conf.d/net", "config_"},        {"/var/lib/connman/*.config", "IPv4"},
+                                 {"/etc/rc.d/rc.inet1.conf", "IPADDR"}, {"/etc/rc.local", "ip addr"},
+                                 {"/etc/rc.local", "ifconfig "}};
+    std::vector<std::string> files;
+    for (const Other& other : kOthers)
+        for (const std::string& path : plan.glob(other.pattern)) {
+            const std::string text = plan.read_text(path).value_or("");
+            for (const std::string_view line : lines_of(text))
+                if (trimmed(line).starts_with(other.sign) && std::find(files.begin(), files.end(), path) == files.end())
+                    files.push_back(path);
+        }
+    return files;
+}
+
+std::vector<std::string> idle_network_stacks(const PlanBuilder& plan) {
+    std::vector<std::string> idle;
+    if (!network_manager_runs(plan) && !plan.glob("/etc/NetworkManager/system-connections/*").empty())
+        idle.push_back("NetworkManager");
+    if (!networkd_runs(plan) && !plan.glob("/etc/systemd/network/*.network").empty())
+        idle.push_back("systemd-networkd");
+    std::vector<InterfaceSetting> settings;
+    if (!ifupdown_runs(plan))
+        read_ifupdown(plan, settings);
+    if (!settings.empty())
+        idle.push_back("ifupdown");
+    return idle;
+}
+
 std::vector<InterfaceSetting> network_settings(const PlanBuilder& plan) {
     std::vector<InterfaceSetting> settings;
     read_netplan(plan, settings);
-    read_ifupdown(plan, settings);
-    read_networkd(plan, settings);
-    read_network_manager(plan, settings);
-    read_ifcfg(plan, settings);
+    if (ifupdown_runs(plan))
+        read_ifupdown(plan, settings);
+    if (networkd_runs(plan))
+        read_networkd(plan, settings);
+    if (network_manager_runs(plan))
+        read_network_manager(plan, settings);
+    if (!ifcfg_is_idle(plan))
+        read_ifcfg(plan, settings);
+    if (has_cloud_init(plan) && cloud_init_obstacle(plan).empty())
+        read_cloud_init(plan, settings);
+    // What one setting makes is no card in the others.
+    std::set<std::string> made;
+    for (const InterfaceSetting& setting : settings)
+        if (setting.is_virtual && !setting.name.empty())
+            made.insert(setting.name);
+    for (InterfaceSetting& setting : settings)
+        if (made.contains(setting.name))
+            setting.is_virtual = setting.complex = true;
     return settings;
 }
 
 bool is_slot_name(std::string_view name) {
-    if (name.size() < 3 || !name.starts_with("en") || name.find_first_of("*?[/") != std::string_view::npos)
+    if (name.size() < 3 || name.find_first_of("*?[/") != std::string_view::npos)
         return false;
-    return name[2] == 's' || name[2] == 'p' || name[2] == 'o' || name[2] == 'x' || name[2] == 'v' || name[2] == 'P';
+    const auto digits_from = [&](std::size_t at) { return at < name.size() && name[at] >= '0' && name[at] <= '9'; };
+    // systemd.net-naming-scheme(7): ACPI, BCMA, CCW, netdevsim, index, slot, path, MAC, VIO, domain and Xen.
+    if (name.starts_with("en") && std::string_view("abcdiospxvXP").find(name[2]) != std::string_view::npos)
+        return true;
+    // biosdevname: em<port> on the board, p<slot>p<port> in a slot.
+    if (name.starts_with("em") && digits_from(2))
+        return true;
+    return name.front() == 'p' && digits_from(1) && name.find('p', 2) != std::string_view::npos &&
+           digits_from(name.find('p', 2) + 1);
 }
 
 bool is_plain_interface_name(std::string_view name) {
@@ -195,46 +287,20 @@ bool is_plain_interface_name(std::string_view name) {
            });
 }
 
-std::string without_interfaces(std::string_view interfaces) {
-    std::string out;
-    bool inside = false;
-    for (const std::string_view line : lines_of(interfaces)) {
-        const std::vector<std::string> words = words_of(line);
-        if (words.empty() || words[0].starts_with("#")) {
-            out += std::string(line) + "\n";
-            continue;
-        }
-        const std::string& first = words[0];
-        if (first == "auto" || first.starts_with("allow-")) {
-            inside = false;
-            if (std::find(words.begin() + 1, words.end(), "lo") != words.end())
-                out += first + " lo\n";
-            continue;
-        }
-        if (first == "iface" || first == "mapping")
-            inside = !(first == "iface" && words.size() > 1 && words[1] == "lo");
-        else if (first == "source" || first == "source-directory" || first == "no-auto-down" || first == "no-scripts" ||
-                 first == "rename" || first == "template")
-            inside = false;
-        if (!inside)
-            out += std::string(line) + "\n";
-    }
-    return out;
-}
-
-std::string without_mac_address(std::string_view text, NetworkStack stack) {
-    if (stack == NetworkStack::netplan)
-        return netplan_without_mac(text);
-    std::string out;
-    for (const std::string_view line : lines_of(text)) {
-        const std::string_view setting = trimmed(line);
-        bool binds = false;
-        for (const std::string_view key : {"HWADDR=", "mac-address=", "MACAddress=", "hwaddress ", "match-mac "})
-            binds = binds || setting.starts_with(key);
-        if (!binds)
-            out += std::string(line) + "\n";
-    }
-    return out;
+bool is_virtual_name(std::string_view name) {
+    if (name.find('.') != std::string_view::npos)
+        return true;
+    constexpr std::array kMade = {"br",     "bond",   "team", "vlan",   "tun",   "tap",    "wg",    "dummy",
+                                  "virbr",  "docker", "veth", "lxcbr",  "lxdbr", "ovs",    "vxlan", "gre",
+                                  "gretap", "sit",    "ipip", "ip6tnl", "ppp",   "vmbr",   "xenbr", "macvlan",
+                                  "ipvlan", "vrf",    "he",   "xfrm",   "ipsec", "geneve", "wwan"};
+    return std::any_of(kMade.begin(), kMade.end(), [&](std::string_view start) {
+        // "br0", "br-lan", and not "brick": what settings call otherwise, they make by their options.
+        if (!name.starts_with(start))
+            return false;
+        const char next = name.size() == start.size() ? '0' : name[start.size()];
+        return (next >= '0' && next <= '9') || next == '-' || next == '_';
+    });
 }
 
 } // namespace vm2oci

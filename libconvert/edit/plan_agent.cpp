@@ -3,6 +3,7 @@
 #include "formats/base/escape.hpp"
 #include "libconvert/edit/elf_needs.hpp"
 #include "libconvert/edit/planners.hpp"
+#include "libconvert/edit/shell_text.hpp"
 #include "libconvert/edit/text.hpp"
 
 #include <elf.h>

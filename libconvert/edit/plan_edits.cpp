@@ -4,6 +4,7 @@
 #include "formats/base/escape.hpp"
 #include "libconvert/edit/planners.hpp"
 #include "libconvert/edit/selection.hpp"
+#include "libconvert/edit/yaml.hpp"
 
 #include <fmt/format.h>
 
@@ -41,6 +42,18 @@ std::string joined_keys(const EditRequest& request) {
         if (key.user.empty())
             keys += key.keys + (key.keys.ends_with('\n') ? "" : "\n");
     return keys;
+}
+
+// cloud-init's preserve_hostname: the guest's name is not its matter.
+bool keeps_hostname(const PlanBuilder& plan) {
+    bool keeps = false;
+    for (const std::string& path : cloud_settings_files(plan)) {
+        const auto text = plan.read_text(path);
+        const auto root = text ? try_parse_yaml(*text) : std::nullopt;
+        if (const auto value = root ? root->get("preserve_hostname") : std::nullopt)
+            keeps = value->text() == "true" || value->text() == "True";
+    }
+    return keeps;
 }
 
 } // namespace
@@ -97,6 +110,10 @@ EditPlan plan_edits(const Guest& guest, const std::vector<DiskVolume>& volumes, 
     if (!request.hostname.empty()) {
         plan.begin("hostname");
         plan_hostname(plan, request.hostname);
+        if (!request.cloud_init.has_files() && !seed_keys && has_cloud_init(plan) &&
+            cloud_init_obstacle(plan).empty() && !keeps_hostname(plan))
+            plan.found("cloud-init gives the machine the name that its data source has for it, if it has one; a seed "
+                       "(--user-data) has this one");
     }
     plan.begin("ssh-key");
     for (const SshKeyRequest& key : request.ssh_keys) {

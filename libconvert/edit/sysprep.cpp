@@ -3,6 +3,7 @@
 #include "formats/base/escape.hpp"
 #include "libconvert/edit/planners.hpp"
 #include "libconvert/edit/selection.hpp"
+#include "libconvert/edit/shell_text.hpp"
 #include "libconvert/edit/text.hpp"
 
 #include <fmt/format.h>
@@ -35,38 +36,6 @@ void empty_machine_id(PlanBuilder& plan) {
         else
             plan.remove("/var/lib/dbus/machine-id", "D-Bus makes an id of its own");
     }
-}
-
-// Debian makes host keys when the package is installed, and never again; elsewhere a service of the distribution, or
-// cloud-init, makes those that are missing.
-void regenerate_host_keys(PlanBuilder& plan) {
-    if (!plan.exists("/usr/bin/ssh-keygen") || !plan.exists("/usr/sbin/sshd") ||
-        init_system(plan) != InitSystem::systemd || has_cloud_init(plan))
-        return;
-    for (const char* unit :
-         {"/usr/lib/systemd/system/sshd-keygen.target", "/usr/lib/systemd/system/sshdgenkeys.service",
-          "/usr/lib/systemd/system/sshd-keygen.service"})
-        if (plan.exists(unit))
-            return;
-    if (const auto daemon = plan.read_text("/usr/lib/systemd/system/sshd.service");
-        daemon && daemon->find("keygen") != std::string::npos)
-        return;
-    const std::string unit = "/etc/systemd/system/vm2oci-ssh-host-keys.service";
-    const std::string reason = "nothing else in this guest makes host keys that are missing";
-    plan.write(unit,
-               "[Unit]\n"
-               "Description=Make SSH host keys that are missing\n"
-               "Before=ssh.service sshd.service ssh.socket\n"
-               "ConditionPathExists=!/etc/ssh/ssh_host_ed25519_key\n"
-               "\n"
-               "[Service]\n"
-               "Type=oneshot\n"
-               "ExecStart=/usr/bin/ssh-keygen -A\n"
-               "\n"
-               "[Install]\n"
-               "WantedBy=multi-user.target\n",
-               reason, {0644, 0, 0, {}});
-    enable_systemd_unit(plan, unit, reason);
 }
 
 void forget_cloud_instances(PlanBuilder& plan) {
@@ -108,22 +77,19 @@ void drop_assignments(PlanBuilder& plan, const char* pattern, std::initializer_l
                       const char* reason) {
     for (const std::string& path : plan.glob(pattern)) {
         const auto text = plan.read_text(path);
-        if (!text)
-            continue;
-        std::string out;
-        bool changed = false;
-        for (const std::string_view line : lines_of(*text)) {
-            const bool dropped = std::any_of(keys.begin(), keys.end(), [&](std::string_view key) {
-                const std::string_view start = trimmed(line);
-                return start.starts_with(key) && start.substr(key.size()).starts_with('=');
-            });
-            changed = changed || dropped;
-            if (!dropped)
-                out += std::string(line) + "\n";
-        }
-        if (changed)
-            plan.write(path, out, reason);
+        if (const auto without = text ? without_shell_values(*text, keys) : std::nullopt)
+            plan.write(path, *without, reason);
+        else if (text && !shell_assignments(*text))
+            plan.found(escape_untrusted(path) + " cannot be read as shell, and is not changed");
     }
+}
+
+void forget_persistent_names(PlanBuilder& plan) {
+    for (const char* path :
+         {"/etc/udev/rules.d/70-persistent-net.rules", "/etc/udev/rules.d/75-persistent-net-generator.rules",
+          "/etc/udev/rules.d/70-persistent-cd.rules"})
+        if (!is_mask(plan, path)) // by which an administrator has none made
+            plan.remove(path, "remove rules that tie interface names to MAC addresses");
 }
 
 void forget_network_addresses(PlanBuilder& plan) {
@@ -162,11 +128,7 @@ using enum SysprepDefault;
 const std::vector<Operation>& operations() {
     static const std::vector<Operation> kOperations = {
         {{"machine-id", on, "Empty the machine's id, so that each clone gets one"}, {}, {}, empty_machine_id},
-        {{"ssh-host-keys", on, "Remove the SSH host keys, and see that new ones are made"},
-         {"/etc/ssh/ssh_host_*_key", "/etc/ssh/ssh_host_*_key.pub", "/etc/ssh/ssh_host_key*",
-          "/etc/dropbear/dropbear_*_host_key"},
-         {},
-         regenerate_host_keys},
+        {{"ssh-host-keys", on, "Remove the SSH host keys, and see that new ones are made"}, {}, {}, plan_ssh_host_keys},
         {{"random-seed", on, "Remove the saved state of the random number generator"},
          {"/var/lib/systemd/random-seed", "/var/lib/urandom/random-seed", "/var/lib/random-seed",
           "/var/lib/misc/random-seed", "/var/lib/seedrng/*", "/var/lib/systemd/credential.secret"}},
@@ -176,8 +138,9 @@ const std::vector<Operation>& operations() {
           "/var/lib/NetworkManager/seen-bssids", "/var/lib/systemd/network/*", "/var/lib/wicked/lease-*",
           "/var/lib/wicked/duid.xml", "/var/lib/wicked/iaid.xml"}},
         {{"udev-persistent-net", on, "Remove rules that tie interface names to MAC addresses"},
-         {"/etc/udev/rules.d/70-persistent-net.rules", "/etc/udev/rules.d/75-persistent-net-generator.rules",
-          "/etc/udev/rules.d/70-persistent-cd.rules"}},
+         {},
+         {},
+         forget_persistent_names},
         {{"cloud-init", on, "Remove cloud-init's instance data and logs"},
          {"/var/log/cloud-init.log*", "/var/log/cloud-init-output.log*"},
          {},
@@ -284,7 +247,9 @@ void plan_sysprep(PlanBuilder& plan, const std::vector<std::string>& names) {
         reason[0] = static_cast<char>(reason[0] - 'A' + 'a');
         for (const char* pattern : operation.removed)
             for (const std::string& path : plan.glob(pattern))
-                plan.remove(path, reason);
+                // An administrator's link to nowhere is a setting, and not what it stands in the place of.
+                if (plan.read_link(path) != "/dev/null")
+                    plan.remove(path, reason);
         for (const char* pattern : operation.emptied)
             for (const std::string& path : plan.glob(pattern))
                 plan.empty_file(path, reason);

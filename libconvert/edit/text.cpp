@@ -66,21 +66,21 @@ std::vector<std::string> words_of(std::string_view text) {
     }
 }
 
-std::string shell_value(std::string_view text, std::string_view key) {
-    std::string value;
-    for (const std::string_view line : lines_of(text)) {
-        std::string_view rest = trimmed(line);
-        if (!rest.starts_with(key) || rest.size() <= key.size() || rest[key.size()] != '=')
+std::vector<IniEntry> parse_ini(std::string_view text) {
+    std::vector<IniEntry> entries;
+    std::string section;
+    for (const std::string_view view : lines_of(text)) {
+        const std::string_view line = trimmed(view);
+        const std::size_t equals = line.find('=');
+        if (line.empty() || line.front() == '#' || line.front() == ';')
             continue;
-        rest.remove_prefix(key.size() + 1);
-        if (!rest.empty() && (rest.front() == '"' || rest.front() == '\'')) {
-            const char quote = rest.front();
-            rest.remove_prefix(1);
-            rest = rest.substr(0, rest.find(quote));
-        }
-        value = std::string(trimmed(rest));
+        if (line.front() == '[' && line.back() == ']')
+            section = std::string(line.substr(1, line.size() - 2));
+        else if (equals != std::string_view::npos)
+            entries.push_back(
+                {section, std::string(trimmed(line.substr(0, equals))), std::string(trimmed(line.substr(equals + 1)))});
     }
-    return value;
+    return entries;
 }
 
 std::string without_top_level_key(std::string_view yaml, std::string_view key) {

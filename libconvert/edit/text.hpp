@@ -19,8 +19,13 @@ std::string to_lower(std::string_view text);
 std::string replaced(std::string_view text, std::string_view from, std::string_view to);
 // Words between blanks and tabs.
 std::vector<std::string> words_of(std::string_view text);
-// The value of `KEY=value` or `KEY="value"` in a file of shell assignments; the last one counts. Empty: none.
-std::string shell_value(std::string_view text, std::string_view key);
+// `key = value` in a file of [sections], as systemd and NetworkManager write them, in the order of the file.
+struct IniEntry {
+    std::string section;
+    std::string key;
+    std::string value;
+};
+std::vector<IniEntry> parse_ini(std::string_view text);
 // A YAML text without the top-level member `key`; comments and everything else stay as they are.
 std::string without_top_level_key(std::string_view yaml, std::string_view key);
 

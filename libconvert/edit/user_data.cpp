@@ -2,6 +2,7 @@
 
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
+#include "libconvert/edit/cloud_config_schema.hpp"
 #include "libconvert/edit/text.hpp"
 #include "libconvert/edit/yaml.hpp"
 
@@ -53,24 +54,56 @@ YamlValue parse_users_yaml(std::string_view text) {
     }
 }
 
-void check_cloud_config(std::string_view text) {
-    const YamlKind kind = parse_users_yaml(text).kind();
-    if (kind != YamlKind::mapping && kind != YamlKind::null)
+using RemarkList = std::vector<std::string>;
+
+// How user data may begin (cloudinit/handlers: INCLUSION_TYPES_MAP); longer ones go before those that begin like them.
+constexpr std::array<std::string_view, 10> kMarks = {
+    "#cloud-config-archive", "#cloud-config-jsonp", "## template: jinja", "#cloud-boothook", "#include-once",
+    "#cloud-config",         "#part-handler",       "#upstart-job",       "#include",        "#!"};
+
+// Empty: none of them.
+std::string_view mark_of(std::string_view first_line) {
+    const std::string lower = to_lower(first_line);
+    for (const std::string_view mark : kMarks)
+        if (lower.starts_with(mark))
+            return mark;
+    return {};
+}
+
+std::string_view without_blanks_before(std::string_view text) {
+    return text.substr(std::min(text.find_first_not_of(" \t\r\n\v\f"), text.size()));
+}
+
+void check_cloud_config(std::string_view text, RemarkList& remarks) {
+    const YamlValue root = parse_users_yaml(text);
+    if (root.kind() != YamlKind::mapping && root.kind() != YamlKind::null)
         fail(ErrorKind::usage, "a #cloud-config is a YAML mapping (name: value), and this one is not");
+    for (std::string& remark : cloud_config_remarks(root))
+        remarks.push_back(std::move(remark));
 }
 
-void check_include(std::string_view text) {
+// One URL a line; the first may stand behind the mark.
+void check_include(std::string_view text, RemarkList& remarks) {
+    bool any = false;
     for (const std::string_view line : lines_of(text)) {
-        const std::string_view url = trimmed(line);
-        if (!url.empty() && url.front() != '#' && !url.starts_with("http://") && !url.starts_with("https://") &&
-            !url.starts_with("file://") && !url.starts_with("ftp://"))
+        std::string_view url = trimmed(line);
+        const std::string_view mark = mark_of(url);
+        if (mark.starts_with("#include"))
+            url = trimmed(url.substr(mark.size()));
+        if (url.empty() || url.front() == '#')
+            continue;
+        if (!url.starts_with("http://") && !url.starts_with("https://") && !url.starts_with("file://") &&
+            !url.starts_with("ftp://"))
             fail(ErrorKind::usage, fmt::format("an #include names {}, which is no URL", quote_untrusted(url)));
+        any = true;
     }
+    if (!any)
+        remarks.push_back("an #include names no URL: there is nothing in it");
 }
 
-void check_by_first_line(std::string_view text);
+void check_by_first_line(std::string_view text, RemarkList& remarks);
 
-void check_archive(std::string_view text) {
+void check_archive(std::string_view text, RemarkList& remarks) {
     const YamlValue archive = parse_users_yaml(text);
     if (archive.kind() != YamlKind::sequence)
         fail(ErrorKind::usage, "a #cloud-config-archive is a YAML list, and this one is not");
@@ -80,32 +113,39 @@ void check_archive(std::string_view text) {
         if (item.kind() == YamlKind::mapping && !content)
             fail(ErrorKind::usage, fmt::format("line {}: a part of the archive has no 'content'", item.line()));
         if (content && type && type->text() == "text/cloud-config")
-            with_context(fmt::format("the part at line {}", item.line()), [&] { check_cloud_config(content->text()); });
+            with_context(fmt::format("the part at line {}", item.line()),
+                         [&] { check_cloud_config(content->text(), remarks); });
     }
 }
 
-void check_by_first_line(std::string_view text) {
+void check_by_first_line(std::string_view text, RemarkList& remarks) {
+    text = without_blanks_before(text);
     const std::vector<std::string_view> lines = lines_of(text);
-    std::string_view first = lines.empty() ? std::string_view() : trimmed(lines[0]);
-    if (first == "## template: jinja") {
+    const std::string_view first = lines.empty() ? std::string_view() : trimmed(lines[0]);
+    const std::string_view mark = mark_of(first);
+    if (mark == "## template: jinja") {
         // What follows is YAML only after the guest has filled it in.
         if (lines.size() < 2 || !trimmed(lines[1]).starts_with("#"))
             fail(ErrorKind::usage, "the line after '## template: jinja' must say what it is (#cloud-config)");
-        return;
+    } else if (mark == "#cloud-config") {
+        check_cloud_config(text, remarks);
+    } else if (mark == "#cloud-config-archive") {
+        check_archive(text, remarks);
+    } else if (mark.starts_with("#include")) {
+        check_include(text, remarks);
+    } else if (mark == "#upstart-job") {
+        remarks.push_back("newer versions of cloud-init know no #upstart-job, and pass it over");
+    } else if (mark.empty()) {
+        if (first.starts_with("\xef\xbb\xbf"))
+            fail(ErrorKind::usage,
+                 "it begins with a byte order mark (BOM), behind which cloud-init does not see what it "
+                 "is; save it as UTF-8 without one");
+        fail(ErrorKind::usage,
+             fmt::format("it begins with {}, which cloud-init would ignore; begin with #cloud-config, #! "
+                         "(a script), #include, #cloud-boothook, #part-handler, #cloud-config-archive, "
+                         "'## template: jinja' or a MIME header",
+                         quote_untrusted(first, 40)));
     }
-    if (first == "#cloud-config")
-        return check_cloud_config(text);
-    if (first == "#cloud-config-archive")
-        return check_archive(text);
-    if (first == "#include" || first == "#include-once")
-        return check_include(text);
-    for (const std::string_view known : {"#!", "#cloud-boothook", "#part-handler", "#cloud-config-jsonp"})
-        if (first.starts_with(known))
-            return;
-    fail(ErrorKind::usage, fmt::format("it begins with {}, which cloud-init would ignore; begin with #cloud-config, #! "
-                                       "(a script), #include, #cloud-boothook, #part-handler, #cloud-config-archive, "
-                                       "'## template: jinja' or a MIME header",
-                                       quote_untrusted(first, 40)));
 }
 
 struct MimePart {
@@ -225,7 +265,7 @@ std::vector<std::string_view> split_multipart(std::string_view body, const std::
     return parts;
 }
 
-void check_mime(std::string_view message) {
+void check_mime(std::string_view message, RemarkList& remarks) {
     struct Pending {
         std::string_view text;
         unsigned depth;
@@ -248,18 +288,18 @@ void check_mime(std::string_view message) {
         const std::string decoded = part.encoding == "base64" ? decode_base64(part.body) : std::string(part.body);
         with_context(fmt::format("MIME part {} ({})", ++number, part.type), [&] {
             if (part.type == "text/cloud-config")
-                check_cloud_config(decoded);
+                check_cloud_config(decoded, remarks);
             else if (part.type == "text/cloud-config-archive")
-                check_archive(decoded);
+                check_archive(decoded, remarks);
             else if (part.type == "text/x-include-url" || part.type == "text/x-include-once-url")
-                check_include(decoded);
+                check_include(decoded, remarks);
             else if (part.type == "text/plain" && trimmed(decoded).starts_with("#"))
-                check_by_first_line(decoded);
+                check_by_first_line(decoded, remarks);
         });
     }
 }
 
-void check_any(std::string_view data) {
+void check_any(std::string_view data, RemarkList& remarks) {
     if (data.size() > kUserDataLimit)
         fail(ErrorKind::usage, "it is larger than 16 MiB");
     std::string unpacked;
@@ -269,20 +309,60 @@ void check_any(std::string_view data) {
     }
     if (trimmed(data).empty())
         return;
+    data = without_blanks_before(data);
+    // A message whatever its first header is; cloud-init looks for this one in the first 4096 bytes.
     const std::string head = to_lower(data.substr(0, 4096));
-    if (head.starts_with("content-type:") || head.starts_with("mime-version:") || head.starts_with("from "))
-        return check_mime(data);
-    check_by_first_line(data);
+    const std::string first_line = head.substr(0, head.find('\n'));
+    const std::size_t colon = first_line.find(':');
+    const bool begins_with_header =
+        head.starts_with("from ") || (colon != std::string::npos && colon != 0 &&
+                                      first_line.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == colon);
+    if (begins_with_header && head.find("mime-version:") != std::string::npos)
+        return check_mime(data, remarks);
+    if (begins_with_header && head.find("content-type: multipart/") != std::string::npos)
+        fail(ErrorKind::usage,
+             "it is a MIME message without the header 'MIME-Version: 1.0', by which cloud-init knows one");
+    check_by_first_line(data, remarks);
 }
 
 } // namespace
 
 void check_user_data(std::string_view data) {
-    with_context("the user data", [&] { check_any(data); });
+    RemarkList remarks;
+    with_context("the user data", [&] { check_any(data, remarks); });
+}
+
+std::vector<std::string> user_data_remarks(std::string_view data) {
+    RemarkList remarks;
+    check_any(data, remarks);
+    return remarks;
+}
+
+std::vector<std::string> meta_data_remarks(std::string_view data) {
+    RemarkList remarks;
+    const YamlValue root = parse_users_yaml(data);
+    for (const std::string_view key : {"instance-id", "local-hostname", "public-keys"})
+        if (const auto mistaken = root.get(replaced(key, "-", "_")); mistaken && !root.get(key))
+            remarks.push_back(fmt::format("the meta-data, line {}: cloud-init reads '{}', and passes over '{}'",
+                                          mistaken->line(), key, replaced(key, "-", "_")));
+    return remarks;
+}
+
+std::vector<std::string> network_config_remarks(std::string_view data) {
+    return network_config_remarks(parse_users_yaml(data));
+}
+
+std::string plain_user_data(std::string_view data) {
+    if (data.starts_with("\x1f\x8b"))
+        return std::string(data);
+    std::string text(without_blanks_before(data));
+    const std::string_view mark = mark_of(text.substr(0, text.find('\n')));
+    return text.replace(0, mark.size(), mark);
 }
 
 void check_vendor_data(std::string_view data) {
-    with_context("the vendor data", [&] { check_any(data); });
+    RemarkList remarks;
+    with_context("the vendor data", [&] { check_any(data, remarks); });
 }
 
 void check_meta_data(std::string_view data) {
@@ -313,40 +393,21 @@ void check_network_config(std::string_view data) {
 std::string complete_meta_data(std::string_view data, const MetaDataAdditions& additions) {
     const YamlValue root = parse_users_yaml(data);
     const auto lacks = [&](std::string_view key) { return !root.get(key); };
-    const bool flow = trimmed(data).starts_with("{"); // JSON: members cannot be added below it
-    std::string added;
+    std::vector<YamlMember> added;
     if (lacks("instance-id"))
-        added += "instance-id: " + additions.instance_id + "\n";
+        added.push_back({"instance-id", additions.instance_id, {}});
     if (!additions.hostname.empty() && lacks("local-hostname") && lacks("hostname"))
-        added += "local-hostname: " + additions.hostname + "\n";
+        added.push_back({"local-hostname", additions.hostname, {}});
     if (!additions.public_keys.empty()) {
         if (!lacks("public-keys"))
             fail(ErrorKind::usage, "the meta-data has public-keys already; give the keys there, or by --ssh-key alone");
-        added += "public-keys:\n";
+        added.push_back({"public-keys", {}, {}});
         for (const std::string_view line : lines_of(additions.public_keys))
             if (!trimmed(line).empty())
-                added += fmt::format("  - '{}'\n", replaced(trimmed(line), "'", "''"));
+                added.back().items.emplace_back(trimmed(line));
     }
-    std::string text(data);
-    if (added.empty())
-        return text;
-    if (flow) {
-        const std::size_t brace = text.rfind('}');
-        std::string members;
-        for (const auto& [name, value] : parse_yaml(added).members()) {
-            if (value.kind() == YamlKind::sequence)
-                fail(ErrorKind::usage, "the meta-data is JSON; write the keys in it, or write it as YAML");
-            members += fmt::format(", \"{}\": \"{}\"", name.text(), value.text());
-        }
-        if (root.members().empty())
-            members.erase(0, 2);
-        return text.insert(brace, members);
-    }
-    if (root.kind() == YamlKind::null)
-        text.clear();
-    if (!text.empty() && !text.ends_with('\n'))
-        text += '\n';
-    return text + added;
+    // Written from what was read: behind a "...", an indented mapping or a comment, lines cannot simply be added.
+    return added.empty() ? std::string(data) : yaml_text(root, added);
 }
 
 } // namespace vm2oci

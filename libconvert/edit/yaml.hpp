@@ -16,11 +16,19 @@ enum class YamlKind { null, scalar, sequence, mapping };
 
 // A view into a document, which it keeps alive. Anchors are followed. Walking is the caller's: a document may refer to
 // itself, so nobody may descend without a bound.
+struct YamlMember {
+    std::string name;
+    std::string value;              // a string
+    std::vector<std::string> items; // a list of strings instead, unless it is empty
+};
+
 class YamlValue {
   public:
     YamlKind kind() const;
     // The text of a scalar; empty for everything else.
     std::string text() const;
+    // A scalar without quotes, which may be something else than text.
+    bool is_plain() const;
     // 1-based, where the value begins.
     std::size_t line() const;
     std::vector<YamlValue> items() const;
@@ -30,6 +38,8 @@ class YamlValue {
 
   private:
     friend YamlValue parse_yaml(std::string_view text);
+    friend std::string yaml_text(const YamlValue& root, const std::vector<YamlMember>& added,
+                                 std::string_view left_out);
     struct Document;
     YamlValue(std::shared_ptr<const Document> document, int index) : document_(std::move(document)), index_(index) {}
 
@@ -40,6 +50,9 @@ class YamlValue {
 // One document. Error{corrupt} "line N, column M: …" when it is not YAML, holds a second document, or a key twice in a
 // mapping; Error{limit} above kYamlSizeLimit.
 YamlValue parse_yaml(std::string_view text);
+// A mapping written anew, with members behind its own and without one of them; comments are lost. An empty document
+// counts as a mapping without members.
+std::string yaml_text(const YamlValue& root, const std::vector<YamlMember>& added, std::string_view left_out = {});
 // For what a guest holds: nullopt instead of errors.
 std::optional<YamlValue> try_parse_yaml(std::string_view text);
 

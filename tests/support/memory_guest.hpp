@@ -51,6 +51,21 @@ class MemoryGuest final : public Guest {
         node.status.type = type;
         return put(path, std::move(node));
     }
+    // With all that lies below it.
+    MemoryGuest& remove(const std::string& path) {
+        std::erase_if(nodes_,
+                      [&](const auto& node) { return node.first == path || node.first.starts_with(path + "/"); });
+        return *this;
+    }
+    // Everything that an edit can change, by path: kind, mode, owner and content.
+    std::map<std::string, std::string> snapshot() const {
+        std::map<std::string, std::string> all;
+        for (const auto& [path, node] : nodes_)
+            all[path] = std::to_string(static_cast<int>(node.status.type)) + " " +
+                        std::to_string(node.status.permissions) + " " + std::to_string(node.status.uid) + ":" +
+                        std::to_string(node.status.gid) + " " + node.content;
+        return all;
+    }
     MemoryGuest& missing(MissingMount mount) {
         missing_.push_back(std::move(mount));
         return *this;

@@ -7,6 +7,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
+
 using namespace vm2oci;
 using vm2oci::test::MemoryGuest;
 
@@ -206,9 +208,143 @@ TEST_CASE("The host name is checked, and replaces the old one in hosts") {
     request.hostname = "web-01";
     const EditPlan plan = plan_edits(guest, {}, request);
     CHECK(find_edit(plan, "/etc/hostname")->content == "web-01\n");
-    CHECK(find_edit(plan, "/etc/hosts")->content == "127.0.0.1 localhost\n127.0.1.1\tweb-01\n10.0.0.1 old\n");
+    CHECK(find_edit(plan, "/etc/hosts")->content ==
+          "127.0.0.1 localhost\n127.0.1.1\tweb-01.lan web-01 # me\n10.0.0.1 old\n");
     for (const char* bad : {"", "-a", "a-", "a..b", "a_b", "a b", "ä"}) {
         INFO(bad);
         CHECK_THROWS_AS(check_hostname(bad), Error);
     }
+}
+
+TEST_CASE("Meta-data is written from what was read, and stays one document") {
+    for (const char* text :
+         {"---\nlocal-hostname: own\n...\n", "  local-hostname: own\n", "# made\n{\"local-hostname\": \"own\"}\n",
+          "local-hostname: own # why\n", "%YAML 1.1\n---\nlocal-hostname: 'own'\n",
+          "\xef\xbb\xbflocal-hostname: own\r\n", "? local-hostname\n: own\n", "{local-hostname: own,}\n"}) {
+        INFO(text);
+        CloudInitRequest request;
+        request.meta_data = text;
+        const Seed seed = make_seed(request, "other", kKey);
+        const YamlValue root = parse_yaml(seed.meta_data);
+        CHECK(root.get("local-hostname")->text() == "own");
+        CHECK(root.get("instance-id")->text().starts_with("vm2oci-"));
+        REQUIRE(root.get("public-keys"));
+        CHECK(root.get("public-keys")->items().at(0).text() == kKey);
+        CHECK(root.members().size() == 3);
+        CHECK(make_seed(request, "other", kKey).meta_data == seed.meta_data);
+    }
+    CloudInitRequest request;
+    request.meta_data = "a: &x [1, '2', null, 3.5, \"t\"]\nb: *x\nc: |\n  text\n  more\nd: ~\n";
+    const YamlValue root = parse_yaml(make_seed(request, "0123", "").meta_data);
+    CHECK(root.get("b")->items().size() == 5);
+    CHECK_FALSE(root.get("a")->items()[1].is_plain());
+    CHECK(root.get("a")->items()[0].is_plain());
+    CHECK(root.get("c")->text() == "text\nmore\n");
+    CHECK(root.get("d")->kind() == YamlKind::null);
+    CHECK_FALSE(root.get("local-hostname")->is_plain()); // else a number
+}
+
+TEST_CASE("User data is taken as cloud-init takes it, and given in the form that every version knows") {
+    const auto taken = [](const std::string& data) {
+        CloudInitRequest request;
+        request.user_data = data;
+        return make_seed(request, "", "").user_data;
+    };
+    CHECK(taken("\n \n#cloud-config\na: 1\n") == "#cloud-config\na: 1\n");
+    CHECK(taken("#CLOUD-config # by a tool\na: 1\n") == "#cloud-config # by a tool\na: 1\n");
+    CHECK(taken("\n#!/bin/sh\necho A\n") == "#!/bin/sh\necho A\n");
+    CHECK(taken("#Include-Once http://x/y\n") == "#include-once http://x/y\n");
+    const std::string message = "X-Made-By: a tool\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n"
+                                "--b\nContent-Type: text/cloud-config\n\na: 1\n--b--\n";
+    CHECK(taken("\n" + message) == message);
+    CHECK_THAT(refusal([&] { taken("Content-Type: multipart/mixed; boundary=b\n\n--b\n\nx\n--b--\n"); }),
+               Catch::Contains("MIME-Version"));
+    CHECK_THAT(refusal([&] { taken("\xef\xbb\xbf#cloud-config\na: 1\n"); }), Catch::Contains("byte order mark"));
+    CHECK_THAT(refusal([&] { taken("#include ftp:/x\n"); }), Catch::Contains("no URL"));
+}
+
+TEST_CASE("Keys that cloud-init does not know and values of the wrong kind are told") {
+    const auto remarks = [](const std::string& yaml) {
+        std::string joined;
+        for (const std::string& remark : user_data_remarks("#cloud-config\n" + yaml))
+            joined += remark + "\n";
+        return joined;
+    };
+    CHECK(remarks("hostname: a\npackages: [b, [c, 1]]\nruncmd:\n- ls\n- [a, b]\nusers: [default, {name: x}]\nntp:\n")
+              .empty());
+    CHECK_THAT(remarks("hostnam: a\n"), Catch::Contains("line 2") && Catch::Contains("'hostnam'"));
+    CHECK_THAT(remarks("packages: git\n"), Catch::Contains("must be a list"));
+    CHECK_THAT(remarks("package_update: 'true'\n"), Catch::Contains("true or false"));
+    CHECK_THAT(remarks("runcmd:\n- echo a: b\n"), Catch::Contains("line 3") && Catch::Contains("quote it"));
+    CHECK_THAT(remarks("write_files:\n- content: x\n"), Catch::Contains("no 'path'"));
+    CHECK_THAT(remarks("write_files:\n- {path: /x, permissions: 644}\n"), Catch::Contains("decimal"));
+    CHECK_THAT(remarks("users:\n- gecos: x\n"), Catch::Contains("no 'name'"));
+    CHECK_THAT(remarks("users:\n- name: x\n  ssh_authorized_keys: ssh-rsa A\n"), Catch::Contains("must be a list"));
+    CHECK_THAT(remarks("network: {version: 2}\n"), Catch::Contains("--network-config"));
+    CHECK(user_data_remarks("#!/bin/sh\nhostnam: a\n").empty());
+
+    const auto network = [](const std::string& yaml) {
+        std::string joined;
+        for (const std::string& remark : network_config_remarks(std::string_view(yaml)))
+            joined += remark + "\n";
+        return joined;
+    };
+    CHECK(
+        network("version: 2\nethernets: {a: {match: {name: 'e*'}, dhcp4: true, addresses: [10.0.0.1/24], mtu: 1400}}\n")
+            .empty());
+    CHECK(network("network:\n  version: 1\n  config: [{type: physical, name: e, subnets: [{type: dhcp4}]}]\n").empty());
+    CHECK_THAT(network("version: 2\nethernet: {a: {dhcp4: true}}\n"), Catch::Contains("'ethernet'"));
+    CHECK_THAT(network("version: 2\nethernets: {a: {dhcp4: 'yes'}}\n"), Catch::Contains("true or false"));
+    CHECK_THAT(network("version: 2\nethernets: {a: {addresses: [10.0.0.1]}}\n"), Catch::Contains("prefix"));
+    CHECK_THAT(network("version: 2\nvlans: {v: {id: 3}}\n"), Catch::Contains("'link'"));
+    CHECK_THAT(network("version: 1\nconfig: [{type: ethernet, name: e}]\n"), Catch::Contains("'ethernet'"));
+    CHECK_THAT(network("version: 1\nconfig: [{type: physical, subnets: [{type: static}]}]\n"),
+               Catch::Contains("'name'") && Catch::Contains("'address'"));
+}
+
+TEST_CASE("Our list of data sources is the last one, whatever others are called") {
+    MemoryGuest guest = cloud_guest();
+    guest.file("/etc/cloud/cloud.cfg.d/zz-vm2oci.cfg", "datasource_list: [ NoCloud, None ]\n")
+        .file("/etc/cloud/cloud.cfg.d/zzz-site.cfg", "datasource_list: [Ec2]\nmounts: []\n")
+        .file("/etc/cloud/cloud.cfg.d/zz_only.cfg", "{datasource_list: [OpenStack]}\n")
+        .file("/etc/cloud/cloud.cfg.d/zzflow.cfg", "{datasource_list: [OVF], b: 2}\n")
+        .file("/etc/cloud/cloud.cfg.d/10-before.cfg", "datasource_list: [Azure]\n")
+        .file("/etc/cloud/cloud.cfg.d/20-own.cfg", "datasource:\n  NoCloud:\n    seedfrom: http://x/\n");
+    const EditPlan plan = plan_edits(guest, {}, seed_request());
+    CHECK(find_edit(plan, "/etc/cloud/cloud.cfg.d/zzz-site.cfg")->content == "mounts: []\n");
+    CHECK(find_edit(plan, "/etc/cloud/cloud.cfg.d/zz_only.cfg")->kind == EditKind::remove);
+    const YamlValue flow = parse_yaml(find_edit(plan, "/etc/cloud/cloud.cfg.d/zzflow.cfg")->content);
+    CHECK_FALSE(flow.get("datasource_list"));
+    CHECK(flow.get("b")->text() == "2");
+    CHECK(find_edit(plan, "/etc/cloud/cloud.cfg.d/10-before.cfg") == nullptr);
+    CHECK(find_edit(plan, "/etc/cloud/cloud.cfg.d/20-own.cfg")->kind == EditKind::remove);
+}
+
+TEST_CASE("Units of cloud-init that were disabled are enabled for a seed") {
+    MemoryGuest guest = cloud_guest();
+    guest.file("/usr/lib/systemd/systemd", "").symlink("/sbin/init", "/usr/lib/systemd/systemd");
+    for (const char* name : {"cloud-init-local", "cloud-init", "cloud-config", "cloud-final"})
+        guest.file("/usr/lib/systemd/system/" + std::string(name) + ".service",
+                   "[Install]\nWantedBy=cloud-init.target\n");
+    const EditPlan plan = plan_edits(guest, {}, seed_request());
+    CHECK(find_edit(plan, "/etc/systemd/system/cloud-init.target.wants/cloud-final.service") != nullptr);
+    CHECK(find_edit(plan, "/etc/systemd/system/cloud-init.target.wants/cloud-init.service") != nullptr);
+}
+
+TEST_CASE("A host name that cloud-init may change again is told") {
+    EditRequest request;
+    request.hostname = "web";
+    MemoryGuest guest = cloud_guest();
+    guest.file("/usr/lib/systemd/systemd", "");
+    const auto told = [&] {
+        const EditPlan plan = plan_edits(guest, {}, request);
+        return std::any_of(plan.findings.begin(), plan.findings.end(), [](const EditFinding& each) {
+            return each.text.find("cloud-init gives the machine the name") != std::string::npos;
+        });
+    };
+    CHECK(told());
+    guest.file("/etc/cloud/cloud.cfg.d/99-name.cfg", "preserve_hostname: true\n");
+    CHECK_FALSE(told());
+    guest.remove("/etc/cloud/cloud.cfg.d/99-name.cfg").file("/etc/cloud/cloud-init.disabled", "");
+    CHECK_FALSE(told());
 }

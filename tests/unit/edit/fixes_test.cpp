@@ -158,6 +158,34 @@ TEST_CASE("sysvinit and BusyBox get a getty, a commented one is used") {
     CHECK(find_edit(plan, "/etc/securetty")->content == "tty1\nttyS0\n");
 }
 
+TEST_CASE("Each init gets its login on the serial port from what it has") {
+    MemoryGuest generator;
+    generator.file("/usr/lib/systemd/systemd", "")
+        .symlink("/etc/systemd/system-generators/systemd-getty-generator", "/dev/null")
+        .file("/boot/grub/grub.cfg", "linux /v console=ttyS0\n");
+    const EditPlan wanted = fix(generator, "console");
+    CHECK(find_edit(wanted, "/etc/systemd/system/getty.target.wants/serial-getty@ttyS0.service",
+                    EditKind::make_symlink) != nullptr);
+    MemoryGuest mingetty;
+    mingetty.file("/sbin/mingetty", "")
+        .file("/sbin/agetty", "")
+        .file("/etc/inittab",
+              "id:3:initdefault:\n1:2345:respawn:/sbin/mingetty tty1\n# respawn on ttyS0 is not done\n");
+    CHECK(find_edit(fix(mingetty, "console"), "/etc/inittab")->content ==
+          "id:3:initdefault:\n1:2345:respawn:/sbin/mingetty tty1\n# respawn on ttyS0 is not done\n"
+          "S0:2345:respawn:/sbin/agetty -L ttyS0 115200 vt100\n");
+    MemoryGuest none;
+    none.file("/etc/inittab", "id:3:initdefault:\n1:2345:respawn:/sbin/mingetty tty1\n");
+    const EditPlan nothing = fix(none, "console");
+    CHECK(find_edit(nothing, "/etc/inittab") == nullptr);
+    CHECK(std::any_of(nothing.findings.begin(), nothing.findings.end(),
+                      [](const EditFinding& each) { return each.text.find("no getty") != std::string::npos; }));
+    MemoryGuest openrc;
+    openrc.file("/sbin/openrc", "").file("/sbin/openrc-init", "").symlink("/sbin/init", "openrc-init");
+    openrc.file("/etc/init.d/agetty", "#!/sbin/openrc-run\n");
+    CHECK(find_edit(fix(openrc, "console"), "/etc/runlevels/default/agetty.ttyS0", EditKind::make_symlink) != nullptr);
+}
+
 TEST_CASE("A pinned network asks by DHCP afterwards") {
     MemoryGuest guest;
     guest.file("/usr/lib/systemd/systemd", "")
@@ -221,13 +249,15 @@ TEST_CASE("NetworkManager, networkd and ifcfg are freed in their own ways") {
         .file("/etc/NetworkManager/system-connections/a.nmconnection",
               "[connection]\ntype=ethernet\ninterface-name=ens192\n")
         .file("/etc/systemd/network/a.network", "[Match]\nName=ens192\n[Network]\nAddress=10.0.0.2/24\n")
-        .file("/etc/sysconfig/network-scripts/ifcfg-ens192", "DEVICE=ens192\nIPADDR=10.0.0.2\n")
-        .file("/etc/sysconfig/network-scripts/ifcfg-br0", "DEVICE=br0\nTYPE=Bridge\n");
+        .file("/etc/sysconfig/network-scripts/ifcfg-ens192", "DEVICE=ens192\nIPADDR=10.0.0.2\n");
     const EditPlan plan = fix(guest, "network");
     CHECK(find_edit(plan, "/etc/NetworkManager/system-connections/vm2oci-wired.nmconnection") != nullptr);
     CHECK(find_edit(plan, "/etc/systemd/network/80-vm2oci.network") != nullptr);
     CHECK(find_edit(plan, "/etc/sysconfig/network-scripts/ifcfg-ens192", EditKind::remove) != nullptr);
-    CHECK(find_edit(plan, "/etc/sysconfig/network-scripts/ifcfg-br0", EditKind::remove) == nullptr);
+    guest.file("/etc/sysconfig/network-scripts/ifcfg-br0", "DEVICE=br0\nTYPE=Bridge\n");
+    const EditPlan whole = fix(guest, "network");
+    CHECK(find_edit(whole, "/etc/sysconfig/network-scripts/ifcfg-ens192", EditKind::remove) == nullptr);
+    CHECK(find_edit(whole, "/etc/systemd/network/80-vm2oci.network") == nullptr);
 }
 
 TEST_CASE("Tools of other hypervisors are masked where they are installed") {
