@@ -1,7 +1,6 @@
 #include "formats/oci/archive.hpp"
 
 #include "formats/base/error.hpp"
-#include "formats/base/escape.hpp"
 #include "formats/base/fd.hpp"
 #include "formats/base/output_file.hpp"
 #include "formats/base/size.hpp"
