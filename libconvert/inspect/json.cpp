@@ -193,7 +193,8 @@ Json to_json(const OpenedGuest& opened) {
     json["missing"] = list_of(opened.missing, [](const MissingMount& missing) {
         return Json{{"mount_point", safe(missing.mount_point)},
                     {"device", safe(missing.device)},
-                    {"reason", safe(missing.reason)}};
+                    {"reason", safe(missing.reason)},
+                    {"need", to_string(missing.need)}};
     });
     json["backend"] = text_or_null(opened.backend);
     json["reason"] = text_or_null(opened.reason);
