@@ -135,6 +135,18 @@ void check_zstd_pullers(const ImageFacts& facts, Problems& problems) {
                          "use --compression gzip for older nodes");
 }
 
+// kubevirt/api: core/v1/schema.go, BlockSize. By default guests see sectors of 512 bytes.
+void check_sector_size(const ImageFacts& facts, Problems& problems) {
+    if (facts.sector_size != 512)
+        problems.warning(
+            "disk-block-size",
+            fmt::format("the disk's partition table counts sectors of {} bytes, and guests are shown 512: they find no "
+                        "partitions",
+                        facts.sector_size),
+            fmt::format("give the VM's disk blockSize: {{custom: {{logical: {0}, physical: {0}}}}}",
+                        facts.sector_size));
+}
+
 // kubevirt/kubevirt: pkg/container-disk, pkg/virt-handler/container-disk, pkg/os/disk.
 std::vector<Problem> check_kubevirt(const ImageFacts& facts) {
     Problems problems;
@@ -153,6 +165,7 @@ std::vector<Problem> check_kubevirt(const ImageFacts& facts) {
     else
         check_readable(facts, entries[0].path, problems);
     check_disk_contents(facts, problems);
+    check_sector_size(facts, problems);
     check_zstd_pullers(facts, problems);
     return problems.take();
 }

@@ -4,6 +4,7 @@
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/oci/bundle.hpp"
+#include "formats/partition/partition.hpp"
 
 #include <algorithm>
 #include <array>
@@ -31,12 +32,20 @@ DiskFindings examine_named(std::shared_ptr<const BlockDevice> bytes, const std::
     return examine_disk(std::move(bytes), named);
 }
 
+std::uint64_t sector_size_of(std::shared_ptr<const BlockDevice> bytes, const std::string& path) {
+    DiskSource named;
+    named.path = escape_untrusted(path);
+    return gpt_sector_size(*open_disk(std::move(bytes), named).device);
+}
+
 // None, several, or no regular file: the list of files says it better.
-std::optional<DiskFindings> examine_only_disk(const ImageFiles& files) {
+void examine_only_disk(const ImageFiles& files, ImageFacts& facts) {
     const auto found = files.view().children("disk");
     if (found.size() != 1 || found[0].second->type != TarType::regular)
-        return std::nullopt;
-    return examine_named(files.open(*found[0].second), found[0].first);
+        return;
+    facts.disk = examine_named(files.open(*found[0].second), found[0].first);
+    if (!facts.disk->refusal && !facts.disk->foreign_format)
+        facts.sector_size = sector_size_of(files.open(*found[0].second), found[0].first);
 }
 
 std::optional<ImportedDisk> examine_imported_disk(const ImageFiles& files) {
@@ -65,6 +74,8 @@ void add_artifact_disk(ImageFacts& facts, const DiskInImage& disk, ImageSource& 
     if (const std::optional<std::string> path = clean_path(disk.path); path && !path->empty())
         facts.files[*path] = {TarType::regular, 0444, 0, 0, blob->size()};
     facts.disk = examine_named(blob, disk.path);
+    if (!facts.disk->refusal && !facts.disk->foreign_format)
+        facts.sector_size = sector_size_of(blob, disk.path);
 }
 
 } // namespace
@@ -109,7 +120,7 @@ ImageFacts gather_image_facts(ImageSource& source, const std::string& architectu
         facts.files[path] = {file.type, file.permissions, file.uid, file.gid, file.content_size};
     });
     facts.imported = examine_imported_disk(files);
-    facts.disk = examine_only_disk(files);
+    examine_only_disk(files, facts);
     return facts;
 }
 

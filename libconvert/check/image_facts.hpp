@@ -46,6 +46,7 @@ struct ImageFacts {
     std::optional<ImportedDisk> imported;
     std::map<std::string, ImageFile> files; // the merged tree, by path without a leading slash; whiteouts applied
     std::optional<DiskFindings> disk;       // of the only regular file under /disk
+    std::uint64_t sector_size = 512;        // that its partition table counts
 };
 
 // Reads the tar headers of all layers. Errors are those of the layers: what cannot be read is no fact. Error{unsafe} if

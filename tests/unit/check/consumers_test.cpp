@@ -188,3 +188,14 @@ TEST_CASE("our own bundle has no problem anywhere, and kernelBoot finds its file
     facts.content.parsed_manifest.annotations[bundle_annotation::version] = "7";
     CHECK(has_error("kernel-boot", facts, "bundle-annotations"));
 }
+
+TEST_CASE("sectors of 4096 bytes need KubeVirt's blockSize") {
+    ImageFacts facts = good_facts();
+    CHECK_FALSE(has_warning("kubevirt", facts, "disk-block-size"));
+    facts.sector_size = 4096;
+    CHECK(has_warning("kubevirt", facts, "disk-block-size"));
+    const auto problems = find_consumer("kubevirt").check(facts);
+    CHECK(std::any_of(problems.begin(), problems.end(), [](const Problem& problem) {
+        return problem.remedy.find("logical: 4096") != std::string::npos;
+    }));
+}
