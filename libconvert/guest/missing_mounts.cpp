@@ -1,10 +1,12 @@
 #include "libconvert/guest/missing_mounts.hpp"
 
 #include "formats/base/error.hpp"
+#include "formats/base/sha256.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <iterator>
 #include <string_view>
 #include <utility>
@@ -125,6 +127,39 @@ unsigned start_priority(std::uint64_t attributes) {
 
 constexpr std::uint64_t kNoAuto = std::uint64_t{1} << 63U;
 
+std::vector<std::byte> bytes_of_hexadecimal(std::string_view text) {
+    std::string digits(text);
+    std::erase_if(digits, [](unsigned char c) { return std::isxdigit(c) == 0; });
+    std::vector<std::byte> bytes;
+    for (std::size_t i = 0; i + 1 < digits.size(); i += 2)
+        bytes.push_back(static_cast<std::byte>(std::stoul(digits.substr(i, 2), nullptr, 16)));
+    return bytes;
+}
+
+// A /var is bound to one machine: its UUID is the type's, hashed with the machine's id as the key (HMAC-SHA-256), cut
+// and marked as a version 4 (systemd: sd_id128_get_machine_app_specific(), Discoverable Partitions).
+bool is_of_machine(const Partition& partition, const Guest& guest) {
+    constexpr std::size_t kBlock = 64;
+    const std::vector<std::byte> key = bytes_of_hexadecimal(try_read_text(guest, "/etc/machine-id").value_or(""));
+    if (key.size() != 16)
+        return false;
+    std::vector<std::byte> inner(kBlock, std::byte{0x36});
+    std::vector<std::byte> outer(kBlock, std::byte{0x5c});
+    for (std::size_t i = 0; i < key.size(); ++i) {
+        inner[i] ^= key[i];
+        outer[i] ^= key[i];
+    }
+    const std::vector<std::byte> type = bytes_of_hexadecimal(partition.type);
+    inner.insert(inner.end(), type.begin(), type.end());
+    const Sha256Sum first = sha256(inner);
+    outer.insert(outer.end(), first.begin(), first.end());
+    const Sha256Sum hash = sha256(outer);
+    std::vector<std::byte> id(hash.begin(), hash.begin() + 16);
+    id[6] = (id[6] & std::byte{0x0f}) | std::byte{0x40};
+    id[8] = (id[8] & std::byte{0x3f}) | std::byte{0x80};
+    return bytes_of_hexadecimal(partition.uuid) == id;
+}
+
 bool is_empty_or_absent(const Guest& guest, std::string_view folder) {
     try {
         const auto names = guest.list(folder);
@@ -182,7 +217,7 @@ std::vector<TypedMount> find_typed_mounts(const DiskLayout& layout, const std::v
             same->volume = std::nullopt;
             same->device += ", " + volume.name;
             same->reason = "more than one partition is of its type";
-        } else if (place == "/var") {
+        } else if (place == "/var" && !is_of_machine(partition, guest)) {
             mounts.push_back({place, std::nullopt, volume.name,
                               "systemd mounts it by its type only on the machine whose id it was made for"});
         } else {
