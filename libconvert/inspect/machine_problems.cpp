@@ -24,6 +24,7 @@ class ProblemFinder {
             return std::move(problems_);
         boot_ = inspect::read_boot(opened_, LargeFiles::leave);
         find_missing_devices();
+        find_shares_of_host();
         find_lost_resume();
         find_lvm_filters();
         find_lonely_esp();
@@ -102,6 +103,20 @@ class ProblemFinder {
         }
     }
 
+    // Folders of the host that the hypervisor of old lent. Without its driver the mount fails, and so does the boot.
+    void find_shares_of_host() {
+        constexpr std::string_view kTypes[] = {"vboxsf",   "vmhgfs",          "hgfs", "prl_fs", "9p",
+                                               "virtiofs", "fuse.vmhgfs-fuse"};
+        for (const FstabEntry& entry : opened_.fstab) {
+            const bool is_share = std::find(std::begin(kTypes), std::end(kTypes), entry.type) != std::end(kTypes) ||
+                                  entry.device.starts_with(".host:") || entry.device == "vmhgfs-fuse";
+            if (is_share && !has_option(entry, "nofail") && !has_option(entry, "noauto"))
+                tell("host-share", fmt::format("/etc/fstab mounts {} of the old host ({}): elsewhere that fails, and "
+                                               "the boot may end in emergency mode; add nofail, or remove the line",
+                                               escape_untrusted(entry.mount_point), escape_untrusted(entry.type)));
+        }
+    }
+
     void check_resume(const std::string& device, const std::string& where) {
         if (device.empty() || device == "none" || device == "auto" || device == "0" || device.starts_with("$") ||
             may_be_hidden(device))
@@ -122,10 +137,14 @@ class ProblemFinder {
                 if (word.starts_with("resume="))
                     check_resume(word.substr(7), "the kernel's command line");
         }
-        const char* settings = "/etc/initramfs-tools/conf.d/resume";
-        check_resume(inspect::find_assignment(inspect::parse_assignments(inspect::read_lines(*opened_.guest, settings)),
-                                              "RESUME"),
-                     settings);
+        // Any file of the folder may say it (initramfs.conf(5)).
+        const std::string folder = "/etc/initramfs-tools/conf.d";
+        for (const std::string& name : inspect::list_folder(*opened_.guest, folder)) {
+            const std::string path = folder + "/" + name;
+            check_resume(inspect::find_assignment(inspect::parse_assignments(inspect::read_lines(*opened_.guest, path)),
+                                                  "RESUME"),
+                         escape_untrusted(path));
+        }
     }
 
     void find_lvm_filters() {
@@ -147,7 +166,7 @@ class ProblemFinder {
         }
         const char* list = "/etc/lvm/devices/system.devices";
         for (const std::string& line : inspect::read_lines(*opened_.guest, list))
-            if (line.find("IDTYPE=") != std::string::npos && line.find("IDTYPE=devname") == std::string::npos) {
+            if (line.find("IDTYPE=") != std::string::npos && line.find("IDNAME=/dev/vda") == std::string::npos) {
                 tell("lvm-devices",
                      fmt::format("{} names the old machine's disks, and LVM uses no other: --fix=devices "
                                  "removes it",

@@ -111,6 +111,8 @@ TEST_CASE("resume= of a swap that is lost is told, wherever it stands") {
     CHECK(with("boot/grub/grub.cfg", "linux /vmlinuz resume=UUID=swap-uuid\n") == "");
     CHECK(with("boot/grub/grub.cfg", "linux /vmlinuz resume=/dev/sda2 quiet\n") == "");
     CHECK(with("boot/grub/grub.cfg", "linux /vmlinuz resume=UUID=lost noresume\n") == "");
+    CHECK(with("etc/initramfs-tools/conf.d/zz-resume-auto", "RESUME=\"/dev/mapper/gone-swap\"\n") == "lost-resume");
+    CHECK(with("boot/grub/grub.cfg", "linux /vmlinuz resume= quiet\n") == "");
     CHECK(with("etc/initramfs-tools/conf.d/resume", "RESUME=none\n") == "");
     CHECK(with("etc/initramfs-tools/conf.d/resume", "RESUME=auto\n") == "");
 }
@@ -184,4 +186,30 @@ TEST_CASE("interfaces by the names and drivers of other hypervisors are told") {
         .file("usr/lib/systemd/network/99-default.link", "")
         .file("boot/grub/grub.cfg", "linux /vmlinuz net.ifnames=0\n");
     CHECK(told.problems() == "");
+}
+
+TEST_CASE("shares of the old host that the boot needs are told") {
+    for (const char* line :
+         {"Shared /media/sf vboxsf defaults 0 0", ".host:/ /mnt/hgfs fuse.vmhgfs-fuse allow_other 0 0",
+          "vmhgfs-fuse /mnt/hgfs fuse defaults", "host0 /host 9p trans=virtio", "tag /host virtiofs rw",
+          "none /media/psf prl_fs sync"}) {
+        INFO(line);
+        CHECK(problems_of(line) == "host-share");
+    }
+    for (const char* line : {"Shared /media/sf vboxsf nofail 0 0", "tag /host virtiofs noauto", "nas:/x /y nfs rw",
+                             "sshfs#a@b:/ /s fuse _netdev"})
+        CHECK(problems_of(line) == "");
+}
+
+TEST_CASE("LVM's list of devices is told whatever it names them by, unless by the names that they have here") {
+    const auto with = [](const std::string& line) {
+        Machine machine;
+        machine.add({ContentKind::volume_group, "LVM2_member", "pv", "", ""});
+        machine.files.file("etc/lvm/devices/system.devices", "# LVM\nVERSION=1.1.4\n" + line + "\n");
+        return machine.problems();
+    };
+    CHECK(with("IDTYPE=devname IDNAME=/dev/sda3 DEVNAME=/dev/sda3 PVID=x PART=3") == "lvm-devices");
+    CHECK(with("IDTYPE=mpath_uuid IDNAME=mpath-36000c29 DEVNAME=/dev/mapper/mpatha3 PVID=x") == "lvm-devices");
+    CHECK(with("IDTYPE=devname IDNAME=/dev/vda3 DEVNAME=/dev/vda3 PVID=x PART=3") == "");
+    CHECK(with("# nothing yet") == "");
 }
