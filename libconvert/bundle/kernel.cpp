@@ -120,7 +120,7 @@ BundleKernel read_guest_kernel(const Guest& guest, const GuestInfo& info) {
     kernel.release = kernel_release(kernel.image);
     if (chosen.initrd)
         kernel.initramfs = guest.read_file(chosen.initrd->path, kInitramfsLimit);
-    if (!chosen.boots_on_virtio)
+    if (chosen.boots_on_virtio != true)
         kernel.remarks.push_back(fmt::format("kernel {} may not find a virtio disk: its drivers are neither built in "
                                              "nor in its initrd (--fix=virtio adds them)",
                                              escape_untrusted(chosen.version)));
@@ -201,12 +201,15 @@ std::string kernel_architecture(std::string_view image) {
     return "";
 }
 
+bool runs_programs_of(std::string_view kernel, std::string_view programs) {
+    // x86-64 kernels run 32-bit programs, and arm64 ones those of arm.
+    return kernel.empty() || programs.empty() || kernel == programs || (kernel == "amd64" && programs == "386") ||
+           (kernel == "arm64" && programs == "arm");
+}
+
 void require_kernel_for(std::string_view image, std::string_view guest_architecture) {
     const std::string kernel = kernel_architecture(image);
-    // x86-64 kernels run 32-bit programs, and arm64 ones those of arm.
-    const bool runs = kernel == guest_architecture || (kernel == "amd64" && guest_architecture == "386") ||
-                      (kernel == "arm64" && guest_architecture == "arm");
-    if (!kernel.empty() && !guest_architecture.empty() && !runs)
+    if (!runs_programs_of(kernel, guest_architecture))
         fail(ErrorKind::unsupported,
              fmt::format("the kernel is for {}, and the guest's programs are for {}: give it a --kernel of its own",
                          kernel, escape_untrusted(guest_architecture)));

@@ -56,6 +56,8 @@ std::vector<std::string> words_left_out(const CommandLineFacts& facts);
 
 // GOARCH of a kernel's image; empty: not known.
 std::string kernel_architecture(std::string_view image);
+// Whether a kernel for one architecture (GOARCH) runs programs for another. What is not known, empty, passes.
+bool runs_programs_of(std::string_view kernel, std::string_view programs);
 // Error{unsupported} if programs for `guest_architecture` do not run on that kernel. What is not known passes.
 void require_kernel_for(std::string_view image, std::string_view guest_architecture);
 

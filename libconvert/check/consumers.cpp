@@ -3,6 +3,7 @@
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/oci/bundle.hpp"
+#include "libconvert/bundle/kernel.hpp"
 
 #include <fmt/format.h>
 
@@ -307,6 +308,11 @@ std::vector<Problem> check_kernel_boot(const ImageFacts& facts) {
         return problems.take();
     }
     check_boot_file(facts, bundle->kernel, "kernel", problems);
+    if (const std::string architecture =
+            facts.content.config ? facts.content.config->platform.architecture : std::string();
+        !runs_programs_of(facts.kernel_architecture, architecture))
+        problems.error("kernel-architecture", fmt::format("its kernel is for {}, and the image for {}",
+                                                          facts.kernel_architecture, escape_untrusted(architecture)));
     if (bundle->initramfs)
         check_boot_file(facts, *bundle->initramfs, "initramfs", problems);
     check_boot_file(facts, bundle->root, "root disk", problems);

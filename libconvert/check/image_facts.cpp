@@ -5,6 +5,7 @@
 #include "formats/base/escape.hpp"
 #include "formats/oci/bundle.hpp"
 #include "formats/partition/partition.hpp"
+#include "libconvert/bundle/kernel.hpp"
 
 #include <algorithm>
 #include <array>
@@ -36,6 +37,21 @@ std::uint64_t sector_size_of(std::shared_ptr<const BlockDevice> bytes, const std
     DiskSource named;
     named.path = escape_untrusted(path);
     return gpt_sector_size(*open_disk(std::move(bytes), named).device);
+}
+
+// What the annotations say of the bundle is judged elsewhere; here only what its kernel is.
+void examine_kernel(const ImageFiles& files, ImageFacts& facts) {
+    constexpr std::size_t kHead = 4096;
+    const auto named = facts.content.parsed_manifest.annotations.find(bundle_annotation::kernel);
+    if (named == facts.content.parsed_manifest.annotations.end())
+        return;
+    const LayeredFile* file = files.view().find(named->second);
+    if (file == nullptr || file->type != TarType::regular)
+        return;
+    const auto device = files.open(*file);
+    std::string head(static_cast<std::size_t>(std::min<std::uint64_t>(kHead, device->size())), '\0');
+    device->read_at(0, std::as_writable_bytes(std::span(head)));
+    facts.kernel_architecture = kernel_architecture(head);
 }
 
 // None, several, or no regular file: the list of files says it better.
@@ -121,6 +137,8 @@ ImageFacts gather_image_facts(ImageSource& source, const std::string& architectu
     });
     facts.imported = examine_imported_disk(files);
     examine_only_disk(files, facts);
+    if (is_bundle)
+        examine_kernel(files, facts);
     return facts;
 }
 

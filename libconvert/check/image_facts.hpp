@@ -47,6 +47,7 @@ struct ImageFacts {
     std::map<std::string, ImageFile> files; // the merged tree, by path without a leading slash; whiteouts applied
     std::optional<DiskFindings> disk;       // of the only regular file under /disk
     std::uint64_t sector_size = 512;        // that its partition table counts
+    std::string kernel_architecture;        // GOARCH of a bundle's kernel; empty: none, or not known
 };
 
 // Reads the tar headers of all layers. Errors are those of the layers: what cannot be read is no fact. Error{unsafe} if

@@ -20,8 +20,10 @@ constexpr Milliseconds kDevicesStopBeforeEnd{3000};
 constexpr Milliseconds kKeyIsAwaited{15000};
 // A menu that counts down prints every second; one that is hidden is no menu.
 constexpr Milliseconds kMenuStays{20000};
-// By the wall clock nothing is waited for longer than so many times its limit, however busy the host is.
+// By the wall clock nothing is waited for longer than so many times its limit, however busy the host is; the limit of
+// an emulated machine is generous already.
 constexpr int kStarvedCeiling = 5;
+constexpr int kEmulatedStarvedCeiling = 2;
 
 Milliseconds stays_last(const Rule& rule) {
     return rule.id == "grub-waits" || rule.id == "waits-for-key" || rule.id == "boot-prompt" ? kKeyIsAwaited
@@ -380,6 +382,7 @@ void Judge::check_silence(BootInstant at) {
 
 void Judge::check_deadline(BootInstant at) {
     std::string limit;
+    const Milliseconds ceiling = policy_.wall_limit * (policy_.cpu_limit ? kEmulatedStarvedCeiling : kStarvedCeiling);
     const auto seconds = [](Milliseconds time) {
         return std::chrono::duration_cast<std::chrono::seconds>(time).count();
     };
@@ -387,9 +390,8 @@ void Judge::check_deadline(BootInstant at) {
         limit = fmt::format("{} s of processor time", seconds(*policy_.cpu_limit));
     else if (at.own() >= policy_.wall_limit)
         limit = fmt::format("{} s", seconds(policy_.wall_limit));
-    else if (at.wall >= policy_.wall_limit * kStarvedCeiling)
-        limit = fmt::format("{} s, in most of which the host had no processor for the machine,",
-                            seconds(policy_.wall_limit * kStarvedCeiling));
+    else if (at.wall >= ceiling)
+        limit = fmt::format("{} s, in most of which the host had no processor for the machine,", seconds(ceiling));
     else
         return;
     if (ready_at_) {

@@ -244,6 +244,8 @@ void describe_guest(Page& page, const GuestFindings& findings) {
     } else {
         page.heading("Guest");
         page.row("not read", safe(findings.opened.reason));
+        if (findings.problems && !findings.problems->empty())
+            describe_problems(page, *findings.problems);
     }
     for (const std::string& remark : findings.opened.remarks)
         page.row("note", safe(remark));

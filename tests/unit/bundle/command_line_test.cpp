@@ -128,3 +128,18 @@ TEST_CASE("a guest without init, and one with SELinux, are known") {
     CHECK(guard_word("disabled", "").empty());
     CHECK(guard_word("", "").empty());
 }
+
+TEST_CASE("a kernel that will not find the disk, or may not, is told") {
+    std::string image(0x1000, '\0');
+    image.replace(0x202, 4, "HdrS");
+    test::MemoryGuest guest;
+    guest.file("/boot/vmlinuz-1", image);
+    GuestInfo info;
+    info.kernels.resize(1);
+    info.kernels[0].path = "/boot/vmlinuz-1";
+    CHECK(read_guest_kernel(guest, info).remarks.size() == 1);
+    info.kernels[0].boots_on_virtio = false;
+    CHECK(read_guest_kernel(guest, info).remarks.size() == 1);
+    info.kernels[0].boots_on_virtio = true;
+    CHECK(read_guest_kernel(guest, info).remarks.empty());
+}

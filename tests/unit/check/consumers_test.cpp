@@ -199,3 +199,17 @@ TEST_CASE("sectors of 4096 bytes need KubeVirt's blockSize") {
         return problem.remedy.find("logical: 4096") != std::string::npos;
     }));
 }
+
+TEST_CASE("a bundle's kernel must run the guest's programs") {
+    ImageFacts facts = good_bundle();
+    const auto errors = [&] { return has(ProblemSeverity::error, "kernel-boot", facts, "kernel-architecture"); };
+    CHECK_FALSE(errors());
+    facts.kernel_architecture = "amd64";
+    CHECK_FALSE(errors());
+    facts.content.config->platform.architecture = "386";
+    CHECK_FALSE(errors());
+    facts.content.config->platform.architecture = "arm64";
+    CHECK(errors());
+    facts.kernel_architecture = "riscv64";
+    CHECK(errors());
+}
