@@ -90,6 +90,7 @@ TEST_CASE("names of disks and partitions come apart in the same way for all who 
         {"/dev/mapper/mpathb", "mapper/mpathb 0"},
         {"/dev/mapper/36000c29f1b2c3d4e5f60718293a4b5c6-part2", "wwid 36000c29f1b2c3d4e5f60718293a4b5c6 2"},
         {"/dev/mapper/36000c29f1b2c3d4e5f60718293a4b5c6p2", "wwid 36000c29f1b2c3d4e5f60718293a4b5c6 2"},
+        {"/dev/mapper/360050763808182f5fc0000000000000d-part2", "wwid 360050763808182f5fc0000000000000d 2"},
         {"/dev/mapper/vg-root", "-"},
         {"/dev/mapper/360-backup", "-"},
         {"/dev/disk/by-id/scsi-36000c29f1b2c3d4e5f60718293a4b5c6-part1", "wwid 36000c29f1b2c3d4e5f60718293a4b5c6 1"},

@@ -420,13 +420,16 @@ TEST_CASE("what gives up by its own clock on a starved host is no failure of the
         const char* starting;
         const char* failed;
     };
-    for (const Row& row : {Row{"         Starting Wait for Network to be Configured...\n",
-                               "[FAILED] Failed to start Wait for Network to be Configured.\n"},
-                           Row{"         Starting networking.service - Raise network interfaces...\n",
-                               "[FAILED] Failed to start networking.service - Raise network interfaces.\n"},
-                           Row{"", "[ TIME ] Timed out waiting for device /dev/disk/by-label/data.\n[DEPEND] "
-                                   "Dependency failed for /data.\n"},
-                           Row{"", "[  240.100000] INFO: task jbd2/vda1-8:211 blocked for more than 120 seconds.\n"}}) {
+    for (const Row& row :
+         {Row{"         Starting Wait for Network to be Configured...\n",
+              "[FAILED] Failed to start Wait for Network to be Configured.\n"},
+          Row{"         Starting systemd-networkd-wait-online.service - Wait for Network to be Online...\n",
+              "[FAILED] Failed to start systemd-networkd-w…ce - Wait for Network to be Online.\n"},
+          Row{"         Starting networking.service - Raise network interfaces...\n",
+              "[FAILED] Failed to start networking.service - Raise network interfaces.\n"},
+          Row{"", "[ TIME ] Timed out waiting for device /dev/disk/by-label/data.\n[DEPEND] "
+                  "Dependency failed for /data.\n"},
+          Row{"", "[  240.100000] INFO: task jbd2/vda1-8:211 blocked for more than 120 seconds.\n"}}) {
         INFO(row.failed);
         const auto judge_with = [&](Milliseconds starved) {
             Judge judge{JudgePolicy{}};
