@@ -142,6 +142,12 @@ std::string read_initramfs_file(const std::filesystem::path& path) {
     return read_whole(path, kInitramfsLimit);
 }
 
+std::string add_kernel_words(std::string_view command_line, std::string_view words) {
+    std::vector<std::string> line = words_of(command_line);
+    line.insert(std::find(line.begin(), line.end(), "--"), std::string(words));
+    return fmt::format("{}", fmt::join(line, " "));
+}
+
 std::vector<std::string> words_left_out(const CommandLineFacts& facts) {
     const SplitLine split = split_line(facts);
     std::vector<std::string> left_out = words_of(facts.guest_words);

@@ -50,6 +50,9 @@ struct CommandLineFacts {
 // What comes for init, behind a "--", stays behind all that is for the kernel.
 std::string bundle_command_line(const CommandLineFacts& facts);
 
+// A command line with more words for the kernel: before the "--" behind which everything is for init.
+std::string add_kernel_words(std::string_view command_line, std::string_view words);
+
 // Of facts.guest_words what bundle_command_line() leaves out: words for another root or disk, and such as a line of
 // ours cannot carry.
 std::vector<std::string> words_left_out(const CommandLineFacts& facts);

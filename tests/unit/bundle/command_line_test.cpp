@@ -56,6 +56,13 @@ TEST_CASE("what is for init stays behind all that is for the kernel") {
           "root=/dev/vda rootfstype=ext4 rw console=tty0 console=ttyS0,115200 -- console=ttyS0 rw root=/x");
 }
 
+TEST_CASE("words that are added are the kernel's, wherever init's begin") {
+    CHECK(add_kernel_words("root=/dev/vda ro", "reboot=k panic=1") == "root=/dev/vda ro reboot=k panic=1");
+    CHECK(add_kernel_words("root=/dev/vda -- single", "vm2oci.agent") == "root=/dev/vda vm2oci.agent -- single");
+    CHECK(add_kernel_words("", "quiet") == "quiet");
+    CHECK(add_kernel_words("a --b", "c") == "a --b c");
+}
+
 TEST_CASE("what a command line loses can be told") {
     const RootDisk disk = root();
     using Words = std::vector<std::string>;
