@@ -382,24 +382,27 @@ void Judge::check_silence(BootInstant at) {
 
 void Judge::check_deadline(BootInstant at) {
     std::string limit;
+    std::string_view rule_id = "timeout";
     const Milliseconds ceiling = policy_.wall_limit * (policy_.cpu_limit ? kEmulatedStarvedCeiling : kStarvedCeiling);
     const auto seconds = [](Milliseconds time) {
         return std::chrono::duration_cast<std::chrono::seconds>(time).count();
     };
-    if (policy_.cpu_limit && at.cpu >= *policy_.cpu_limit)
+    if (policy_.cpu_limit && at.cpu >= *policy_.cpu_limit) {
         limit = fmt::format("{} s of processor time", seconds(*policy_.cpu_limit));
-    else if (at.own() >= policy_.wall_limit)
+    } else if (at.own() >= policy_.wall_limit) {
         limit = fmt::format("{} s", seconds(policy_.wall_limit));
-    else if (at.wall >= ceiling)
+    } else if (at.wall >= ceiling) {
+        rule_id = "host-starved";
         limit = fmt::format("{} s, in most of which the host had no processor for the machine,", seconds(ceiling));
-    else
+    } else {
         return;
+    }
     if (ready_at_) {
         finish_ready(at);
         return;
     }
     const auto reached = furthest();
-    end_with(own_rule("timeout"),
+    end_with(own_rule(rule_id),
              fmt::format("within {} there was not {}; the boot got as far as: {}", limit, fmt::join(missing(), ", "),
                          reached ? display_name(*reached) : "power-on"),
              std::nullopt, at, Outcome::timed_out);
@@ -436,8 +439,7 @@ void Judge::end_with(const Rule& rule, std::string detail, std::optional<Finding
                      Outcome outcome) {
     Verdict verdict{outcome, &rule, std::move(evidence), std::move(detail), at};
     // Of a machine that got no time it cannot be told whether it is well.
-    const bool ran_out = rule.id == "timeout" && is_starved(kernel_at_.value_or(last_reset_), at);
-    if (rule.role == RuleRole::symptom && may_lack_time(rule) && (was_starved_ || ran_out) && blame(rule) == nullptr) {
+    if (rule.role == RuleRole::symptom && may_lack_time(rule) && was_starved_ && blame(rule) == nullptr) {
         verdict.detail = std::string(rule.title) + (verdict.detail.empty() ? "" : ": " + verdict.detail);
         verdict.rule = &own_rule("host-starved");
         verdict_ = std::move(verdict);

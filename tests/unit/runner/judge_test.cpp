@@ -503,6 +503,14 @@ TEST_CASE("every time in the judge's rules is the machine's own") {
     REQUIRE(limit.verdict());
     CHECK(limit.verdict()->outcome == Outcome::timed_out);
 
+    // A limit that leaves the host out of it is one that a busy host cannot excuse.
+    JudgePolicy emulated;
+    emulated.cpu_limit = 25s;
+    Judge spinning(emulated);
+    spinning.console("[    0.000000] Linux version 6.1\n", {1s, 1s, 0s});
+    spinning.tick({60s, 26s, 30s});
+    CHECK(rule_of(spinning) == "timeout");
+
     Judge never{JudgePolicy{}};
     for (int second = 1; second < 1000; ++second)
         never.console(".", {Milliseconds(second * 1000), Milliseconds(second * 10), Milliseconds(second * 990)});
