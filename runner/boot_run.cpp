@@ -66,7 +66,12 @@ BootInstant BootRun::now() {
     if (!sampled_at_ || clock - *sampled_at_ >= kSampleInterval) {
         sampled_at_ = clock;
         sample_.cpu = machine_.process().cpu_time();
-        sample_.starved = machine_.process().starved_time();
+        // Several threads wait at once, and their host may wait for its own; no more passed than the clock says.
+        const Milliseconds waited = machine_.process().starved_time() + stolen_time();
+        const auto wall = std::chrono::duration_cast<Milliseconds>(clock - *power_on_);
+        sample_.starved += std::clamp(waited - waited_, Milliseconds{0}, wall - starved_until_);
+        waited_ = waited;
+        starved_until_ = wall;
     }
     sample_.wall = std::chrono::duration_cast<Milliseconds>(clock - *power_on_);
     return sample_;
@@ -165,6 +170,7 @@ void BootRun::handle(const MonitorMessage& message) {
         report_.qemu_version = message.text;
         machine_.send("qmp_capabilities");
         power_on_ = Clock::now();
+        waited_ = machine_.process().starved_time() + stolen_time();
         continue_id_ = machine_.send("cont");
         break;
     case MonitorMessageKind::result:
@@ -213,7 +219,7 @@ void BootRun::handle_event(const MonitorMessage& message) {
 void BootRun::serve_agent() {
     std::array<char, 16384> buffer{};
     const ssize_t n = ::recv(machine_.agent_fd(), buffer.data(), buffer.size(), MSG_DONTWAIT);
-    const Milliseconds at = now().wall;
+    const Milliseconds at = now().own();
     if (n > 0)
         agent_.feed({buffer.data(), static_cast<std::size_t>(n)}, at);
     agent_.tick(at);
@@ -236,7 +242,7 @@ void BootRun::greet_agent() {
 void BootRun::serve_own_agent() {
     std::array<char, 16384> buffer{};
     const ssize_t n = ::recv(machine_.own_agent_fd(), buffer.data(), buffer.size(), MSG_DONTWAIT);
-    const Milliseconds at = now().wall;
+    const Milliseconds at = now().own();
     if (n > 0)
         own_agent_.feed({buffer.data(), static_cast<std::size_t>(n)}, at);
     own_agent_.tick(at);

@@ -76,6 +76,8 @@ class BootRun final {
     bool own_ready_taken_ = false;
     std::optional<Clock::time_point> sampled_at_;
     BootInstant sample_;
+    Milliseconds waited_{0};         // in all, when it was last looked at
+    Milliseconds starved_until_{0};  // by the wall clock
     bool printing_ = false;          // the guest, when it was last looked at
     std::optional<int> exit_status_; // of a QEMU that ended before the verdict, as waitpid() gives it
     std::string typed_;              // keys that the serial port has not taken yet

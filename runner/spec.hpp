@@ -75,6 +75,7 @@ struct VmSpec {
     std::uint64_t memory = 1 * GiB;
     unsigned cpus = 2;
     std::shared_ptr<const BlockDevice> disk;
+    std::uint64_t sector_size = 512;         // that the disk shows; others than 512 with DiskBus::virtio only
     std::optional<DirectKernel> kernel;      // none: the disk is booted by the firmware
     std::shared_ptr<const BlockDevice> seed; // a NoCloud disk for this boot; may be null
     NetworkMode network = NetworkMode::none;

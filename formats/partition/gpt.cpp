@@ -138,21 +138,8 @@ Attempt try_header(const BlockDevice& disk, std::uint64_t sector, std::uint64_t 
     return attempt;
 }
 
-// Disks are addressed in sectors of 512 bytes nearly always; the table tells, since its header stands in sector 1.
-std::uint64_t find_sector_size(const BlockDevice& disk) {
-    for (const std::uint64_t size : {std::uint64_t{512}, std::uint64_t{4096}}) {
-        std::array<std::byte, 8> magic;
-        if (disk.size() < 3 * size)
-            break;
-        disk.read_at(size, magic);
-        if (std::memcmp(magic.data(), "EFI PART", magic.size()) == 0)
-            return size;
-    }
-    return 512;
-}
-
 Gpt find_gpt(const BlockDevice& disk, PartitionTable& table) {
-    const std::uint64_t sector_size = find_sector_size(disk);
+    const std::uint64_t sector_size = gpt_sector_size(disk);
     const std::uint64_t sectors = disk.size() / sector_size;
     if (sectors < 4)
         fail(ErrorKind::corrupt, "the disk is too small for the GPT that its first sector announces");
@@ -225,3 +212,20 @@ void read_gpt_partitions(const BlockDevice& disk, const Mbr& mbr, PartitionTable
 }
 
 } // namespace vm2oci::tables
+
+namespace vm2oci {
+
+// Disks are addressed in sectors of 512 bytes nearly always; the table tells, since its header stands in sector 1.
+std::uint64_t gpt_sector_size(const BlockDevice& disk) {
+    for (const std::uint64_t size : {std::uint64_t{512}, std::uint64_t{4096}}) {
+        std::array<std::byte, 8> magic;
+        if (disk.size() < 3 * size)
+            break;
+        disk.read_at(size, magic);
+        if (std::memcmp(magic.data(), "EFI PART", magic.size()) == 0)
+            return size;
+    }
+    return 512;
+}
+
+} // namespace vm2oci

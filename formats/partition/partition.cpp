@@ -40,8 +40,13 @@ std::string_view to_string(TableKind kind) {
 PartitionTable read_partitions(const BlockDevice& disk) {
     PartitionTable table;
     const std::optional<tables::Mbr> mbr = tables::read_mbr(disk);
-    if (!mbr)
+    const auto tell_foreign_table = [&] {
+        if (const std::string_view foreign = tables::foreign_table(disk); !foreign.empty())
+            table.remarks.push_back(fmt::format("the disk is divided by {}, which is not read", foreign));
         return table;
+    };
+    if (!mbr)
+        return tell_foreign_table();
     table.has_boot_code = mbr->has_boot_code;
     const bool protective = std::any_of(mbr->entries.begin(), mbr->entries.end(),
                                         [](const auto& entry) { return entry.type == tables::kTypeProtective; });
@@ -52,7 +57,7 @@ PartitionTable read_partitions(const BlockDevice& disk) {
         const bool any = std::any_of(mbr->entries.begin(), mbr->entries.end(),
                                      [](const auto& entry) { return entry.type != 0 && entry.sectors != 0; });
         if (!any) // boot code in front of a whole-disk file system, or of nothing
-            return table;
+            return tell_foreign_table();
         table.kind = TableKind::mbr;
         tables::read_mbr_partitions(disk, *mbr, table);
     }

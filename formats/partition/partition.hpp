@@ -50,6 +50,9 @@ struct PartitionTable {
 // contradicts itself, Error{limit} for one that is larger than any real one. Reads a few sectors.
 PartitionTable read_partitions(const BlockDevice& disk);
 
+// The unit that a GPT counts in, told by where its header stands: 512, or 4096. 512 without one. Reads 16 bytes.
+std::uint64_t gpt_sector_size(const BlockDevice& disk);
+
 // The partition as a disk of its own.
 std::shared_ptr<const BlockDevice> open_partition(std::shared_ptr<const BlockDevice> disk, const Partition& partition);
 

@@ -4,6 +4,7 @@
 #include "formats/base/endian.hpp"
 #include "formats/base/error.hpp"
 #include "formats/base/size.hpp"
+#include "formats/partition/window.hpp"
 
 #include <algorithm>
 #include <array>
@@ -13,59 +14,8 @@
 namespace vm2oci {
 namespace {
 
-std::string hexadecimal(std::uint64_t value, unsigned digits, std::string_view alphabet = "0123456789ABCDEF") {
-    std::string text;
-    for (unsigned i = digits; i > 0; --i)
-        text += alphabet[value >> (i - 1) * 4U & 15U];
-    return text;
-}
-
-// A stretch of the device; beyond the end it reads as zeros, which no magic number is.
-class Window {
-  public:
-    Window(const BlockDevice& device, std::uint64_t offset, std::size_t length) : bytes_(length) {
-        if (offset >= device.size())
-            return;
-        const std::uint64_t available = std::min<std::uint64_t>(length, device.size() - offset);
-        device.read_at(offset, std::span(bytes_).first(static_cast<std::size_t>(available)));
-    }
-
-    bool has(std::size_t at, std::string_view magic) const {
-        return std::memcmp(bytes_.data() + at, magic.data(), magic.size()) == 0;
-    }
-    template <class T>
-    T le(std::size_t at) const {
-        return load_le<T>(bytes_.data() + at);
-    }
-    template <class T>
-    T be(std::size_t at) const {
-        return load_be<T>(bytes_.data() + at);
-    }
-    // A field of fixed width, ended by its first NUL or its trailing blanks.
-    std::string text(std::size_t at, std::size_t width) const {
-        std::string value(reinterpret_cast<const char*>(bytes_.data() + at), width);
-        value.resize(std::min(value.find('\0'), value.size()));
-        while (!value.empty() && value.back() == ' ')
-            value.pop_back();
-        return value;
-    }
-    // Sixteen bytes as 8-4-4-4-12; empty when all are zero.
-    std::string uuid(std::size_t at) const {
-        std::string value;
-        bool any = false;
-        for (std::size_t i = 0; i < 16; ++i) {
-            if (i == 4 || i == 6 || i == 8 || i == 10)
-                value += '-';
-            const unsigned byte = std::to_integer<unsigned>(bytes_[at + i]);
-            any = any || byte != 0;
-            value += hexadecimal(byte, 2, "0123456789abcdef");
-        }
-        return any ? value : std::string();
-    }
-
-  private:
-    std::vector<std::byte> bytes_;
-};
+using signatures::hexadecimal;
+using signatures::Window;
 
 using Found = std::optional<Signature>;
 
@@ -182,7 +132,7 @@ std::string serial_as_uuid(std::uint32_t serial) {
     return hexadecimal(serial >> 16U, 4) + "-" + hexadecimal(serial & 0xffffU, 4);
 }
 
-Found probe_boot_sector(const Window& head) {
+Found probe_boot_sector(const BlockDevice& device, const Window& head) {
     if (head.has(3, "-FVE-FS-"))
         return Signature{ContentKind::encrypted, "BitLocker", "", "", ""};
     if (head.has(3, "NTFS    "))
@@ -206,6 +156,8 @@ Found probe_boot_sector(const Window& head) {
         found.uuid = serial_as_uuid(head.le<std::uint32_t>(at + 1));
     if (extended == 0x29 && !head.has(at + 5, "NO NAME    "))
         found.label = head.text(at + 5, 11);
+    if (const std::optional<std::string> label = signatures::read_fat_label(device, head))
+        found.label = *label;
     return found;
 }
 
@@ -281,6 +233,8 @@ std::optional<Signature> probe_signature(const BlockDevice& device) {
         return found;
     if (Found found = probe_ext(head))
         return found;
+    if (Found found = signatures::probe_foreign(device, head))
+        return found;
     if (Found found = probe_far(device))
         return found;
     // A swap signature stands where these write nothing, and outlives their making.
@@ -290,14 +244,16 @@ std::optional<Signature> probe_signature(const BlockDevice& device) {
         return found;
     if (Found found = probe_swap(head, device))
         return found;
-    return probe_boot_sector(head);
+    if (Found found = signatures::probe_suspended(device, head))
+        return found;
+    return probe_boot_sector(device, head);
 }
 
 std::optional<SwapArea> read_swap_area(const BlockDevice& device) {
     constexpr std::size_t kHeader = 1024;         // behind the boot block
     constexpr std::size_t kBadPages = 1024 + 512; // a list of numbers, up to the signature
     const Window head(device, 0, 4096 + 512);
-    if (probe_boot_sector(head))
+    if (probe_boot_sector(device, head))
         return std::nullopt;
     for (const std::uint64_t page : {4 * KiB, 8 * KiB, 16 * KiB, 64 * KiB}) {
         if (!Window(device, page - 10, 10).has(0, "SWAPSPACE2"))

@@ -23,13 +23,14 @@ std::string_view to_string(ContentKind kind);
 
 struct Signature {
     ContentKind kind = ContentKind::file_system;
-    std::string type;    // "ext4", "xfs", "vfat", "swap", "LVM2_member", "crypto_LUKS", "linux_raid_member", …
+    std::string
+        type; // "ext4", "xfs", "vfat", "swap", "LVM2_member", "crypto_LUKS", "linux_raid_member", "swsuspend", …
     std::string uuid;    // empty: none
     std::string label;   // raw bytes, untrusted
     std::string version; // "1.2" of md, "2" of LUKS, "FAT32"; empty where it says nothing
 };
 
-// Reads at most fifteen stretches of 512 bytes to 4 KiB, and two of 128 KiB where nothing but swap is found. Containers
+// Reads at most fifty stretches of at most 4 KiB, and two of 128 KiB where nothing but swap is found. Containers
 // (LUKS, LVM, md) go before file systems: what looks like a file system inside the member of an array is not one.
 // nullopt: nothing that we know.
 std::optional<Signature> probe_signature(const BlockDevice& device);

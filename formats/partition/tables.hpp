@@ -32,6 +32,9 @@ void read_mbr_partitions(const BlockDevice& disk, const Mbr& mbr, PartitionTable
 // Error{corrupt} if neither header is good, or if `mbr` contradicts the table.
 void read_gpt_partitions(const BlockDevice& disk, const Mbr& mbr, PartitionTable& table);
 
+// A table of another kind, for people: "a disk label of SunOS". Empty: none that is known.
+std::string_view foreign_table(const BlockDevice& disk);
+
 std::string_view mbr_type_name(unsigned char type);
 std::string_view gpt_type_name(std::string_view guid);
 

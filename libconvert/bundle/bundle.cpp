@@ -155,6 +155,26 @@ void add_krun_files(PreparedBundle& bundle) {
         bundle.krun_kernel = std::move(elf);
 }
 
+// Whether the kernel and the guest go together, before anything is written.
+void tell_of_kernel(const Guest& guest, const CommandLineFacts& facts, const BundleOptions& options,
+                    PreparedBundle& bundle) {
+    require_kernel_for(bundle.kernel.image, bundle.architecture);
+    if (options.kernel == KernelOrigin::minimal && options.root == BundleRootKind::disk)
+        if (const auto obstacle = obstacle_for_own_kernel(bundle.root_disk.type, *bundle.root_disk.device))
+            fail(ErrorKind::unsupported, fmt::format("the root cannot be mounted: {}; take --kernel guest", *obstacle));
+    if (const std::string init = missing_init(guest, bundle.description.command_line); !init.empty())
+        bundle.remarks.push_back(
+            fmt::format("the guest has no init ({} is not there): the kernel will panic", quote_untrusted(init)));
+    if (!facts.guard.empty())
+        bundle.remarks.push_back(fmt::format("the kernel is told {}, as the guest has SELinux", facts.guard));
+    // What the guest's boot loader said for the old disk goes without a word; what the user asked for does not.
+    if (options.command_line)
+        for (const std::string& word : words_left_out(facts))
+            bundle.remarks.push_back(fmt::format("{} of --cmdline is left out: the bundle names its root itself, and "
+                                                 "other disks of the guest are not there",
+                                                 quote_untrusted(word)));
+}
+
 } // namespace
 
 PreparedBundle prepare_bundle(const OpenedDisk& disk, const BundleOptions& options, const OperationContext& operation) {
@@ -184,9 +204,17 @@ PreparedBundle prepare_bundle(const OpenedDisk& disk, const BundleOptions& optio
     if (bundle.kernel.initramfs)
         description.initramfs = bundle_path::initramfs;
     const std::string guest_words = info.boot.command_lines.empty() ? "" : info.boot.command_lines.front();
-    description.command_line = bundle_command_line({options.command_line.value_or(guest_words), bundle.architecture,
-                                                    bundle.root_disk, description.root_format,
-                                                    bundle.kernel.initramfs.has_value(), fstab_has_root(*lone.guest)});
+    const std::string words = options.command_line.value_or(guest_words);
+    const bool own_kernel = options.kernel == KernelOrigin::minimal;
+    const CommandLineFacts facts{words,
+                                 bundle.architecture,
+                                 bundle.root_disk,
+                                 description.root_format,
+                                 bundle.kernel.initramfs.has_value(),
+                                 fstab_has_root(*lone.guest),
+                                 own_kernel ? guard_word(info.selinux, words) : std::string()};
+    description.command_line = bundle_command_line(facts);
+    tell_of_kernel(*lone.guest, facts, options, bundle);
     if (is_krun)
         add_krun_files(bundle);
     if (options.mode == EditMode::apply)

@@ -1,6 +1,7 @@
 #include "libconvert/bundle/krun.hpp"
 
 #include "formats/base/error.hpp"
+#include "libconvert/bundle/kernel.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -28,15 +29,17 @@ std::string krun_settings(const BundleDescription& bundle, std::string_view kern
     if (!bundle.initramfs)
         fail(ErrorKind::unsupported, "krun's guests need an initramfs that makes a disk of the root's file");
     std::string line = fmt::format("{} vm2oci.file=/{}", kShareWords, bundle.root);
+    bool is_for_init = false;
     for (std::size_t at = 0; at < bundle.command_line.size();) {
         const std::size_t end = std::min(bundle.command_line.find(' ', at), bundle.command_line.size());
         const std::string_view word = std::string_view(bundle.command_line).substr(at, end - at);
         at = end + 1;
-        if (!word.empty() && !word.starts_with("root=") && !word.starts_with("rootfstype=") &&
-            !word.starts_with("console="))
+        is_for_init = is_for_init || word == "--";
+        if (!word.empty() && (is_for_init || (!word.starts_with("root=") && !word.starts_with("rootfstype=") &&
+                                              !word.starts_with("console="))))
             line += fmt::format(" {}", word);
     }
-    line += fmt::format(" {}", kMachineWords);
+    line = add_kernel_words(line, kMachineWords);
     if (line.size() > kKernelCommandLineLimit)
         fail(ErrorKind::limit, "the kernel's command line becomes too long for krun");
     const nlohmann::ordered_json settings = {{"kernel_path", fmt::format("/{}", kernel)},

@@ -6,7 +6,9 @@
 #include "libconvert/edit/plan_builder.hpp"
 #include "libconvert/edit/shell_text.hpp"
 #include "libconvert/edit/text.hpp"
+#include "libconvert/guest/device_name.hpp"
 #include "libconvert/guest/fstab.hpp"
+#include "libconvert/guest/missing_mounts.hpp"
 
 #include <fmt/format.h>
 
@@ -19,8 +21,9 @@ constexpr std::string_view kMark = "# not in this bundle: ";
 
 class FstabMender {
   public:
-    FstabMender(const DiskLayout& layout, const RootDisk& root, BundleRootKind kind)
-        : layout_(layout), root_(root), kind_(kind) {}
+    FstabMender(const DiskLayout& layout, const RootDisk& root, BundleRootKind kind,
+                std::vector<std::pair<std::string, std::string>> crypttab)
+        : layout_(layout), root_(root), kind_(kind), crypttab_(std::move(crypttab)) {}
 
     std::string mend(std::string_view text) const {
         std::string out;
@@ -34,7 +37,7 @@ class FstabMender {
 
   private:
     std::string mend_line(const std::string& line, const FstabEntry& entry) const {
-        const auto volume = find_volume(layout_, entry.device);
+        const auto volume = find_below(entry.device);
         const std::string place = normalise_path(entry.mount_point);
         const bool inside = volume && *volume == root_.volumes.front();
         if (place == "/" && entry.mount_point.starts_with("/"))
@@ -42,7 +45,31 @@ class FstabMender {
         // Sub-volumes of the file system that the root is.
         if (inside && root_.shape == RootShape::slice && entry.type != "swap")
             return with_device(line, entry);
-        return volume ? std::string(kMark) + line : line;
+        return volume || is_on_another_disk(entry) || is_swap_without_place(entry) ? std::string(kMark) + line : line;
+    }
+
+    // What crypttab maps goes with what it maps.
+    std::optional<std::size_t> find_below(const std::string& device) const {
+        if (const std::string mapped = mapper_device(device); !mapped.empty())
+            for (const auto& [name, below] : crypttab_)
+                if (name == mapped)
+                    if (const auto volume = find_volume(layout_, below))
+                        return volume;
+        return find_volume(layout_, device);
+    }
+
+    // The machine of a bundle has one disk. What the guest mounts by hand alone does not wait for another.
+    static bool is_on_another_disk(const FstabEntry& entry) {
+        const bool is_device = entry.device.starts_with("/dev/") || entry.device.find('=') != std::string::npos;
+        if (!is_device || has_option(entry, "noauto") || entry.device.starts_with("/dev/zram"))
+            return false;
+        return entry.type == "swap" || kind_of_entry(entry) == EntryKind::disk;
+    }
+
+    // The kernel swaps to no file on a layer over another file system.
+    bool is_swap_without_place(const FstabEntry& entry) const {
+        return entry.type == "swap" && kind_ == BundleRootKind::erofs && entry.device.starts_with("/") &&
+               !entry.device.starts_with("/dev/");
     }
 
     std::string root_line(const std::string& line, const FstabEntry& entry) const {
@@ -69,6 +96,7 @@ class FstabMender {
     const DiskLayout& layout_;
     const RootDisk& root_;
     BundleRootKind kind_;
+    std::vector<std::pair<std::string, std::string>> crypttab_;
 };
 
 void plan_crypttab(PlanBuilder& plan, const DiskLayout& layout) {
@@ -104,7 +132,8 @@ EditPlan plan_lone_root(const Guest& guest, const DiskLayout& layout, const Root
     PlanBuilder plan(guest, MissingMounts::ignore);
     plan.begin("bundle");
     if (const auto text = plan.read_text("/etc/fstab")) {
-        const std::string mended = FstabMender(layout, root, kind).mend(*text);
+        const std::string mended =
+            FstabMender(layout, root, kind, parse_crypttab(plan.read_text("/etc/crypttab").value_or(""))).mend(*text);
         if (mended != *text && mended != *text + "\n")
             plan.write("/etc/fstab", mended, "the root stands alone: other partitions are joined or left behind");
     }

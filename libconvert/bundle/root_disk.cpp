@@ -48,8 +48,9 @@ void refuse_missing(const OpenedGuest& opened, const OperationContext& operation
             continue;
         if (missing.need == MountNeed::required)
             fail(ErrorKind::unsupported,
-                 fmt::format("{} of the guest cannot be read: {}; take --guest-backend libguestfs",
-                             quote_untrusted(missing.mount_point), escape_untrusted(missing.reason)));
+                 fmt::format("{} of the guest, on {}, cannot be read: {}{}", quote_untrusted(missing.mount_point),
+                             quote_untrusted(missing.device), escape_untrusted(missing.reason),
+                             advice_for(missing.remedy)));
         operation.progress->note(fmt::format("{} of the guest is not part of the bundle: {}",
                                              quote_untrusted(missing.mount_point), escape_untrusted(missing.reason)));
     }

@@ -80,7 +80,7 @@ std::string firecracker_configuration(const Parts& parts) {
     Json boot = {{"kernel_image_path", "vmlinux"}};
     if (parts.has_initramfs)
         boot["initrd_path"] = "initramfs";
-    boot["boot_args"] = parts.command_line + " reboot=k panic=1 pci=off";
+    boot["boot_args"] = add_kernel_words(parts.command_line, "reboot=k panic=1 pci=off");
     const Json drive = {{"drive_id", "root"},
                         {"path_on_host", parts.root},
                         {"is_root_device", false}, // the command line names the root already

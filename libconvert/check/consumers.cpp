@@ -3,6 +3,7 @@
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/oci/bundle.hpp"
+#include "libconvert/bundle/kernel.hpp"
 
 #include <fmt/format.h>
 
@@ -172,6 +173,18 @@ void check_pullers(const ImageFacts& facts, Problems& problems) {
                          "use --compression gzip for older nodes");
 }
 
+// kubevirt/api: core/v1/schema.go, BlockSize. By default guests see sectors of 512 bytes.
+void check_sector_size(const ImageFacts& facts, Problems& problems) {
+    if (facts.sector_size != 512)
+        problems.warning(
+            "disk-block-size",
+            fmt::format("the disk's partition table counts sectors of {} bytes, and guests are shown 512: they find no "
+                        "partitions",
+                        facts.sector_size),
+            fmt::format("give the VM's disk blockSize: {{custom: {{logical: {0}, physical: {0}}}}}",
+                        facts.sector_size));
+}
+
 // kubevirt/kubevirt: pkg/container-disk, pkg/virt-handler/container-disk, pkg/os/disk.
 std::vector<Problem> check_kubevirt(const ImageFacts& facts) {
     Problems problems;
@@ -191,6 +204,7 @@ std::vector<Problem> check_kubevirt(const ImageFacts& facts) {
     else
         check_readable(facts, entries[0].path, problems);
     check_disk_contents(facts, problems);
+    check_sector_size(facts, problems);
     check_pullers(facts, problems);
     return problems.take();
 }
@@ -337,6 +351,11 @@ std::vector<Problem> check_kernel_boot(const ImageFacts& facts) {
         return problems.take();
     }
     check_boot_file(facts, bundle->kernel, "kernel", problems);
+    if (const std::string architecture =
+            facts.content.config ? facts.content.config->platform.architecture : std::string();
+        !runs_programs_of(facts.kernel_architecture, architecture))
+        problems.error("kernel-architecture", fmt::format("its kernel is for {}, and the image for {}",
+                                                          facts.kernel_architecture, escape_untrusted(architecture)));
     if (bundle->initramfs)
         check_boot_file(facts, *bundle->initramfs, "initramfs", problems);
     check_boot_file(facts, bundle->root, "root disk", problems);

@@ -4,6 +4,8 @@
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/oci/bundle.hpp"
+#include "formats/partition/partition.hpp"
+#include "libconvert/bundle/kernel.hpp"
 
 #include <algorithm>
 #include <array>
@@ -34,12 +36,35 @@ DiskFindings examine_named(std::shared_ptr<const BlockDevice> bytes, const std::
     return examine_disk(std::move(bytes), named);
 }
 
+std::uint64_t sector_size_of(std::shared_ptr<const BlockDevice> bytes, const std::string& path) {
+    DiskSource named;
+    named.path = escape_untrusted(path);
+    return gpt_sector_size(*open_disk(std::move(bytes), named).device);
+}
+
+// What the annotations say of the bundle is judged elsewhere; here only what its kernel is.
+void examine_kernel(const ImageFiles& files, ImageFacts& facts) {
+    constexpr std::size_t kHead = 4096;
+    const auto named = facts.content.parsed_manifest.annotations.find(bundle_annotation::kernel);
+    if (named == facts.content.parsed_manifest.annotations.end())
+        return;
+    const LayeredFile* file = files.view().find(named->second);
+    if (file == nullptr || file->type != TarType::regular)
+        return;
+    const auto device = files.open(*file);
+    std::string head(static_cast<std::size_t>(std::min<std::uint64_t>(kHead, device->size())), '\0');
+    device->read_at(0, std::as_writable_bytes(std::span(head)));
+    facts.kernel_architecture = kernel_architecture(head);
+}
+
 // None, several, or no regular file: the list of files says it better.
-std::optional<DiskFindings> examine_only_disk(const ImageFiles& files) {
+void examine_only_disk(const ImageFiles& files, ImageFacts& facts) {
     const auto found = files.view().children("disk");
     if (found.size() != 1 || found[0].second->type != TarType::regular)
-        return std::nullopt;
-    return examine_named(files.open(*found[0].second), found[0].first);
+        return;
+    facts.disk = examine_named(files.open(*found[0].second), found[0].first);
+    if (!facts.disk->refusal && !facts.disk->foreign_format)
+        facts.sector_size = sector_size_of(files.open(*found[0].second), found[0].first);
 }
 
 std::optional<ImportedDisk> examine_imported_disk(const ImageFiles& files) {
@@ -68,6 +93,8 @@ void add_artifact_disk(ImageFacts& facts, const DiskInImage& disk, ImageSource& 
     if (const std::optional<std::string> path = clean_path(disk.path); path && !path->empty())
         facts.files[*path] = {TarType::regular, 0444, 0, 0, blob->size()};
     facts.disk = examine_named(blob, disk.path);
+    if (!facts.disk->refusal && !facts.disk->foreign_format)
+        facts.sector_size = sector_size_of(blob, disk.path);
 }
 
 void verify_layers(ImageFacts& facts, ImageSource& source, const OperationContext& operation) {
@@ -129,7 +156,9 @@ ImageFacts gather_image_facts(ImageSource& source, const std::string& architectu
         facts.files[path] = {file.type, file.permissions, file.uid, file.gid, file.content_size};
     });
     facts.imported = examine_imported_disk(files);
-    facts.disk = examine_only_disk(files);
+    examine_only_disk(files, facts);
+    if (is_bundle)
+        examine_kernel(files, facts);
     return facts;
 }
 

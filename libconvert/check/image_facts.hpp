@@ -50,7 +50,9 @@ struct ImageFacts {
     std::optional<std::string> gnu_sparse;  // path of a member of tar's type 'S', untrusted
     std::optional<DiskFindings> disk;       // of the only regular file under /disk
     ContentTrust trust = ContentTrust::not_verified;
-    std::string content_problem{}; // a layer that is not what its digest or diff_id says; "": none, or not looked for
+    std::string content_problem{};   // a layer that is not what its digest or diff_id says; "": none, or not looked for
+    std::uint64_t sector_size = 512; // that its partition table counts
+    std::string kernel_architecture; // GOARCH of a bundle's kernel; empty: none, or not known
 };
 
 // Whose layers are read to their ends and held against digests and diff_ids.

@@ -1,6 +1,7 @@
 #include "libconvert/edit/edit_disk.hpp"
 
 #include "formats/base/error.hpp"
+#include "libconvert/inspect/machine_problems.hpp"
 
 #include <fmt/format.h>
 
@@ -17,10 +18,20 @@ std::vector<DiskVolume> disk_volumes(const DiskLayout& layout) {
     return volumes;
 }
 
+// What no fix mends belongs to every diagnosis.
+std::vector<BootProblem> diagnose_all(const OpenedGuest& opened, const std::vector<std::string>& except) {
+    std::vector<BootProblem> problems;
+    if (opened.guest)
+        problems = diagnose(*opened.guest, disk_volumes(opened.layout), except);
+    for (MachineProblem& problem : find_machine_problems(opened))
+        problems.push_back({"", std::move(problem.text)});
+    return problems;
+}
+
 } // namespace
 
 std::vector<BootProblem> diagnose(const OpenedGuest& opened) {
-    return opened.guest ? diagnose(*opened.guest, disk_volumes(opened.layout), {}) : std::vector<BootProblem>();
+    return diagnose_all(opened, {});
 }
 
 EditReport report_unchanged(const OpenedDisk& disk, const OperationContext& operation) {
@@ -54,7 +65,7 @@ EditReport edit_disk(OpenedDisk& disk, const EditRequest& request, const ApplyOp
     EditReport report;
     report.guest = summarise_guest(opened);
     report.plan = plan_edits(*opened.guest, volumes, request);
-    report.problems = diagnose(*opened.guest, volumes, request.fixes.names);
+    report.problems = diagnose_all(opened, request.fixes.names);
     if (mode == EditMode::apply) {
         report.backend = apply_edits(report.plan, opened, overlay, options, operation);
         // Without a change the overlay has at most what a mount by the appliance left in it.

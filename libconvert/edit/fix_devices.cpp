@@ -5,6 +5,8 @@
 #include "libconvert/edit/planners.hpp"
 #include "libconvert/edit/shell_text.hpp"
 #include "libconvert/edit/text.hpp"
+#include "libconvert/guest/device_name.hpp"
+#include "libconvert/guest/fstab.hpp"
 
 #include <fmt/format.h>
 
@@ -15,101 +17,65 @@
 namespace vm2oci {
 namespace {
 
-struct DeviceName {
-    bool first_disk = false;
-    unsigned partition = 0;  // 0: the whole disk
-    std::string disk_link{}; // "/dev/disk/by-id/scsi-…": which disk that is the guest's other names tell
-};
-
-std::optional<unsigned> parse_number(std::string_view text) {
-    unsigned value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    return error == std::errc() && end == text.data() + text.size() ? std::optional(value) : std::nullopt;
-}
-
-// /dev/sda2, /dev/xvda, /dev/hdb1, /dev/vda3, /dev/nvme0n1p2; nullopt for every other name.
-std::optional<DeviceName> parse_device(std::string_view name) {
-    if (name.starts_with("/dev/disk/by-id/") || name.starts_with("/dev/disk/by-path/")) {
-        // The serial number or the slot of a disk that stayed behind.
-        const std::size_t end = name.rfind("-part");
-        const auto number = end == std::string_view::npos ? std::nullopt : parse_number(name.substr(end + 5));
-        return number ? std::optional(DeviceName{false, *number, std::string(name.substr(0, end))}) : std::nullopt;
-    }
-    if (!name.starts_with("/dev/"))
-        return std::nullopt;
-    name.remove_prefix(5);
-    if (name.starts_with("nvme0n1") || name.starts_with("mmcblk0")) {
-        name.remove_prefix(7);
-        if (name.empty())
-            return DeviceName{true, 0};
-        const auto number = name.front() == 'p' ? parse_number(name.substr(1)) : std::nullopt;
-        return number ? std::optional(DeviceName{true, *number}) : std::nullopt;
-    }
-    for (const std::string_view prefix : {"sd", "hd", "xvd", "vd", "ubd"}) {
-        if (!name.starts_with(prefix) || name.size() <= prefix.size())
-            continue;
-        const char letter = name[prefix.size()];
-        const std::string_view rest = name.substr(prefix.size() + 1);
-        if (letter < 'a' || letter > 'z')
-            continue;
-        if (rest.empty())
-            return DeviceName{letter == 'a', 0};
-        if (const auto number = parse_number(rest))
-            return DeviceName{letter == 'a', *number};
-    }
-    return std::nullopt;
-}
-
 enum class NamedBy { file_system, partition };
 
 class DeviceRenamer {
   public:
     DeviceRenamer(PlanBuilder& plan, const FixContext& context)
-        : plan_(plan), context_(context), root_disk_(find_root_disk(plan)) {}
+        : plan_(plan), context_(context), disks_(find_disks(plan, context.volumes)) {}
 
     // The name that stays right on another machine; nullopt: leave it.
     std::optional<std::string> rename(std::string_view name, const std::string& where,
                                       NamedBy by = NamedBy::file_system) {
-        auto device = parse_device(name);
+        const std::optional<DiskDeviceName> device = parse_disk_device(name);
         if (!device)
             return std::nullopt;
-        device->first_disk = device->first_disk || (!device->disk_link.empty() && device->disk_link == root_disk_);
+        const bool is_own = is_own_disk(disks_, device->disk);
         const auto volume = std::find_if(context_.volumes.begin(), context_.volumes.end(), [&](const DiskVolume& each) {
-            return each.number == device->partition &&
+            const bool is_lone = each.number == 0 && device->partition == disks_.lone_partition.value_or(1);
+            return (each.number == device->partition || is_lone) &&
                    !(by == NamedBy::file_system ? each.uuid : each.partition_uuid).empty();
         });
         const std::string shown = escape_untrusted(name);
-        if (device->first_disk && volume != context_.volumes.end() && volume->type != "LVM2_member") {
+        if (is_own && volume != context_.volumes.end() && volume->type != "LVM2_member") {
             if (seen_.insert(std::string(name)).second)
                 context_.problems.push_back(
                     fmt::format("{} names {}, which is another disk, or none, on another machine", where, shown));
             return by == NamedBy::file_system ? "UUID=" + volume->uuid : "PARTUUID=" + volume->partition_uuid;
         }
-        if (seen_.insert(std::string(name)).second && !name.ends_with("0"))
+        if (seen_.insert(std::string(name)).second)
             plan_.found(fmt::format("{} names {}, and no partition of this disk is known to be it", where, shown));
         return std::nullopt;
     }
 
   private:
-    // The disk of links such as /dev/disk/by-id/scsi-…-part2 that the root lies on: the guest is on the disk that we
-    // have, so this is it. Empty: no such link.
-    static std::string find_root_disk(const PlanBuilder& plan) {
-        const std::string fstab = plan.read_text("/etc/fstab").value_or("");
-        for (const std::string_view line : lines_of(fstab))
-            if (const auto words = words_of(line); words.size() > 1 && words[1] == "/")
-                if (const auto device = parse_device(words[0]); device && !device->disk_link.empty())
-                    return device->disk_link;
+    // What the guest calls the disk that we have, told by what its root lies on.
+    static GuestDisks find_disks(const PlanBuilder& plan, const std::vector<DiskVolume>& volumes) {
+        GuestDisks disks;
+        const bool has_table =
+            std::none_of(volumes.begin(), volumes.end(), [](const DiskVolume& each) { return each.number == 0; });
+        const auto learn = [&](std::string_view name) {
+            const auto device = parse_disk_device(name);
+            const auto is_there = [&](const DiskVolume& each) { return each.number == device->partition; };
+            if (!device || (has_table && std::none_of(volumes.begin(), volumes.end(), is_there)))
+                return;
+            if (!has_table)
+                disks.lone_partition = device->partition;
+            disks.own.push_back(device->disk);
+        };
+        for (const FstabEntry& entry : parse_fstab(plan.read_text("/etc/fstab").value_or("")))
+            if (entry.mount_point == "/")
+                learn(entry.device);
         for (const std::vector<std::string>& words : kernel_command_lines(plan))
             for (const std::string_view word : words)
                 if (word.starts_with("root="))
-                    if (const auto device = parse_device(word.substr(5)); device && !device->disk_link.empty())
-                        return device->disk_link;
-        return {};
+                    learn(word.substr(5));
+        return disks;
     }
 
     PlanBuilder& plan_;
     const FixContext& context_;
-    std::string root_disk_;
+    GuestDisks disks_;
     std::set<std::string> seen_;
 };
 
@@ -172,7 +138,7 @@ void plan_devices_fix(PlanBuilder& plan, const FixContext& context) {
         [&](std::vector<std::string> words) {
             for (std::string& word : words)
                 for (const std::string_view key : {"root=", "resume="}) {
-                    if (!word.starts_with(key) || !parse_device(word.substr(key.size())))
+                    if (!word.starts_with(key) || !parse_disk_device(word.substr(key.size())))
                         continue;
                     if (old_kernel)
                         plan.found(fmt::format("the kernel's command line has {}, and this kernel, which has no "

@@ -11,7 +11,7 @@
 namespace vm2oci {
 
 struct BootProblem {
-    std::string fix;  // the name that --fix takes
+    std::string fix;  // the name that --fix takes; empty: none mends it
     std::string text; // what would keep the guest from booting or from its network, one line, escaped
 };
 

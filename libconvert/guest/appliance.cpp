@@ -196,16 +196,20 @@ class ApplianceFileSystem final : public FileSystem {
 };
 
 // The operating system that libguestfs finds; empty: none.
-std::string find_root(const ApplianceSession& appliance, ApplianceGuest& result) {
+std::string find_root(const ApplianceSession& appliance, const RootChoice& choose, ApplianceGuest& result) {
     char** raw_roots = guestfs_library().inspect_os(appliance.handle());
     if (raw_roots == nullptr)
         appliance.throw_error("looking for an operating system");
     const std::vector<std::string> roots = take_strings(raw_roots);
     if (roots.empty())
         return {};
+    if (const std::optional<std::size_t> chosen = choose(roots))
+        return roots.at(*chosen);
     if (roots.size() > 1)
         result.remarks.push_back(
-            fmt::format("libguestfs finds {} operating systems; the first was taken", roots.size()));
+            fmt::format("libguestfs finds {} operating systems; the first, on {}, was taken; --root-partition chooses "
+                        "another",
+                        roots.size(), escape_untrusted(roots.front())));
     return roots.front();
 }
 
@@ -260,14 +264,14 @@ int configure_appliance(void* handle) {
 
 ApplianceGuest open_appliance(const std::shared_ptr<const BlockDevice>& disk,
                               const std::shared_ptr<OverlayDevice>& changes, const std::vector<DiskKey>& keys,
-                              const OperationContext& operation) {
+                              const RootChoice& choose, const OperationContext& operation) {
     const auto appliance = changes ? std::make_shared<const ApplianceSession>(changes, operation)
                                    : std::make_shared<const ApplianceSession>(disk, operation);
     ApplianceGuest result;
     result.session = appliance;
     result.remarks = appliance->open_encrypted(keys);
     operation.progress->note("libguestfs' appliance runs; it looks for the operating system");
-    const std::string root = find_root(*appliance, result);
+    const std::string root = find_root(*appliance, choose, result);
     if (root.empty())
         return result;
     for (const auto& [mount_point, device] : find_mounts(*appliance, root)) {

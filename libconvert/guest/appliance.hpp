@@ -9,6 +9,7 @@
 #include "libconvert/guest/mounted_guest.hpp"
 #include "libconvert/guest/windows.hpp"
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -28,6 +29,9 @@ struct ApplianceGuest {
     std::shared_ptr<const ApplianceSession> session;
 };
 
+// Which of the roots that libguestfs found is the guest's, by its names for them; nullopt: the first.
+using RootChoice = std::function<std::optional<std::size_t>(const std::vector<std::string>& roots)>;
+
 // Starts the appliance, opens what `keys` open, lets libguestfs find the operating system and mounts its file systems
 // read-only. Takes seconds with KVM and about half a minute without; says so before. The appliance lives as long as a
 // file system or the session of the result. `changes`, unless null, lies over the disk: the session may write to it
@@ -35,7 +39,7 @@ struct ApplianceGuest {
 // but force_tcg): that it exists does not say that it works. Error{external} when the appliance cannot be started.
 ApplianceGuest open_appliance(const std::shared_ptr<const BlockDevice>& disk,
                               const std::shared_ptr<OverlayDevice>& changes, const std::vector<DiskKey>& keys,
-                              const OperationContext& operation);
+                              const RootChoice& choose, const OperationContext& operation);
 
 // The same choice of backend for a handle that somebody else made, a guestfs_h*: errors are not printed, the appliance
 // is QEMU's, by emulation unless LIBGUESTFS_BACKEND_SETTINGS is set. 0, or -1 with libguestfs' own error.

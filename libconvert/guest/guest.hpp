@@ -33,6 +33,16 @@ struct GuestMount {
 };
 
 enum class MountNeed { required, optional };
+std::string_view to_string(MountNeed need); // "required", "optional"
+
+// What would read it.
+enum class MissingRemedy {
+    none,      // nothing: this disk does not hold it
+    appliance, // --guest-backend libguestfs
+    key,       // --key
+};
+// For the end of a message: "; take --guest-backend libguestfs". Empty: none.
+std::string_view advice_for(MissingRemedy remedy);
 
 // Something that the guest mounts and that is not part of the tree, and why.
 struct MissingMount {
@@ -40,6 +50,7 @@ struct MissingMount {
     std::string device;      // as fstab has it, or how people name it
     std::string reason;
     MountNeed need = MountNeed::required; // optional: the guest boots without it, or it was never on a disk
+    MissingRemedy remedy = MissingRemedy::none;
 };
 
 // What an export leaves out. Paths are absolute and canonical.

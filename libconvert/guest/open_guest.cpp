@@ -3,6 +3,8 @@
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "libconvert/guest/appliance.hpp"
+#include "libconvert/guest/boot_roots.hpp"
+#include "libconvert/guest/foreign_system.hpp"
 #include "libconvert/guest/missing_mounts.hpp"
 #include "libconvert/guest/mounted_guest.hpp"
 #include "libconvert/guest/native_file_systems.hpp"
@@ -10,6 +12,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 namespace vm2oci {
 namespace {
@@ -40,15 +43,57 @@ unsigned root_likeness(const Guest& candidate) {
            count(candidate.list("/").value_or(std::vector<std::string>()), {"bin", "sbin", "usr", "var"});
 }
 
+// fstab and crypttab, and which volumes they mean.
+void read_tables(const Guest& guest, std::optional<std::size_t> root, OpenedGuest& result) {
+    if (const std::optional<std::string> text = try_read_text(guest, "/etc/fstab", kFstabLimit))
+        result.fstab = parse_fstab(*text);
+    if (root) {
+        // From far away every file has its price: what no entry asks for is not read.
+        const auto asks = [&](auto&& predicate) {
+            return std::any_of(result.fstab.begin(), result.fstab.end(), predicate);
+        };
+        std::vector<std::string> roots;
+        if (asks([](const FstabEntry& entry) {
+                const auto name = parse_disk_device(entry.device);
+                return name && !is_named_by_order(name->disk);
+            }))
+            roots = read_boot_roots(guest, "/boot");
+        std::string crypttab;
+        if (asks([](const FstabEntry& entry) { return !mapper_device(entry.device).empty(); }))
+            crypttab = try_read_text(guest, "/etc/crypttab", kFstabLimit).value_or("");
+        learn_guest_disks(result.layout, *root, result.fstab, roots, parse_crypttab(crypttab));
+    }
+    for (const FstabEntry& entry : result.fstab)
+        result.fstab_volumes.push_back(find_volume(result.layout, entry.device));
+}
+
+constexpr unsigned kLikelyRoot = 4; // of root_likeness()
+
 struct Candidate {
     std::size_t volume;
     std::shared_ptr<const FileSystem> file_system;
     unsigned likeness;
 };
 
+// Error{usage}: the disk has none that `wanted` names.
+std::size_t find_wanted_root(const DiskLayout& layout, const std::string& wanted) {
+    const bool is_number = wanted.find_first_not_of("0123456789") == std::string::npos;
+    for (std::size_t i = 0; i < layout.volumes.size(); ++i) {
+        const Volume& volume = layout.volumes[i];
+        if (is_number ? volume.partition && std::to_string(layout.table.partitions[*volume.partition].number) == wanted
+                      : volume.logical_volume == wanted)
+            return i;
+    }
+    if (const auto found = find_volume(layout, wanted))
+        return *found;
+    fail(ErrorKind::usage, fmt::format("--root-partition {}: this disk has no such partition or logical volume",
+                                       quote_untrusted(wanted)));
+}
+
 class NativeOpener {
   public:
-    NativeOpener(OpenedGuest& result, const OperationContext& operation) : result_(result), operation_(operation) {}
+    NativeOpener(OpenedGuest& result, const GuestAccess& access, const OperationContext& operation)
+        : result_(result), access_(access), operation_(operation) {}
 
     // False: the root is not readable natively; `reason` says why.
     bool open() {
@@ -57,7 +102,7 @@ class NativeOpener {
             return false;
         const Volume& volume = result_.layout.volumes[root->volume];
         mounted_.push_back({describe_mount(volume, "/", *root->file_system), root->file_system});
-        read_fstab();
+        read_fstab(root->volume);
         mount_fstab(root->volume);
         mount_by_type(root->volume);
         result_.guest = std::make_unique<MountedGuest>(std::move(mounted_), result_.missing);
@@ -67,44 +112,94 @@ class NativeOpener {
 
   private:
     std::optional<Candidate> find_root() {
-        std::optional<Candidate> best;
-        std::size_t roots = 0;
+        std::optional<std::size_t> wanted;
+        if (!access_.root.empty())
+            wanted = find_wanted_root(result_.layout, access_.root);
+        std::vector<Candidate> candidates;
         for (std::size_t i = 0; i < result_.layout.volumes.size(); ++i) {
             operation_.check_cancelled();
             const Volume& volume = result_.layout.volumes[i];
-            if (!volume.signature || !is_native(*volume.signature) || volume.signature->type == "vfat")
+            if (!volume.signature || !is_native(*volume.signature) || volume.signature->type == "vfat" ||
+                (wanted && *wanted != i))
                 continue;
             try {
                 std::shared_ptr<const FileSystem> opened = open_native(volume.device, *volume.signature);
                 const MountedGuest alone({{describe_mount(volume, "/", *opened), opened}});
-                const unsigned likeness = root_likeness(alone);
-                roots += likeness >= 4 ? 1 : 0;
-                if (likeness > 0 && (!best || likeness > best->likeness))
-                    best = Candidate{i, std::move(opened), likeness};
+                if (const unsigned likeness = root_likeness(alone); likeness > 0)
+                    candidates.push_back({i, std::move(opened), likeness});
             } catch (const Error& error) {
                 if (error.kind() == ErrorKind::cancelled || error.kind() == ErrorKind::io)
                     throw;
                 result_.remarks.push_back(fmt::format("{}: {}", escape_untrusted(volume.name), error.what()));
             }
         }
-        if (!best)
+        if (candidates.empty()) {
             result_.reason = "no file system that could be read looks like the root of a guest";
-        else if (roots > 1)
-            result_.remarks.push_back(fmt::format("{} file systems look like roots; {} was taken", roots,
-                                                  escape_untrusted(result_.layout.volumes[best->volume].name)));
-        return best;
+            return std::nullopt;
+        }
+        std::stable_sort(candidates.begin(), candidates.end(),
+                         [](const Candidate& a, const Candidate& b) { return a.likeness > b.likeness; });
+        const auto end_of_roots = std::find_if(candidates.begin(), candidates.end(),
+                                               [](const Candidate& each) { return each.likeness < kLikelyRoot; });
+        if (end_of_roots - candidates.begin() < 2)
+            return std::move(candidates.front());
+        candidates.erase(end_of_roots, candidates.end());
+        return choose_root(std::move(candidates));
     }
 
-    void read_fstab() {
+    // Of several roots the one that the boot loader starts. That of a file system for /boot speaks for all of them;
+    // one inside of a root speaks for itself, and counts if it names another one or no other contradicts.
+    Candidate choose_root(std::vector<Candidate> candidates) {
+        std::set<std::size_t> apart;
+        std::set<std::size_t> within;
+        for (std::size_t i = 0; i < result_.layout.volumes.size(); ++i)
+            for (const std::string& folder : {std::string(), std::string("/boot")})
+                if (const auto chosen = root_of_boot_loader(i, folder, candidates))
+                    (folder.empty() ? apart : within).insert(*chosen);
+        const std::set<std::size_t>& said = apart.empty() ? within : apart;
+        const std::size_t taken = said.size() == 1 ? *said.begin() : 0;
+        result_.remarks.push_back(
+            fmt::format("{} file systems look like roots; {} was taken, {}; --root-partition chooses another",
+                        candidates.size(), escape_untrusted(result_.layout.volumes[candidates[taken].volume].name),
+                        said.size() == 1 ? "which the boot loader starts"
+                        : said.empty()   ? "and no boot loader that could be read names one of them"
+                                         : "and the boot loaders on this disk name different ones"));
+        return std::move(candidates[taken]);
+    }
+
+    // The index of the candidate that the configuration in `folder` of a volume starts by default.
+    std::optional<std::size_t> root_of_boot_loader(std::size_t index, const std::string& folder,
+                                                   const std::vector<Candidate>& candidates) const {
+        const Volume& volume = result_.layout.volumes[index];
+        if (!volume.signature || !is_native(*volume.signature))
+            return std::nullopt;
+        try {
+            std::shared_ptr<const FileSystem> opened = open_native(volume.device, *volume.signature);
+            const MountedGuest alone({{describe_mount(volume, "/", *opened), opened}});
+            for (const std::string& root : read_boot_roots(alone, folder)) {
+                DiskLayout layout = result_.layout;
+                // With two roots nobody knows yet how the guest calls its disk; a partition's number will do.
+                if (const auto name = parse_disk_device(root))
+                    layout.guest_disks.own.push_back(name->disk);
+                const auto named = find_volume(layout, root);
+                for (std::size_t i = 0; i < candidates.size(); ++i)
+                    if (named == candidates[i].volume)
+                        return i;
+            }
+        } catch (const Error& error) {
+            if (error.kind() == ErrorKind::cancelled || error.kind() == ErrorKind::io)
+                throw;
+        }
+        return std::nullopt;
+    }
+
+    void read_fstab(std::size_t root) {
         const MountedGuest alone(mounted_);
-        if (const std::optional<std::string> text = try_read_text(alone, "/etc/fstab", kFstabLimit))
-            result_.fstab = parse_fstab(*text);
-        for (const FstabEntry& entry : result_.fstab)
-            result_.fstab_volumes.push_back(find_volume(result_.layout, entry.device));
+        read_tables(alone, root, result_);
     }
 
-    void miss(const FstabEntry& entry, std::string reason) {
-        result_.missing.push_back({entry.mount_point, entry.device, std::move(reason), need_of_entry(entry)});
+    void miss(const FstabEntry& entry, std::string reason, MissingRemedy remedy = MissingRemedy::none) {
+        result_.missing.push_back({entry.mount_point, entry.device, std::move(reason), need_of_entry(entry), remedy});
     }
 
     void mount_fstab(std::size_t root) {
@@ -131,12 +226,14 @@ class NativeOpener {
         if (*index == root)
             return;
         if (!volume.signature || !is_native(*volume.signature)) {
-            miss(entry,
-                 volume.signature ? kNotNative + volume.signature->type : std::string("there is no file system in it"));
-            return;
+            if (!volume.signature)
+                return miss(entry, "there is no file system in it");
+            return miss(entry, kNotNative + volume.signature->type,
+                        volume.signature->kind == ContentKind::encrypted ? MissingRemedy::key
+                                                                         : MissingRemedy::appliance);
         }
         if (const auto obstacle = mount(entry.mount_point, volume))
-            miss(entry, *obstacle);
+            miss(entry, *obstacle, MissingRemedy::appliance);
     }
 
     // Why it is not mounted; nullopt: it is.
@@ -175,6 +272,7 @@ class NativeOpener {
     }
 
     OpenedGuest& result_;
+    const GuestAccess& access_;
     const OperationContext& operation_;
     std::vector<MountedFileSystem> mounted_;
 };
@@ -185,8 +283,8 @@ bool needs_appliance(OpenedGuest& result, const std::vector<DiskKey>& keys) {
     const auto could_help = [&](const Volume& volume) {
         // A medium of an installer and a journal are no guests.
         return volume.signature && volume.signature->kind != ContentKind::swap && !is_native(*volume.signature) &&
-               volume.signature->type != "iso9660" && volume.signature->type != "jbd" &&
-               (volume.signature->kind != ContentKind::encrypted || !keys.empty());
+               !is_beyond_appliance(*volume.signature) && volume.signature->type != "iso9660" &&
+               volume.signature->type != "jbd" && (volume.signature->kind != ContentKind::encrypted || !keys.empty());
     };
     const std::vector<Volume>& volumes = result.layout.volumes;
     const auto encrypted = std::find_if(volumes.begin(), volumes.end(), [](const Volume& volume) {
@@ -235,8 +333,39 @@ std::vector<MissingMount> missing_of_appliance(const OpenedGuest& result, const 
     return missing;
 }
 
+// "btrfsvol:/dev/sda2/root" is libguestfs' name of a sub-volume of /dev/sda2.
+std::optional<std::size_t> root_volume(const DiskLayout& layout, const GuestMount& root) {
+    std::string device = root.volume;
+    constexpr std::string_view kSubvolume = "btrfsvol:";
+    if (device.starts_with(kSubvolume)) {
+        device.erase(0, kSubvolume.size());
+        // A partition has two parts in its name, a logical volume three.
+        for (std::size_t slash = device.find('/', 5); slash != std::string::npos; slash = device.find('/', slash + 1))
+            if (const auto found = find_volume(layout, device.substr(0, slash)))
+                return found;
+    }
+    if (const auto found = find_volume(layout, device))
+        return found;
+    for (std::size_t i = 0; i < layout.volumes.size(); ++i)
+        if (layout.volumes[i].signature && !root.uuid.empty() && layout.volumes[i].signature->uuid == root.uuid)
+            return i;
+    return std::nullopt;
+}
+
 void open_by_appliance(OpenedGuest& result, const GuestAccess& access, const OperationContext& operation) {
-    ApplianceGuest found = open_appliance(result.disk, access.changes, access.keys, operation);
+    ApplianceGuest found = open_appliance(
+        result.disk, access.changes, access.keys,
+        [&](const std::vector<std::string>& roots) -> std::optional<std::size_t> {
+            if (access.root.empty())
+                return std::nullopt;
+            const std::size_t wanted = find_wanted_root(result.layout, access.root);
+            for (std::size_t i = 0; i < roots.size(); ++i)
+                if (GuestMount mount{"/", roots[i], "", "", "", {}}; root_volume(result.layout, mount) == wanted)
+                    return i;
+            fail(ErrorKind::not_found, fmt::format("libguestfs finds no operating system on {}",
+                                                   escape_untrusted(result.layout.volumes[wanted].name)));
+        },
+        operation);
     result.remarks.insert(result.remarks.end(), found.remarks.begin(), found.remarks.end());
     if (found.file_systems.empty()) {
         result.reason = "libguestfs finds no operating system that it can mount (encrypted disks need --key)";
@@ -249,10 +378,7 @@ void open_by_appliance(OpenedGuest& result, const GuestAccess& access, const Ope
     result.fstab.clear();
     result.fstab_volumes.clear();
     const MountedGuest guest(found.file_systems);
-    if (const std::optional<std::string> text = try_read_text(guest, "/etc/fstab", kFstabLimit))
-        result.fstab = parse_fstab(*text);
-    for (const FstabEntry& entry : result.fstab)
-        result.fstab_volumes.push_back(find_volume(result.layout, entry.device));
+    read_tables(guest, root_volume(result.layout, guest.mounts().front()), result);
     result.missing = missing_of_appliance(result, guest);
     result.guest = std::make_unique<MountedGuest>(std::move(found.file_systems), result.missing);
 }
@@ -276,7 +402,7 @@ OpenedGuest open_guest(const std::shared_ptr<const BlockDevice>& disk, const Gue
     result.disk = disk;
     result.layout = examine_layout(disk);
     if (backend != GuestBackend::libguestfs)
-        NativeOpener(result, operation).open();
+        NativeOpener(result, access, operation).open();
     if (backend == GuestBackend::libguestfs) {
         open_by_appliance(result, access, operation);
     } else if (backend == GuestBackend::automatic && needs_appliance(result, access.keys)) {
@@ -289,6 +415,9 @@ OpenedGuest open_guest(const std::shared_ptr<const BlockDevice>& disk, const Gue
             result.remarks.push_back(error.what());
         }
     }
+    if (!result.guest)
+        if (std::string name = name_foreign_system(result.layout); !name.empty())
+            result.reason = std::move(name);
     return result;
 }
 

@@ -28,6 +28,9 @@ struct GuestAccess {
 
     GuestBackend backend;
     std::vector<DiskKey> keys; // to what is encrypted
+    // Which file system is the root: a partition's number, "vg/lv", or what find_volume() takes; empty: the guest
+    // tells.
+    std::string root;
     // The disk that is opened, if the guest on it will be changed: an appliance that reads it can write it then.
     std::shared_ptr<OverlayDevice> changes;
 };

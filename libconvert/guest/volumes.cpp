@@ -42,27 +42,6 @@ std::string mapper_name(std::string_view group_and_volume) {
     return out;
 }
 
-// "sda3" → 3, "nvme0n1p2" → 2; 0: the whole first disk; nullopt: not a name of the first disk.
-std::optional<unsigned> partition_number(std::string_view device) {
-    constexpr std::array<std::string_view, 7> kFirstDisks = {"sda", "vda", "xvda", "hda", "nvme0n1", "mmcblk0", "ubda"};
-    for (const std::string_view disk : kFirstDisks) {
-        if (device.substr(0, disk.size()) != disk)
-            continue;
-        std::string_view rest = device.substr(disk.size());
-        if (rest.empty())
-            return 0;
-        if (std::isdigit(static_cast<unsigned char>(disk.back())) != 0) {
-            if (rest.front() != 'p')
-                continue;
-            rest.remove_prefix(1);
-        }
-        if (rest.empty() || rest.size() > 3 || rest.find_first_not_of("0123456789") != std::string_view::npos)
-            return std::nullopt;
-        return static_cast<unsigned>(std::stoul(std::string(rest)));
-    }
-    return std::nullopt;
-}
-
 using Matches = std::function<bool(const Volume&)>;
 
 std::optional<std::size_t> first_match(const DiskLayout& layout, const Matches& matches) {
@@ -98,16 +77,93 @@ std::optional<std::size_t> find_tagged(const DiskLayout& layout, std::string_vie
     return std::nullopt;
 }
 
-std::optional<std::size_t> find_device(const DiskLayout& layout, std::string_view name) {
-    if (const std::optional<unsigned> number = partition_number(name))
-        return first_match(layout, [&](const Volume& v) {
-            const Partition* partition = partition_of(layout, v);
-            return partition != nullptr ? partition->number == *number : *number == 0 && v.logical_volume.empty();
-        });
+std::optional<std::size_t> find_on_disk(const DiskLayout& layout, const DiskDeviceName& name) {
+    if (!is_own_disk(layout.guest_disks, name.disk))
+        return std::nullopt;
+    // Xen hands its guests file systems without a partition table around them, under the names of partitions.
+    const unsigned lone = layout.guest_disks.lone_partition.value_or(1);
     return first_match(layout, [&](const Volume& v) {
-        return !v.logical_volume.empty() &&
-               (name == v.logical_volume || name == "mapper/" + mapper_name(v.logical_volume));
+        const Partition* partition = partition_of(layout, v);
+        if (partition != nullptr)
+            return partition->number == name.partition;
+        return v.logical_volume.empty() && (name.partition == 0 || name.partition == lone);
     });
+}
+
+bool is_array(const Volume& volume) {
+    return volume.signature && volume.signature->kind == ContentKind::raid;
+}
+
+// mdadm writes the four words of an array's identifier with colons.
+std::string hexadecimal_digits(std::string_view text) {
+    std::string digits;
+    for (const char c : to_lower_ascii(text))
+        if (std::isxdigit(static_cast<unsigned char>(c)) != 0)
+            digits += c;
+    return digits;
+}
+
+// "md0", "md/root", "md127", "disk/by-id/md-uuid-…", "disk/by-id/md-name-host:root"; the array itself, not its
+// partitions. Numbers come and go; they tell nothing where there is more than one array.
+std::optional<std::size_t> find_array(const DiskLayout& layout, std::string_view name) {
+    constexpr std::string_view kByUuid = "disk/by-id/md-uuid-";
+    constexpr std::string_view kByName = "disk/by-id/md-name-";
+    if (name.starts_with(kByUuid)) {
+        const std::string uuid = hexadecimal_digits(name.substr(kByUuid.size()));
+        return first_match(layout, [&](const Volume& v) {
+            return is_array(v) && !uuid.empty() && hexadecimal_digits(v.signature->uuid) == uuid;
+        });
+    }
+    std::string_view wanted = name;
+    if (name.starts_with(kByName))
+        wanted.remove_prefix(kByName.size());
+    else if (name.starts_with("md/"))
+        wanted.remove_prefix(3);
+    else if (name.starts_with("md") && name.size() > 2 &&
+             name.find_first_not_of("0123456789", 2) == std::string_view::npos)
+        wanted.remove_prefix(2);
+    else
+        return std::nullopt;
+    const auto by_name = first_match(layout, [&](const Volume& v) {
+        if (!is_array(v))
+            return false;
+        const std::string& label = v.signature->label; // "host:name"
+        return label == wanted || std::string_view(label).substr(label.find(':') + 1) == wanted;
+    });
+    if (by_name)
+        return by_name;
+    const auto first = first_match(layout, is_array);
+    const bool is_number = wanted.find_first_not_of("0123456789") == std::string_view::npos;
+    const bool is_only = first && std::none_of(layout.volumes.begin(), layout.volumes.end(), [&](const Volume& v) {
+                             return is_array(v) && v.signature->uuid != layout.volumes[*first].signature->uuid;
+                         });
+    return is_number && is_only ? first : std::nullopt;
+}
+
+std::optional<std::size_t> find_logical_volume(const DiskLayout& layout, std::string_view specification) {
+    constexpr std::string_view kByUuid = "/dev/disk/by-id/dm-uuid-";
+    const std::string mapped = mapper_device(specification);
+    return first_match(layout, [&](const Volume& v) {
+        if (v.logical_volume.empty())
+            return false;
+        return specification == "/dev/" + v.logical_volume ||
+               (!mapped.empty() && mapped == mapper_name(v.logical_volume)) ||
+               (specification.starts_with(kByUuid) && specification.substr(kByUuid.size()) == v.mapper_uuid);
+    });
+}
+
+std::optional<std::size_t> find_device(const DiskLayout& layout, std::string_view specification) {
+    if (const std::optional<DiskDeviceName> name = parse_disk_device(specification))
+        return find_on_disk(layout, *name);
+    if (const auto logical = find_logical_volume(layout, specification))
+        return logical;
+    constexpr std::string_view kMember = "/dev/disk/by-id/lvm-pv-uuid-";
+    if (specification.starts_with(kMember))
+        return first_match(layout, [&](const Volume& v) {
+            return v.signature && v.signature->kind == ContentKind::volume_group &&
+                   v.signature->uuid == specification.substr(kMember.size());
+        });
+    return find_array(layout, specification.substr(std::string_view("/dev/").size()));
 }
 
 void add_logical_volumes(DiskLayout& layout) {
@@ -126,6 +182,7 @@ void add_logical_volumes(DiskLayout& layout) {
         Volume volume;
         volume.logical_volume = found.group + "/" + found.name;
         volume.name = "logical volume " + volume.logical_volume;
+        volume.mapper_uuid = found.mapper_uuid;
         volume.device = found.device;
         volume.signature = probe_signature(*volume.device);
         for (const LvmStretch& stretch : found.stretches)
@@ -172,24 +229,61 @@ DiskLayout examine_layout(const std::shared_ptr<const BlockDevice>& disk) {
 
 std::optional<std::size_t> find_volume(const DiskLayout& layout, std::string_view specification) {
     if (const std::size_t equals = specification.find('=');
-        equals != std::string_view::npos && specification.substr(0, 1) != "/") {
+        equals != std::string_view::npos && !specification.starts_with("/") && !specification.starts_with("ID=")) {
         std::string_view value = specification.substr(equals + 1);
         if (value.size() >= 2 && value.front() == '"' && value.back() == '"')
             value = value.substr(1, value.size() - 2);
         return find_tagged(layout, specification.substr(0, equals), decode_udev(value));
     }
+    // What crypttab maps is what lies below: a volume that nothing here can read.
+    if (const std::string mapped = mapper_device(specification); !mapped.empty())
+        for (const auto& [name, device] : layout.guest_disks.mapped)
+            if (name == mapped && mapper_device(device) != name)
+                return find_volume(layout, device);
     constexpr std::string_view kByPath = "/dev/disk/";
-    constexpr std::string_view kDevice = "/dev/";
-    if (specification.substr(0, kByPath.size()) == kByPath) {
+    if (specification.starts_with(kByPath)) {
         const std::string_view rest = specification.substr(kByPath.size());
         const std::size_t slash = rest.find('/');
         if (slash == std::string_view::npos)
             return std::nullopt;
-        return find_tagged(layout, rest.substr(0, slash), decode_udev(rest.substr(slash + 1)));
+        if (const auto tagged = find_tagged(layout, rest.substr(0, slash), decode_udev(rest.substr(slash + 1))))
+            return tagged;
     }
-    if (specification.substr(0, kDevice.size()) == kDevice)
-        return find_device(layout, specification.substr(kDevice.size()));
-    return std::nullopt;
+    return specification.starts_with("/dev/") || specification.starts_with("ID=") ? find_device(layout, specification)
+                                                                                  : std::nullopt;
+}
+
+void learn_guest_disks(DiskLayout& layout, std::size_t root, const std::vector<FstabEntry>& fstab,
+                       const std::vector<std::string>& root_names,
+                       std::vector<std::pair<std::string, std::string>> crypttab) {
+    GuestDisks& disks = layout.guest_disks;
+    disks.mapped = std::move(crypttab);
+    const Partition* own = partition_of(layout, layout.volumes[root]);
+    const auto learn = [&](const std::string& device, bool is_root) {
+        const std::optional<DiskDeviceName> name = parse_disk_device(device);
+        if (!name)
+            return;
+        // The root's own name must fit where the root was found; else it tells of another machine, or of a copy.
+        if (is_root && own != nullptr && own->number != name->partition)
+            return;
+        if (is_root && own == nullptr && layout.volumes[root].logical_volume.empty())
+            disks.lone_partition = name->partition;
+        if (std::find(disks.own.begin(), disks.own.end(), name->disk) == disks.own.end())
+            disks.own.push_back(name->disk);
+    };
+    for (const FstabEntry& entry : fstab)
+        if (entry.mount_point == "/")
+            learn(entry.device, true);
+    for (const std::string& name : root_names)
+        learn(name, true);
+    // Firmware starts what lies on the disk that it boots from.
+    for (const FstabEntry& entry : fstab) {
+        const std::string place = normalise_path(entry.mount_point);
+        const auto name = parse_disk_device(entry.device);
+        if (name && disks.own.empty() && !is_named_by_order(name->disk) &&
+            (place == "/boot" || place == "/boot/efi" || place == "/efi"))
+            learn(entry.device, false);
+    }
 }
 
 } // namespace vm2oci

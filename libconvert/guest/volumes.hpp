@@ -4,11 +4,14 @@
 #include "formats/block/masked.hpp"
 #include "formats/partition/partition.hpp"
 #include "formats/partition/signature.hpp"
+#include "libconvert/guest/device_name.hpp"
+#include "libconvert/guest/fstab.hpp"
 
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace vm2oci {
@@ -27,6 +30,7 @@ struct Volume {
     std::optional<Signature> signature;
     std::optional<std::size_t> partition; // index into the table, for partitions
     std::string logical_volume;           // "vg0/root" for logical volumes
+    std::string mapper_uuid;              // of logical volumes: as LVM names them to device-mapper
     std::vector<VolumeStretch> stretches;
 };
 
@@ -35,14 +39,21 @@ struct DiskLayout {
     std::vector<Volume> volumes;         // extended partitions are not among them
     std::vector<DiskRange> free_extents; // of LVM, on the disk
     std::vector<std::string> remarks;
+    GuestDisks guest_disks; // empty until learn_guest_disks()
 };
 
 // Reads the partition table, the signatures, and LVM2's metadata. Throws as read_partitions() does.
 DiskLayout examine_layout(const std::shared_ptr<const BlockDevice>& disk);
 
 // Which volume an fstab or a kernel command line means: "UUID=…", "LABEL=…", "PARTUUID=…", "PARTLABEL=…",
-// "/dev/disk/by-…/…", "/dev/sda1" (and vda, xvda, hda, nvme0n1p1, mmcblk0p1; only the first disk is ours),
-// "/dev/mapper/vg-lv", "/dev/vg/lv". nullopt: none of this disk's.
+// "/dev/disk/by-…/…", "/dev/vg/lv", what crypttab maps, arrays (the first of their members), and all that
+// parse_disk_device() knows, if the disk is the guest's. nullopt: none of this disk's.
 std::optional<std::size_t> find_volume(const DiskLayout& layout, std::string_view specification);
+
+// Fills in layout.guest_disks: what the guest, whose root is layout.volumes[root], calls the disk. `root_names`: what
+// its boot loaders' root= says.
+void learn_guest_disks(DiskLayout& layout, std::size_t root, const std::vector<FstabEntry>& fstab,
+                       const std::vector<std::string>& root_names,
+                       std::vector<std::pair<std::string, std::string>> crypttab);
 
 } // namespace vm2oci

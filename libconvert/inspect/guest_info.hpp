@@ -76,9 +76,10 @@ struct BootInfo {
 struct NetworkInterface {
     std::string stack; // "netplan", "ifupdown", "NetworkManager", "networkd", "link", "ifcfg", "wicked", "udev"
     std::string file;
-    std::string name;   // or pattern; empty: any
-    std::string method; // "dhcp", "static", …; empty: not said
-    std::string mac;    // pinned; empty: none
+    std::string name;        // or pattern; empty: any
+    std::string method;      // "dhcp", "static", …; empty: not said
+    std::string mac;         // pinned; empty: none
+    std::string driver = {}; // of netplan's, networkd's and NetworkManager's matches, blank-separated; empty: any
 };
 
 struct CloudInitInfo {

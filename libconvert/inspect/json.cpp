@@ -146,7 +146,8 @@ Json to_json(const GuestInfo& info) {
                     {"file", safe(interface.file)},
                     {"name", text_or_null(interface.name)},
                     {"method", text_or_null(interface.method)},
-                    {"mac", text_or_null(interface.mac)}};
+                    {"mac", text_or_null(interface.mac)},
+                    {"driver", text_or_null(interface.driver)}};
     });
     json["cloud_init"] = cloud_init_to_json(info.cloud_init);
     json["agents"] = list_of(info.agents, [](const InstalledAgent& agent) {
@@ -193,7 +194,8 @@ Json to_json(const OpenedGuest& opened) {
     json["missing"] = list_of(opened.missing, [](const MissingMount& missing) {
         return Json{{"mount_point", safe(missing.mount_point)},
                     {"device", safe(missing.device)},
-                    {"reason", safe(missing.reason)}};
+                    {"reason", safe(missing.reason)},
+                    {"need", to_string(missing.need)}};
     });
     json["backend"] = text_or_null(opened.backend);
     json["reason"] = text_or_null(opened.reason);

@@ -77,8 +77,15 @@ std::string architecture_of(const Guest& guest, const std::string& path) {
 constexpr std::string_view kImagePrefixes[] = {"vmlinuz", "vmlinux", "bzImage", "Image", "kernel"};
 
 bool is_kernel_name(const std::string& name) {
-    if (ends_with(name, ".hmac") || ends_with(name, ".old") || ends_with(name, ".sig") || ends_with(name, ".gz.hmac"))
-        return false;
+    for (const std::string_view other : {".hmac", ".old", ".sig", ".p7s", ".bak", ".debug", ".dpkg-bak", ".rpmsave",
+                                         ".rpmorig", ".dpkg-tmp", ".dpkg-dist", ".asc", ".signed", "~"})
+        if (ends_with(name, other))
+            return false;
+    // An ELF file for debuggers, packed or not: SUSE puts it beside the kernel.
+    if (starts_with(name, "vmlinux"))
+        for (const std::string_view packed : {".gz", ".xz", ".bz2", ".zst", ".lz4", ".lzma"})
+            if (ends_with(name, packed))
+                return false;
     return std::any_of(std::begin(kImagePrefixes), std::end(kImagePrefixes), [&](std::string_view prefix) {
         return starts_with(name, prefix) && (name.size() == prefix.size() || name[prefix.size()] == '-');
     });
@@ -204,12 +211,23 @@ KernelInfo read_kernel(const Guest& guest, const std::string& folder, const std:
     return kernel;
 }
 
+// The ELF file that stands beside what it was made into.
+bool is_beside_bootable(const std::string& name, const std::vector<std::string>& names) {
+    if (!starts_with(name, "vmlinux"))
+        return false;
+    const std::string suffix = name.substr(std::string_view("vmlinux").size());
+    return std::any_of(names.begin(), names.end(), [&](const std::string& other) {
+        return other == "vmlinuz" + suffix || other == "Image" + suffix || other == "bzImage" + suffix;
+    });
+}
+
 } // namespace
 
 std::vector<KernelInfo> read_kernels(const Guest& guest, LargeFiles large_files, const OperationContext& operation) {
     std::vector<std::pair<std::string, std::string>> images; // folder, name
-    for (const std::string& name : list_folder(guest, "/boot"))
-        if (is_kernel_name(name)) {
+    const std::vector<std::string> names = list_folder(guest, "/boot");
+    for (const std::string& name : names)
+        if (is_kernel_name(name) && !is_beside_bootable(name, names)) {
             const std::optional<FileStatus> status = guest.status("/boot/" + name, FinalLink::keep);
             if (status && status->type == FileType::regular)
                 images.emplace_back("/boot", name);

@@ -13,16 +13,33 @@ std::string unquote(std::string text) {
     return text;
 }
 
+// "[a, 'b']" → "a b".
+std::string words_of_list(std::string text) {
+    std::erase_if(text, [](char c) { return c == '[' || c == ']' || c == '"' || c == '\''; });
+    std::replace_if(
+        text.begin(), text.end(), [](char c) { return c == ',' || c == ';'; }, ' ');
+    std::string words;
+    for (const std::string& word : split_words(text))
+        words += (words.empty() ? "" : " ") + word;
+    return words;
+}
+
 // The subset of YAML that netplan's files are written in: keys, indentation, scalars. Flow maps are not looked into.
 void read_netplan_file(const Guest& guest, const std::string& path, std::vector<NetworkInterface>& out) {
     std::size_t section_indent = 0;
     std::size_t name_indent = 0;
     bool in_ethernets = false;
+    bool listing_drivers = false;
     for (const std::string& line : read_lines(guest, path)) {
         const std::size_t indent = line.find_first_not_of(' ');
         if (indent == std::string::npos || line[indent] == '#')
             continue;
         const std::string text = trim(line);
+        if (listing_drivers && starts_with(text, "- ")) {
+            std::string& driver = out.back().driver;
+            driver += (driver.empty() ? "" : " ") + unquote(trim(text.substr(2)));
+            continue;
+        }
         const std::size_t colon = text.find(':');
         if (colon == std::string::npos)
             continue;
@@ -39,6 +56,7 @@ void read_netplan_file(const Guest& guest, const std::string& path, std::vector<
         }
         if (!in_ethernets)
             continue;
+        listing_drivers = key == "driver" && value.empty() && indent > name_indent && name_indent != 0;
         if (name_indent == 0)
             name_indent = indent;
         if (indent == name_indent) {
@@ -46,6 +64,8 @@ void read_netplan_file(const Guest& guest, const std::string& path, std::vector<
         } else if (!out.empty() && out.back().file == path) {
             if (key == "macaddress")
                 out.back().mac = to_lower_ascii(value);
+            else if (key == "driver")
+                out.back().driver = words_of_list(value);
             else if (key == "name" && !value.empty())
                 out.back().name = value;
             else if ((key == "dhcp4" || key == "dhcp6") && (value == "true" || value == "yes"))
@@ -100,6 +120,8 @@ void read_network_manager(const Guest& guest, std::vector<NetworkInterface>& out
                     interface.name = value;
                 else if (section == "[connection]" && key == "type")
                     ethernet = value == "ethernet" || value == "802-3-ethernet";
+                else if (section == "[match]" && key == "driver")
+                    interface.driver = words_of_list(value);
                 else if (key == "mac-address")
                     interface.mac = to_lower_ascii(value);
                 else if (section == "[ipv4]" && key == "method")
@@ -131,6 +153,8 @@ void read_networkd(const Guest& guest, std::vector<NetworkInterface>& out) {
             const auto& [key, value] = pairs.front();
             if (section == "[Match]" && (key == "MACAddress" || key == "PermanentMACAddress"))
                 interface.mac = to_lower_ascii(value);
+            else if (section == "[Match]" && key == "Driver")
+                interface.driver = words_of_list(value);
             else if ((section == "[Match]" && !is_link && key == "Name") ||
                      (section == "[Link]" && is_link && key == "Name"))
                 interface.name = value;

@@ -57,11 +57,13 @@ struct ReleaseFile {
     std::string_view family;
 };
 constexpr ReleaseFile kReleaseFiles[] = {
-    {"/etc/rocky-release", "rocky", "redhat"},   {"/etc/almalinux-release", "almalinux", "redhat"},
-    {"/etc/oracle-release", "ol", "redhat"},     {"/etc/centos-release", "centos", "redhat"},
-    {"/etc/fedora-release", "fedora", "redhat"}, {"/etc/redhat-release", "rhel", "redhat"},
-    {"/etc/SuSE-release", "suse", "suse"},       {"/etc/alpine-release", "alpine", "alpine"},
-    {"/etc/arch-release", "arch", "arch"},       {"/etc/debian_version", "debian", "debian"},
+    {"/etc/gentoo-release", "gentoo", "gentoo"},       {"/etc/slackware-version", "slackware", ""},
+    {"/etc/enterprise-release", "ol", "redhat"},       {"/etc/rocky-release", "rocky", "redhat"},
+    {"/etc/almalinux-release", "almalinux", "redhat"}, {"/etc/oracle-release", "ol", "redhat"},
+    {"/etc/centos-release", "centos", "redhat"},       {"/etc/fedora-release", "fedora", "redhat"},
+    {"/etc/redhat-release", "rhel", "redhat"},         {"/etc/SuSE-release", "suse", "suse"},
+    {"/etc/alpine-release", "alpine", "alpine"},       {"/etc/arch-release", "arch", "arch"},
+    {"/etc/debian_version", "debian", "debian"},
 };
 
 std::string first_version(const std::string& text) {
@@ -88,6 +90,26 @@ void read_release_file(const Guest& guest, OsInfo& os) {
             os.distribution = "centos";
         return;
     }
+}
+
+// Ubuntu and its kin before 12.04. Others have the file, too, with nothing but the version of the standard in it.
+void read_lsb_release(const Guest& guest, OsInfo& os) {
+    const auto release = parse_assignments(read_lines(guest, "/etc/lsb-release"));
+    std::string id = find_assignment(release, "DISTRIB_ID");
+    if (id.empty())
+        return;
+    std::transform(id.begin(), id.end(), id.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+    std::erase(id, ' ');
+    os.distribution = id;
+    os.family = family_of(id, "");
+    if (os.family.empty() && exists(guest, "/etc/debian_version"))
+        os.family = "debian";
+    os.version = find_assignment(release, "DISTRIB_RELEASE");
+    os.codename = find_assignment(release, "DISTRIB_CODENAME");
+    os.product = find_assignment(release, "DISTRIB_DESCRIPTION");
+    if (os.product.empty())
+        os.product = find_assignment(release, "DISTRIB_ID") + " " + os.version;
 }
 
 std::string read_architecture(const Guest& guest) {
@@ -146,6 +168,8 @@ OsInfo read_os(const Guest& guest, LargeFiles large_files) {
     os.version = find_assignment(release, "VERSION_ID");
     os.codename = find_assignment(release, "VERSION_CODENAME");
     os.family = family_of(os.distribution, find_assignment(release, "ID_LIKE"));
+    if (os.distribution.empty())
+        read_lsb_release(guest, os);
     if (os.distribution.empty())
         read_release_file(guest, os);
     if (large_files == LargeFiles::leave)

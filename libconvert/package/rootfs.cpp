@@ -165,7 +165,7 @@ RootfsImage write_rootfs(const OpenedGuest& opened, const GuestInfo& info, const
             fail(ErrorKind::unsupported,
                  fmt::format("{} of the guest, on {}, cannot be read: {}{}", quote_untrusted(missing.mount_point),
                              quote_untrusted(missing.device), escape_untrusted(missing.reason),
-                             opened.backend == "native" ? "; take --guest-backend libguestfs" : ""));
+                             advice_for(missing.remedy)));
     ImageContents contents = describe(opened, info);
     const ExportOptions exported = export_options(opened, options.kernel_files);
     // What podman finds of a file's chunks in a zstd:chunked layer is its whole content.

@@ -1,5 +1,7 @@
 #include "runner/judge/judge.hpp"
 
+#include "runner/judge/prompts.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -14,6 +16,19 @@ constexpr int kIdleCpuPercent = 10;
 // A kernel that resets stops its devices first, and what is still on its way to a disk then fails: until the reset,
 // some hundred milliseconds of the machine's time, more where it is emulated.
 constexpr Milliseconds kDevicesStopBeforeEnd{3000};
+// GRUB goes on by itself ten seconds after "Press any key" (grub-core/normal/menu.c); a person may take longer.
+constexpr Milliseconds kKeyIsAwaited{15000};
+// A menu that counts down prints every second; one that is hidden is no menu.
+constexpr Milliseconds kMenuStays{20000};
+// By the wall clock nothing is waited for longer than so many times its limit, however busy the host is; the limit of
+// an emulated machine is generous already.
+constexpr int kStarvedCeiling = 5;
+constexpr int kEmulatedStarvedCeiling = 2;
+
+Milliseconds stays_last(const Rule& rule) {
+    return rule.id == "grub-waits" || rule.id == "waits-for-key" || rule.id == "boot-prompt" ? kKeyIsAwaited
+                                                                                             : kLastLineStays;
+}
 
 const Rule& own_rule(std::string_view id) {
     return *find_rule(id);
@@ -28,6 +43,8 @@ Judge::Judge(JudgePolicy policy)
 void Judge::console(std::string_view bytes, BootInstant at) {
     if (verdict_ || bytes.empty())
         return;
+    advance(at);
+    own_at_console_ = own_;
     console_bytes_ += bytes.size();
     last_output_ = at;
     lines_.feed(bytes, [&](const ConsoleLine& line) {
@@ -39,7 +56,8 @@ void Judge::console(std::string_view bytes, BootInstant at) {
     const ConsoleLine& prompt = lines_.current();
     if (!prompt.text.empty()) {
         take_line(prompt, at);
-        if (is_login_prompt(prompt.text))
+        // A shell before there is an init belongs to an initramfs in trouble.
+        if (is_login_prompt(prompt.text) || (has_reached(Milestone::init) && is_shell_prompt(prompt.text)))
             reach(Milestone::login, at);
     }
     tick(at);
@@ -47,6 +65,9 @@ void Judge::console(std::string_view bytes, BootInstant at) {
 
 void Judge::take_line(const ConsoleLine& line, BootInstant at) {
     last_line_ = line.text;
+    starting_.take_line(line.text, at);
+    if (!has_reached(Milestone::kernel))
+        menu_shown_ = menu_shown_ || is_boot_menu(line.text);
     // Something on a later line: the prompt was not the end.
     if (pending_ && line.number > pending_->line_number && findings_[pending_->finding].line != line.text)
         pending_.reset();
@@ -59,7 +80,7 @@ void Judge::take_line(const ConsoleLine& line, BootInstant at) {
     for (const ConsolePattern& pattern : policy_.fail)
         if (!fatal_ && pattern.matches(line.text)) {
             fatal_ = record(own_rule("user-fail"), line.text, line.number, at);
-            fatal_at_ = at.wall;
+            fatal_at_ = at.own();
         }
     const Rule* rule = match_rule(line.text);
     if (rule == nullptr)
@@ -69,20 +90,61 @@ void Judge::take_line(const ConsoleLine& line, BootInstant at) {
     case Severity::fatal:
         if (!fatal_) {
             fatal_ = finding;
-            fatal_at_ = at.wall;
+            fatal_at_ = at.own();
         }
         break;
     case Severity::fatal_if_last:
         if (!pending_ || pending_->line_number != line.number)
-            pending_ = Pending{finding, at.wall, line.number};
+            pending_ = Pending{finding, at.own(), line.number};
         break;
     case Severity::failure:
+        excuse_starved(finding, at);
+        break;
     case Severity::warning:
         break;
     }
 }
 
+void Judge::disk_activity(BootInstant at) {
+    last_output_ = at;
+    disk_used_ = true;
+    advance(at);
+}
+
+void Judge::advance(BootInstant at) {
+    const Milliseconds passed = at.wall - last_seen_.wall;
+    const Milliseconds starved = at.starved - last_seen_.starved;
+    const Milliseconds used = at.cpu - last_seen_.cpu;
+    Milliseconds own = std::max(passed - starved, Milliseconds{0});
+    // While its disk works the machine may wait for that; a second between two looks is much.
+    if (disk_used_)
+        own -= std::min(own, Milliseconds{1000});
+    // An emulated machine that works is as old as the work that it got done.
+    else if (policy_.cpu_limit && used * 100 >= passed * kIdleCpuPercent)
+        own = std::min(own, used);
+    own_ += own;
+    disk_used_ = false;
+    last_seen_ = at;
+}
+
+void Judge::excuse_starved(std::size_t index, BootInstant at) {
+    Finding& finding = findings_[index];
+    if (!may_lack_time(*finding.rule))
+        return;
+    const BootInstant began = starting_.began(finding.line, kernel_at_.value_or(last_reset_));
+    // What depends on something that was given up goes with it.
+    const bool follows = was_starved_ && finding.rule->role == RuleRole::symptom;
+    if (!follows && !is_starved(began, at))
+        return;
+    was_starved_ = true;
+    finding.rule = &own_rule("host-too-busy");
+}
+
 void Judge::reach(Milestone milestone, BootInstant at) {
+    if (milestone == Milestone::kernel) {
+        kernel_at_ = kernel_at_.value_or(at);
+        menu_shown_ = false;
+    }
     if (!has_reached(milestone))
         milestones_.push_back({milestone, at});
 }
@@ -137,6 +199,8 @@ void Judge::event(GuestEvent what, BootInstant at) {
             break;
         }
         last_reset_ = at;
+        kernel_at_.reset();
+        menu_shown_ = false;
         pending_.reset();
         if (++resets_ >= policy_.max_resets)
             end_with(own_rule("reboot-loop"), fmt::format("{} resets", resets_), std::nullopt, at);
@@ -151,7 +215,7 @@ void Judge::event(GuestEvent what, BootInstant at) {
     case GuestEvent::panicked:
         if (!fatal_) {
             fatal_ = record(own_rule("guest-panicked"), "", 0, at);
-            fatal_at_ = at.wall;
+            fatal_at_ = at.own();
         }
         break;
     case GuestEvent::agent_port_opened:
@@ -179,10 +243,9 @@ void Judge::event(GuestEvent what, BootInstant at) {
 }
 
 void Judge::excuse_cut_io(BootInstant at) {
-    const auto running = [](BootInstant instant) { return instant.wall - instant.starved; };
     for (Finding& finding : findings_)
         if (is_trouble_of_a_disk(*finding.rule) && finding.at.wall >= last_reset_.wall &&
-            running(at) - running(finding.at) <= kDevicesStopBeforeEnd)
+            at.own() - finding.at.own() <= kDevicesStopBeforeEnd)
             finding.rule = &own_rule("io-cut-off");
 }
 
@@ -193,6 +256,8 @@ void Judge::failure(std::string_view rule_id, std::string detail, BootInstant at
     const std::size_t index = record(*rule, detail, 0, at);
     if (severity_of(*rule) == Severity::fatal)
         end_by_finding(index, at);
+    else
+        excuse_starved(index, at);
 }
 
 bool Judge::is_met(std::size_t condition) const {
@@ -223,19 +288,20 @@ bool Judge::is_ready(BootInstant at) const {
         return true;
     }
     const bool up = has_reached(Milestone::login) || system_running_ ||
-                    (agent_at_ && at.wall - agent_at_->wall >= policy_.agent_patience);
+                    (agent_at_ && at.own() - agent_at_->own() >= policy_.agent_patience);
     return up && (policy_.by_default == DefaultReady::login || agent_at_);
 }
 
 void Judge::tick(BootInstant at) {
     if (verdict_)
         return;
+    advance(at);
     if (fatal_) {
-        if (at.wall - fatal_at_ >= policy_.linger)
+        if (at.own() - fatal_at_ >= policy_.linger)
             end_by_finding(*fatal_, at);
         return;
     }
-    if (pending_ && at.wall - pending_->since >= kLastLineStays) {
+    if (pending_ && at.own() - pending_->since >= stays_last(*findings_[pending_->finding].rule)) {
         end_by_finding(pending_->finding, at);
         return;
     }
@@ -249,7 +315,7 @@ void Judge::tick(BootInstant at) {
 void Judge::check_ready(BootInstant at) {
     if (!ready_at_ && is_ready(at))
         ready_at_ = at;
-    if (ready_at_ && at.wall - ready_at_->wall >= policy_.settle)
+    if (ready_at_ && at.own() - ready_at_->own() >= policy_.settle)
         finish_ready(at);
 }
 
@@ -269,41 +335,74 @@ void Judge::finish_ready(BootInstant at) {
         verdict_ = Verdict{Outcome::ready, nullptr, std::nullopt, "", *ready_at_};
 }
 
-void Judge::check_silence(BootInstant at) {
-    const Milliseconds quiet = at.wall - last_output_.wall;
-    if (quiet < policy_.idle_limit)
-        return;
-    const Milliseconds busy = at.cpu - last_output_.cpu;
-    // A boot loader that works reads the disk; one that counts down a menu nobody sees is done within the limit.
-    if (busy >= policy_.idle_limit && !has_reached(Milestone::boot_loader) && !has_reached(Milestone::kernel))
-        end_with(own_rule("boot-sector-hangs"), "", std::nullopt, at);
-    const Milliseconds used = busy + (at.starved - last_output_.starved);
-    if (verdict_ || used * 100 >= quiet * kIdleCpuPercent)
-        return;
+bool Judge::depends_on_mute_console() const {
+    if (has_reached(Milestone::kernel) || has_reached(Milestone::agent_port) || has_reached(Milestone::agent) ||
+        system_running_)
+        return false;
+    if (policy_.ready.empty())
+        return policy_.by_default == DefaultReady::login;
+    for (std::size_t i = 0; i < policy_.ready.size(); ++i)
+        if (const ReadySignal signal = policy_.ready[i].signal;
+            !is_met(i) && (signal == ReadySignal::login || signal == ReadySignal::pattern))
+            return true;
+    return false;
+}
+
+void Judge::end_silent(std::string_view rule_id, Milliseconds quiet, BootInstant at) {
+    std::optional<Finding> evidence;
+    if (rule_id == "waits-for-input" || rule_id == "boot-menu-waits")
+        evidence = Finding{&own_rule(rule_id), last_line_, lines_.current().number, at, 1};
     const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(quiet).count();
-    const bool kernel_heard = has_reached(Milestone::kernel);
-    end_with(own_rule(kernel_heard ? "stalled" : "silent-console"),
-             fmt::format("nothing for {} s, while waiting for {}", seconds, fmt::join(missing(), ", ")), std::nullopt,
-             at);
+    end_with(own_rule(rule_id),
+             fmt::format("nothing for {} s, while waiting for {}", seconds, fmt::join(missing(), ", ")),
+             std::move(evidence), at);
+}
+
+void Judge::check_silence(BootInstant at) {
+    const Milliseconds mute = own_ - own_at_console_;
+    if (menu_shown_ && mute >= kMenuStays)
+        return end_silent("boot-menu-waits", mute, at);
+    const Milliseconds quiet = at.wall - last_output_.wall;
+    const Milliseconds starved = at.starved - last_output_.starved;
+    if (quiet - starved >= policy_.idle_limit) {
+        const Milliseconds busy = at.cpu - last_output_.cpu;
+        // A boot loader that works reads the disk; one that counts down a menu nobody sees is done within the limit.
+        if (busy >= policy_.idle_limit && !has_reached(Milestone::boot_loader) && !has_reached(Milestone::kernel))
+            return end_with(own_rule("boot-sector-hangs"), "", std::nullopt, at);
+        if ((busy + starved) * 100 < quiet * kIdleCpuPercent)
+            return end_silent(asks_for_input(lines_.current().text) ? "waits-for-input"
+                              : has_reached(Milestone::kernel)      ? "stalled"
+                                                                    : "silent-console",
+                              quiet, at);
+    }
+    // What works and prints nothing here, not even its kernel, writes to its screen.
+    if (mute >= policy_.idle_limit && depends_on_mute_console())
+        end_silent("silent-console", mute, at);
 }
 
 void Judge::check_deadline(BootInstant at) {
     std::string limit;
+    std::string_view rule_id = "timeout";
+    const Milliseconds ceiling = policy_.wall_limit * (policy_.cpu_limit ? kEmulatedStarvedCeiling : kStarvedCeiling);
     const auto seconds = [](Milliseconds time) {
         return std::chrono::duration_cast<std::chrono::seconds>(time).count();
     };
-    if (policy_.cpu_limit && at.cpu >= *policy_.cpu_limit)
+    if (policy_.cpu_limit && at.cpu >= *policy_.cpu_limit) {
         limit = fmt::format("{} s of processor time", seconds(*policy_.cpu_limit));
-    else if (at.wall >= policy_.wall_limit)
+    } else if (at.own() >= policy_.wall_limit) {
         limit = fmt::format("{} s", seconds(policy_.wall_limit));
-    else
+    } else if (at.wall >= ceiling) {
+        rule_id = "host-starved";
+        limit = fmt::format("{} s, in most of which the host had no processor for the machine,", seconds(ceiling));
+    } else {
         return;
+    }
     if (ready_at_) {
         finish_ready(at);
         return;
     }
     const auto reached = furthest();
-    end_with(own_rule("timeout"),
+    end_with(own_rule(rule_id),
              fmt::format("within {} there was not {}; the boot got as far as: {}", limit, fmt::join(missing(), ", "),
                          reached ? display_name(*reached) : "power-on"),
              std::nullopt, at, Outcome::timed_out);
@@ -339,6 +438,13 @@ void Judge::end_by_finding(std::size_t index, BootInstant at) {
 void Judge::end_with(const Rule& rule, std::string detail, std::optional<Finding> evidence, BootInstant at,
                      Outcome outcome) {
     Verdict verdict{outcome, &rule, std::move(evidence), std::move(detail), at};
+    // Of a machine that got no time it cannot be told whether it is well.
+    if (rule.role == RuleRole::symptom && may_lack_time(rule) && was_starved_ && blame(rule) == nullptr) {
+        verdict.detail = std::string(rule.title) + (verdict.detail.empty() ? "" : ": " + verdict.detail);
+        verdict.rule = &own_rule("host-starved");
+        verdict_ = std::move(verdict);
+        return;
+    }
     if (const Finding* cause = blame(rule)) {
         const std::string ended = std::string(rule.title);
         verdict.detail = verdict.detail.empty() ? ended : ended + ": " + verdict.detail;

@@ -5,9 +5,11 @@
 #pragma once
 
 #include "runner/judge/console_lines.hpp"
+#include "runner/judge/instant.hpp"
 #include "runner/judge/milestones.hpp"
 #include "runner/judge/pattern.hpp"
 #include "runner/judge/rules.hpp"
+#include "runner/judge/starvation.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -17,17 +19,6 @@
 #include <vector>
 
 namespace vm2oci {
-
-using Milliseconds = std::chrono::milliseconds;
-
-// A moment of the boot: since power-on, and how much processor time the machine has used until then. Emulated machines
-// are timed by the latter, because their host may be busy with something else.
-struct BootInstant {
-    Milliseconds wall{0};
-    Milliseconds cpu{0};
-    // Time that the machine waited for a processor of the host: starved is not idle.
-    Milliseconds starved{0};
-};
 
 enum class ReadySignal { login, agent, cloud_init, system, pattern, port };
 std::string_view to_string(ReadySignal signal);
@@ -52,6 +43,7 @@ struct JudgePolicy {
     std::vector<ConsolePattern> fail;      // lines that must not come
     std::vector<std::string> ignored;      // ids of rules that become warnings (fatal ones too)
     std::optional<Milliseconds> cpu_limit; // the deadline of an emulated machine
+    // All that follow are the machine's own time: what its host kept from it is left out.
     Milliseconds wall_limit{180000};
     Milliseconds idle_limit{60000}; // without output and with idle processors: the machine has stopped
     Milliseconds agent_patience{30000};
@@ -105,7 +97,7 @@ class Judge {
     // A failure that did not come by the console; `rule_id` is one of judge_rules() or of the table ("unit-failed").
     void failure(std::string_view rule_id, std::string detail, BootInstant at);
     // The machine reads or writes its disk: it has not stopped, whatever its console says.
-    void disk_activity(BootInstant at) { last_output_ = at; }
+    void disk_activity(BootInstant at);
     // Call at least every second: deadlines and prompts are found by time alone.
     void tick(BootInstant at);
 
@@ -129,7 +121,7 @@ class Judge {
   private:
     struct Pending {
         std::size_t finding;
-        Milliseconds since;
+        Milliseconds since;        // own time
         std::uint64_t line_number; // output on a later line takes it back
     };
 
@@ -149,6 +141,12 @@ class Judge {
     void check_ready(BootInstant at);
     void finish_ready(BootInstant at);
     void check_silence(BootInstant at);
+    // Nothing but the serial console can make it ready, and no kernel was ever heard there.
+    bool depends_on_mute_console() const;
+    void advance(BootInstant at);
+    // A failure that only says that something took too long, while the host had no time for the machine.
+    void excuse_starved(std::size_t index, BootInstant at);
+    void end_silent(std::string_view rule_id, Milliseconds quiet, BootInstant at);
     void check_deadline(BootInstant at);
 
     JudgePolicy policy_;
@@ -159,12 +157,21 @@ class Judge {
     std::vector<bool> expected_seen_; // one for each expected line
     std::optional<Verdict> verdict_;
     std::optional<std::size_t> fatal_; // finding that ends the boot when the lingering is over
-    Milliseconds fatal_at_{0};
-    std::optional<Pending> pending_; // fatal unless something else is printed
+    Milliseconds fatal_at_{0};         // own time
+    std::optional<Pending> pending_;   // fatal unless something else is printed
     BootInstant last_reset_;
     std::optional<BootInstant> ready_at_;
     std::optional<BootInstant> agent_at_;
     BootInstant last_output_; // or another sign of life
+    BootInstant last_seen_;   // of any event
+    // The machine's own time without its host's: processors that it waited for, disks that it read.
+    Milliseconds own_{0};
+    Milliseconds own_at_console_{0}; // when it printed last
+    bool disk_used_ = false;         // since last_seen_
+    bool menu_shown_ = false;        // a boot loader's, and no kernel behind it
+    std::optional<BootInstant> kernel_at_;
+    StartingUnits starting_;
+    bool was_starved_ = false; // something failed for it
     std::uint64_t console_bytes_ = 0;
     std::string last_line_;
     unsigned resets_ = 0;

@@ -3,8 +3,6 @@
 #include "runner/judge/console_lines.hpp"
 #include "runner/judge/rules.hpp"
 
-#include <algorithm>
-
 namespace vm2oci {
 namespace {
 
@@ -38,6 +36,8 @@ constexpr Mark kMarks[] = {
     {Milestone::boot_loader, "^LILO "},
     {Milestone::boot_loader, "^systemd-boot"},
     {Milestone::boot_loader, ">> FreeBSD/"},
+    {Milestone::boot_loader, ">> OpenBSD/"},
+    {Milestone::boot_loader, ">> NetBSD/"},
     {Milestone::boot_loader, "^Loading /boot/"},
     {Milestone::kernel, "^Linux version "},
     {Milestone::kernel, "^EFI stub: "},
@@ -46,6 +46,9 @@ constexpr Mark kMarks[] = {
     {Milestone::kernel, "^Booting the kernel"},
     {Milestone::kernel, "^Command line: "},
     {Milestone::kernel, "^Copyright (c) 1992-"},
+    {Milestone::kernel, "^Copyright (c) 1995-"},      // OpenBSD
+    {Milestone::kernel, "^Copyright (c) 1996, 1997"}, // NetBSD
+    {Milestone::kernel, "^SunOS Release "},
     {Milestone::initramfs, "^Run /init as init process"},
     {Milestone::initramfs, "^Loading, please wait"},
     {Milestone::initramfs, "^Begin: "},
@@ -65,12 +68,21 @@ constexpr Mark kMarks[] = {
     {Milestone::init, "^Welcome to * "},
     {Milestone::init, "^INIT: version "},
     {Milestone::init, "^OpenRC "},
+    {Milestone::init, "OpenRC * is starting up "},
     {Milestone::init, "^Run /sbin/init as init process"},
     {Milestone::init, "^init started: BusyBox"},
     {Milestone::init, "^procd: "},
     {Milestone::init, "^Entering runlevel:"},
     {Milestone::init, "^INIT: Entering runlevel"},
     {Milestone::init, "SAC started"},
+    {Milestone::init, "^- runit: * stage"},
+    {Milestone::init, "^runit: enter stage"},
+    {Milestone::init, "^s6-linux-init"},
+    {Milestone::init, "^Entering non-interactive startup"},
+    {Milestone::init, "^Setting hostuuid:"}, // rc of FreeBSD
+    {Milestone::init, "^starting network"},  // rc of OpenBSD
+    {Milestone::init, "^Entering multi-user"},
+    {Milestone::init, "^starting early daemons:"},
     {Milestone::network, "^bound to * -- renewal in"},
     {Milestone::network, "DHCPv4 address *acquired from"},
     {Milestone::network, "udhcpc: lease of * obtained"},
@@ -87,6 +99,9 @@ constexpr Mark kMarks[] = {
     {Milestone::cloud_init, "Cloud-init v. * finished at"},
     {Milestone::cloud_init, "cloud-init*] Cloud-init v. * finished at"},
     {Milestone::login, "^EVENT: The CMD command is now available"},
+    {Milestone::login, "^* login: * (auto*)"}, // agetty --autologin
+    {Milestone::login, "^login: * (auto*)"},
+    {Milestone::login, "^Please press Enter to activate this console"}, // BusyBox' askfirst
 };
 
 } // namespace
@@ -156,19 +171,6 @@ std::optional<Milestone> milestone_of_line(std::string_view line) {
     if (has_kernel_prefix(line))
         return Milestone::kernel;
     return std::nullopt;
-}
-
-bool is_login_prompt(std::string_view unfinished_line) {
-    while (!unfinished_line.empty() && unfinished_line.back() == ' ')
-        unfinished_line.remove_suffix(1);
-    // Getty prints "host login:", and nothing of the kernel's stands before it. "login:" alone is Cisco's and BSD's.
-    if (!unfinished_line.ends_with("login:") || has_kernel_prefix(unfinished_line))
-        return false;
-    const std::string_view before = unfinished_line.substr(0, unfinished_line.size() - 6);
-    if (before.empty())
-        return true;
-    return before.back() == ' ' && before.find("Last ") == std::string_view::npos &&
-           std::count(before.begin(), before.end(), ' ') <= 3;
 }
 
 } // namespace vm2oci

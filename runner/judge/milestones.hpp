@@ -28,7 +28,4 @@ std::string_view display_name(Milestone milestone); // "boot loader"
 // What a line says about the boot's progress. `line` as it came from ConsoleLines.
 std::optional<Milestone> milestone_of_line(std::string_view line);
 
-// A login prompt at the end of a line that has not ended yet ("debian login: ").
-bool is_login_prompt(std::string_view unfinished_line);
-
 } // namespace vm2oci

@@ -46,6 +46,35 @@ constexpr std::array kJudgeRules = {
          "look at the last lines of the console: what is the machine waiting for?",
          "",
          {}},
+    Rule{"waits-for-input",
+         Severity::fatal,
+         RuleRole::symptom,
+         "the machine waits for somebody to answer on its console",
+         "a first boot that asks questions needs its answers in the image, or the questions switched off",
+         "",
+         {}},
+    Rule{"boot-menu-waits",
+         Severity::fatal,
+         RuleRole::symptom,
+         "the boot loader's menu waits for somebody to choose",
+         "give it a time limit: GRUB_TIMEOUT in /etc/default/grub, set timeout in grub.cfg, TIMEOUT of extlinux; after "
+         "a boot that failed GRUB stops at its menu (recordfail)",
+         "",
+         {}},
+    Rule{"host-starved",
+         Severity::fatal,
+         RuleRole::cause,
+         "the host had too little time for the machine to tell whether it is well",
+         "this says nothing about the image: boot it again on a host with less to do, or where KVM works",
+         "",
+         {}},
+    Rule{"host-too-busy",
+         Severity::warning,
+         RuleRole::symptom,
+         "something in the guest took too long, while the host had no processor for the machine",
+         "it may be well: boot it again on a host with less to do",
+         "",
+         {}},
     Rule{"reboot-loop",
          Severity::fatal,
          RuleRole::symptom,
@@ -140,13 +169,40 @@ bool matches_pattern(std::string_view pattern, std::string_view line) {
     }
 }
 
+namespace {
+
+// "cron[812]: …": what a service has to say. Of kernels and boot loaders it can only tell; its crash is the kernel's
+// line, with the same front.
+bool is_word_of_service(std::string_view text) {
+    const std::size_t bracket = text.find('[');
+    const std::size_t end = text.find("]: ");
+    if (bracket == 0 || bracket == std::string_view::npos || end == std::string_view::npos || end < bracket)
+        return false;
+    const std::string_view name = text.substr(0, bracket);
+    const std::string_view pid = text.substr(bracket + 1, end - bracket - 1);
+    if (name.find(' ') != std::string_view::npos || pid.empty() || pid == "1" ||
+        pid.find_first_not_of("0123456789") != std::string_view::npos)
+        return false;
+    for (const std::string_view own : {"dracut", "kernel", "mount", "fsck", "systemd", "ignition", "traps"})
+        if (name.starts_with(own))
+            return false;
+    const std::string_view said = text.substr(end + 3);
+    return !said.starts_with("segfault at ") && !said.starts_with("general protection");
+}
+
+} // namespace
+
 const Rule* match_rule(std::string_view line) {
     const std::string_view text = without_kernel_prefix(line);
-    for (const std::span<const Rule> rules : console_rules())
+    const bool only_tells = is_word_of_service(text);
+    for (const std::span<const Rule> rules : console_rules()) {
+        if (only_tells && rules.data() != system_rules().data())
+            continue;
         for (const Rule& rule : rules)
             for (const std::string_view pattern : rule.patterns)
                 if (matches_pattern(pattern, text))
                     return &rule;
+    }
     return nullptr;
 }
 

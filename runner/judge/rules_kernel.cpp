@@ -8,11 +8,11 @@ namespace {
 
 using P = std::string_view;
 
-constexpr P kRootNotMounted[] = {"Kernel panic - not syncing: VFS: Unable to mount root fs",
-                                 "VFS: Cannot open root device", "VFS: Unable to mount root fs"};
-constexpr P kNoInit[] = {"Kernel panic - not syncing: No working init found",
-                         "Kernel panic - not syncing: No init found",
-                         "Kernel panic - not syncing: Requested init ",
+constexpr P kRootNotMounted[] = {"^Kernel panic - not syncing: VFS: Unable to mount root fs",
+                                 "^VFS: Cannot open root device", "^VFS: Unable to mount root fs"};
+constexpr P kNoInit[] = {"^Kernel panic - not syncing: No working init found",
+                         "^Kernel panic - not syncing: No init found",
+                         "^Kernel panic - not syncing: Requested init ",
                          "^No init found. Try passing init= bootarg",
                          "^Failed to execute /init (error",
                          "^Target filesystem doesn't have requested",
@@ -20,14 +20,21 @@ constexpr P kNoInit[] = {"Kernel panic - not syncing: No working init found",
                          "^run-init: *: Permission denied",
                          "^run-init: *: Exec format error",
                          "^Warning: unable to open an initial console"};
-constexpr P kMemoryPanic[] = {"Kernel panic - not syncing: System is deadlocked on memory",
-                              "Kernel panic - not syncing: Out of memory", "Initramfs unpacking failed: write error",
-                              "Kernel panic - not syncing: Cannot allocate"};
-constexpr P kTimer[] = {"Kernel panic - not syncing: IO-APIC + timer doesn't work"};
-constexpr P kInitDied[] = {"Kernel panic - not syncing: Attempted to kill init!"};
-constexpr P kFatalOops[] = {"Kernel panic - not syncing: Fatal exception"};
-constexpr P kPanic[] = {"Kernel panic - not syncing", "^Kernel panic:", "^panic: ", "end Kernel panic"};
-constexpr P kDecompress[] = {"-- System halted",
+constexpr P kMemoryPanic[] = {"^Kernel panic - not syncing: System is deadlocked on memory",
+                              "^Kernel panic - not syncing: Out of memory", "^Initramfs unpacking failed: write error",
+                              "^Kernel panic - not syncing: Cannot allocate"};
+constexpr P kTimer[] = {"^Kernel panic - not syncing: IO-APIC + timer doesn't work"};
+constexpr P kInitDied[] = {"^Kernel panic - not syncing: Attempted to kill init!"};
+constexpr P kFatalOops[] = {"^Kernel panic - not syncing: Fatal exception"};
+constexpr P kPanic[] = {"^Kernel panic - not syncing", "^Kernel panic:", "^---[ end Kernel panic",
+                        // The BSDs: their first line begins as any notice may, those behind it do not.
+                        "^panic: *_", "^panic: page fault", "^panic: trap", "^panic: kernel ", "^panic: general ",
+                        "^panic: double fault", "^panic: init ", "^panic: no init", "^panic: init died",
+                        "^panic: mountroot", "^panic: cannot ", "^panic: mutex ", "^panic: lock", "^panic: free",
+                        "^panic: malloc", "^panic: root ", "^panic: ffs", "^panic: ufs", "^panic: Going nowhere",
+                        "^KDB: stack backtrace", "^KDB: enter: panic", "^Stopped at *db_enter",
+                        "^fatal * in supervisor mode", "^Fatal trap "};
+constexpr P kDecompress[] = {"^-- System halted$",
                              "^invalid compressed format (err",
                              "^XZ-compressed data is corrupt",
                              "^ZSTD-compressed data is corrupt",
@@ -39,7 +46,7 @@ constexpr P kProcessor[] = {"^This kernel requires an * CPU, but only detected",
                             "^This kernel requires the following features not present on the CPU",
                             "^Unable to boot - please use a kernel appropriate for your CPU",
                             "Fatal glibc error: CPU does not support x86-64-v", "CPU ISA level is lower than required"};
-constexpr P kInitramfsUnpack[] = {"Initramfs unpacking failed", "rootfs image is not initramfs",
+constexpr P kInitramfsUnpack[] = {"^Initramfs unpacking failed", "^rootfs image is not initramfs",
                                   "^junk at the end of compressed archive", "^invalid magic at start of compressed"};
 constexpr P kSelinux[] = {"Failed to load SELinux policy", "SELinux: Could not open policy file",
                           "SELinux:  Could not load policy"};
@@ -54,12 +61,8 @@ constexpr P kOops[] = {"^BUG: unable to handle",
                        "^invalid opcode: 0000 ["};
 constexpr P kBug[] = {"^kernel BUG at ",         "^BUG: Bad page",         "^BUG: scheduling while atomic",
                       "^BUG: sleeping function", "^BUG: workqueue lockup", "^Bad page state in process"};
-constexpr P kLockup[] = {"BUG: soft lockup",
-                         "NMI watchdog: Watchdog detected hard LOCKUP",
-                         "self-detected stall on CPU",
-                         "rcu_sched detected stalls",
-                         "rcu_preempt detected stalls",
-                         "rcu: INFO: rcu_"};
+constexpr P kLockup[] = {"BUG: soft lockup - ",       "Watchdog detected hard LOCKUP", "self-detected stall on CPU",
+                         "rcu_sched detected stalls", "rcu_preempt detected stalls",   "rcu: INFO: rcu_"};
 constexpr P kHungTask[] = {"^INFO: task * blocked for more than"};
 constexpr P kOom[] = {"^Out of memory: Kill", "^oom-kill:constraint=CONSTRAINT_NONE", " invoked oom-killer:"};
 constexpr P kCgroupOom[] = {"^Memory cgroup out of memory", "^oom-kill:constraint=CONSTRAINT_MEMCG"};
@@ -68,7 +71,8 @@ constexpr P kInitSegfault[] = {"^systemd[1]: segfault at", "^init[1]: segfault a
 constexpr P kSegfault[] = {"]: segfault at ", "^traps: * trap ", "]: * general protection ip:"};
 constexpr P kReadOnly[] = {"Remounting filesystem read-only", "forced readonly", "Remounting file system read-only",
                            "Aborting journal on device"};
-constexpr P kNoSpace[] = {"No space left on device"};
+constexpr P kNoSpace[] = {": No space left on device", "] No space left on device", "^No space left on device",
+                          "filesystem full$"};
 constexpr P kFileSystemMissing[] = {"^EXT4-fs (*): VFS: Can't find ext4 filesystem",
                                     "bad superblock on ",
                                     "^EXT4-fs (*): VFS: Found no valid superblock",

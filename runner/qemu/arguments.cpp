@@ -71,8 +71,13 @@ void add_firmware(Arguments& arguments, const VmSpec& spec, const QemuInstallati
 std::string disk_device(const VmSpec& spec, std::string_view node, int boot_index) {
     const MachineProfile& profile = spec.profile;
     const std::string boot = boot_index > 0 ? fmt::format(",bootindex={}", boot_index) : "";
-    if (profile.disk == DiskBus::virtio)
-        return fmt::format("{},drive={}{}", virtio(spec, "virtio-blk"), node, boot);
+    if (profile.disk == DiskBus::virtio) {
+        const std::string sectors =
+            node == "disk" && spec.sector_size != 512
+                ? fmt::format(",logical_block_size={0},physical_block_size={0}", spec.sector_size)
+                : "";
+        return fmt::format("{},drive={}{}{}", virtio(spec, "virtio-blk"), node, boot, sectors);
+    }
     // q35 has an AHCI controller built in, i440fx an IDE one; both call their first bus ide.0.
     const bool added = profile.machine == MachineType::i440fx && profile.disk == DiskBus::sata;
     return fmt::format("ide-hd,drive={},bus={}.{}{}", node, added ? "ahci" : "ide", boot_index > 0 ? 0 : 1, boot);

@@ -16,6 +16,7 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <sstream>
 
 namespace vm2oci {
 namespace {
@@ -147,6 +148,35 @@ std::chrono::milliseconds ChildProcess::cpu_time() {
     if (!status_)
         cpu_time_ = std::max(cpu_time_, cpu_time_of(pid_).value_or(cpu_time_));
     return cpu_time_;
+}
+
+std::chrono::milliseconds parse_stolen_time(std::string_view stat, long ticks_per_second) {
+    // "cpu  user nice system idle iowait irq softirq steal …", then one line for each processor (proc(5)).
+    std::uint64_t stolen = 0;
+    std::uint64_t processors = 0;
+    std::istringstream lines{std::string(stat)};
+    for (std::string line; std::getline(lines, line);) {
+        if (!line.starts_with("cpu"))
+            break;
+        std::istringstream fields(line);
+        std::string name;
+        fields >> name;
+        std::uint64_t value = 0;
+        for (int i = 0; i < 8 && fields >> value; ++i)
+            stolen = name == "cpu" && i == 7 ? value : stolen;
+        processors += name == "cpu" ? 0U : 1U;
+    }
+    if (processors == 0 || ticks_per_second <= 0)
+        return std::chrono::milliseconds{0};
+    return std::chrono::milliseconds(stolen * 1000 / static_cast<std::uint64_t>(ticks_per_second) / processors);
+}
+
+std::chrono::milliseconds stolen_time() {
+    const UniqueFd file(::open("/proc/stat", O_RDONLY | O_CLOEXEC));
+    std::array<char, 16384> text{};
+    const ssize_t n = file ? ::read(file.get(), text.data(), text.size()) : 0;
+    return n > 0 ? parse_stolen_time({text.data(), static_cast<std::size_t>(n)}, ::sysconf(_SC_CLK_TCK))
+                 : std::chrono::milliseconds{0};
 }
 
 std::chrono::milliseconds ChildProcess::starved_time() {

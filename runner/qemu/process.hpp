@@ -8,6 +8,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace vm2oci {
@@ -46,6 +47,12 @@ class ChildProcess final {
     std::chrono::milliseconds cpu_time_{0};
     std::chrono::milliseconds starved_time_{0};
 };
+
+// Time that this machine, if it is a virtual one, waited for a processor of its own host since it started: the mean of
+// its processors. Zero where the kernel does not tell.
+std::chrono::milliseconds stolen_time();
+// The same from the text of /proc/stat.
+std::chrono::milliseconds parse_stolen_time(std::string_view stat, long ticks_per_second);
 
 // Whether that exit status, as waitpid() gives it, is of a program that went wrong itself: neither ended nor was
 // killed.

@@ -34,11 +34,37 @@ bool counts(std::string_view unit) {
 
 // What is there for partitions, swap and a boot loader goes with them; so do mounts of file systems that were joined.
 bool goes_with_the_disk(std::string_view unit) {
-    const bool own_mount = unit.ends_with(".mount") && unit != "-.mount" &&
+    const bool own_mount = ends_with_any(unit, {".mount", ".automount"}) && unit != "-.mount" &&
                            !begins_with_any(unit, {"dev-", "proc-", "sys-", "run-", "tmp."});
     return own_mount || unit.ends_with(".swap") || unit == "swap.target" ||
-           begins_with_any(unit, {"systemd-fsck@", "systemd-fsck-root.", "systemd-cryptsetup@", "cryptsetup.", "grub-",
-                                  "initrd-", "lvm2-", "dm-event.", "blk-availability.", "systemd-growfs@"});
+           begins_with_any(unit, {"systemd-fsck@",
+                                  "systemd-fsck-root.",
+                                  "systemd-cryptsetup@",
+                                  "cryptsetup.",
+                                  "grub-",
+                                  "initrd-",
+                                  "lvm2-",
+                                  "dm-event.",
+                                  "blk-availability.",
+                                  "systemd-growfs@",
+                                  "systemd-fsckd.",
+                                  "systemd-makefs@",
+                                  "systemd-mkswap@",
+                                  "systemd-hibernate-resume",
+                                  "systemd-quotacheck",
+                                  "quotaon",
+                                  "mdmonitor",
+                                  "mdcheck",
+                                  "mdadm",
+                                  "multipathd.",
+                                  "iscsi",
+                                  "local-fs-pre.target",
+                                  "systemd-boot-update.",
+                                  "systemd-bless-boot",
+                                  "systemd-boot-random-seed.",
+                                  "zfs-",
+                                  "e2scrub_",
+                                  "stratis"});
 }
 
 Names sorted(Names names) {

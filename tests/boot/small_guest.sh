@@ -43,7 +43,7 @@ boot 0 --ignore unit-failed
 small_guest emergency
 boot 4
 expect_verdict device-timeout
-expect_equal fstab "$(jq -r .verdict.fix stdout)" 'the fix'
+expect_equal devices "$(jq -r .verdict.fix stdout)" 'the fix'
 small_guest crash
 boot 4
 expect_verdict kernel-panic

@@ -4,6 +4,7 @@
 #include "formats/base/escape.hpp"
 #include "formats/base/fd.hpp"
 #include "formats/base/size.hpp"
+#include "formats/partition/partition.hpp"
 #include "formats/tree/seed_iso.hpp"
 #include "libconvert/guest/open_guest.hpp"
 #include "runner/report/files.hpp"
@@ -166,6 +167,12 @@ VmSpec machine_spec(const BootTestOptions& options, const BootSubject& subject, 
     if (spec.cpus == 0 || spec.cpus > kMaxCpus)
         fail(ErrorKind::usage, fmt::format("--cpus goes from 1 to {}", kMaxCpus));
     spec.disk = subject.disk;
+    spec.sector_size = gpt_sector_size(*subject.disk);
+    if (spec.sector_size != 512)
+        spec.profile_reasons.push_back(
+            fmt::format("the partition table counts sectors of {} bytes: {}", spec.sector_size,
+                        spec.profile.disk == DiskBus::virtio ? "the disk has them, as KubeVirt's blockSize gives it"
+                                                             : "only virtio disks can have them, and this is none"));
     spec.seed = subject.seed;
     spec.kernel = subject.kernel;
     if (spec.kernel && options.firmware != "auto" && options.firmware != "bios")

@@ -3,6 +3,7 @@
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/oci/bundle.hpp"
+#include "libconvert/bundle/kernel.hpp"
 #include "libconvert/edit/agent_package.hpp"
 #include "libconvert/edit/edit_disk.hpp"
 #include "libconvert/package/architecture.hpp"
@@ -115,7 +116,8 @@ BootSource open_boot_source(const std::string& text, const SourceOptions& source
 void make_it_talk(BootSource& source, const OperationContext& operation) {
     source.subject.facts = FactsChoice::ask;
     if (source.own_initramfs) {
-        source.subject.kernel->command_line += " vm2oci.agent";
+        std::string& line = source.subject.kernel->command_line;
+        line = add_kernel_words(line, "vm2oci.agent");
         return;
     }
     EditRequest request;

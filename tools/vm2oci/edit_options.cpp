@@ -239,7 +239,8 @@ std::shared_ptr<EditOptions> add_edit_options(CLI::App& command) {
 std::string edit_report_text(const EditReport& report, EditMode mode) {
     std::string text = to_text(report.plan);
     for (const BootProblem& problem : report.problems)
-        text += fmt::format("left     {} (--fix={} mends it)\n", problem.text, problem.fix);
+        text += problem.fix.empty() ? fmt::format("left     {}\n", problem.text)
+                                    : fmt::format("left     {} (--fix={} mends it)\n", problem.text, problem.fix);
     if (mode == EditMode::plan_only)
         text += fmt::format("{} changes; nothing was written\n", report.plan.edits.size());
     return text;
@@ -249,7 +250,9 @@ nlohmann::ordered_json edit_report_json(const EditReport& report) {
     nlohmann::ordered_json json = to_json(report.plan);
     json["left"] = nlohmann::ordered_json::array();
     for (const BootProblem& problem : report.problems)
-        json["left"].push_back({{"fix", problem.fix}, {"text", problem.text}});
+        json["left"].push_back(
+            {{"fix", problem.fix.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(problem.fix)},
+             {"text", problem.text}});
     json["backend"] = report.backend;
     return json;
 }

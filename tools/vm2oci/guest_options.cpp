@@ -10,6 +10,7 @@ GuestAccess GuestOptions::access() const {
     GuestAccess access(parse_guest_backend(backend));
     for (const std::string& key : keys)
         access.keys.push_back(read_disk_key(key));
+    access.root = root;
     return access;
 }
 
@@ -26,6 +27,12 @@ std::shared_ptr<GuestOptions> add_guest_options(CLI::App& command) {
                     "passphrase is the first line of FILE; repeatable")
         ->option_text("SELECTOR:file:FILE")
         ->allow_extra_args(false)
+        ->group(group::source);
+    command
+        .add_option("--root-partition", options->root,
+                    "Which file system is the guest's root, where several look like one: a partition's number, VG/LV, "
+                    "or a name such as UUID=… (default: what the boot loader starts)")
+        ->option_text("NUMBER")
         ->group(group::source);
     return options;
 }

@@ -14,12 +14,13 @@ namespace vm2oci::cli {
 struct GuestOptions {
     std::string backend = "auto";
     std::vector<std::string> keys;
+    std::string root;
 
     // Reads the files of the keys. Error{usage} when a value makes no sense.
     GuestAccess access() const;
 };
 
-// Adds --guest-backend and --key.
+// Adds --guest-backend, --key and --root-partition.
 std::shared_ptr<GuestOptions> add_guest_options(CLI::App& command);
 
 } // namespace vm2oci::cli

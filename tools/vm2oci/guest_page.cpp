@@ -203,7 +203,7 @@ void describe_problems(Page& page, const std::vector<BootProblem>& problems) {
     if (problems.empty())
         page.row("problems", "none were found");
     for (const BootProblem& problem : problems)
-        page.row("--fix=" + problem.fix, problem.text);
+        page.row(problem.fix.empty() ? "by hand" : "--fix=" + problem.fix, problem.text);
 }
 
 } // namespace
@@ -244,6 +244,8 @@ void describe_guest(Page& page, const GuestFindings& findings) {
     } else {
         page.heading("Guest");
         page.row("not read", safe(findings.opened.reason));
+        if (findings.problems && !findings.problems->empty())
+            describe_problems(page, *findings.problems);
     }
     for (const std::string& remark : findings.opened.remarks)
         page.row("note", safe(remark));
@@ -262,7 +264,9 @@ nlohmann::ordered_json guest_to_json(const GuestFindings& findings) {
     }
     json["problems"] = nlohmann::ordered_json::array();
     for (const BootProblem& problem : *findings.problems)
-        json["problems"].push_back({{"fix", problem.fix}, {"text", problem.text}});
+        json["problems"].push_back(
+            {{"fix", problem.fix.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(problem.fix)},
+             {"text", problem.text}});
     return json;
 }
 

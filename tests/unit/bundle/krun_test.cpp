@@ -53,3 +53,12 @@ TEST_CASE("what krun cannot start is refused") {
     bundle.command_line += std::string(kKernelCommandLineLimit - bundle.command_line.size(), 'x');
     CHECK(kind_of_refusal(bundle) == ErrorKind::limit);
 }
+
+TEST_CASE("words for init stay behind those for krun's kernel, and are all kept") {
+    BundleDescription bundle = raw_bundle();
+    bundle.command_line = "root=/dev/vda ro console=ttyS0 -- console=mine root=/x";
+    const auto settings = nlohmann::json::parse(krun_settings(bundle, krun_path::kernel, KrunKernel::elf));
+    CHECK(settings["kernel_cmdline"] ==
+          "root=/dev/root rootfstype=virtiofs vm2oci.file=/disk/rootfs.img ro console=hvc0 reboot=k panic=-1 -- "
+          "console=mine root=/x");
+}

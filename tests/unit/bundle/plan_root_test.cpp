@@ -134,3 +134,30 @@ TEST_CASE("the lists of what is built into our kernel come to where the guest lo
     CHECK(written == std::vector<std::string>{"/usr/lib/modules/6.1.0-vm2oci/modules.builtin from modules.builtin",
                                               "/usr/lib/modules/6.1.0-vm2oci/modules.order from modules.order"});
 }
+
+TEST_CASE("what a machine with one disk does not have goes from fstab, and what it has stays") {
+    const auto mended = [](const std::string& fstab, BundleRootKind kind, const std::string& crypttab = "") {
+        test::MemoryGuest guest;
+        guest.file("/etc/fstab", fstab + "\n");
+        if (!crypttab.empty())
+            guest.file("/etc/crypttab", crypttab);
+        const std::string text =
+            content_of(plan_lone_root(guest, layout(), root(RootShape::slice), kind), "/etc/fstab");
+        return text == "unchanged" ? "kept" : text == "# not in this bundle: " + fstab + "\n" ? "left" : text;
+    };
+    for (const char* line :
+         {"UUID=gone none swap sw 0 0", "/dev/sdb2 swap swap defaults",
+          "/dev/sdb1 /data ext4 nofail,x-systemd.device-timeout=5", "LABEL=backup /backup xfs nofail",
+          "/dev/mapper/cryptswap1 none swap sw", "/dev/disk/by-id/ata-X-part2 none swap sw"}) {
+        INFO(line);
+        CHECK(mended(line, BundleRootKind::disk, "cryptswap1 /dev/sda2 /dev/urandom swap,offset=1024\n") == "left");
+    }
+    for (const char* line : {"tmpfs /tmp tmpfs rw", "nas:/x /home nfs nofail", "/swapfile none swap sw",
+                             "/dev/sr0 /media auto ro", "/dev/sdc1 /usb ext4 noauto", "/dev/zram0 none swap sw",
+                             "/srv/a.iso /iso iso9660 loop", "/home/x /x none bind"}) {
+        INFO(line);
+        CHECK(mended(line, BundleRootKind::disk) == "kept");
+    }
+    CHECK(mended("/swap.img none swap sw 0 0", BundleRootKind::erofs) == "left");
+    CHECK(mended("/dev/zram0 none swap sw 0 0", BundleRootKind::erofs) == "kept");
+}

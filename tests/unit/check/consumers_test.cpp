@@ -231,3 +231,28 @@ TEST_CASE("empty, unreadable and odd disks are named") {
                               "sector-size"));
     }
 }
+
+TEST_CASE("sectors of 4096 bytes need KubeVirt's blockSize") {
+    ImageFacts facts = good_facts();
+    CHECK_FALSE(has_warning("kubevirt", facts, "disk-block-size"));
+    facts.sector_size = 4096;
+    CHECK(has_warning("kubevirt", facts, "disk-block-size"));
+    const auto problems = find_consumer("kubevirt").check(facts);
+    CHECK(std::any_of(problems.begin(), problems.end(), [](const Problem& problem) {
+        return problem.remedy.find("logical: 4096") != std::string::npos;
+    }));
+}
+
+TEST_CASE("a bundle's kernel must run the guest's programs") {
+    ImageFacts facts = good_bundle();
+    const auto errors = [&] { return has(ProblemSeverity::error, "kernel-boot", facts, "kernel-architecture"); };
+    CHECK_FALSE(errors());
+    facts.kernel_architecture = "amd64";
+    CHECK_FALSE(errors());
+    facts.content.config->platform.architecture = "386";
+    CHECK_FALSE(errors());
+    facts.content.config->platform.architecture = "arm64";
+    CHECK(errors());
+    facts.kernel_architecture = "riscv64";
+    CHECK(errors());
+}

@@ -208,6 +208,12 @@ TEST_CASE("distributions are recognised by their files") {
         {"etc/os-release", "ID=arch\n", "arch", "arch", ""},
         {"etc/os-release", "ID=newone\nID_LIKE=fedora\n", "newone", "redhat", ""},
         {"etc/redhat-release", "CentOS release 6.10 (Final)\n", "centos", "redhat", "6.10"},
+        {"etc/lsb-release",
+         "DISTRIB_ID=Ubuntu\nDISTRIB_RELEASE=10.04\nDISTRIB_CODENAME=lucid\nDISTRIB_DESCRIPTION=\"Ubuntu 10.04.4 "
+         "LTS\"\n",
+         "ubuntu", "debian", "10.04"},
+        {"etc/lsb-release", "DISTRIB_ID=LinuxMint\nDISTRIB_RELEASE=11\n", "linuxmint", "debian", "11"},
+        {"etc/gentoo-release", "Gentoo Base System release 1.12.14\n", "gentoo", "gentoo", "1.12.14"},
         {"etc/SuSE-release", "SUSE Linux Enterprise Server 11 (x86_64)\n", "suse", "suse", "11"},
     };
     for (const Row& row : rows) {
@@ -218,6 +224,15 @@ TEST_CASE("distributions are recognised by their files") {
         CHECK(info.os.version == row.version);
     }
     CHECK(inspect_tree(test::MemoryFileSystem()).os.type == "unknown");
+    // Red Hat's lsb-release tells nothing, and os-release goes first.
+    test::MemoryFileSystem both;
+    both.file("etc/lsb-release", "LSB_VERSION=base-4.0-amd64\n")
+        .file("etc/redhat-release", "CentOS release 6.9 (Final)\n");
+    CHECK(inspect_tree(std::move(both)).os.distribution == "centos");
+    test::MemoryFileSystem newer;
+    newer.file("etc/lsb-release", "DISTRIB_ID=Ubuntu\nDISTRIB_RELEASE=99\n")
+        .file("etc/os-release", "ID=pop\nVERSION_ID=22.04\n");
+    CHECK(inspect_tree(std::move(newer)).os.version == "22.04");
 }
 
 TEST_CASE("pinned networks and clouds are found") {
@@ -289,4 +304,18 @@ TEST_CASE("our own agent is known, and systemd's version by its library") {
     CHECK(info.agents[0].enabled);
     CHECK(info.init == "systemd");
     CHECK(info.init_version == "255");
+}
+
+TEST_CASE("what stands beside a kernel is none") {
+    test::MemoryFileSystem root;
+    for (const char* name : {"vmlinuz-4.12.14-lp150.12.25-default", "vmlinux-4.12.14-lp150.12.25-default.gz",
+                             "vmlinux-5.3.18-24-default.xz", "vmlinuz-4.4.0-1-amd64", "vmlinux-4.4.0-1-amd64",
+                             "vmlinuz-4.4.0-1-amd64.dpkg-bak", "vmlinuz-3.10.0.x86_64.hmac", "Image-6.4.0-default",
+                             "vmlinux-6.4.0-default", "vmlinux-2.6.9-only", "vmlinuz-9.9.9.old", "kernel.sig"})
+        root.file(std::string("boot/") + name, "x");
+    std::vector<std::string> names;
+    for (const KernelInfo& kernel : inspect_tree(std::move(root)).kernels)
+        names.push_back(kernel.path.substr(6));
+    CHECK(names == std::vector<std::string>{"Image-6.4.0-default", "vmlinuz-4.12.14-lp150.12.25-default",
+                                            "vmlinuz-4.4.0-1-amd64", "vmlinux-2.6.9-only"});
 }

@@ -112,3 +112,22 @@ TEST_CASE("a disk too small for a table has none") {
     CHECK(read_partitions(test::MemoryDevice(511)).kind == TableKind::none);
     CHECK(read_partitions(test::MemoryDevice(1 << 20)).kind == TableKind::none);
 }
+
+TEST_CASE("tables of other systems are named") {
+    using namespace std::string_view_literals;
+    const auto remark = [](const std::vector<std::pair<std::uint64_t, std::string_view>>& stamps) {
+        test::MemoryDevice disk(1 << 20);
+        for (const auto& [at, bytes] : stamps)
+            disk.put(at, bytes);
+        const PartitionTable table = read_partitions(disk);
+        CHECK(table.kind == TableKind::none);
+        return table.remarks.empty() ? std::string("-") : table.remarks.front();
+    };
+    CHECK(remark({{512, "WEV\x82"sv}, {512 + 132, "WEV\x82"sv}}).find("BSD") != std::string::npos);
+    CHECK(remark({{64, "WEV\x82"sv}, {64 + 132, "WEV\x82"sv}}).find("BSD") != std::string::npos);
+    CHECK(remark({{508, "\xda\xbe"sv}}).find("SunOS") != std::string::npos);
+    CHECK(remark({{0, "ER"sv}, {512, "PM"sv}}).find("Apple") != std::string::npos);
+    CHECK(remark({{0, "ER"sv}, {2048, "PM"sv}}).find("Apple") != std::string::npos);
+    CHECK(remark({{0, "ER"sv}}) == "-");
+    CHECK(remark({{512, "WEV\x82"sv}}) == "-");
+}

@@ -114,3 +114,94 @@ TEST_CASE("a swap area is what its header says, and no header that Linux refuses
     CHECK_FALSE(area(4096, 1, 99, 638));
     CHECK_FALSE(read_swap_area(test::MemoryDevice(1 << 20)));
 }
+
+namespace {
+
+// What is put on a disk that is empty otherwise.
+struct Stamp {
+    std::uint64_t at;
+    std::string_view bytes;
+};
+
+std::string type_of(const std::vector<Stamp>& stamps) {
+    test::MemoryDevice device(4 * 1024 * 1024);
+    for (const Stamp& stamp : stamps)
+        device.put(stamp.at, stamp.bytes);
+    const auto found = probe_signature(device);
+    return found ? found->type : "-";
+}
+
+} // namespace
+
+TEST_CASE("systems and volume managers that are not read have their names") {
+    using namespace std::string_view_literals;
+    const auto bcache = "\xc6\x85\x73\xf6\x4e\x1a\x45\xca\x82\x65\xf5\x7f\x48\xba\x6d\x81"sv;
+    const auto bcachefs = "\xc6\x85\x73\xf6\x66\xce\x90\xa9\xd9\x6a\x60\xcf\x80\x3d\xf7\xef"sv;
+    CHECK(type_of({{4096 + 24, bcache}}) == "bcache");
+    CHECK(type_of({{4096 + 24, bcachefs}}) == "bcachefs");
+    CHECK(type_of({{0, "dmvdo001"}}) == "vdo");
+    CHECK(type_of({{32, "NXSB"}}) == "apfs");
+    CHECK(type_of({{1024, "H+\0\4"sv}}) == "hfsplus");
+    CHECK(type_of({{1024, "HX\0\5"sv}}) == "hfsplus");
+    CHECK(type_of({{1024, "H+\0\0"sv}}) == "-");
+    CHECK(type_of({{1024, "BD"}, {1024 + 20, "\0\0\x10\0"sv}, {1024 + 0x7c, "H+"}}) == "hfsplus");
+    CHECK(type_of({{1024, "BD"}, {1024 + 20, "\0\0\x10\0"sv}}) == "hfs");
+    CHECK(type_of({{1024, "BD"}}) == "-");
+    CHECK(type_of({{1024, "OCFSV2"}}) == "ocfs2");
+    CHECK(type_of({{8192, "OCFSV2"}}) == "ocfs2");
+    CHECK(type_of({{1 << 20, "\x0d\xd0\x01\xc0"sv}}) == "VMFS_volume_member");
+    CHECK(type_of({{2 << 20, "\x5e\xf1\xab\x2f"sv}}) == "VMFS");
+    CHECK(type_of({{65536, "\x01\x16\x19\x70\0\0\0\1"sv}, {65536 + 24, "\0\0\x07\x09"sv}}) == "gfs2");
+    CHECK(type_of({{65536, "\x01\x16\x19\x70\0\0\0\1"sv}, {65536 + 24, "\0\0\x05\x1d"sv}}) == "gfs");
+    CHECK(type_of({{1024, "\2\0\0\0\0\0\x34\x34\x98\1"sv}}) == "nilfs2");
+    CHECK(type_of({{1024, "\7\0\0\0\0\0\x34\x34\x98\1"sv}}) == "-");
+    CHECK(type_of({{32769, "BEA01"}, {32769 + 2048, "NSR03"}, {32769 + 4096, "TEA01"}}) == "udf");
+    CHECK(type_of({{32769, "BEA01"}, {32769 + 4096, "NSR02"}}) == "udf"); // blocks of 4 KiB
+    CHECK(type_of({{32769, "CD001"}, {32769 + 2048, "BEA01"}, {32769 + 4096, "NSR02"}}) == "udf");
+    CHECK(type_of({{32769, "CD001"}}) == "iso9660");
+    CHECK(type_of({{512 + 4, "!Stra0tis\x86\xff\x02^\x41rh"}}) == "stratis");
+    for (const std::string_view magic : {"S1SUSPEND"sv, "S2SUSPEND"sv, "ULSUSPEND"sv, "LINHIB0001"sv}) {
+        CHECK(type_of({{4096 - 10, magic}}) == "swsuspend");
+        CHECK(type_of({{65536 - 10, magic}}) == "swsuspend");
+    }
+    test::MemoryDevice suspended(1 << 20);
+    suspended.put(4096 - 10, "S1SUSPEND").put(1024 + 12, "0123456789abcdef");
+    CHECK(probe_signature(suspended)->kind == ContentKind::swap);
+    CHECK(probe_signature(suspended)->uuid == "30313233-3435-3637-3839-616263646566");
+    CHECK_FALSE(read_swap_area(suspended)); // its memory is not to be dropped
+}
+
+TEST_CASE("the label of a FAT file system stands in its root folder") {
+    using namespace std::string_view_literals;
+    const auto format = [](test::MemoryDevice& device, bool fat32) {
+        device.put(510, "\x55\xaa").put(11, "\0\2\1\1\0\2"sv).put(21, "\xf8");
+        if (fat32) {
+            device.put(36, "\2\0\0\0"sv).put(44, "\2\0\0\0"sv).put(66, "\x29").put(71, "BOOT SECTOR");
+            device.put(512, "\xf8\xff\xff\x0f\xff\xff\xff\x0f\3\0\0\0\xff\xff\xff\x0f"sv);
+            device.put(512 + 8, "\3\0\0\0\xff\xff\xff\x0f"sv); // the folder has two clusters
+        } else {
+            device.put(17, "\x10\0"sv).put(22, "\2\0"sv).put(38, "\x29").put(43, "BOOT SECTOR");
+        }
+    };
+    constexpr std::uint64_t kRoot = 512 + 2 * 2 * 512;
+    for (const bool fat32 : {false, true}) {
+        test::MemoryDevice plain(1 << 20);
+        format(plain, fat32);
+        REQUIRE(probe_signature(plain));
+        CHECK(probe_signature(plain)->type == "vfat");
+        CHECK(probe_signature(plain)->label == "BOOT SECTOR");
+        test::MemoryDevice labelled(1 << 20);
+        format(labelled, fat32);
+        labelled.put(kRoot, "\xe5ONE       \x08"sv)
+            .put(kRoot + 32, "Al\0n\0g\0\0\0\0\x0f"sv)
+            .put(kRoot + 64, "EFI        \x10"sv);
+        labelled.put(kRoot + 96, "SYSTEM PART\x08"sv);
+        CHECK(probe_signature(labelled)->label == "SYSTEM PART");
+    }
+    test::MemoryDevice second(1 << 20);
+    format(second, true);
+    for (int i = 0; i < 16; ++i)
+        second.put(kRoot + static_cast<std::uint64_t>(i) * 32, "FILE    TXT\x20"sv);
+    second.put(kRoot + 512, "SECOND     \x08"sv);
+    CHECK(probe_signature(second)->label == "SECOND");
+}

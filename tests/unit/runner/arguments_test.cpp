@@ -166,3 +166,15 @@ TEST_CASE("a micro-VM has virtio over MMIO and nothing of a PC's") {
         CHECK_FALSE(has(text, absent));
     }
 }
+
+TEST_CASE("a disk whose table counts larger sectors shows them, and no other disk does") {
+    VmSpec spec;
+    spec.sector_size = 4096;
+    spec.seed = spec.disk;
+    CHECK(has(joined(spec, Accelerator::tcg),
+              "virtio-blk-pci,drive=disk,bootindex=1,logical_block_size=4096,physical_block_size=4096"));
+    spec.profile.disk = DiskBus::sata;
+    CHECK_FALSE(has(joined(spec, Accelerator::tcg), "block_size"));
+    spec = {};
+    CHECK_FALSE(has(joined(spec, Accelerator::tcg), "block_size"));
+}

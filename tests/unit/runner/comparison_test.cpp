@@ -93,3 +93,15 @@ TEST_CASE("names of guests cannot harm a terminal") {
     for (const std::string& line : comparison_lines(compare_boots(original, booted("b", {}, {}))))
         CHECK(line.find('\x1b') == std::string::npos);
 }
+
+TEST_CASE("units for disks, checks and boot loaders that a bundle has not are no loss") {
+    const Texts gone = {"boot-efi.automount",    "local-fs-pre.target",  "mdmonitor.service",
+                        "multipathd.service",    "quotaon.service",      "systemd-boot-update.service",
+                        "systemd-fsckd.service", "systemd-fsckd.socket", "systemd-hibernate-resume@dev-sda2.service",
+                        "zfs-mount.service"};
+    const BootComparison comparison = compare_boots(booted("a", gone, {}), booted("b", {}, {}));
+    CHECK(comparison.units_missing.empty());
+    CHECK(comparison.units_left == gone);
+    CHECK(compare_boots(booted("a", {"proc-sys-fs-binfmt_misc.automount", "zfsmon.service"}, {}), booted("b", {}, {}))
+              .units_missing.size() == 2);
+}
