@@ -198,7 +198,8 @@ std::string kernel_architecture(std::string_view image) {
                                                 "ELF"))
         return "";
     const bool big_endian = byte(5) == 2;
-    const unsigned machine = big_endian ? byte(18) << 8U | byte(19) : byte(18) | byte(19) << 8U;
+    const unsigned high = byte(big_endian ? 18 : 19);
+    const unsigned machine = high << 8U | byte(big_endian ? 19 : 18);
     constexpr std::pair<unsigned, const char*> kMachines[] = {
         {3, "386"}, {40, "arm"}, {62, "amd64"}, {183, "arm64"}, {243, "riscv64"}, {22, "s390x"}, {21, "ppc64le"}};
     for (const auto& [number, name] : kMachines)

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 namespace vm2oci {
 namespace {
@@ -105,13 +106,21 @@ void change_joined_lines(PlanBuilder& plan, const std::string& path, SplitLine s
     }
     const WordChanges changes = compare_words(before, after);
     std::size_t at = 0;
+    bool is_added = changes.added.empty();
     for (const auto& [line, part] : parts) {
         std::vector<std::string> words;
-        for (std::size_t count = kernel_words(part.rest).size(); count != 0; --count, ++at)
+        const auto add = [&] {
+            if (!std::exchange(is_added, true))
+                words.insert(words.end(), changes.added.begin(), changes.added.end());
+        };
+        for (std::size_t count = kernel_words(part.rest).size(); count != 0; --count, ++at) {
+            if (before[at] == "--")
+                add();
             if (changes.words[at])
                 words.push_back(*changes.words[at]);
+        }
         if (line == parts.back().first)
-            words.insert(words.end(), changes.added.begin(), changes.added.end());
+            add();
         lines[line] = fmt::format("{}{}", part.head, fmt::join(words, " "));
     }
     plan.write(path, join_lines(lines), reason);
@@ -384,7 +393,16 @@ WordChanges compare_words(const std::vector<std::string>& before, const std::vec
     return changes;
 }
 
-void change_kernel_command_lines(PlanBuilder& plan, const CommandLineChange& change, const std::string& reason) {
+void change_kernel_command_lines(PlanBuilder& plan, const CommandLineChange& kernel_change, const std::string& reason) {
+    // Behind a "--" everything is for init (the kernel's admin-guide/kernel-parameters), and nobody's business here.
+    const CommandLineChange change = [&](std::vector<std::string> words) {
+        const auto end = std::find(words.begin(), words.end(), "--");
+        const std::vector<std::string> for_init(end, words.end());
+        words.erase(end, words.end());
+        words = kernel_change(std::move(words));
+        words.insert(words.end(), for_init.begin(), for_init.end());
+        return words;
+    };
     for (const auto& [path, place] : entry_files(plan)) {
         if (place->form == PlaceForm::grub_script)
             change_grub_script(plan, path, change, reason);

@@ -111,9 +111,16 @@ void change_words(std::string_view text, const ShellAssignment& assignment, cons
     }
 }
 
-// Behind the value's last character, in its quotes where it has some.
+// Behind the value's last character, in its quotes where it has some; before a "--", behind which all is for init.
 Replacement added_words(std::string_view text, const ShellAssignment& assignment, const std::string& added) {
     const std::vector<ShellUnit> units = shell_units(text, assignment.value);
+    for (const ValueWord& word : words_in_value(units))
+        if (texts_of({word}).front() == "--") {
+            const ShellUnit& dashes = word.units.front();
+            const std::string quoted = dashes.quote != 0 ? shell_quoted(added + " ", dashes.quote)
+                                                         : '"' + shell_quoted(added + " ", '"') + '"';
+            return {{dashes.source.begin, dashes.source.begin}, quoted};
+        }
     const std::size_t end = assignment.value.end;
     const std::string_view source = text.substr(assignment.value.begin, end - assignment.value.begin);
     const bool empty = units.empty();

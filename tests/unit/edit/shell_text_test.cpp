@@ -218,6 +218,34 @@ TEST_CASE("GRUB's scripts are changed as scripts") {
                                        kAdded + "\"\n");
 }
 
+TEST_CASE("What is for init, behind two dashes, stays behind what is for the kernel") {
+    CHECK(with_console("GRUB_CMDLINE_LINUX=\"quiet -- single\"\n") ==
+          "GRUB_CMDLINE_LINUX=\"quiet " + kAdded + " -- single\"\n");
+    CHECK(with_console("GRUB_CMDLINE_LINUX='-- 3'\n") == "GRUB_CMDLINE_LINUX='" + kAdded + " -- 3'\n");
+    CHECK(with_console("GRUB_CMDLINE_LINUX=--\n") == "GRUB_CMDLINE_LINUX=\"" + kAdded + " \"--\n");
+    // Of an installer: three dashes are a word like any other.
+    CHECK(with_console("GRUB_CMDLINE_LINUX=\"quiet --- single\"\n") ==
+          "GRUB_CMDLINE_LINUX=\"quiet --- single " + kAdded + "\"\n");
+
+    MemoryGuest guest;
+    guest.file("/boot/grub/grub.cfg", "menuentry a {\n  linux /vmlinuz ro -- console=ttyS0 single\n}\n")
+        .file("/boot/loader/entries/a.conf", "linux /v\noptions ro\noptions quiet -- single\n")
+        .file("/etc/kernel/cmdline", "ro -- single\n");
+    EditRequest request;
+    request.fixes = select_fixes("console");
+    const EditPlan plan = plan_edits(guest, {}, request);
+    const auto content_of = [&](const std::string& path) {
+        const auto found =
+            std::find_if(plan.edits.begin(), plan.edits.end(), [&](const Edit& edit) { return edit.path == path; });
+        return found == plan.edits.end() ? std::string() : found->content;
+    };
+    CHECK(content_of("/boot/grub/grub.cfg") ==
+          "menuentry a {\n  linux /vmlinuz ro " + kAdded + " -- console=ttyS0 single\n}\n");
+    CHECK(content_of("/boot/loader/entries/a.conf") ==
+          "linux /v\noptions ro\noptions quiet " + kAdded + " -- single\n");
+    CHECK(content_of("/etc/kernel/cmdline") == "ro " + kAdded + " -- single\n");
+}
+
 TEST_CASE("Command lines that are not changed are named") {
     std::string odd = "# GRUB Environment Block\nkernelopts=root=UUID=1 ro\n";
     odd.resize(1500, '#');
