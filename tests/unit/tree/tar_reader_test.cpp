@@ -1,6 +1,7 @@
 #include "formats/base/error.hpp"
 #include "formats/base/fd.hpp"
 #include "formats/tree/tar_reader.hpp"
+#include "tests/support/memory_source.hpp"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -14,23 +15,8 @@ using namespace vm2oci;
 
 namespace {
 
-class StringSource final : public ByteSource {
-  public:
-    explicit StringSource(std::string text) : text_(std::move(text)) {}
-    std::size_t read_some_at(std::uint64_t offset, std::span<std::byte> buffer) const override {
-        if (offset >= text_.size())
-            return 0;
-        const std::size_t length = std::min(buffer.size(), text_.size() - static_cast<std::size_t>(offset));
-        std::ranges::copy(as_bytes(text_).subspan(static_cast<std::size_t>(offset), length), buffer.begin());
-        return length;
-    }
-
-  private:
-    std::string text_;
-};
-
 std::vector<TarMember> members(const std::string& text) {
-    const StringSource source(text);
+    const test::MemorySource source(text);
     TarReader reader(source);
     std::vector<TarMember> found;
     while (std::optional<TarMember> member = reader.next())
@@ -137,7 +123,7 @@ TEST_CASE("large sizes, in both forms") {
     const std::uint64_t size = (std::uint64_t{9} << 30) + 5;
     for (const TarSizes sizes : {TarSizes::pax, TarSizes::base256}) {
         const std::string header = tar_header(file("big", size), {}, sizes);
-        const StringSource source(header);
+        const test::MemorySource source(header);
         TarReader reader(source);
         const std::optional<TarMember> member = reader.next();
         REQUIRE(member);

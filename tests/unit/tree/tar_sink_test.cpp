@@ -3,6 +3,7 @@
 #include "formats/tree/tar_reader.hpp"
 #include "formats/tree/tar_sink.hpp"
 #include "tests/support/collecting_sink.hpp"
+#include "tests/support/memory_source.hpp"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -62,21 +63,6 @@ class Observer final : public TarObserver {
     std::vector<std::string> seen;
 };
 
-class MemorySource final : public ByteSource {
-  public:
-    explicit MemorySource(const std::vector<std::byte>& bytes) : bytes_(bytes) {}
-    std::size_t read_some_at(std::uint64_t offset, std::span<std::byte> buffer) const override {
-        if (offset >= bytes_.size())
-            return 0;
-        const std::size_t length = std::min(buffer.size(), bytes_.size() - static_cast<std::size_t>(offset));
-        std::copy_n(bytes_.begin() + static_cast<std::ptrdiff_t>(offset), length, buffer.begin());
-        return length;
-    }
-
-  private:
-    const std::vector<std::byte>& bytes_;
-};
-
 // A file that is mostly holes, by its pieces.
 class Pieces final : public FileContent {
   public:
@@ -123,7 +109,7 @@ TEST_CASE("large holes are left out, and what is read back has them") {
     CHECK(report.sparse.count == 1);
     CHECK(out.content.size() < 20'000);
 
-    const MemorySource source(out.content);
+    const test::MemorySource source(out.content);
     TarReader reader(source);
     const std::optional<TarMember> member = reader.next();
     REQUIRE(member);

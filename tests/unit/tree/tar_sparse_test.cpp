@@ -1,6 +1,7 @@
 #include "formats/base/error.hpp"
 #include "formats/base/fd.hpp"
 #include "formats/tree/tar_reader.hpp"
+#include "tests/support/memory_source.hpp"
 
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
@@ -13,23 +14,8 @@ using namespace vm2oci;
 
 namespace {
 
-class TextSource final : public ByteSource {
-  public:
-    explicit TextSource(std::string text) : text_(std::move(text)) {}
-    std::size_t read_some_at(std::uint64_t offset, std::span<std::byte> buffer) const override {
-        if (offset >= text_.size())
-            return 0;
-        const std::size_t length = std::min(buffer.size(), text_.size() - static_cast<std::size_t>(offset));
-        std::ranges::copy(as_bytes(text_).subspan(static_cast<std::size_t>(offset), length), buffer.begin());
-        return length;
-    }
-
-  private:
-    std::string text_;
-};
-
 std::vector<TarMember> read_members(const std::string& text) {
-    const TextSource source(text);
+    const test::MemorySource source(text);
     TarReader reader(source);
     std::vector<TarMember> found;
     while (std::optional<TarMember> member = reader.next())
