@@ -48,7 +48,8 @@ void append(EditReport& into, EditReport&& from) {
 OpenedGuest settle_root(const DiskLayout& old_layout, const BundleOptions& options, PreparedBundle& bundle,
                         const OperationContext& operation) {
     const std::shared_ptr<OverlayDevice>& device = bundle.root_disk.device;
-    OpenedGuest lone = open_guest(device, options.access, operation);
+    const GuestAccess access = options.access.to_lone_root();
+    OpenedGuest lone = open_guest(device, access, operation);
     if (!lone.guest)
         fail(ErrorKind::unsupported,
              "the guest's root file system cannot be read by itself: " + escape_untrusted(lone.reason));
@@ -57,20 +58,19 @@ OpenedGuest settle_root(const DiskLayout& old_layout, const BundleOptions& optio
     if (options.kernel == KernelOrigin::minimal)
         for (Edit& edit : plan_kernel_modules(*lone.guest, options.kernel_modules).edits)
             own.plan.edits.push_back(std::move(edit));
-    own.backend = apply_edits(own.plan, lone, device, {options.access, options.time}, operation);
+    own.backend = apply_edits(own.plan, lone, device, {access, options.time}, operation);
     const bool changed = !own.plan.edits.empty();
     append(bundle.edits, std::move(own));
     if (!options.edits.empty()) {
         OpenedDisk disk = as_opened_disk(device);
-        append(bundle.edits,
-               edit_disk(disk, options.edits, {options.access, options.time}, EditMode::apply, operation));
+        append(bundle.edits, edit_disk(disk, options.edits, {access, options.time}, EditMode::apply, operation));
         // Over the overlay lies another one now.
         bundle.root_disk.device =
             std::make_shared<OverlayDevice>(disk.device, std::nullopt, std::filesystem::path(operation.scratch_folder));
     }
     if (!changed && options.edits.empty())
         return lone;
-    return open_guest(bundle.root_disk.device, options.access, operation);
+    return open_guest(bundle.root_disk.device, access, operation);
 }
 
 BundleKernel choose_kernel(const Guest& guest, const GuestInfo& info, const BundleOptions& options) {
@@ -100,7 +100,7 @@ DiskImage make_root_image(PreparedBundle& bundle, const BundleOptions& options, 
         output.virtual_size.reset(); // the file system has that size already
     OpenedDisk disk = as_opened_disk(bundle.root_disk.device);
     if (options.unused_blocks == UnusedBlocks::leave_out) {
-        SparsifiedDisk sparse = sparsify(disk.device, options.access, operation);
+        SparsifiedDisk sparse = sparsify(disk.device, options.access.to_lone_root(), operation);
         disk.device = std::move(sparse.device);
         bundle.remarks.insert(bundle.remarks.end(), sparse.remarks.begin(), sparse.remarks.end());
     }

@@ -207,14 +207,15 @@ KataReport write_kata(const OpenedDisk& disk, const KataOptions& options, const 
     KataReport report;
     const OpenedGuest opened = open_guest(disk.device, options.access, operation);
     RootDisk root = make_root_disk(opened, {std::nullopt, options.time}, operation);
-    const ApplyOptions apply{options.access, options.time};
+    const GuestAccess access = options.access.to_lone_root();
+    const ApplyOptions apply{access, options.time};
     OpenedDisk changing = disk;
     changing.device = root.device;
     if (!options.edits.empty())
         report.edits = edit_disk(changing, options.edits, apply, EditMode::apply, operation);
     const auto overlay =
         std::make_shared<OverlayDevice>(changing.device, std::nullopt, fs::path(operation.scratch_folder));
-    OpenedGuest lone = open_guest(overlay, options.access, operation);
+    OpenedGuest lone = open_guest(overlay, access, operation);
     if (!lone.guest)
         fail(ErrorKind::unsupported,
              "the guest's root file system cannot be read by itself: " + escape_untrusted(lone.reason));
@@ -233,7 +234,7 @@ KataReport write_kata(const OpenedDisk& disk, const KataOptions& options, const 
     if (error)
         fail(ErrorKind::conflict, "cannot make the folder " + folder.string() + ": " + error.message());
     const fs::path absolute = fs::canonical(folder);
-    const OpenedGuest changed = open_guest(overlay, options.access, operation);
+    const OpenedGuest changed = open_guest(overlay, access, operation);
     std::shared_ptr<const BlockDevice> files = make_root(changed, options, report, operation);
     if (const std::uint64_t room = kata_root_size(files->size()); room != files->size())
         files = std::make_shared<PaddedDevice>(files, room);

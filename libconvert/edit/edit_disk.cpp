@@ -34,10 +34,11 @@ std::vector<BootProblem> diagnose(const OpenedGuest& opened) {
     return diagnose_all(opened, {});
 }
 
-EditReport report_unchanged(const OpenedDisk& disk, const OperationContext& operation) {
+EditReport report_unchanged(const OpenedDisk& disk, GuestAccess access, const OperationContext& operation) {
     EditReport report;
+    access.backend = GuestBackend::native;
     try {
-        const OpenedGuest opened = open_guest(disk.device, GuestBackend::native, operation);
+        const OpenedGuest opened = open_guest(disk.device, access, operation);
         report.problems = diagnose(opened);
         if (opened.guest)
             report.guest = summarise_guest(opened);

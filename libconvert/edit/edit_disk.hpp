@@ -32,6 +32,6 @@ std::vector<BootProblem> diagnose(const OpenedGuest& opened);
 
 // The report of a conversion that changes nothing: only `problems` are filled, of a guest that is read natively. For
 // any other starting the appliance would cost more than the conversion: that nothing was looked for is a note.
-EditReport report_unchanged(const OpenedDisk& disk, const OperationContext& operation);
+EditReport report_unchanged(const OpenedDisk& disk, GuestAccess access, const OperationContext& operation);
 
 } // namespace vm2oci

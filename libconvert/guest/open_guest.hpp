@@ -33,6 +33,13 @@ struct GuestAccess {
     std::string root;
     // The disk that is opened, if the guest on it will be changed: an appliance that reads it can write it then.
     std::shared_ptr<OverlayDevice> changes;
+
+    // For a disk that is nothing but the root, where no partition has a number.
+    GuestAccess to_lone_root() const {
+        GuestAccess access = *this;
+        access.root.clear();
+        return access;
+    }
 };
 
 class ApplianceSession;

@@ -96,6 +96,12 @@ host() { inspect raw:two.raw "$@" | jq -r '.. | .hostname? // empty'; }
 expect_equal system2 "$(host)" "the root that the boot loader starts"
 expect_equal system1 "$(host --root-partition 2)" "the root that was asked for"
 expect_equal system2 "$(host --root-partition "UUID=$(uuid 12)")" "the root by its UUID"
+for number in 2 3; do
+    "$VM2OCI" -q convert --root-partition $number raw:two.raw "oci:titled:$number" > convert.txt
+    expect_equal "system$((number - 1))" \
+        "$("$VM2OCI" inspect --json "oci:titled:$number" | jq -r '.image.annotations["org.opencontainers.image.title"]')" \
+        "the machine that an image is named after"
+done
 status=0
 "$VM2OCI" inspect raw:two.raw --root-partition 7 > /dev/null 2> two.log || status=$?
 [[ $status -ne 0 ]] || fail "a root that is not there is not refused"

@@ -113,7 +113,8 @@ GuestChanges change_guest(OpenedDisk& disk, const ConvertArguments& arguments, D
     // A disk that is passed through is not looked into: that would cost more than copying it. `inspect` tells.
     const bool diagnosed = boots && format != DiskOutputFormat::keep;
     if (request.empty() && edits.mode() == EditMode::apply)
-        return {diagnosed ? report_unchanged(disk, call.operation) : EditReport(), edits.mode(), std::nullopt};
+        return {diagnosed ? report_unchanged(disk, arguments.guest_options->access(), call.operation) : EditReport(),
+                edits.mode(), std::nullopt};
     if (format == DiskOutputFormat::keep)
         fail(ErrorKind::usage, "--disk-format keep leaves the disk as it is; it cannot go with edits");
     GuestChanges changes{{}, edits.mode(), wanted_seed_disk(request)};
