@@ -59,6 +59,7 @@ class FakeRegistry final : public registry::HttpTransport {
     std::uint64_t body_bytes_received = 0;
 
     std::size_t count(std::string_view part_of_line) const {
+        const std::lock_guard lock(mutex_);
         std::size_t found = 0;
         for (const SeenRequest& one : seen)
             found += static_cast<std::size_t>(one.line().find(part_of_line) != std::string::npos);
@@ -289,7 +290,7 @@ class FakeRegistry final : public registry::HttpTransport {
         return answer(200, R"({"name":")" + repository + R"(","tags":[)" + list + "]}");
     }
 
-    std::mutex mutex_;
+    mutable std::recursive_mutex mutex_; // `intercept` may count
     unsigned upload_number_ = 0;
     unsigned state_ = 0;
 };
