@@ -2,6 +2,7 @@
 #include "formats/base/fd.hpp"
 #include "formats/tree/tar_reader.hpp"
 #include "tests/support/memory_source.hpp"
+#include "tests/unit/tree/tar_members.hpp"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -14,25 +15,6 @@
 using namespace vm2oci;
 
 namespace {
-
-std::vector<TarMember> members(const std::string& text) {
-    const test::MemorySource source(text);
-    TarReader reader(source);
-    std::vector<TarMember> found;
-    while (std::optional<TarMember> member = reader.next())
-        found.push_back(std::move(*member));
-    return found;
-}
-
-ErrorKind refusal(const std::string& text) {
-    try {
-        members(text);
-    } catch (const Error& error) {
-        return error.kind();
-    }
-    FAIL("accepted");
-    return ErrorKind::io;
-}
 
 Entry file(std::string path, std::uint64_t size) {
     Entry entry;
@@ -91,7 +73,7 @@ TEST_CASE("members are found where they lie") {
     disk.status.uid = disk.status.gid = 107;
     const std::string archive = tar_header(folder) + tar_header(disk) + padded(std::string(700, 'd')) +
                                 tar_header(file("last", 3)) + padded("end") + std::string(kTarEndSize, '\0');
-    const std::vector<TarMember> found = members(archive);
+    const std::vector<TarMember> found = test::tar_members(archive);
     REQUIRE(found.size() == 3);
     CHECK(found[0].path == "disk");
     CHECK(found[0].type == TarType::directory);
@@ -101,14 +83,14 @@ TEST_CASE("members are found where they lie") {
     CHECK(archive.substr(found[1].content_offset, found[1].content_size) == std::string(700, 'd'));
     CHECK(archive.substr(found[2].content_offset, found[2].content_size) == "end");
     // Without the closing zeros it is still an archive, as Go has it.
-    CHECK(members(archive.substr(0, archive.size() - kTarEndSize)).size() == 3);
+    CHECK(test::tar_members(archive.substr(0, archive.size() - kTarEndSize)).size() == 3);
 }
 
 TEST_CASE("other writers' dialects are read") {
     const std::string long_name = std::string(180, 'n') + "/" + std::string(150, 'm');
     for (const auto set_format : {archive_write_set_format_pax, archive_write_set_format_gnutar}) {
         const std::string archive = foreign(set_format, {{"./a", "first"}, {long_name, "second"}, {"c", ""}});
-        const std::vector<TarMember> found = members(archive);
+        const std::vector<TarMember> found = test::tar_members(archive);
         REQUIRE(found.size() == 3);
         CHECK(found[0].path == "a");
         CHECK(found[0].permissions == 0640);
@@ -116,7 +98,7 @@ TEST_CASE("other writers' dialects are read") {
         CHECK(archive.substr(found[1].content_offset, found[1].content_size) == "second");
         CHECK(found[2].content_size == 0);
     }
-    CHECK(members(foreign(archive_write_set_format_v7tar, {{"old", "x"}})).at(0).path == "old");
+    CHECK(test::tar_members(foreign(archive_write_set_format_v7tar, {{"old", "x"}})).at(0).path == "old");
 }
 
 TEST_CASE("large sizes, in both forms") {
@@ -134,14 +116,14 @@ TEST_CASE("large sizes, in both forms") {
 
 TEST_CASE("names lose what leads nowhere") {
     for (const char* name : {"a", "./a", "/a", "//a", "././a", "/./a", "a/"})
-        CHECK(members(tar_header(file(name, 0))).at(0).path == "a");
-    CHECK(members(tar_header(file("a/../b", 0))).at(0).path == "b");
-    CHECK(members(tar_header(file("a/..", 0))).at(0).path.empty());
-    CHECK(members(tar_header(file("etc//x/./y/../z.img", 0))).at(0).path == "etc/x/z.img");
-    CHECK(members(tar_header(file("etc//x/./y", 0))).at(0).stored_path == "etc//x/./y");
-    CHECK(members(tar_header(file("...", 0))).at(0).path == "...");
+        CHECK(test::tar_members(tar_header(file(name, 0))).at(0).path == "a");
+    CHECK(test::tar_members(tar_header(file("a/../b", 0))).at(0).path == "b");
+    CHECK(test::tar_members(tar_header(file("a/..", 0))).at(0).path.empty());
+    CHECK(test::tar_members(tar_header(file("etc//x/./y/../z.img", 0))).at(0).path == "etc/x/z.img");
+    CHECK(test::tar_members(tar_header(file("etc//x/./y", 0))).at(0).stored_path == "etc//x/./y");
+    CHECK(test::tar_members(tar_header(file("...", 0))).at(0).path == "...");
     for (const char* name : {"..", "../a", "/../a", "a/../../b", "./..//a"})
-        CHECK(refusal(tar_header(file(name, 0))) == ErrorKind::unsafe);
+        CHECK(test::tar_refusal(tar_header(file(name, 0))) == ErrorKind::unsafe);
 }
 
 TEST_CASE("names without end take neither time nor memory") {
@@ -154,17 +136,17 @@ TEST_CASE("names without end take neither time nor memory") {
         return patched(patched(header, 156, "x"), 124, size) + padded(record) + header;
     };
     const std::size_t room = 1000000 - 14;
-    CHECK(members(with_path(std::string(room - 1, '/') + "a")).at(0).path == "a");
+    CHECK(test::tar_members(with_path(std::string(room - 1, '/') + "a")).at(0).path == "a");
     std::string dots;
     while (dots.size() + 7 < room)
         dots += "./a/../";
     dots.resize(room - 1, '/');
-    CHECK(members(with_path(dots + "b")).at(0).path == "b");
-    CHECK(refusal(with_path(std::string(room, 'n'))) == ErrorKind::limit);
+    CHECK(test::tar_members(with_path(dots + "b")).at(0).path == "b");
+    CHECK(test::tar_refusal(with_path(std::string(room, 'n'))) == ErrorKind::limit);
     std::string many;
     for (int i = 0; i < 20; ++i)
         many += patched(patched(tar_header(file("x", 0)), 156, "L"), 124, "00000000001") + padded("y");
-    CHECK(refusal(many + tar_header(file("x", 0))) == ErrorKind::corrupt);
+    CHECK(test::tar_refusal(many + tar_header(file("x", 0))) == ErrorKind::corrupt);
 }
 
 TEST_CASE("what is a folder is decided by the name that counts") {
@@ -178,7 +160,8 @@ TEST_CASE("what is a folder is decided by the name that counts") {
     const std::string old = patched(tar_header(file("o", 512)), 0, slash_at_100);
     for (const std::string& first : {extended("x", "13 path=real\n"), extended("L", std::string("real\0", 5))})
         for (const std::string_view flag : {std::string_view("0"), std::string_view("\0", 1), std::string_view("7")}) {
-            const auto found = members(first + patched(old, 156, flag) + hidden + tar_header(file("next", 0)));
+            const auto found =
+                test::tar_members(first + patched(old, 156, flag) + hidden + tar_header(file("next", 0)));
             REQUIRE(found.size() == 2);
             CHECK(found[0].path == "real");
             CHECK(found[0].type == TarType::regular);
@@ -186,13 +169,13 @@ TEST_CASE("what is a folder is decided by the name that counts") {
             CHECK(found[1].path == "next");
         }
     const std::string_view v7("\0", 1);
-    CHECK(members(patched(tar_header(file("x/", 0)), 156, v7)).at(0).type == TarType::directory);
-    CHECK(members(extended("x", "11 path=y/\n") + patched(tar_header(file("x", 0)), 156, v7)).at(0).type ==
+    CHECK(test::tar_members(patched(tar_header(file("x/", 0)), 156, v7)).at(0).type == TarType::directory);
+    CHECK(test::tar_members(extended("x", "11 path=y/\n") + patched(tar_header(file("x", 0)), 156, v7)).at(0).type ==
           TarType::directory);
     // Go takes such a folder's content as headers, others skip it.
-    CHECK(refusal(patched(tar_header(file("x/", 512)), 156, v7) + hidden) == ErrorKind::corrupt);
-    CHECK(members(tar_header(file("x/", 512)) + hidden).size() == 1);
-    CHECK(members(tar_header(file("x/", 0))).at(0).type == TarType::regular);
+    CHECK(test::tar_refusal(patched(tar_header(file("x/", 512)), 156, v7) + hidden) == ErrorKind::corrupt);
+    CHECK(test::tar_members(tar_header(file("x/", 512)) + hidden).size() == 1);
+    CHECK(test::tar_members(tar_header(file("x/", 0))).at(0).type == TarType::regular);
 }
 
 TEST_CASE("several names of one member count as in Go") {
@@ -204,20 +187,21 @@ TEST_CASE("several names of one member count as in Go") {
     const std::string header = tar_header(file("old", 0));
     const std::string gnu = extended("L", std::string("gnu\0", 4));
     const std::string pax = extended("x", "12 path=pax\n");
-    CHECK(members(gnu + pax + header).at(0).path == "gnu");
-    CHECK(members(pax + gnu + header).at(0).path == "gnu");
-    CHECK(members(pax + extended("x", "8 uid=5\n") + header).at(0).path == "old");
-    CHECK(members(extended("x", "8 path=\n") + header).at(0).path == "old");
-    CHECK(refusal(pax + extended("g", "13 comment=x\n") + header) == ErrorKind::unsupported);
-    CHECK(members(patched(header, 345, "folder")).at(0).path == "folder/old");
-    CHECK(refusal(patched(patched(header, 257, std::string_view("ustar  \0", 8)), 345, "folder")) ==
+    CHECK(test::tar_members(gnu + pax + header).at(0).path == "gnu");
+    CHECK(test::tar_members(pax + gnu + header).at(0).path == "gnu");
+    CHECK(test::tar_members(pax + extended("x", "8 uid=5\n") + header).at(0).path == "old");
+    CHECK(test::tar_members(extended("x", "8 path=\n") + header).at(0).path == "old");
+    CHECK(test::tar_refusal(pax + extended("g", "13 comment=x\n") + header) == ErrorKind::unsupported);
+    CHECK(test::tar_members(patched(header, 345, "folder")).at(0).path == "folder/old");
+    CHECK(test::tar_refusal(patched(patched(header, 257, std::string_view("ustar  \0", 8)), 345, "folder")) ==
           ErrorKind::unsupported);
 }
 
 TEST_CASE("links and devices have no content, whatever their size field says") {
     const std::string header = tar_header(file("x", 512));
     for (const char* type : {"1", "2", "3", "4", "5", "6"}) {
-        const std::vector<TarMember> found = members(patched(header, 156, type) + tar_header(file("next", 0)));
+        const std::vector<TarMember> found =
+            test::tar_members(patched(header, 156, type) + tar_header(file("next", 0)));
         REQUIRE(found.size() == 2);
         CHECK(found[0].content_size == 0);
         CHECK(found[1].path == "next");
@@ -228,32 +212,36 @@ TEST_CASE("nonsense is refused") {
     const std::string header = tar_header(file("x", 5));
     std::string broken = header;
     broken[0] = 'y';
-    CHECK(refusal(broken) == ErrorKind::corrupt);
-    CHECK(refusal(header.substr(0, 300)) == ErrorKind::corrupt);
-    CHECK(refusal(std::string(kTarBlock, 'z')) == ErrorKind::corrupt);
-    CHECK(refusal(patched(header, 124, "00000000009")) == ErrorKind::corrupt);
-    CHECK(refusal(patched(header, 124, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff")) == ErrorKind::corrupt);
-    CHECK(refusal(patched(header, 124, "\x80\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff")) == ErrorKind::corrupt);
-    CHECK(refusal(patched(header, 156, "S")) == ErrorKind::corrupt);
+    CHECK(test::tar_refusal(broken) == ErrorKind::corrupt);
+    CHECK(test::tar_refusal(header.substr(0, 300)) == ErrorKind::corrupt);
+    CHECK(test::tar_refusal(std::string(kTarBlock, 'z')) == ErrorKind::corrupt);
+    CHECK(test::tar_refusal(patched(header, 124, "00000000009")) == ErrorKind::corrupt);
+    CHECK(test::tar_refusal(patched(header, 124, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff")) ==
+          ErrorKind::corrupt);
+    CHECK(test::tar_refusal(patched(header, 124, "\x80\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff")) ==
+          ErrorKind::corrupt);
+    CHECK(test::tar_refusal(patched(header, 156, "S")) == ErrorKind::corrupt);
     // An extended header that never ends, and one that is all there is.
-    CHECK(refusal(patched(patched(header, 156, "x"), 124, "07777777777")) == ErrorKind::limit);
-    CHECK(refusal(patched(patched(header, 156, "L"), 124, "00000000005") + padded("name")) == ErrorKind::corrupt);
+    CHECK(test::tar_refusal(patched(patched(header, 156, "x"), 124, "07777777777")) == ErrorKind::limit);
+    CHECK(test::tar_refusal(patched(patched(header, 156, "L"), 124, "00000000005") + padded("name")) ==
+          ErrorKind::corrupt);
     for (const char* record :
          {"5 a=b", "99 a=b\n", "0 a=b\n", "x", "6 a=bc\n", "5 ab\n", "18446744073709551616 a=b\n", "-1 a=b\n"}) {
         const std::string content = record;
         char size[12];
         std::snprintf(size, sizeof size, "%011zo", content.size());
         INFO(record);
-        CHECK(refusal(patched(patched(header, 156, "x"), 124, size) + padded(content) + header) == ErrorKind::corrupt);
+        CHECK(test::tar_refusal(patched(patched(header, 156, "x"), 124, size) + padded(content) + header) ==
+              ErrorKind::corrupt);
     }
     const auto with_record = [&](std::string_view type, const std::string& content) {
         char size[12];
         std::snprintf(size, sizeof size, "%011zo", content.size());
         return patched(patched(header, 156, type), 124, size) + padded(content) + header;
     };
-    CHECK(refusal(with_record("x", "11 size=-1\n")) == ErrorKind::corrupt);
-    CHECK(refusal(with_record("x", "22 GNU.sparse.major=1\n")) == ErrorKind::unsupported);
-    CHECK(refusal(with_record("g", "9 path=y\n")) == ErrorKind::unsupported);
-    CHECK(members(with_record("g", "13 comment=x\n")).size() == 1);
-    CHECK(members(with_record("x", "9 path=y\n")).at(0).path == "y");
+    CHECK(test::tar_refusal(with_record("x", "11 size=-1\n")) == ErrorKind::corrupt);
+    CHECK(test::tar_refusal(with_record("x", "22 GNU.sparse.major=1\n")) == ErrorKind::unsupported);
+    CHECK(test::tar_refusal(with_record("g", "9 path=y\n")) == ErrorKind::unsupported);
+    CHECK(test::tar_members(with_record("g", "13 comment=x\n")).size() == 1);
+    CHECK(test::tar_members(with_record("x", "9 path=y\n")).at(0).path == "y");
 }

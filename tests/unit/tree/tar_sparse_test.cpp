@@ -2,6 +2,7 @@
 #include "formats/base/fd.hpp"
 #include "formats/tree/tar_reader.hpp"
 #include "tests/support/memory_source.hpp"
+#include "tests/unit/tree/tar_members.hpp"
 
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
@@ -13,25 +14,6 @@
 using namespace vm2oci;
 
 namespace {
-
-std::vector<TarMember> read_members(const std::string& text) {
-    const test::MemorySource source(text);
-    TarReader reader(source);
-    std::vector<TarMember> found;
-    while (std::optional<TarMember> member = reader.next())
-        found.push_back(std::move(*member));
-    return found;
-}
-
-ErrorKind refusal_of(const std::string& text) {
-    try {
-        read_members(text);
-    } catch (const Error& error) {
-        return error.kind();
-    }
-    FAIL("accepted");
-    return ErrorKind::io;
-}
 
 std::string filled(std::string content) {
     content.append(tar_padding(content.size()), '\0');
@@ -130,7 +112,7 @@ std::string tail() {
 TEST_CASE("sparse members of every form are read alike") {
     const std::string archive =
         GENERATE(version_0_0(), version_0_1(), version_1_0(), gnu(kExtents, kWhole, "AAAABBBB")) + tail();
-    const std::vector<TarMember> found = read_members(archive);
+    const std::vector<TarMember> found = test::tar_members(archive);
     REQUIRE(found.size() == 2);
     CHECK(found[0].path == "disk/d.img");
     CHECK(found[0].type == TarType::regular);
@@ -152,38 +134,40 @@ TEST_CASE("GNU's map goes on in blocks of its own") {
     }
     extents.push_back({count * 4096, 0}); // how GNU tar says where a hole at the end ends
     const std::string archive = gnu(extents, count * 4096, stored) + tail();
-    const std::vector<TarMember> found = read_members(archive);
+    const std::vector<TarMember> found = test::tar_members(archive);
     REQUIRE(found.size() == 2);
     CHECK(*found[0].extents == extents);
     CHECK(archive.substr(found[0].content_offset, 3) == "aaa");
 }
 
 TEST_CASE("a map that does not fit what is stored is refused") {
-    CHECK(refusal_of(version_0_1("0,4,2,4")) == ErrorKind::corrupt);            // overlap
-    CHECK(refusal_of(version_0_1("1048576,4,0,4")) == ErrorKind::corrupt);      // out of order
-    CHECK(refusal_of(version_0_1("0,4,3145726,4")) == ErrorKind::corrupt);      // beyond the end
-    CHECK(refusal_of(version_0_1("0,4,1048576,4", "3")) == ErrorKind::corrupt); // another count
-    CHECK(refusal_of(version_0_1("0,4,1048576,5")) == ErrorKind::corrupt);      // more than is stored
-    CHECK(refusal_of(version_0_1("0,4", "1")) == ErrorKind::corrupt);           // less
-    CHECK(refusal_of(version_0_1("0,4,1048576")) == ErrorKind::corrupt);        // half a piece
-    CHECK(refusal_of(version_0_1("0,18446744073709551615", "1")) == ErrorKind::corrupt);
-    CHECK(refusal_of(version_1_0("9999999999999999999999\n")) == ErrorKind::corrupt);
-    CHECK(refusal_of(version_1_0("4\n0\n4\n")) == ErrorKind::corrupt); // runs into the content
-    CHECK(refusal_of(version_1_0("x\n")) == ErrorKind::corrupt);
-    CHECK(refusal_of(gnu({{4, 4}, {0, 4}}, kWhole, "AAAABBBB")) == ErrorKind::corrupt);
-    CHECK(refusal_of(gnu(kExtents, 5, "AAAABBBB")) == ErrorKind::corrupt);
+    CHECK(test::tar_refusal(version_0_1("0,4,2,4")) == ErrorKind::corrupt);            // overlap
+    CHECK(test::tar_refusal(version_0_1("1048576,4,0,4")) == ErrorKind::corrupt);      // out of order
+    CHECK(test::tar_refusal(version_0_1("0,4,3145726,4")) == ErrorKind::corrupt);      // beyond the end
+    CHECK(test::tar_refusal(version_0_1("0,4,1048576,4", "3")) == ErrorKind::corrupt); // another count
+    CHECK(test::tar_refusal(version_0_1("0,4,1048576,5")) == ErrorKind::corrupt);      // more than is stored
+    CHECK(test::tar_refusal(version_0_1("0,4", "1")) == ErrorKind::corrupt);           // less
+    CHECK(test::tar_refusal(version_0_1("0,4,1048576")) == ErrorKind::corrupt);        // half a piece
+    CHECK(test::tar_refusal(version_0_1("0,18446744073709551615", "1")) == ErrorKind::corrupt);
+    CHECK(test::tar_refusal(version_1_0("9999999999999999999999\n")) == ErrorKind::corrupt);
+    CHECK(test::tar_refusal(version_1_0("4\n0\n4\n")) == ErrorKind::corrupt); // runs into the content
+    CHECK(test::tar_refusal(version_1_0("x\n")) == ErrorKind::corrupt);
+    CHECK(test::tar_refusal(gnu({{4, 4}, {0, 4}}, kWhole, "AAAABBBB")) == ErrorKind::corrupt);
+    CHECK(test::tar_refusal(gnu(kExtents, 5, "AAAABBBB")) == ErrorKind::corrupt);
     std::string cut = gnu(std::vector<TarExtent>(6), kWhole, "");
     cut.resize(512);
-    CHECK(refusal_of(cut) == ErrorKind::corrupt);
+    CHECK(test::tar_refusal(cut) == ErrorKind::corrupt);
 }
 
 TEST_CASE("forms of sparse members that do not exist are refused, not taken for whole files") {
     const auto with = [](const std::string& records) {
         return pax(records) + with_checksum(header("disk/d.img", '0', 8)) + filled("AAAABBBB");
     };
-    CHECK(refusal_of(with(record("GNU.sparse.major", "2") + record("GNU.sparse.minor", "0"))) ==
+    CHECK(test::tar_refusal(with(record("GNU.sparse.major", "2") + record("GNU.sparse.minor", "0"))) ==
           ErrorKind::unsupported);
-    CHECK(refusal_of(with(record("GNU.sparse.name", "other"))) == ErrorKind::unsupported);
-    CHECK(refusal_of(with(record("GNU.sparse.major", "1") + record("GNU.sparse.minor", "0"))) == ErrorKind::corrupt);
-    CHECK(refusal_of(pax(record("GNU.sparse.numbytes", "1") + record("GNU.sparse.offset", "1"))) == ErrorKind::corrupt);
+    CHECK(test::tar_refusal(with(record("GNU.sparse.name", "other"))) == ErrorKind::unsupported);
+    CHECK(test::tar_refusal(with(record("GNU.sparse.major", "1") + record("GNU.sparse.minor", "0"))) ==
+          ErrorKind::corrupt);
+    CHECK(test::tar_refusal(pax(record("GNU.sparse.numbytes", "1") + record("GNU.sparse.offset", "1"))) ==
+          ErrorKind::corrupt);
 }
