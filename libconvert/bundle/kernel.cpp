@@ -108,7 +108,7 @@ std::string kernel_release(const std::string& image) {
 
 BundleKernel read_guest_kernel(const Guest& guest, const GuestInfo& info) {
     if (info.kernels.empty())
-        fail(ErrorKind::not_found, "the guest has no kernel in /boot; take --kernel minimal or --kernel PATH");
+        fail(ErrorKind::unsupported, "the guest has no kernel in /boot; take --kernel minimal or --kernel PATH");
     const KernelInfo& chosen = info.kernels.front();
     BundleKernel kernel;
     kernel.origin = KernelOrigin::guest;

@@ -41,7 +41,7 @@ bool is_efi_system_mount(const GuestMount& mount) {
 
 void refuse_missing(const OpenedGuest& opened, const OperationContext& operation) {
     if (!opened.guest)
-        fail(ErrorKind::not_found, "there is no guest to package: " + escape_untrusted(opened.reason));
+        fail(ErrorKind::unsupported, "there is no guest to package: " + escape_untrusted(opened.reason));
     for (const MissingMount& missing : opened.missing) {
         const std::string place = normalise_path(missing.mount_point);
         if (place == "/boot/efi" || place == "/efi")

@@ -42,7 +42,7 @@ struct RootDiskOptions {
 };
 
 // Slices where the root is one file system and joins where fstab adds others to it. An EFI system partition is left
-// out: nothing starts from it any more. Error{not_found} without a guest; Error{unsupported} if a part of the tree
+// out: nothing starts from it any more. Error{unsupported} without a guest, or if a part of the tree
 // cannot be read; Error{limit} if the files do not fit into `size`.
 RootDisk make_root_disk(const OpenedGuest& opened, const RootDiskOptions& options, const OperationContext& operation);
 

@@ -115,7 +115,7 @@ UnpackedBundle unpack_bundle(ImageSource& source, const ImageContent& image, con
                              const OperationContext& operation) {
     const auto description = parse_bundle(image.parsed_manifest.annotations);
     if (!description)
-        fail(ErrorKind::not_found, "the image is no bundle: nothing says where its kernel is");
+        fail(ErrorKind::unsupported, "the image is no bundle: nothing says where its kernel is");
     const ImageFiles files(source, image, operation);
     std::shared_ptr<const BlockDevice> initramfs;
     if (description->initramfs)

@@ -85,6 +85,7 @@ fi
 
 step '3: there is nothing in the input to do it with'
 refused 3 'no guest' "$VM2OCI" convert --as rootfs raw:disk.raw oci:out:x
+refused 3 'no guest' "$VM2OCI" convert --as bundle raw:disk.raw oci:out:x
 refused 3 'no guest' "$VM2OCI" convert --sbom out.json raw:disk.raw oci:out:x
 refused 3 'no guest' "$VM2OCI" inspect --sbom out.json raw:disk.raw
 refused 3 'no guest' "$VM2OCI" inject --hostname web raw:disk.raw raw:out.raw
