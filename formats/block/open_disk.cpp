@@ -273,6 +273,10 @@ std::string_view to_string(DiskFormat format) {
     return format == DiskFormat::raw ? "raw" : "qcow2";
 }
 
+std::shared_ptr<const BlockDevice> open_disk_container(const std::filesystem::path& path, const DiskPolicy& policy) {
+    return open_file(path, policy);
+}
+
 OpenedDisk open_disk(const DiskSource& source) {
     return open_disk(open_file(source.path, source.policy), source);
 }

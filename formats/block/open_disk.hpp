@@ -98,6 +98,9 @@ struct OpenedDisk {
 // whole sectors: as qemu-img convert does.
 OpenedDisk open_disk(const DiskSource& source);
 
+// The file alone, refused while somebody writes to it (DiskPolicy::in_use). Error{io, not_found, unsafe}.
+std::shared_ptr<const BlockDevice> open_disk_container(const std::filesystem::path& path, const DiskPolicy& policy);
+
 // The same for a disk that lies inside something else (a layer, a registry); `source.path` is used in messages only.
 OpenedDisk open_disk(std::shared_ptr<const BlockDevice> container, const DiskSource& source);
 

@@ -8,6 +8,7 @@
 #include "formats/oci/null_store.hpp"
 #include "libconvert/registry/open_registry.hpp"
 #include "libconvert/source/content_verifier.hpp"
+#include "libconvert/source/disk_file.hpp"
 #include "libconvert/source/image_content.hpp"
 
 #include <fmt/format.h>
@@ -136,8 +137,10 @@ std::unique_ptr<ImageDestination> publish_verified(std::unique_ptr<ImageDestinat
 
 SourceDisk open_source_disk(const Reference& reference, const SourceOptions& options, const std::string& architecture,
                             const OperationContext& operation) {
-    if (const auto* disk = std::get_if<DiskReference>(&reference))
-        return {open_disk(options.disk_source(disk->path, disk->format)), ""};
+    if (const auto* disk = std::get_if<DiskReference>(&reference)) {
+        const DiskSource named = options.disk_source(disk->path, disk->format);
+        return {open_disk(open_disk_file(named, operation).container, named), ""};
+    }
     const auto source = open_image_source(std::get<ImageReference>(reference), operation, options.registry->options());
     ImageContent image = read_image(*source, architecture);
     image.verifier = std::make_shared<ContentVerifier>(image.parsed_manifest, image.config);

@@ -1,6 +1,7 @@
 // `vm2oci inspect SOURCE`.
 #include "formats/base/error.hpp"
 #include "libconvert/package/architecture.hpp"
+#include "libconvert/source/disk_file.hpp"
 #include "tools/vm2oci/command_table.hpp"
 #include "tools/vm2oci/disk_page.hpp"
 #include "tools/vm2oci/guest_options.hpp"
@@ -41,19 +42,24 @@ void write_sbom_of(const std::optional<GuestFindings>& guest, const InspectArgum
 
 ExitCode inspect_disk(const DiskReference& reference, const InspectArguments& arguments, Invocation& call) {
     const DiskSource source = arguments.source_options->disk_source(reference.path, reference.format);
-    const DiskFindings findings = examine_disk(source);
+    const DiskFile file = open_disk_file(source, call.operation);
+    const DiskFindings findings = examine_disk(file.container, source);
     std::optional<GuestFindings> guest;
     if (!findings.refusal)
-        guest = examine_guest(open_disk(source).device, {arguments.guest_options->access(), LargeFiles::read},
-                              call.operation);
+        guest = examine_guest(open_disk(file.container, source).device,
+                              {arguments.guest_options->access(), LargeFiles::read}, call.operation);
     write_sbom_of(guest, arguments);
     if (call.json()) {
         Json document = {{"source", arguments.source}, {"disk", disk_to_json(findings)}};
+        if (file.packing)
+            document["disk"]["compression"] = packing_to_json(*file.packing);
         document["inside"] = guest ? guest_to_json(*guest) : Json(nullptr);
         call.out << document.dump(2) << '\n';
     } else {
         Page page;
         page.heading(arguments.source);
+        if (file.packing)
+            page.row("compression", describe(*file.packing));
         describe_disk(page, findings);
         if (guest)
             describe_guest(page, *guest);
