@@ -1,14 +1,14 @@
 // `vm2oci inspect SOURCE`.
 #include "formats/base/error.hpp"
 #include "libconvert/package/architecture.hpp"
+#include "tools/flows/open_source.hpp"
+#include "tools/flows/sbom.hpp"
 #include "tools/vm2oci/command_table.hpp"
 #include "tools/vm2oci/disk_page.hpp"
 #include "tools/vm2oci/guest_options.hpp"
 #include "tools/vm2oci/guest_page.hpp"
 #include "tools/vm2oci/help.hpp"
 #include "tools/vm2oci/image_page.hpp"
-#include "tools/vm2oci/references.hpp"
-#include "tools/vm2oci/sbom.hpp"
 #include "tools/vm2oci/source_options.hpp"
 
 #include <CLI/CLI.hpp>
@@ -40,7 +40,7 @@ void write_sbom_of(const std::optional<GuestFindings>& guest, const InspectArgum
 }
 
 ExitCode inspect_disk(const DiskReference& reference, const InspectArguments& arguments, Invocation& call) {
-    const DiskSource source = arguments.source_options->disk_source(reference.path, reference.format);
+    const DiskSource source = arguments.source_options->request().disk_source(reference.path, reference.format);
     const DiskFindings findings = examine_disk(source);
     std::optional<GuestFindings> guest;
     if (!findings.refusal)
@@ -66,7 +66,7 @@ ExitCode inspect_image(const ImageReference& reference, const InspectArguments& 
     ImageReading reading;
     if (!arguments.architecture.empty())
         reading.architecture = parse_wanted_platform(arguments.architecture);
-    reading.policy = arguments.source_options->disk_source({}, std::nullopt).policy;
+    reading.policy = arguments.source_options->request().policy;
     reading.guest.access = arguments.guest_options->access();
     if (std::holds_alternative<RegistryReference>(reference))
         reading.guest.large_files = LargeFiles::leave;
