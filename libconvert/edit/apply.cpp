@@ -167,7 +167,8 @@ void apply_natively(const EditPlan& plan, const OpenedGuest& opened, const std::
 
 std::shared_ptr<const ApplianceSession> start_session(const std::shared_ptr<OverlayDevice>& overlay,
                                                       const GuestAccess& access, const OperationContext& operation) {
-    auto session = std::make_shared<const ApplianceSession>(overlay, operation);
+    auto session =
+        std::make_shared<const ApplianceSession>(ApplianceDisks{overlay, overlay, access.disk_sizes}, operation);
     session->open_encrypted(access.keys);
     return session;
 }

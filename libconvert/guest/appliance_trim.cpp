@@ -43,16 +43,16 @@ bool is_trimmed_by_appliance(const std::string& type) {
     return type == "xfs" || type == "btrfs";
 }
 
-TrimmedDisk trim_by_appliance(const std::shared_ptr<const BlockDevice>& disk, const std::vector<DiskKey>& keys,
+TrimmedDisk trim_by_appliance(const std::shared_ptr<const BlockDevice>& disk, const GuestAccess& access,
                               const OperationContext& operation) {
     const auto overlay = std::make_shared<OverlayDevice>(disk, std::nullopt, operation.scratch_folder);
-    const ApplianceSession appliance(overlay, operation);
+    const ApplianceSession appliance({disk, overlay, access.disk_sizes}, operation);
     const GuestfsLibrary& library = guestfs_library();
     TrimmedDisk result;
     const struct guestfs_fstrim_argv everything {};
     const std::vector<std::string> plain = appliance.block_devices();
-    result.remarks = appliance.open_encrypted(keys);
-    allow_discards(appliance, keys);
+    result.remarks = appliance.open_encrypted(access.keys);
+    allow_discards(appliance, access.keys);
     for (const std::string& device : appliance.block_devices()) {
         operation.check_cancelled();
         const bool was_encrypted = std::find(plain.begin(), plain.end(), device) == plain.end();

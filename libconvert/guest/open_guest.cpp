@@ -80,14 +80,15 @@ std::size_t find_wanted_root(const DiskLayout& layout, const std::string& wanted
     const bool is_number = wanted.find_first_not_of("0123456789") == std::string::npos;
     for (std::size_t i = 0; i < layout.volumes.size(); ++i) {
         const Volume& volume = layout.volumes[i];
-        if (is_number ? volume.partition && std::to_string(layout.table.partitions[*volume.partition].number) == wanted
+        const Partition* partition = partition_of(layout, volume);
+        if (is_number ? partition != nullptr && std::to_string(partition->number) == wanted
                       : volume.logical_volume == wanted)
             return i;
     }
     if (const auto found = find_volume(layout, wanted))
         return *found;
-    fail(ErrorKind::usage, fmt::format("--root-partition {}: this disk has no such partition or logical volume",
-                                       quote_untrusted(wanted)));
+    fail(ErrorKind::usage,
+         fmt::format("--root-partition {}: there is no such partition or logical volume", quote_untrusted(wanted)));
 }
 
 class NativeOpener {
@@ -354,7 +355,7 @@ std::optional<std::size_t> root_volume(const DiskLayout& layout, const GuestMoun
 
 void open_by_appliance(OpenedGuest& result, const GuestAccess& access, const OperationContext& operation) {
     ApplianceGuest found = open_appliance(
-        result.disk, access.changes, access.keys,
+        {result.disk, access.changes, access.disk_sizes}, access.keys,
         [&](const std::vector<std::string>& roots) -> std::optional<std::size_t> {
             if (access.root.empty())
                 return std::nullopt;
@@ -400,7 +401,7 @@ OpenedGuest open_guest(const std::shared_ptr<const BlockDevice>& disk, const Gue
     const GuestBackend backend = access.backend;
     OpenedGuest result;
     result.disk = disk;
-    result.layout = examine_layout(disk);
+    result.layout = examine_layout(disk, access.disk_sizes);
     if (backend != GuestBackend::libguestfs)
         NativeOpener(result, access, operation).open();
     if (backend == GuestBackend::libguestfs) {

@@ -27,13 +27,12 @@ constexpr std::string_view kMbrSwap = "0x82";
 
 // Somebody other than the content itself calls it swap: the type of its partition, or the guest's fstab.
 bool is_declared_swap(const std::shared_ptr<const BlockDevice>& disk, const DiskLayout& layout, std::size_t index,
-                      const OperationContext& operation) {
-    if (const std::optional<std::size_t> partition = layout.volumes[index].partition) {
-        const std::string& type = layout.table.partitions[*partition].type;
-        if (type == kGptSwap || type == kMbrSwap)
-            return true;
-    }
-    const OpenedGuest opened = open_guest(disk, GuestBackend::native, operation);
+                      GuestAccess access, const OperationContext& operation) {
+    const Partition* partition = partition_of(layout, layout.volumes[index]);
+    if (partition != nullptr && (partition->type == kGptSwap || partition->type == kMbrSwap))
+        return true;
+    access.backend = GuestBackend::native;
+    const OpenedGuest opened = open_guest(disk, access, operation);
     for (std::size_t i = 0; i < opened.fstab.size(); ++i)
         if (opened.fstab[i].type == "swap" && opened.fstab_volumes[i] == index)
             return true;
@@ -72,12 +71,12 @@ void add_ext_free(const Volume& volume, UnusedSpace& unused) {
 
 // What was done, for people.
 std::string add_swap(const std::shared_ptr<const BlockDevice>& disk, const DiskLayout& layout, std::size_t index,
-                     UnusedSpace& unused, const OperationContext& operation) {
+                     const GuestAccess& access, UnusedSpace& unused, const OperationContext& operation) {
     const Volume& volume = layout.volumes[index];
     const std::optional<SwapArea> area = read_swap_area(*volume.device);
     if (!area)
         fail(ErrorKind::corrupt, "it has a swap signature, and no header that Linux would take");
-    if (!is_declared_swap(disk, layout, index, operation))
+    if (!is_declared_swap(disk, layout, index, access, operation))
         fail(ErrorKind::unsupported, "it has a swap signature, and neither the type of its partition nor the guest's "
                                      "fstab says that it is swap");
     const std::uint64_t end = area->offset + area->length;
@@ -103,7 +102,7 @@ bool is_for_appliance(const DiskLayout& layout, const GuestAccess& access) {
 bool trim(SparsifiedDisk& result, const std::shared_ptr<const BlockDevice>& disk, const GuestAccess& access,
           const OperationContext& operation) {
     try {
-        TrimmedDisk trimmed = trim_by_appliance(disk, access.keys, operation);
+        TrimmedDisk trimmed = trim_by_appliance(disk, access, operation);
         result.device = std::move(trimmed.device);
         result.remarks = std::move(trimmed.remarks);
         return true;
@@ -120,7 +119,7 @@ bool trim(SparsifiedDisk& result, const std::shared_ptr<const BlockDevice>& disk
 SparsifiedDisk sparsify(const std::shared_ptr<const BlockDevice>& disk, const GuestAccess& access,
                         const OperationContext& operation) {
     SparsifiedDisk result;
-    const DiskLayout layout = examine_layout(disk);
+    const DiskLayout layout = examine_layout(disk, access.disk_sizes);
     const bool is_trimmed = is_for_appliance(layout, access) && trim(result, disk, access, operation);
     UnusedSpace unused;
     for (std::size_t i = 0; i < layout.volumes.size(); ++i) {
@@ -132,7 +131,7 @@ SparsifiedDisk sparsify(const std::shared_ptr<const BlockDevice>& disk, const Gu
             if (is_ext(*volume.signature))
                 add_ext_free(volume, unused);
             else if (volume.signature->kind == ContentKind::swap)
-                result.remarks.push_back(add_swap(disk, layout, i, unused, operation));
+                result.remarks.push_back(add_swap(disk, layout, i, access, unused, operation));
             else if (volume.signature->kind != ContentKind::volume_group &&
                      !(is_trimmed && is_for_appliance(*volume.signature, access)))
                 result.remarks.push_back(fmt::format("{} ({}) is left whole", escape_untrusted(volume.name),

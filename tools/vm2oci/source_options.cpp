@@ -6,26 +6,11 @@
 #include <CLI/CLI.hpp>
 
 namespace vm2oci::cli {
-namespace {
 
-// "PATH:qcow2" and "PATH:raw" state a format; any other colon belongs to the path.
-BackingFile parse_backing(const std::string& text) {
-    for (const DiskFormat format : {DiskFormat::qcow2, DiskFormat::raw}) {
-        const std::string suffix = ":" + std::string(to_string(format));
-        if (text.ends_with(suffix))
-            return {text.substr(0, text.size() - suffix.size()), format};
-    }
-    return {text, std::nullopt};
-}
-
-} // namespace
-
-DiskSource SourceOptions::disk_source(std::string path, std::optional<DiskFormat> format) const {
-    DiskSource source;
-    source.path = std::move(path);
-    source.format = format;
+SourceRequest SourceOptions::request() const {
+    SourceRequest source;
     for (const std::string& text : backing)
-        source.backing.push_back(parse_backing(text));
+        source.backing.push_back(parse_backing_file(text));
     if (!data_file.empty())
         source.data_file = data_file;
     if (!max_virtual_size.empty())
@@ -33,6 +18,7 @@ DiskSource SourceOptions::disk_source(std::string path, std::optional<DiskFormat
     source.policy.corrupt_bit = allow_corrupt ? Tolerance::allow : Tolerance::refuse;
     source.policy.in_use = allow_in_use ? Tolerance::allow : Tolerance::refuse;
     source.policy.truncation = allow_truncated ? Tolerance::allow : Tolerance::refuse;
+    source.registry = registry->options();
     return source;
 }
 

@@ -1,7 +1,8 @@
-// The options of every command that reads a disk, and what they make of a reference.
+// The options of every command that reads a disk, and how it reads them.
 #pragma once
 
-#include "formats/block/open_disk.hpp"
+#include "tools/flows/boot_source.hpp"
+#include "tools/flows/open_source.hpp"
 #include "tools/vm2oci/registry_options.hpp"
 
 #include <CLI/App.hpp>
@@ -22,8 +23,9 @@ struct SourceOptions {
     bool verify = false; // of commands with add_verify_option()
     std::shared_ptr<RegistryArguments> registry = std::make_shared<RegistryArguments>();
 
-    // `path` and `format` come from the reference. Error{usage} when a value makes no sense.
-    DiskSource disk_source(std::string path, std::optional<DiskFormat> format) const;
+    // Error{usage} when a value makes no sense.
+    SourceRequest request() const;
+    ContentCheck check() const { return verify ? ContentCheck::whole : ContentCheck::parts; }
 };
 
 // Adds --backing, --data-file, --max-virtual-size, --allow-corrupt, --allow-truncated and --allow-in-use, and the

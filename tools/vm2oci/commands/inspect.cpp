@@ -1,15 +1,15 @@
 // `vm2oci inspect SOURCE`.
 #include "formats/base/error.hpp"
 #include "libconvert/package/architecture.hpp"
-#include "libconvert/source/disk_file.hpp"
+#include "tools/flows/disk_containers.hpp"
+#include "tools/flows/open_source.hpp"
+#include "tools/flows/sbom.hpp"
 #include "tools/vm2oci/command_table.hpp"
 #include "tools/vm2oci/disk_page.hpp"
 #include "tools/vm2oci/guest_options.hpp"
 #include "tools/vm2oci/guest_page.hpp"
 #include "tools/vm2oci/help.hpp"
 #include "tools/vm2oci/image_page.hpp"
-#include "tools/vm2oci/references.hpp"
-#include "tools/vm2oci/sbom.hpp"
 #include "tools/vm2oci/source_options.hpp"
 
 #include <CLI/CLI.hpp>
@@ -41,12 +41,13 @@ void write_sbom_of(const std::optional<GuestFindings>& guest, const InspectArgum
 }
 
 ExitCode inspect_disk(const DiskReference& reference, const InspectArguments& arguments, Invocation& call) {
-    const DiskSource source = arguments.source_options->disk_source(reference.path, reference.format);
-    const DiskFile file = open_disk_file(source, call.operation);
-    const DiskFindings findings = examine_disk(file.container, source);
+    const std::vector<DiskContainer> disks =
+        open_disk_containers(reference, arguments.source_options->request(), call.operation);
+    const DiskContainer& file = disks.front();
+    const DiskFindings findings = examine_disk(file.bytes, file.source);
     std::optional<GuestFindings> guest;
     if (!findings.refusal)
-        guest = examine_guest(open_disk(file.container, source).device,
+        guest = examine_guest(open_disk(file.bytes, file.source).device,
                               {arguments.guest_options->access(), LargeFiles::read}, call.operation);
     write_sbom_of(guest, arguments);
     if (call.json()) {
@@ -72,7 +73,7 @@ ExitCode inspect_image(const ImageReference& reference, const InspectArguments& 
     ImageReading reading;
     if (!arguments.architecture.empty())
         reading.architecture = parse_wanted_platform(arguments.architecture);
-    reading.policy = arguments.source_options->disk_source({}, std::nullopt).policy;
+    reading.policy = arguments.source_options->request().policy;
     reading.guest.access = arguments.guest_options->access();
     if (std::holds_alternative<RegistryReference>(reference))
         reading.guest.large_files = LargeFiles::leave;

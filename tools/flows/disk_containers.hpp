@@ -1,0 +1,27 @@
+// The files that the disks of a machine lie in, from a reference: found and unpacked, not yet read as disks.
+#pragma once
+
+#include "formats/base/progress.hpp"
+#include "formats/block/open_disk.hpp"
+#include "libconvert/source/disk_file.hpp"
+#include "tools/flows/open_source.hpp"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace vm2oci {
+
+struct DiskContainer {
+    std::string name;                         // for messages; escaped
+    std::shared_ptr<const BlockDevice> bytes; // for open_disk(bytes, source)
+    DiskSource source;
+    std::optional<FilePacking> packing; // none: it was not compressed
+};
+
+// Never empty; the first one is the boot disk. `operation` outlives the result.
+std::vector<DiskContainer> open_disk_containers(const DiskReference& reference, const SourceRequest& request,
+                                                const OperationContext& operation);
+
+} // namespace vm2oci

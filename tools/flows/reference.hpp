@@ -1,0 +1,33 @@
+// What a command works on, as people write it: a disk, or an image.
+#pragma once
+
+#include "formats/block/open_disk.hpp"
+#include "formats/oci/reference.hpp"
+
+#include <optional>
+#include <string>
+#include <variant>
+
+namespace vm2oci {
+
+// "qcow2:PATH", "raw:PATH" or a bare path; "-" is standard input.
+struct DiskReference {
+    std::string path;
+    std::optional<DiskFormat> format;
+};
+
+using Reference = std::variant<DiskReference, ImageReference>;
+
+// Error{usage}. A path that looks like a reference is written with a folder: "./oci:x".
+Reference parse_reference(const std::string& text);
+
+// The same for what is written: Error{usage} for what can only be read from, such as standard input.
+Reference parse_destination(const std::string& text);
+
+// "PATH:qcow2" and "PATH:raw" state a format; any other colon belongs to the path.
+BackingFile parse_backing_file(const std::string& text);
+
+// The same reference with another tag, and without a digest.
+ImageReference with_tag(ImageReference reference, const std::string& tag);
+
+} // namespace vm2oci
