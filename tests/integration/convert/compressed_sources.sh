@@ -12,9 +12,9 @@ convert_and_compare() {
     if (($# == 2)); then
         # A pipe, which cannot be read twice.
         # shellcheck disable=SC2002
-        cat "$2" | "$VM2OCI" convert --quiet --tmpdir scratch-files "$1" raw:out.raw
+        cat "$2" | "$VM2OCI" convert --quiet --json --tmpdir scratch-files "$1" raw:out.raw > /dev/null
     else
-        "$VM2OCI" convert --quiet --tmpdir scratch-files "$1" raw:out.raw
+        "$VM2OCI" convert --quiet --json --tmpdir scratch-files "$1" raw:out.raw > /dev/null
     fi
     cmp disk.raw out.raw || fail "another content from $*"
     rm out.raw
@@ -46,8 +46,10 @@ expect_equal "$plain" "$("$VM2OCI" convert --json --progress none - null: < disk
 
 step 'a layer of our own is a disk with a seek table'
 "$VM2OCI" convert --quiet disk.raw oci:layout:disk
-layer=$("$VM2OCI" inspect --json oci:layout:disk | jq -r '.layers[0].digest // empty' || true)
-[[ -z $layer ]] || expect_exit 3 "$VM2OCI" inspect "layout/blobs/sha256/${layer#sha256:}" # a tar, named as one
+layer=$(find layout/blobs/sha256 -size +64k)
+expect_equal 'zstd in place' "$({ "$VM2OCI" inspect --json "$layer" || true; } | jq -r '"\(.disk.compression.format) \(.disk.compression.read)"')" 'how it is read'
+expect_exit 3 "$VM2OCI" inspect "$layer" # what is in it is a tar, and named as one
+expect_match 'tar archive' "$(cat stdout)" 'what the layer holds'
 
 step 'inspect tells the compression'
 xz --keep -0 -T2 --block-size=1MiB disk.raw
@@ -73,7 +75,7 @@ expect_exit 3 "$VM2OCI" convert --quiet --max-virtual-size 1M disk.raw.gz null:
 head --bytes=2G /dev/zero | zstd --quiet -1 > bomb
 expect_exit 3 timeout 60 "$VM2OCI" convert --quiet --max-virtual-size 64M bomb null:
 expect_exit 3 timeout 60 "$VM2OCI" convert --quiet --max-virtual-size 64M - null: < <(head --bytes=2G /dev/zero)
-expect_exit 1 "$VM2OCI" convert --quiet --tmpdir /nonexistent/folder disk.raw.gz null:
+expect_exit 1 "$VM2OCI" convert --quiet --json --tmpdir /nonexistent/folder disk.raw.gz null:
 
 step 'a disk that is said to be raw is not unpacked'
 "$VM2OCI" convert --quiet raw:disk.raw.gz raw:as-it-is.raw
