@@ -14,8 +14,8 @@ namespace vm2oci {
 namespace {
 
 constexpr std::size_t kHole = 64 * KiB; // zeros are looked for in pieces of this size; a multiple of every block size
-constexpr std::uint64_t kFreeAmplification = 1 * GiB;
-constexpr std::uint64_t kMaxAmplification = 1000;
+constexpr std::uint64_t kFreeScratch = 1 * GiB;
+constexpr std::uint64_t kMaxScratchRatio = 1000;
 
 std::string folder_text(const std::filesystem::path& folder) {
     return folder.empty() ? "the folder for scratch files" : folder.string();
@@ -24,8 +24,8 @@ std::string folder_text(const std::filesystem::path& folder) {
 } // namespace
 
 std::uint64_t unpacked_budget(std::uint64_t stored) {
-    const std::uint64_t room = (std::numeric_limits<std::uint64_t>::max() - kFreeAmplification) / kMaxAmplification;
-    return kFreeAmplification + std::min(stored, room) * kMaxAmplification;
+    const std::uint64_t room = (std::numeric_limits<std::uint64_t>::max() - kFreeScratch) / kMaxScratchRatio;
+    return kFreeScratch + std::min(stored, room) * kMaxScratchRatio;
 }
 
 SparseScratch::SparseScratch(const std::filesystem::path& folder, const ScratchLimits& limits)
