@@ -4,8 +4,8 @@
 #include "formats/base/escape.hpp"
 #include "formats/base/size.hpp"
 #include "formats/block/masked.hpp"
-#include "formats/ext4/file_system.hpp"
 #include "libconvert/guest/appliance_trim.hpp"
+#include "libconvert/guest/file_system_drivers.hpp"
 #include "libconvert/guest/volumes.hpp"
 
 #include <fmt/format.h>
@@ -17,10 +17,6 @@ namespace {
 
 // The header with the signature fills one page of the guest, of at most 64 KiB.
 constexpr std::uint64_t kSwapHeader = 64 * KiB;
-
-bool is_ext(const Signature& signature) {
-    return signature.type == "ext2" || signature.type == "ext3" || signature.type == "ext4";
-}
 
 constexpr std::string_view kGptSwap = "0657fd6d-a4ab-43c4-84e5-0933c84b4f4f";
 constexpr std::string_view kMbrSwap = "0x82";
@@ -57,16 +53,14 @@ class UnusedSpace {
     std::vector<DiskRange> ranges_;
 };
 
-void add_ext_free(const Volume& volume, UnusedSpace& unused) {
-    const Ext4FileSystem file_system(volume.device);
-    if (file_system.facts().health != Ext4Facts::Health::clean)
-        fail(ErrorKind::corrupt, "it was not unmounted or has errors; run e2fsck in the guest to have its free space "
-                                 "left out");
-    // Collected first: a bitmap that turns out to be damaged leaves all of the file system as it is.
-    std::vector<DiskRange> free;
-    file_system.for_each_free([&](std::uint64_t offset, std::uint64_t length) { free.push_back({offset, length}); });
-    for (const DiskRange& range : free)
+// False: its reader does not know it.
+bool add_free_space(const Volume& volume, const FileSystemDriver& driver, UnusedSpace& unused) {
+    const auto free = driver.open(volume.device)->free_space();
+    if (!free)
+        return false;
+    for (const DataRange& range : *free)
         unused.add(volume, range.offset, range.length);
+    return true;
 }
 
 // What was done, for people.
@@ -87,7 +81,8 @@ std::string add_swap(const std::shared_ptr<const BlockDevice>& disk, const DiskL
 }
 
 bool is_for_appliance(const Signature& signature, const GuestAccess& access) {
-    return is_trimmed_by_appliance(signature.type) ||
+    const FileSystemDriver* driver = find_driver(signature.type);
+    return (driver != nullptr && driver->free_space == FreeSpaceSource::appliance) ||
            (signature.kind == ContentKind::encrypted && !access.keys.empty());
 }
 
@@ -128,9 +123,11 @@ SparsifiedDisk sparsify(const std::shared_ptr<const BlockDevice>& disk, const Gu
         if (!volume.signature)
             continue;
         try {
-            if (is_ext(*volume.signature))
-                add_ext_free(volume, unused);
-            else if (volume.signature->kind == ContentKind::swap)
+            const FileSystemDriver* reader = find_reader(volume.signature);
+            if (reader != nullptr && reader->free_space == FreeSpaceSource::reader &&
+                add_free_space(volume, *reader, unused))
+                continue;
+            if (volume.signature->kind == ContentKind::swap)
                 result.remarks.push_back(add_swap(disk, layout, i, access, unused, operation));
             else if (volume.signature->kind != ContentKind::volume_group &&
                      !(is_trimmed && is_for_appliance(*volume.signature, access)))
