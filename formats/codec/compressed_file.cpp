@@ -99,6 +99,22 @@ class HeadDevice final : public BlockDevice {
     std::span<const std::byte> bytes_;
 };
 
+// Keeps the first bytes, and passes over the rest.
+class HeadSink final : public ByteSink {
+  public:
+    explicit HeadSink(std::size_t wanted) : wanted_(wanted) {}
+    void write(std::span<const std::byte> bytes) override {
+        const std::size_t taken = std::min(bytes.size(), wanted_ - head_.size());
+        head_.insert(head_.end(), bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(taken));
+    }
+    bool is_full() const { return head_.size() == wanted_; }
+    std::vector<std::byte> take() { return std::move(head_); }
+
+  private:
+    std::size_t wanted_;
+    std::vector<std::byte> head_;
+};
+
 enum class Looks { at_magic, nowhere };
 
 class StreamSpool {
@@ -229,6 +245,22 @@ UnpackedContent open_compressed_file(std::shared_ptr<const BlockDevice> stored, 
     decoder->finish();
     file.content = finish_scratch(scratch, name);
     return file;
+}
+
+std::vector<std::byte> first_content(const BlockDevice& stored, FileCompression compression, std::size_t wanted) {
+    constexpr std::size_t step = 64 * KiB;
+    constexpr std::uint64_t most = 2 * MiB; // bzip2 and xz decode by blocks of about a MiB
+    HeadSink head(wanted);
+    const std::unique_ptr<StreamDecoder> decoder = make_decoder_of(compression);
+    std::vector<std::byte> buffer(step);
+    for (std::uint64_t offset = 0; offset < std::min(most, stored.size()) && !head.is_full();) {
+        const std::span<std::byte> piece =
+            std::span(buffer).first(static_cast<std::size_t>(std::min<std::uint64_t>(step, stored.size() - offset)));
+        stored.read_at(offset, piece);
+        decoder->decode(piece, head);
+        offset += piece.size();
+    }
+    return head.take();
 }
 
 UnpackedContent spool_stream(const ReadSome& read, std::uint64_t max_content, std::string_view name,

@@ -12,6 +12,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <vector>
 
 namespace vm2oci {
 
@@ -43,6 +44,10 @@ struct UnpackedContent {
 UnpackedContent open_compressed_file(std::shared_ptr<const BlockDevice> stored, FileCompression compression,
                                      std::uint64_t max_content, std::string_view name,
                                      const OperationContext& operation);
+
+// The first bytes of the content, `wanted` of them or fewer: what a file of this size tells by unpacking a little of
+// it.
+std::vector<std::byte> first_content(const BlockDevice& stored, FileCompression compression, std::size_t wanted);
 
 // The next bytes of a stream: how many of the buffer were filled; 0 at the end.
 using ReadSome = std::function<std::size_t(std::span<std::byte> buffer)>;

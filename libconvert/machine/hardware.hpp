@@ -53,7 +53,9 @@ struct MachineHardware {
     std::vector<std::string> remarks; // what of the description was passed over, for people; escaped
 };
 
-// More than any hypervisor gives a machine; larger numbers are a mistake or meant to harm.
+// Files that describe machines are not larger, and hypervisors give a machine less than that; larger numbers are a
+// mistake or meant to harm.
+inline constexpr std::size_t kMaxDescriptionBytes = 8 << 20; // licences in twenty languages have half of one
 inline constexpr unsigned kMaxMachineCpus = 4096;
 inline constexpr std::uint64_t kMaxMachineMemory = std::uint64_t{64} << 40;
 inline constexpr std::size_t kMaxMachineDevices = 1024; // controllers, disks and NICs each

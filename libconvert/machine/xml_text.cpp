@@ -3,6 +3,7 @@
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/base/size.hpp"
+#include "libconvert/machine/hardware.hpp"
 
 #include <fmt/format.h>
 
@@ -42,9 +43,9 @@ class Inspector final : public pugi::xml_tree_walker {
 } // namespace
 
 void parse_xml(std::string_view text, std::string_view name, pugi::xml_document& document) {
-    if (text.size() > kMaxXmlBytes)
-        fail(ErrorKind::limit,
-             fmt::format("{} has {}, and the limit is {}", name, format_size(text.size()), format_size(kMaxXmlBytes)));
+    if (text.size() > kMaxDescriptionBytes)
+        fail(ErrorKind::limit, fmt::format("{} has {}, and the limit is {}", name, format_size(text.size()),
+                                           format_size(kMaxDescriptionBytes)));
     // pugixml takes a NUL for the end, and whatever stands behind it would go unseen.
     const bool is_wide = text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff");
     if (!is_wide && text.find('\0') != std::string_view::npos)

@@ -10,8 +10,7 @@
 
 namespace vm2oci {
 
-inline constexpr std::size_t kMaxXmlBytes = 8 << 20; // OVF files with licences in twenty languages have half of one
-inline constexpr std::size_t kMaxXmlDepth = 256;     // real ones have ten levels
+inline constexpr std::size_t kMaxXmlDepth = 256; // real ones have ten levels
 inline constexpr std::size_t kMaxXmlNodes = 200'000;
 
 // Error{unsafe}: a document type, whose entities nobody may expand. Error{corrupt}: no well-formed XML. Error{limit}.

@@ -3,6 +3,7 @@
 #include "formats/base/checked.hpp"
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
+#include "formats/base/fd.hpp"
 #include "formats/base/size.hpp"
 #include "formats/block/detect.hpp"
 #include "formats/block/file_device.hpp"
@@ -42,6 +43,19 @@ void refuse_two_things(const BlockDevice& stored, FileCompression compression) {
                  fmt::format("the file looks like {}-compressed data and bears {} at once; say raw:PATH if it really "
                              "is a raw disk, or unpack it first",
                              to_string(compression), sign));
+}
+
+// Unpacking all of it would only tell the same later.
+void refuse_packed_archive(const BlockDevice& stored, FileCompression compression) {
+    constexpr std::size_t magic_at = 257;
+    constexpr std::string_view magic = "ustar";
+    const std::vector<std::byte> head = first_content(stored, compression, magic_at + magic.size());
+    if (head.size() == magic_at + magic.size() && as_text(head).substr(magic_at) == magic)
+        fail(ErrorKind::unsupported,
+             fmt::format(
+                 "it is a tar archive packed with {0} (an OVA?); unpack the {0} layer first: an OVA itself is read "
+                 "where it lies, and of another archive the disk in it is to be named",
+                 to_string(compression)));
 }
 
 std::size_t read_standard_input(std::span<std::byte> buffer, const OperationContext& operation) {
@@ -101,6 +115,7 @@ DiskFile unpack_disk_file(std::shared_ptr<const BlockDevice> stored, const DiskS
     if (!compression)
         return {std::move(stored), std::nullopt};
     refuse_two_things(*stored, *compression);
+    refuse_packed_archive(*stored, *compression);
     UnpackedContent file =
         open_compressed_file(std::move(stored), *compression, largest_container(source.policy.max_virtual_size),
                              escape_untrusted(source.path.filename().string()), operation);

@@ -6,7 +6,6 @@
 #include "formats/base/sha256.hpp"
 #include "formats/base/size.hpp"
 #include "formats/block/empty.hpp"
-#include "libconvert/machine/xml_text.hpp"
 
 #include <fmt/format.h>
 
@@ -101,7 +100,7 @@ class PackageReader {
         const std::shared_ptr<const BlockDevice> descriptor = files_.open(name);
         if (!descriptor)
             fail(ErrorKind::not_found, "there is no descriptor " + quote_untrusted(name));
-        const std::string text = read_whole(*descriptor, name, kMaxXmlBytes);
+        const std::string text = read_whole(*descriptor, name, kMaxDescriptionBytes);
         read_manifest();
         check_text(name, text);
         OvfMachine machine = parse_ovf(text, quote_untrusted(name));

@@ -151,8 +151,9 @@ class OvaMembers final : public PackageFiles {
 
 class OvfFolder final : public PackageFiles {
   public:
-    OvfFolder(const std::filesystem::path& descriptor, const DiskPolicy& policy)
-        : policy_(policy), descriptor_(descriptor.filename().string()) {
+    OvfFolder(const std::filesystem::path& descriptor, std::shared_ptr<const BlockDevice> opened,
+              const DiskPolicy& policy)
+        : policy_(policy), descriptor_(descriptor.filename().string()), opened_(std::move(opened)) {
         const std::filesystem::path folder = descriptor.has_parent_path() ? descriptor.parent_path() : ".";
         folder_ = UniqueFd(::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
         if (!folder_)
@@ -160,6 +161,8 @@ class OvfFolder final : public PackageFiles {
     }
 
     std::shared_ptr<const BlockDevice> open(const std::string& name) const override {
+        if (name == descriptor_)
+            return opened_;
         check_reference(name);
         if (name.empty() || name == "." || name.find('/') != std::string::npos)
             fail(ErrorKind::unsafe, fmt::format("the descriptor names the file {}, and only files beside it are opened "
@@ -188,6 +191,7 @@ class OvfFolder final : public PackageFiles {
     UniqueFd folder_;
     const DiskPolicy policy_;
     const std::string descriptor_;
+    const std::shared_ptr<const BlockDevice> opened_;
 };
 
 } // namespace
@@ -232,8 +236,9 @@ std::unique_ptr<PackageFiles> open_ova_members(std::shared_ptr<const BlockDevice
     return std::make_unique<OvaMembers>(std::move(archive));
 }
 
-std::unique_ptr<PackageFiles> open_ovf_folder(const std::filesystem::path& descriptor, const DiskPolicy& policy) {
-    return std::make_unique<OvfFolder>(descriptor, policy);
+std::unique_ptr<PackageFiles> open_ovf_folder(const std::filesystem::path& descriptor,
+                                              std::shared_ptr<const BlockDevice> opened, const DiskPolicy& policy) {
+    return std::make_unique<OvfFolder>(descriptor, std::move(opened), policy);
 }
 
 std::string percent_decoded(std::string_view name) {

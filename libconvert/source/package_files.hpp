@@ -38,7 +38,9 @@ std::unique_ptr<PackageFiles> open_ova_members(std::shared_ptr<const BlockDevice
 
 // The files beside `descriptor`, a path of the user's. A file is opened by its plain name in that folder, without
 // following links, and only if it is a regular file; and refused while somebody writes to it (DiskPolicy::in_use).
-std::unique_ptr<PackageFiles> open_ovf_folder(const std::filesystem::path& descriptor, const DiskPolicy& policy);
+// `opened` are the descriptor's bytes, which may lie elsewhere if the user's path is a link.
+std::unique_ptr<PackageFiles> open_ovf_folder(const std::filesystem::path& descriptor,
+                                              std::shared_ptr<const BlockDevice> opened, const DiskPolicy& policy);
 
 // Names in descriptors may be written as in URIs ("web%2001.vmdk"); "" if `name` is not.
 std::string percent_decoded(std::string_view name);

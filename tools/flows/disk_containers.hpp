@@ -3,7 +3,9 @@
 
 #include "formats/base/progress.hpp"
 #include "formats/block/open_disk.hpp"
+#include "libconvert/machine/hardware.hpp"
 #include "libconvert/source/disk_file.hpp"
+#include "libconvert/source/source_verifier.hpp"
 #include "tools/flows/open_source.hpp"
 
 #include <memory>
@@ -20,8 +22,15 @@ struct DiskContainer {
     std::optional<FilePacking> packing; // none: it was not compressed
 };
 
-// Never empty; the first one is the boot disk. `operation` outlives the result.
-std::vector<DiskContainer> open_disk_containers(const DiskReference& reference, const SourceRequest& request,
-                                                const OperationContext& operation);
+struct MachineContainers {
+    std::vector<DiskContainer> disks;           // the first one is the boot disk; never empty
+    std::optional<MachineHardware> hardware;    // none: nothing describes it
+    std::shared_ptr<SourceVerifier> verifier{}; // null: nothing says what the files must be
+    std::vector<std::string> remarks;           // for people; escaped
+};
+
+// What lies at the reference, and the further disks that the request names. `operation` outlives the result.
+MachineContainers open_disk_containers(const DiskReference& reference, const SourceRequest& request,
+                                       const OperationContext& operation);
 
 } // namespace vm2oci

@@ -61,9 +61,13 @@ struct OpenMachine {
     const OperationContext& operation;
 
     SourceMachine operator()(const DiskReference& reference) const {
+        MachineContainers containers = open_disk_containers(reference, request, operation);
         SourceMachine machine;
-        for (const DiskContainer& disk : open_disk_containers(reference, request, operation))
+        for (const DiskContainer& disk : containers.disks)
             machine.disks.push_back({disk.name, open_disk(disk.bytes, disk.source)});
+        machine.verifier = std::move(containers.verifier);
+        machine.hardware = std::move(containers.hardware);
+        machine.remarks = std::move(containers.remarks);
         return machine;
     }
     SourceMachine operator()(const ImageReference& reference) const {

@@ -12,16 +12,21 @@ Reference parse_reference(const std::string& text) {
     for (const DiskFormat format : {DiskFormat::qcow2, DiskFormat::raw}) {
         const std::string prefix = std::string(vm2oci::to_string(format)) + ":";
         if (text.starts_with(prefix) && text.size() > prefix.size())
-            return DiskReference{text.substr(prefix.size()), format};
+            return DiskReference{text.substr(prefix.size()), format, false};
     }
-    if (text.empty() || text == "qcow2:" || text == "raw:")
+    constexpr std::string_view package = "ova:";
+    if (text.starts_with(package) && text.size() > package.size())
+        return DiskReference{text.substr(package.size()), std::nullopt, true};
+    if (text.empty() || text == "qcow2:" || text == "raw:" || text == package)
         fail(ErrorKind::usage, "'" + text + "' names no disk");
-    return DiskReference{text, std::nullopt};
+    return DiskReference{text, std::nullopt, false};
 }
 
 Reference parse_destination(const std::string& text) {
     Reference reference = parse_reference(text);
     const auto* disk = std::get_if<DiskReference>(&reference);
+    if (disk != nullptr && disk->is_package)
+        fail(ErrorKind::usage, "'" + text + "' is a package of a machine, which is read and not written");
     if (disk != nullptr && disk->path == "-")
         fail(ErrorKind::usage,
              "'" + text + "' is standard input, and a disk is not written in order; name a file as DEST");

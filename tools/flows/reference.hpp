@@ -10,10 +10,11 @@
 
 namespace vm2oci {
 
-// "qcow2:PATH", "raw:PATH" or a bare path; "-" is standard input.
+// "qcow2:PATH", "raw:PATH" or a bare path; "-" is standard input. "ova:PATH[:DISK]" is a package of a machine.
 struct DiskReference {
     std::string path;
     std::optional<DiskFormat> format;
+    bool is_package = false; // as it is said; a bare path may be one as well
 };
 
 using Reference = std::variant<DiskReference, ImageReference>;
