@@ -2,8 +2,8 @@
 
 #include "formats/base/fd.hpp"
 #include "formats/base/size.hpp"
-#include "runner/boot_checks.hpp"
 #include "runner/judge/console_lines.hpp"
+#include "runner/report/boot_checks.hpp"
 #include "runner/report/comparison.hpp"
 #include "runner/report/markup.hpp"
 #include "runner/report/style.hpp"

@@ -7,6 +7,7 @@
 #include "formats/partition/partition.hpp"
 #include "formats/tree/seed_iso.hpp"
 #include "libconvert/guest/open_guest.hpp"
+#include "runner/qemu/arguments.hpp"
 #include "runner/report/files.hpp"
 #include "runner/report/summary.hpp"
 #include "tools/vm2oci/boot_display.hpp"

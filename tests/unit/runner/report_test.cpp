@@ -1,4 +1,4 @@
-#include "runner/boot_checks.hpp"
+#include "runner/report/boot_checks.hpp"
 #include "runner/report/html.hpp"
 #include "runner/report/json.hpp"
 #include "runner/report/junit.hpp"
