@@ -5,7 +5,7 @@
 #include "formats/base/progress.hpp"
 #include "formats/block/block_device.hpp"
 #include "formats/block/open_disk.hpp"
-#include "libconvert/machine/ovf.hpp"
+#include "libconvert/hardware/ovf.hpp"
 #include "libconvert/source/ovf_manifest.hpp"
 #include "libconvert/source/package_files.hpp"
 #include "libconvert/source/source_verifier.hpp"

@@ -55,9 +55,9 @@ MachineContainers from_package(const PackageFiles& files, const std::string& nam
                                const SourceRequest& request, const OperationContext& operation) {
     PackageRequest wanted{request.policy, request.authorities, disk};
     if (request.disks.size() > 1)
-        fail(ErrorKind::usage, "a package of a machine has its disks with it; --disk chooses one of them");
+        fail(ErrorKind::usage, "a package of a machine has its disks with it; only one of them can be chosen");
     if (!request.disks.empty() && !disk.empty())
-        fail(ErrorKind::usage, "the reference says which disk already; leave --disk away");
+        fail(ErrorKind::usage, "the reference says which disk of the package it is; choose none beside it");
     if (!request.disks.empty())
         wanted.disk = request.disks.front();
     MachinePackage package = with_context(escape_untrusted(name), [&] { return open_package(files, wanted); });
@@ -95,9 +95,10 @@ void add_further_disks(MachineContainers& machine, const SourceRequest& request,
         const Reference reference = parse_reference(text);
         const auto* disk = std::get_if<DiskReference>(&reference);
         if (disk == nullptr || disk->is_package)
-            fail(ErrorKind::usage, fmt::format("--disk takes a disk, and '{}' is {}; of a package it chooses a disk by "
-                                               "number or name",
-                                               text, disk == nullptr ? "an image" : "a package"));
+            fail(ErrorKind::usage,
+                 fmt::format(
+                     "'{}' is no further disk of a machine, but {}; of a package one disk is chosen by number or name",
+                     text, disk == nullptr ? "an image" : "a package"));
         machine.disks.push_back(open_file(*disk, of_disk, operation));
     }
 }
@@ -124,7 +125,8 @@ MachineContainers open_disk_containers(const DiskReference& reference, const Sou
     if (reference.is_package)
         with_context(file.name, [&] { fail(ErrorKind::unsupported, "it is no package of a machine (OVA or OVF)"); });
     if (request.authorities)
-        fail(ErrorKind::usage, "--ca is for packages of machines, and this is a plain disk");
+        fail(ErrorKind::usage,
+             "only packages of machines are signed, and this is a plain disk: no authority can vouch for it");
     MachineContainers machine;
     machine.disks.push_back(std::move(file));
     add_further_disks(machine, request, operation);

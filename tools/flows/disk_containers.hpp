@@ -3,7 +3,7 @@
 
 #include "formats/base/progress.hpp"
 #include "formats/block/open_disk.hpp"
-#include "libconvert/machine/hardware.hpp"
+#include "libconvert/hardware/hardware.hpp"
 #include "libconvert/source/disk_file.hpp"
 #include "libconvert/source/source_verifier.hpp"
 #include "tools/flows/open_source.hpp"

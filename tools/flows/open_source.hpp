@@ -3,7 +3,7 @@
 
 #include "formats/block/open_disk.hpp"
 #include "formats/oci/store.hpp"
-#include "libconvert/machine/hardware.hpp"
+#include "libconvert/hardware/hardware.hpp"
 #include "libconvert/registry/open_registry.hpp"
 #include "libconvert/source/source_verifier.hpp"
 #include "tools/flows/reference.hpp"

@@ -4,12 +4,14 @@
 #include "formats/base/escape.hpp"
 #include "formats/base/fd.hpp"
 #include "formats/base/size.hpp"
+#include "formats/block/joined.hpp"
 #include "formats/partition/partition.hpp"
 #include "formats/tree/seed_iso.hpp"
 #include "libconvert/guest/open_guest.hpp"
 #include "runner/qemu/arguments.hpp"
 #include "runner/report/files.hpp"
 #include "runner/report/summary.hpp"
+#include "tools/flows/described_machine.hpp"
 #include "tools/vm2oci/boot_display.hpp"
 #include "tools/vm2oci/help.hpp"
 #include "tools/vm2oci/option_values.hpp"
@@ -68,17 +70,33 @@ bool has_seed_files(const BootTestOptions& options) {
            !options.vendor_data.empty();
 }
 
-Firmware firmware_of(const BootTestOptions& options, const BlockDevice& disk, const MachineAdvice& advice) {
+Firmware firmware_of(const BootTestOptions& options, const BlockDevice& disk, const MachineAdvice& advice,
+                     const DescribedMachine& described) {
     if (options.firmware == "bios")
         return Firmware::bios;
     if (options.firmware == "uefi")
         return Firmware::uefi;
     if (options.firmware == "uefi-secure")
         return Firmware::uefi_secure;
+    if (described.firmware == Firmware::uefi_secure && !find_firmware(Firmware::uefi_secure))
+        return Firmware::uefi;
+    if (described.firmware)
+        return *described.firmware;
     const Firmware firmware = firmware_for(disk);
     return firmware == Firmware::uefi && advice.secure_boot && find_firmware(Firmware::uefi_secure)
                ? Firmware::uefi_secure
                : firmware;
+}
+
+// All disks of the machine, one behind another, as open_guest() takes them.
+std::shared_ptr<const BlockDevice> joined_disks(const BootSubject& subject, GuestAccess& access) {
+    if (subject.further_disks.empty())
+        return subject.disk;
+    std::vector<std::shared_ptr<const BlockDevice>> disks{subject.disk};
+    disks.insert(disks.end(), subject.further_disks.begin(), subject.further_disks.end());
+    for (const auto& disk : disks)
+        access.disk_sizes.push_back(disk->size());
+    return std::make_shared<const JoinedDevice>(disks);
 }
 
 // What the guest inside asks for. A disk in which nothing can be read boots, or not, on the default machine.
@@ -88,7 +106,8 @@ MachineAdvice look_inside(const BootSubject& subject, const BootTestOptions& opt
     if (all_given)
         return {};
     try {
-        const OpenedGuest guest = open_guest(subject.disk, GuestBackend::native, call.operation);
+        GuestAccess access(GuestBackend::native);
+        const OpenedGuest guest = open_guest(joined_disks(subject, access), access, call.operation);
         return guest.guest ? advise_machine(inspect_guest(guest, call.operation)) : MachineAdvice{};
     } catch (const Error& error) {
         if (error.kind() == ErrorKind::io || error.kind() == ErrorKind::cancelled)
@@ -155,9 +174,13 @@ VmSpec machine_spec(const BootTestOptions& options, const BootSubject& subject, 
     choose(spec.profile.disk, kDiskBuses, options.disk_bus);
     choose(spec.profile.network, kNetworkModels, options.network_model);
     spec.profile.cpu = options.cpu;
-    spec.memory = parse_size(options.memory);
-    spec.cpus = options.cpus;
-    spec.firmware = subject.kernel ? Firmware::bios : firmware_of(options, *subject.disk, advice);
+    const DescribedMachine described =
+        subject.hardware ? described_machine(*subject.hardware, host_resources()) : DescribedMachine{};
+    spec.memory = options.memory.empty() ? described.memory.value_or(spec.memory) : parse_size(options.memory);
+    spec.cpus = options.cpus.value_or(described.cpus.value_or(spec.cpus));
+    if (options.memory.empty() || !options.cpus)
+        spec.profile_reasons.insert(spec.profile_reasons.end(), described.reasons.begin(), described.reasons.end());
+    spec.firmware = subject.kernel ? Firmware::bios : firmware_of(options, *subject.disk, advice, described);
     spec.network = options.network == "user" ? NetworkMode::user : NetworkMode::none;
     for (const std::string& text : options.forward)
         spec.forwards.push_back(parse_forward(text));
@@ -174,6 +197,8 @@ VmSpec machine_spec(const BootTestOptions& options, const BootSubject& subject, 
             fmt::format("the partition table counts sectors of {} bytes: {}", spec.sector_size,
                         spec.profile.disk == DiskBus::virtio ? "the disk has them, as KubeVirt's blockSize gives it"
                                                              : "only virtio disks can have them, and this is none"));
+    for (const auto& disk : subject.further_disks)
+        spec.further_disks.push_back({disk, gpt_sector_size(*disk)});
     spec.seed = subject.seed;
     spec.kernel = subject.kernel;
     if (spec.kernel && options.firmware != "auto" && options.firmware != "bios")
@@ -279,8 +304,9 @@ std::shared_ptr<BootTestOptions> add_boot_test_options(CLI::App& command, SeedOp
         ->check(CLI::IsMember({"auto", "virtio", "e1000", "rtl8139"}));
     text("--cpu", options->cpu, "MODEL",
          "QEMU's processor model (default: host with KVM, else x86-64-v2, or -v3 where the guest needs it)");
-    text("--memory", options->memory, "SIZE", "The machine's memory (default: 1G)")->check(size_value());
-    command.add_option("--cpus", options->cpus, "The machine's processors (default: 2)")
+    text("--memory", options->memory, "SIZE", "The machine's memory (default: what an OVF says, else 1G)")
+        ->check(size_value());
+    command.add_option("--cpus", options->cpus, "The machine's processors (default: what an OVF says, else 2)")
         ->option_text("N")
         ->group(group::boot);
     text("--timeout", options->timeout, "DURATION", "Limit until ready, in processor time when emulated (default: 3m)")

@@ -25,7 +25,10 @@ DiskSource written_disk(const SourceOptions& options, const std::string& path, s
 }
 
 BootReport boot_subject(const BootTest& test, OpenedDisk disk, const BootTestSubject& subject, Invocation& call) {
-    BootSubject boot{subject.name, std::move(disk.device), nullptr};
+    BootSubject boot;
+    boot.name = subject.name;
+    boot.disk = std::move(disk.device);
+    boot.hardware = subject.hardware;
     if (subject.seed)
         boot.seed = make_seed_disk(*subject.seed);
     return boot_disk(boot, *test.options, call);

@@ -4,6 +4,7 @@
 #include "formats/block/open_disk.hpp"
 #include "formats/oci/store.hpp"
 #include "formats/tree/seed_iso.hpp"
+#include "libconvert/hardware/hardware.hpp"
 #include "tools/vm2oci/boot_options.hpp"
 #include "tools/vm2oci/command_table.hpp"
 #include "tools/vm2oci/source_options.hpp"
@@ -29,8 +30,9 @@ struct BootTest {
 std::shared_ptr<BootTest> add_boot_test(CLI::App& command);
 
 struct BootTestSubject {
-    std::string name;              // for the report
-    std::optional<SeedFiles> seed; // a second disk that the guest looks for
+    std::string name;                          // for the report
+    std::optional<SeedFiles> seed;             // a second disk that the guest looks for
+    std::optional<MachineHardware> hardware{}; // as the source describes the machine
 };
 
 // The disk of the image `top`, which `destination` was given and has not published.

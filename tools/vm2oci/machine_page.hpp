@@ -1,7 +1,7 @@
 // A machine's hardware as a page and as JSON.
 #pragma once
 
-#include "libconvert/machine/hardware.hpp"
+#include "libconvert/hardware/hardware.hpp"
 #include "tools/vm2oci/page.hpp"
 
 #include <nlohmann/json_fwd.hpp>

@@ -30,8 +30,8 @@ struct SourceOptions {
     ContentCheck check() const { return verify ? ContentCheck::whole : ContentCheck::parts; }
 };
 
-// Adds --disk, --ca, --backing, --data-file, --max-virtual-size, --allow-corrupt, --allow-truncated and --allow-in-use, and the
-// registry's options.
+// Adds --disk, --ca, --backing, --data-file, --max-virtual-size, --allow-corrupt, --allow-truncated and --allow-in-use,
+// and the registry's options.
 std::shared_ptr<SourceOptions> add_source_options(CLI::App& command);
 
 // Adds --verify, for commands that read an image in parts.

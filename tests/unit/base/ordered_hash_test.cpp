@@ -1,5 +1,4 @@
 #include "formats/base/ordered_hash.hpp"
-
 #include "formats/base/sha256.hpp"
 #include "formats/base/size.hpp"
 

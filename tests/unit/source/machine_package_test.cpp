@@ -2,7 +2,7 @@
 #include "formats/base/size.hpp"
 #include "libconvert/source/machine_package.hpp"
 #include "tests/support/temporary_folder.hpp"
-#include "tests/unit/machine/ovf_fixture.hpp"
+#include "tests/unit/hardware/ovf_fixture.hpp"
 #include "tests/unit/source/package_fixture.hpp"
 
 #include <catch2/catch.hpp>

@@ -6,6 +6,7 @@
 #include "formats/base/outputs.hpp"
 #include "libconvert/copy/earlier_image.hpp"
 #include "libconvert/package/architecture.hpp"
+#include "libconvert/package/machine_labels.hpp"
 #include "libconvert/package/sparsify.hpp"
 #include "libconvert/registry/blob_upload.hpp"
 #include "libconvert/source/content_verifier.hpp"
@@ -37,22 +38,33 @@ void keep_frame_notes(std::span<const StoredLayer> layers) {
     FrameNotebook(user_frame_notes()).keep(layers);
 }
 
+void put_in_front(std::vector<std::string>& remarks, const std::vector<std::string>& others) {
+    remarks.insert(remarks.begin(), others.begin(), others.end());
+}
+
 // The disk as the options want it read, and what is to be said of that.
 struct PreparedDisk {
     OpenedDisk disk;
     std::vector<std::string> remarks;
 };
 
-PreparedDisk prepare_disk(OpenedDisk disk, const ConvertArguments& arguments, Invocation& call) {
+PreparedDisk prepare_disk(OpenedDisk disk, const SourceMachine& machine, const ConvertArguments& arguments,
+                          Invocation& call) {
     if (!arguments.sparsify)
-        return {std::move(disk), {}};
+        return {std::move(disk), machine.remarks};
     if (arguments.disk_format == "keep")
         fail(ErrorKind::usage, "--sparsify writes the disk anew; leave --disk-format keep away");
     SparsifiedDisk sparse = sparsify(disk.device, arguments.guest_options->access(), call.operation);
     for (const std::string& remark : sparse.remarks)
         call.operation.progress->note("sparsify: " + remark);
     disk.device = std::move(sparse.device);
+    put_in_front(sparse.remarks, machine.remarks);
     return {std::move(disk), std::move(sparse.remarks)};
+}
+
+void note_remarks(const SourceMachine& machine, Invocation& call) {
+    for (const std::string& remark : machine.remarks)
+        call.operation.progress->note(remark);
 }
 
 Json to_json(const ImageReport& report, const std::string& destination) {
@@ -198,7 +210,8 @@ ExitCode convert_into_bundle(const ConvertArguments& arguments, const SourceMach
         image_options.image.architecture.clear(); // the guest's own
     if (const auto seed = wanted_seed_disk(options.edits))
         add_seed_annotations(*seed, image_options.image.annotations);
-    const PreparedBundle bundle = prepare_bundle(only_disk(source).opened, options, call.operation);
+    PreparedBundle bundle = prepare_bundle(only_disk(source).opened, options, call.operation);
+    put_in_front(bundle.remarks, source.remarks);
     if (options.mode == EditMode::plan_only)
         return show_plan({bundle.edits, options.mode, std::nullopt}, arguments.source, call);
     fill_sbom(outputs, only_disk(source).opened, arguments, call);
@@ -226,6 +239,9 @@ ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& 
     const std::string wanted = wanted_architecture(arguments);
     const SourceMachine machine =
         open_source_machine(source, arguments.source_options->request(), wanted, call.operation);
+    note_remarks(machine, call);
+    if (machine.hardware)
+        add_machine_labels(*machine.hardware, options.image);
     const std::string& found = machine.architecture;
     options.image.architecture = !wanted.empty() ? wanted : !found.empty() ? found : host_architecture();
     if (kind_of_image(arguments) == ConvertKind::bundle)
@@ -248,7 +264,7 @@ ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& 
         call.err << "vm2oci: warning: the cloud-init data stand in the image's annotations, where everybody who may "
                     "pull the image reads them: keep passwords and private keys out of them\n";
     }
-    const PreparedDisk prepared = prepare_disk(std::move(edited), arguments, call);
+    const PreparedDisk prepared = prepare_disk(std::move(edited), machine, arguments, call);
     const OpenedDisk& disk = prepared.disk;
     fill_sbom(outputs, disk, arguments, call);
     const auto open_store = [&] {
@@ -258,12 +274,13 @@ ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& 
     };
     if (kind_of_image(arguments) == ConvertKind::rootfs) {
         const GuestAccess access = arguments.guest_options->access();
-        const RootfsImage image = with_upload_repeated(call, [&] {
+        RootfsImage image = with_upload_repeated(call, [&] {
             const auto store = open_store();
             return convert_to_rootfs(disk, access, rootfs_options(arguments, layer, options.image), *store,
                                      call.operation);
         });
         keep_frame_notes(image.layers);
+        put_in_front(image.remarks, machine.remarks);
         if (!call.json())
             call.out << edit_report_text(changes.report, changes.mode);
         print_rootfs(image, arguments.destination, edit_report_json(changes.report), call);
@@ -278,7 +295,7 @@ ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& 
     BootTestResult boot;
     if (arguments.boot_test->wanted)
         boot = boot_written_image(*arguments.boot_test, *store, report.manifest, *arguments.source_options,
-                                  {arguments.destination, changes.seed}, call);
+                                  {arguments.destination, changes.seed, machine.hardware}, call);
     if (may_appear(boot)) {
         store->publish(report.manifest);
         keep_frame_notes({&report.layer, 1});
@@ -325,12 +342,14 @@ ExitCode convert_into_kata(const ConvertArguments& arguments, const Reference& s
     options.time = creation_time(arguments);
     const SourceMachine machine = open_source_machine(source, arguments.source_options->request(),
                                                       wanted_architecture(arguments), call.operation);
+    note_remarks(machine, call);
     const OpenedDisk& opened = only_disk(machine).opened;
     machine.verify(call.operation); // before any of its files appears
     SideOutputs outputs;
     open_side_outputs(outputs, arguments);
     fill_sbom(outputs, opened, arguments, call);
-    const KataReport report = write_kata(opened, options, folder->path, call.operation);
+    KataReport report = write_kata(opened, options, folder->path, call.operation);
+    put_in_front(report.remarks, machine.remarks);
     if (options.mode == EditMode::plan_only)
         return show_plan({report.edits, options.mode, std::nullopt}, arguments.source, call);
     outputs.files.commit();
@@ -372,12 +391,13 @@ ExitCode convert_into_disk(const ConvertArguments& arguments, const Reference& s
     open_side_outputs(outputs, arguments);
     const SourceMachine machine = open_source_machine(source, arguments.source_options->request(),
                                                       wanted_architecture(arguments), call.operation);
+    note_remarks(machine, call);
     OpenedDisk edited = only_disk(machine).opened;
     const DiskOutput output = disk_output(effective);
     const GuestChanges changes = change_guest(edited, arguments, output.format, call);
     if (changes.mode == EditMode::plan_only)
         return show_plan(changes, arguments.source, call);
-    const PreparedDisk prepared = prepare_disk(std::move(edited), effective, call);
+    const PreparedDisk prepared = prepare_disk(std::move(edited), machine, effective, call);
     const OpenedDisk& disk = prepared.disk;
     fill_sbom(outputs, disk, effective, call);
     std::string seed_disk;
@@ -392,7 +412,7 @@ ExitCode convert_into_disk(const ConvertArguments& arguments, const Reference& s
             machine.verify(call.operation);
             if (arguments.boot_test->wanted)
                 boot = boot_written_disk(*arguments.boot_test, file, format, *arguments.source_options,
-                                         {arguments.destination, changes.seed}, call);
+                                         {arguments.destination, changes.seed, machine.hardware}, call);
             if (may_appear(boot))
                 outputs.files.commit();
             return may_appear(boot);

@@ -50,10 +50,13 @@ ExitCode inject(const InjectArguments& arguments, Invocation& call) {
         destination = destination_disk(arguments);
     const SourceMachine source =
         open_source_machine(parse_reference(arguments.source), arguments.source_options->request(), "", call.operation);
+    for (const std::string& remark : source.remarks)
+        call.operation.progress->note(remark);
     OpenedDisk disk = only_disk(source).opened;
     const EditReport report =
         edit_disk(disk, request, {arguments.guest_options->access(), created}, edits.mode(), call.operation);
     nlohmann::ordered_json json = {{"source", arguments.source}, {"edits", edit_report_json(report)}};
+    json["remarks"] = source.remarks;
     if (edits.mode() == EditMode::apply) {
         DiskOutput output;
         output.format = destination.format == DiskFormat::raw ? DiskOutputFormat::raw : DiskOutputFormat::qcow2;

@@ -1,4 +1,4 @@
-#include "libconvert/machine/hardware.hpp"
+#include "libconvert/hardware/hardware.hpp"
 
 #include "formats/base/error.hpp"
 #include "formats/base/size.hpp"

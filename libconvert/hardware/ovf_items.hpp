@@ -1,7 +1,7 @@
 // The VirtualHardwareSection of an OVF.
 #pragma once
 
-#include "libconvert/machine/hardware.hpp"
+#include "libconvert/hardware/hardware.hpp"
 
 #include <pugixml.hpp>
 

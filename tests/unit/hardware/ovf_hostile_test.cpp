@@ -1,8 +1,8 @@
 // Descriptors that lie, that ask for what they may not have, or that are no descriptors.
 #include "formats/base/error.hpp"
-#include "libconvert/machine/ovf.hpp"
-#include "libconvert/machine/xml_text.hpp"
-#include "tests/unit/machine/ovf_fixture.hpp"
+#include "libconvert/hardware/ovf.hpp"
+#include "libconvert/hardware/xml_text.hpp"
+#include "tests/unit/hardware/ovf_fixture.hpp"
 
 #include <catch2/catch.hpp>
 

@@ -1,12 +1,12 @@
-#include "libconvert/machine/ovf_items.hpp"
+#include "libconvert/hardware/ovf_items.hpp"
 
 #include "formats/base/ascii.hpp"
 #include "formats/base/checked.hpp"
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/base/size.hpp"
-#include "libconvert/machine/ovf.hpp"
-#include "libconvert/machine/xml_text.hpp"
+#include "libconvert/hardware/ovf.hpp"
+#include "libconvert/hardware/xml_text.hpp"
 
 #include <fmt/format.h>
 

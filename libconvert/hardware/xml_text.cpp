@@ -1,9 +1,9 @@
-#include "libconvert/machine/xml_text.hpp"
+#include "libconvert/hardware/xml_text.hpp"
 
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/base/size.hpp"
-#include "libconvert/machine/hardware.hpp"
+#include "libconvert/hardware/hardware.hpp"
 
 #include <fmt/format.h>
 

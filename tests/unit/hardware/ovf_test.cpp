@@ -1,8 +1,8 @@
 // Descriptors in the manner of those who write them.
 #include "formats/base/error.hpp"
 #include "formats/base/size.hpp"
-#include "libconvert/machine/ovf.hpp"
-#include "tests/unit/machine/ovf_fixture.hpp"
+#include "libconvert/hardware/ovf.hpp"
+#include "tests/unit/hardware/ovf_fixture.hpp"
 
 #include <catch2/catch.hpp>
 

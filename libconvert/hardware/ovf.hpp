@@ -4,7 +4,7 @@
 // which is that of OVF 0.9 (ovirt-engine, OvfWriter).
 #pragma once
 
-#include "libconvert/machine/hardware.hpp"
+#include "libconvert/hardware/hardware.hpp"
 
 #include <cstddef>
 #include <cstdint>
