@@ -50,17 +50,6 @@ struct Layer {
     bool needs_backing = false;
 };
 
-std::uint64_t stored_bytes(const BlockDevice& device) {
-    std::uint64_t bytes = 0;
-    for (std::uint64_t offset = 0; offset < device.size();) {
-        const Extent extent = device.extent_at(offset);
-        if (extent.kind == ExtentKind::data)
-            bytes += extent.length;
-        offset += extent.length;
-    }
-    return bytes;
-}
-
 void describe_header(const qcow2::Header& header, DiskInfo& info) {
     info.virtual_size = header.virtual_size();
     info.qcow2_version = header.version;
@@ -198,7 +187,7 @@ Layer load_raw(const LayerSource& file, const DiskSource& source, DiskInfo& info
              fmt::format("the disk has {}, and the limit is {}; raise it with --max-virtual-size",
                          format_size(info.virtual_size), format_size(source.policy.max_virtual_size)));
     if (source.scan == TableScan::complete)
-        info.allocated_size = stored_bytes(*file.container);
+        info.allocated_size = data_bytes(*file.container);
     return layer;
 }
 

@@ -26,7 +26,8 @@ BootSource open_bundle(const BundleDescription& bundle, ImageSource& images, con
                        const SourceRequest& request, const OperationContext& operation) {
     BootSource source;
     const auto format = bundle.root_format == BundleRootFormat::qcow2 ? DiskFormat::qcow2 : DiskFormat::raw;
-    source.disk = open_disk(find_file(images, image, bundle.root, operation), request.disk_source(bundle.root, format));
+    source.subject.disk =
+        open_disk(find_file(images, image, bundle.root, operation), request.disk_source(bundle.root, format)).device;
     DirectKernel kernel;
     kernel.image = find_file(images, image, bundle.kernel, operation);
     if (bundle.initramfs)
@@ -50,7 +51,8 @@ BootSource open_image(const ImageReference& reference, const BootSourceRequest& 
         return open_bundle(*bundle, *images, image, request.source, operation);
     BootSource source;
     const DiskInImage disk = find_disk(*images, image, operation);
-    source.disk = open_disk(disk.bytes, request.source.disk_source(escape_untrusted(disk.path), std::nullopt));
+    source.subject.disk =
+        open_disk(disk.bytes, request.source.disk_source(escape_untrusted(disk.path), std::nullopt)).device;
     return source;
 }
 
@@ -63,7 +65,7 @@ BootSource open_plain_machine(const BootSourceRequest& request, const OperationC
     for (const std::string& remark : machine.remarks)
         operation.progress->note(remark);
     BootSource source;
-    source.disk = machine.boot_disk().opened;
+    source.subject.disk = machine.boot_disk().opened.device;
     for (std::size_t i = 1; i < machine.disks.size(); ++i)
         source.subject.further_disks.push_back(machine.disks[i].opened.device);
     source.subject.hardware = std::move(machine.hardware);
@@ -105,11 +107,10 @@ BootSource open_boot_source(const BootSourceRequest& request, const OperationCon
         source = open_plain_machine(request, operation);
     apply_kernel(source, request.kernel);
     source.subject.name = request.name;
-    source.subject.disk = source.disk.device;
     return source;
 }
 
-void make_it_talk(BootSource& source, const OperationContext& operation) {
+void add_own_agent(BootSource& source, const OperationContext& operation) {
     source.subject.facts = FactsChoice::ask;
     if (source.own_initramfs) {
         std::string& line = source.subject.kernel->command_line;
@@ -118,9 +119,10 @@ void make_it_talk(BootSource& source, const OperationContext& operation) {
     }
     EditRequest request;
     request.agents = {load_agent("vm2oci")};
+    DiskView disk(source.subject.disk);
     with_context("putting the agent into " + escape_untrusted(source.subject.name) + ", for this boot only",
-                 [&] { edit_disk(source.disk, request, {}, EditMode::apply, operation); });
-    source.subject.disk = source.disk.device;
+                 [&] { edit_disk(disk, request, {}, EditMode::apply, operation); });
+    source.subject.disk = disk.device();
 }
 
 } // namespace vm2oci
