@@ -3,6 +3,7 @@
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/codec/compressed_file.hpp"
+#include "libconvert/remote/nbd_disk.hpp"
 #include "libconvert/source/machine_package.hpp"
 #include "libconvert/source/package_files.hpp"
 
@@ -81,7 +82,9 @@ DiskContainer open_file(const DiskReference& reference, const SourceRequest& req
     DiskContainer disk;
     disk.name = escape_untrusted(reference.path);
     disk.source = request.disk_source(reference.path, reference.format);
-    DiskFile file = open_disk_file(disk.source, operation);
+    DiskFile file = is_nbd_uri(reference.path)
+                        ? unpack_disk_file(open_nbd_disk(reference.path, operation), disk.source, operation)
+                        : open_disk_file(disk.source, operation);
     disk.bytes = std::move(file.container);
     disk.packing = file.packing;
     return disk;
@@ -119,7 +122,7 @@ MachineContainers open_disk_containers(const DiskReference& reference, const Sou
     if (may_be_package && (reference.is_package ? !looks_like_ovf(*file.bytes) : looks_like_ova(*file.bytes)))
         return from_package(*with_context(file.name, [&] { return open_ova_members(file.bytes); }), named.path, disk,
                             request, operation);
-    if (may_be_package && named.path != kStandardInput && looks_like_ovf(*file.bytes))
+    if (may_be_package && named.path != kStandardInput && !is_nbd_uri(named.path) && looks_like_ovf(*file.bytes))
         return from_package(*open_ovf_folder(named.path, file.bytes, request.policy), named.path, disk, request,
                             operation);
     if (reference.is_package)

@@ -1,6 +1,7 @@
 #include "tools/flows/reference.hpp"
 
 #include "formats/base/error.hpp"
+#include "libconvert/remote/nbd_disk.hpp"
 
 #include <utility>
 
@@ -25,6 +26,8 @@ Reference parse_reference(const std::string& text) {
 Reference parse_destination(const std::string& text) {
     Reference reference = parse_reference(text);
     const auto* disk = std::get_if<DiskReference>(&reference);
+    if (disk != nullptr && is_nbd_uri(disk->path))
+        fail(ErrorKind::usage, "'" + text + "' is on a server, which is read and not written");
     if (disk != nullptr && disk->is_package)
         fail(ErrorKind::usage, "'" + text + "' is a package of a machine, which is read and not written");
     if (disk != nullptr && disk->path == "-")

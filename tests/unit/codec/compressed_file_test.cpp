@@ -261,6 +261,26 @@ TEST_CASE("a block that is not asked for is not read") {
     CHECK_THROWS_WITH(bytes_of(*unpacked.content), Catch::Contains("broken"));
 }
 
+TEST_CASE("zstd with a seek table is read in place") {
+    const std::string text = disk_of(3 * kFrameSize + 17);
+    const auto file = std::make_shared<StringDevice>(encode(text, {vm2oci::Compression::zstd, 1}).bytes);
+    const UnpackedContent unpacked = open_compressed_file(file, FileCompression::zstd, 64 * MiB, "disk", {});
+    CHECK(unpacked.method == UnpackMethod::in_place);
+    CHECK(bytes_of(*unpacked.content) == text);
+    CHECK_THROWS_WITH(open_compressed_file(file, FileCompression::zstd, text.size() - 1, "disk", {}),
+                      Catch::Contains("larger than"));
+}
+
+TEST_CASE("the beginning of the content is told without unpacking it all") {
+    const std::string text = disk_of(3'000'001);
+    for (const Packer& packer : packers()) {
+        const StringDevice file(packer.pack(text));
+        const std::vector<std::byte> head = first_content(file, packer.compression, 600);
+        CHECK(std::string(as_text(head)) == text.substr(0, 600));
+        CHECK(first_content(StringDevice(packer.pack("short")), packer.compression, 600).size() == 5);
+    }
+}
+
 TEST_CASE("content beyond the limit is refused") {
     const std::string zeros(3 * MiB, '\0');
     for (const Packer& packer : packers()) {
