@@ -19,20 +19,71 @@ std::vector<std::string> escaped(const std::vector<std::string>& texts) {
     return out;
 }
 
-std::string format_line(const DiskInfo& info) {
-    if (info.format == DiskFormat::raw)
-        return "raw";
-    std::string line =
-        fmt::format("qcow2, version {}, clusters of {}", info.qcow2_version, format_size(info.cluster_size));
-    if (info.compressed_clusters > 0 || info.compression == "zstd")
-        line += ", " + info.compression;
-    return line;
+std::string count_line(const BlockCounts& counts) {
+    return fmt::format("{} data, {} compressed, {} zero, {} unallocated", counts.data, counts.compressed, counts.zero,
+                       counts.unallocated);
 }
 
-std::string cluster_line(const DiskInfo& info) {
-    return fmt::format("{} data, {} compressed, {} zero, {} unallocated", info.data_clusters, info.compressed_clusters,
-                       info.zero_clusters, info.unallocated_clusters);
+Json counts_to_json(const BlockCounts& counts) {
+    return {{"data", counts.data},
+            {"compressed", counts.compressed},
+            {"zero", counts.zero},
+            {"unallocated", counts.unallocated}};
 }
+
+// One of these for each format: the words behind its name, its rows, its part of the JSON.
+struct FormatLine {
+    std::string operator()(const RawInfo& /*raw*/) const { return "raw"; }
+    std::string operator()(const Qcow2Info& qcow2) const {
+        std::string line =
+            fmt::format("qcow2, version {}, clusters of {}", qcow2.version, format_size(qcow2.cluster_size));
+        if (qcow2.clusters.compressed > 0 || qcow2.compression == "zstd")
+            line += ", " + qcow2.compression;
+        return line;
+    }
+};
+
+struct FormatRows {
+    Page& page;
+
+    void operator()(const RawInfo& /*raw*/) const {}
+    void operator()(const Qcow2Info& qcow2) const {
+        page.row("clusters", count_line(qcow2.clusters));
+        page.row_unless_empty("features", fmt::format("{}", fmt::join(escaped(qcow2.features), ", ")));
+        if (qcow2.backing_file_name)
+            page.row("backing file", quote_untrusted(*qcow2.backing_file_name) + " (never opened by this name)");
+        if (qcow2.data_file_name)
+            page.row("data file", quote_untrusted(*qcow2.data_file_name) + " (never opened by this name)");
+        for (const SnapshotInfo& snapshot : qcow2.snapshots)
+            page.row("snapshot", fmt::format("{} {}, {}", quote_untrusted(snapshot.id), quote_untrusted(snapshot.name),
+                                             format_size(snapshot.disk_size)));
+    }
+};
+
+struct FormatJson {
+    Json operator()(const RawInfo& /*raw*/) const { return nullptr; }
+    Json operator()(const Qcow2Info& qcow2) const {
+        Json json = {{"version", qcow2.version},
+                     {"cluster_size", qcow2.cluster_size},
+                     {"refcount_bits", qcow2.refcount_bits},
+                     {"compression", qcow2.compression},
+                     {"features", escaped(qcow2.features)},
+                     {"clusters", counts_to_json(qcow2.clusters)}};
+        Json snapshots = Json::array();
+        for (const SnapshotInfo& snapshot : qcow2.snapshots)
+            snapshots.push_back({{"id", escape_untrusted(snapshot.id)},
+                                 {"name", escape_untrusted(snapshot.name)},
+                                 {"disk_size", snapshot.disk_size},
+                                 {"vm_state_size", snapshot.vm_state_size},
+                                 {"created", snapshot.created_unix}});
+        json["snapshots"] = snapshots;
+        if (qcow2.backing_file_name)
+            json["backing_file"] = escape_untrusted(*qcow2.backing_file_name);
+        if (qcow2.data_file_name)
+            json["data_file"] = escape_untrusted(*qcow2.data_file_name);
+        return json;
+    }
+};
 
 } // namespace
 
@@ -44,21 +95,11 @@ void describe_disk(Page& page, const DiskFindings& findings) {
         page.row("verdict", "refused: " + findings.refusal.value_or(""));
         return;
     }
-    page.row("format", format_line(info));
+    page.row("format", std::visit(FormatLine{}, info.details));
     page.row("virtual size", fmt::format("{} ({} bytes)", format_size(info.virtual_size), info.virtual_size));
     page.row("allocated", format_size(info.allocated_size));
     page.row("file", format_size(info.file_size));
-    if (info.format == DiskFormat::qcow2) {
-        page.row("clusters", cluster_line(info));
-        page.row_unless_empty("features", fmt::format("{}", fmt::join(escaped(info.features), ", ")));
-        if (info.backing_file_name)
-            page.row("backing file", quote_untrusted(*info.backing_file_name) + " (never opened by this name)");
-        if (info.data_file_name)
-            page.row("data file", quote_untrusted(*info.data_file_name) + " (never opened by this name)");
-        for (const SnapshotInfo& snapshot : info.snapshots)
-            page.row("snapshot", fmt::format("{} {}, {}", quote_untrusted(snapshot.id), quote_untrusted(snapshot.name),
-                                             format_size(snapshot.disk_size)));
-    }
+    std::visit(FormatRows{page}, info.details);
     page.row("verdict", findings.refusal ? "refused: " + *findings.refusal : "safe to convert");
 }
 
@@ -74,30 +115,8 @@ Json disk_to_json(const DiskFindings& findings) {
                  {"virtual_size", info.virtual_size},
                  {"allocated_size", info.allocated_size},
                  {"file_size", info.file_size}};
-    if (info.format == DiskFormat::qcow2) {
-        disk["qcow2"] = {{"version", info.qcow2_version},
-                         {"cluster_size", info.cluster_size},
-                         {"refcount_bits", info.refcount_bits},
-                         {"compression", info.compression},
-                         {"features", escaped(info.features)},
-                         {"clusters",
-                          {{"data", info.data_clusters},
-                           {"compressed", info.compressed_clusters},
-                           {"zero", info.zero_clusters},
-                           {"unallocated", info.unallocated_clusters}}}};
-        Json snapshots = Json::array();
-        for (const SnapshotInfo& snapshot : info.snapshots)
-            snapshots.push_back({{"id", escape_untrusted(snapshot.id)},
-                                 {"name", escape_untrusted(snapshot.name)},
-                                 {"disk_size", snapshot.disk_size},
-                                 {"vm_state_size", snapshot.vm_state_size},
-                                 {"created", snapshot.created_unix}});
-        disk["qcow2"]["snapshots"] = snapshots;
-        if (info.backing_file_name)
-            disk["qcow2"]["backing_file"] = escape_untrusted(*info.backing_file_name);
-        if (info.data_file_name)
-            disk["qcow2"]["data_file"] = escape_untrusted(*info.data_file_name);
-    }
+    if (Json details = std::visit(FormatJson{}, info.details); !details.is_null())
+        disk[std::string(to_string(info.format))] = std::move(details);
     disk["verdict"] = {{"safe", !findings.refusal.has_value()}};
     if (findings.refusal)
         disk["verdict"]["refusal"] = *findings.refusal;
