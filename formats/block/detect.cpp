@@ -18,6 +18,7 @@ using namespace std::string_view_literals;
 
 constexpr std::size_t kHeadBytes = 64 * KiB; // up to the first volume descriptor of ISO 9660, at 32 KiB
 constexpr std::size_t kTailBytes = KiB;
+constexpr std::size_t kSectorBytes = 512;
 constexpr std::size_t kTrailerBytes = 512; // the footer of VHD and DMG
 
 // The smallest cluster that a qcow2 can have; with larger ones its header tells how large it is.
@@ -29,7 +30,7 @@ constexpr auto kDecompress = "decompress it first"sv;
 constexpr auto kUnpack = "unpack it first, and name the disk in it"sv;
 constexpr auto kDecrypt = "decrypt it first"sv;
 
-constexpr FormatMatch kVmdkDescriptor{"VMDK descriptor"sv, kConvert};
+constexpr FormatMatch kVmdk{"VMDK"sv, ""sv, DiskFormat::vmdk};
 
 // A row of the table of formats.
 struct Magic {
@@ -46,9 +47,10 @@ struct Magic {
 constexpr std::array kMagics{
     Magic{"QFI\xfb\0\0\0\1"sv, 0, {"qcow (version 1)"sv, kConvert}},
     Magic{"QFI\xfb"sv, 0, {"qcow2"sv, ""sv, DiskFormat::qcow2}, kQcow2HeaderBytes},
-    Magic{"KDMV"sv, 0, {"VMDK"sv, kConvert}},
-    Magic{"COWD"sv, 0, {"VMDK"sv, kConvert}},
-    Magic{"# Disk DescriptorFile"sv, 0, kVmdkDescriptor},
+    Magic{"KDMV"sv, 0, kVmdk, kSectorBytes},
+    Magic{"COWD"sv, 0, kVmdk, kSectorBytes},
+    Magic{"\xbe\xba\xfe\xca\0\0\0\0"sv, 0, kVmdk, kSectorBytes}, // seSparse
+    Magic{"# Disk DescriptorFile"sv, 0, kVmdk},
     Magic{"vhdxfile"sv, 0, {"VHDX"sv, kConvert}},
     Magic{"conectix"sv, 0, {"VHD"sv, kConvert}},
     Magic{"\x7f\x10\xda\xbe"sv, 0x40, {"VDI"sv, kConvert}},
@@ -144,7 +146,7 @@ Detection detect(const BlockDevice& container) {
             conclusive = std::min(conclusive, header_end(magic, head));
         }
     if (detection.matches.empty() && is_vmdk_descriptor(head))
-        add_match(detection, kVmdkDescriptor);
+        add_match(detection, kVmdk);
     // The footer of a fixed VHD is 512 bytes, and 511 in files of Virtual PC before 2004.
     for (const std::size_t trailer : {kTrailerBytes, kTrailerBytes - 1})
         if (tail.size() >= trailer && has_at(tail, tail.size() - trailer, "conectix"sv))

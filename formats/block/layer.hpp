@@ -9,7 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
+#include <vector>
 
 namespace vm2oci {
 
@@ -19,8 +19,8 @@ using DevicePtr = std::shared_ptr<const BlockDevice>;
 class ExtentFiles {
   public:
     virtual ~ExtentFiles() = default;
-    // The file for what the image calls `name` (untrusted). Error{unsafe} if nobody vouches for one.
-    virtual DevicePtr open(std::string_view name) = 0;
+    // The files for what the image calls `names` (untrusted), in that order. Error{unsafe} if nobody vouches for one.
+    virtual std::vector<DevicePtr> open(const std::vector<std::string>& names) = 0;
 };
 
 struct LayerSource {
@@ -30,7 +30,7 @@ struct LayerSource {
     TableScan scan = TableScan::complete;
     // The external data file of a qcow2, given by hand.
     std::optional<std::filesystem::path> data_file;
-    ExtentFiles* extents = nullptr; // outlives the call
+    ExtentFiles* extents = nullptr; // outlives the call; null: there are none
 };
 
 // What a reader has to say of every disk.

@@ -8,6 +8,8 @@
 #include "formats/block/qcow2/layer.hpp"
 #include "formats/block/raw_layer.hpp"
 #include "formats/block/refusals.hpp"
+#include "formats/block/vmdk/extent_files.hpp"
+#include "formats/block/vmdk/layer.hpp"
 
 #include <fmt/format.h>
 
@@ -20,6 +22,7 @@ struct ChainFile {
     std::string name; // for messages
     std::optional<DiskFormat> format;
     std::optional<std::filesystem::path> data_file;
+    std::optional<std::filesystem::path> path; // none: it lies inside something else, and has no siblings
 };
 
 struct ChainLayer {
@@ -45,12 +48,15 @@ std::unique_ptr<Layer> load_format(DiskFormat format, const LayerSource& source,
     switch (format) {
     case DiskFormat::qcow2:
         return qcow2::load(source, refusals, info.details.emplace<Qcow2Info>(), sizes);
+    case DiskFormat::vmdk:
+        return vmdk::load(source, refusals, info.details.emplace<VmdkInfo>(), sizes);
     default:
         return load_raw(source, sizes);
     }
 }
 
-ChainLayer load_layer(const ChainFile& file, const DiskSource& source, OnRefusal mode, DiskFindings& findings) {
+ChainLayer load_layer(const ChainFile& file, const DiskSource& source, vmdk::GivenExtents& given, OnRefusal mode,
+                      DiskFindings& findings) {
     return with_context(file.name, [&]() -> ChainLayer {
         DiskInfo& info = findings.info;
         info.file_size = file.container->size();
@@ -65,7 +71,8 @@ ChainLayer load_layer(const ChainFile& file, const DiskSource& source, OnRefusal
             info.virtual_size = sizes.virtual_size;
             info.allocated_size = sizes.allocated_size;
         };
-        const LayerSource layer_source{file.container, file.name, source.policy, source.scan, file.data_file, nullptr};
+        vmdk::ExtentFilesOnDisk extents(given, file.path, source.policy);
+        const LayerSource layer_source{file.container, file.name, source.policy, source.scan, file.data_file, &extents};
         std::unique_ptr<Layer> layer;
         refusals.attempt([&] { layer = load_format(info.format, layer_source, refusals, info, sizes); });
         store_sizes();
@@ -111,56 +118,73 @@ DevicePtr open_chain(const ChainFile& top, const DiskSource& source, OnRefusal m
     if (source.backing.size() > kMaxBackingFiles)
         fail(ErrorKind::limit,
              fmt::format("{} backing files are given; the limit is {}", source.backing.size(), kMaxBackingFiles));
+    vmdk::GivenExtents extents;
+    for (const std::filesystem::path& path : source.extents)
+        extents.files.push_back({path});
     std::vector<ChainLayer> layers;
-    layers.push_back(load_layer(top, source, mode, findings));
+    layers.push_back(load_layer(top, source, extents, mode, findings));
     while (const BackingFile* backing = next_backing(layers.back(), source, layers.size() - 1)) {
         DiskFindings below;
         const ChainFile file{open_disk_file(backing->path, source.policy),
                              escape_untrusted(backing->path.string()),
                              backing->format,
-                             {}};
-        layers.push_back(load_layer(file, source, mode, below));
+                             {},
+                             backing->path};
+        layers.push_back(load_layer(file, source, extents, mode, below));
         check_parent(layers[layers.size() - 2], layers.back());
     }
     if (layers.size() - 1 != source.backing.size())
         fail(ErrorKind::usage, fmt::format("{} backing files are given, and the image needs {}", source.backing.size(),
                                            layers.size() - 1));
+    for (const vmdk::GivenExtents::File& extent : extents.files)
+        if (!extent.used)
+            fail(ErrorKind::usage, "--extent " + escape_untrusted(extent.path.string()) +
+                                       " is given, and the image asks for no such file");
     DevicePtr device;
     for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer)
         device = layer->layer->assemble(std::move(device));
     return device;
 }
 
-ChainFile top_file(DevicePtr container, const DiskSource& source) {
-    return {std::move(container), escape_untrusted(source.path.string()), source.format, source.data_file};
+ChainFile top_file(DevicePtr container, const DiskSource& source, std::optional<std::filesystem::path> path) {
+    return {std::move(container), escape_untrusted(source.path.string()), source.format, source.data_file,
+            std::move(path)};
 }
 
-} // namespace
-
-OpenedDisk open_disk(const DiskSource& source) {
-    return open_disk(open_disk_file(source.path, source.policy), source);
-}
-
-OpenedDisk open_disk(std::shared_ptr<const BlockDevice> container, const DiskSource& source) {
+OpenedDisk open_top(const ChainFile& top, const DiskSource& source) {
     DiskFindings findings;
-    DevicePtr device = open_chain(top_file(container, source), source, OnRefusal::stop, findings);
-    return {std::move(device), std::move(container), std::move(findings.info)};
+    DevicePtr device = open_chain(top, source, OnRefusal::stop, findings);
+    return {std::move(device), top.container, std::move(findings.info)};
 }
 
-DiskFindings examine_disk(const DiskSource& source) {
-    return examine_disk(open_disk_file(source.path, source.policy), source);
-}
-
-DiskFindings examine_disk(std::shared_ptr<const BlockDevice> container, const DiskSource& source) {
+DiskFindings examine_top(const ChainFile& top, const DiskSource& source) {
     DiskFindings findings;
     try {
-        open_chain(top_file(std::move(container), source), source, OnRefusal::go_on, findings);
+        open_chain(top, source, OnRefusal::go_on, findings);
     } catch (const Error& error) {
         if (!is_refusal(error))
             throw;
         findings.refusal = error.message();
     }
     return findings;
+}
+
+} // namespace
+
+OpenedDisk open_disk(const DiskSource& source) {
+    return open_top(top_file(open_disk_file(source.path, source.policy), source, source.path), source);
+}
+
+OpenedDisk open_disk(std::shared_ptr<const BlockDevice> container, const DiskSource& source) {
+    return open_top(top_file(std::move(container), source, std::nullopt), source);
+}
+
+DiskFindings examine_disk(const DiskSource& source) {
+    return examine_top(top_file(open_disk_file(source.path, source.policy), source, source.path), source);
+}
+
+DiskFindings examine_disk(std::shared_ptr<const BlockDevice> container, const DiskSource& source) {
+    return examine_top(top_file(std::move(container), source, std::nullopt), source);
 }
 
 } // namespace vm2oci

@@ -41,6 +41,12 @@ struct FormatLine {
             line += ", " + qcow2.compression;
         return line;
     }
+    std::string operator()(const VmdkInfo& vmdk) const {
+        std::string line = "VMDK, " + escape_untrusted(vmdk.create_type);
+        if (vmdk.version != 0)
+            line += fmt::format(", version {}, grains of {}", vmdk.version, format_size(vmdk.grain_size));
+        return vmdk.compressed ? line + ", compressed" : line;
+    }
 };
 
 struct FormatRows {
@@ -57,6 +63,20 @@ struct FormatRows {
         for (const SnapshotInfo& snapshot : qcow2.snapshots)
             page.row("snapshot", fmt::format("{} {}, {}", quote_untrusted(snapshot.id), quote_untrusted(snapshot.name),
                                              format_size(snapshot.disk_size)));
+    }
+    void operator()(const VmdkInfo& vmdk) const {
+        if (vmdk.grain_size != 0)
+            page.row("grains", count_line(vmdk.grains));
+        page.row_unless_empty("features", fmt::format("{}", fmt::join(escaped(vmdk.features), ", ")));
+        page.row("content ID", fmt::format("{:08x}", vmdk.content_id));
+        if (vmdk.parent_content_id)
+            page.row("parent", fmt::format("{:08x} {} (never opened by this name)", *vmdk.parent_content_id,
+                                           quote_untrusted(vmdk.parent_hint)));
+        for (const VmdkExtentInfo& extent : vmdk.extents)
+            page.row("extent", fmt::format("{} {} {}", escape_untrusted(extent.type), quote_untrusted(extent.name),
+                                           format_size(extent.size)));
+        if (vmdk.extent_count > vmdk.extents.size())
+            page.row("extents", fmt::format("{} in all", vmdk.extent_count));
     }
 };
 
@@ -81,6 +101,26 @@ struct FormatJson {
             json["backing_file"] = escape_untrusted(*qcow2.backing_file_name);
         if (qcow2.data_file_name)
             json["data_file"] = escape_untrusted(*qcow2.data_file_name);
+        return json;
+    }
+    Json operator()(const VmdkInfo& vmdk) const {
+        Json json = {{"create_type", escape_untrusted(vmdk.create_type)},
+                     {"version", vmdk.version},
+                     {"grain_size", vmdk.grain_size},
+                     {"compressed", vmdk.compressed},
+                     {"features", escaped(vmdk.features)},
+                     {"content_id", fmt::format("{:08x}", vmdk.content_id)},
+                     {"grains", counts_to_json(vmdk.grains)},
+                     {"extent_count", vmdk.extent_count}};
+        Json extents = Json::array();
+        for (const VmdkExtentInfo& extent : vmdk.extents)
+            extents.push_back({{"type", escape_untrusted(extent.type)},
+                               {"name", escape_untrusted(extent.name)},
+                               {"size", extent.size}});
+        json["extents"] = std::move(extents);
+        if (vmdk.parent_content_id)
+            json["parent"] = {{"content_id", fmt::format("{:08x}", *vmdk.parent_content_id)},
+                              {"name", escape_untrusted(vmdk.parent_hint)}};
         return json;
     }
 };

@@ -22,17 +22,14 @@ TEST_CASE("foreign formats are named and never taken for raw") {
         std::string_view name;
     };
     const Foreign foreign = GENERATE(
-        Foreign{0, "KDMV"sv, "VMDK"}, Foreign{0, "COWD"sv, "VMDK"},
-        Foreign{0, "# Disk DescriptorFile\nversion=1\n"sv, "VMDK descriptor"},
-        Foreign{0, "#comment\n\n  \nversion=3\n"sv, "VMDK descriptor"}, Foreign{0, "vhdxfile"sv, "VHDX"},
-        Foreign{0, "conectix"sv, "VHD"}, Foreign{128 * KiB - 512, "conectix"sv, "VHD"},
-        Foreign{128 * KiB - 511, "conectix"sv, "VHD"}, Foreign{0x40, "\x7f\x10\xda\xbe"sv, "VDI"},
-        Foreign{0, "QED\0"sv, "QED"}, Foreign{0, "WithoutFreeSpace"sv, "Parallels"},
-        Foreign{0, "WithouFreSpacExt"sv, "Parallels"}, Foreign{0, "Bochs Virtual HD Image"sv, "Bochs"},
-        Foreign{0, "#!/bin/sh\n#V2.0 Format\n"sv, "cloop"}, Foreign{128 * KiB - 512, "koly"sv, "DMG"},
-        Foreign{0, "LUKS\xba\xbe"sv, "LUKS-encrypted disk"}, Foreign{0, "QFI\xfb\0\0\0\1"sv, "qcow (version 1)"},
-        Foreign{0, "\x1f\x8b\x08"sv, "gzip-compressed data"}, Foreign{0, "\xfd\x37zXZ\0"sv, "xz-compressed data"},
-        Foreign{0, "\x28\xb5\x2f\xfd"sv, "zstd-compressed data"},
+        Foreign{0, "vhdxfile"sv, "VHDX"}, Foreign{0, "conectix"sv, "VHD"},
+        Foreign{128 * KiB - 512, "conectix"sv, "VHD"}, Foreign{128 * KiB - 511, "conectix"sv, "VHD"},
+        Foreign{0x40, "\x7f\x10\xda\xbe"sv, "VDI"}, Foreign{0, "QED\0"sv, "QED"},
+        Foreign{0, "WithoutFreeSpace"sv, "Parallels"}, Foreign{0, "WithouFreSpacExt"sv, "Parallels"},
+        Foreign{0, "Bochs Virtual HD Image"sv, "Bochs"}, Foreign{0, "#!/bin/sh\n#V2.0 Format\n"sv, "cloop"},
+        Foreign{128 * KiB - 512, "koly"sv, "DMG"}, Foreign{0, "LUKS\xba\xbe"sv, "LUKS-encrypted disk"},
+        Foreign{0, "QFI\xfb\0\0\0\1"sv, "qcow (version 1)"}, Foreign{0, "\x1f\x8b\x08"sv, "gzip-compressed data"},
+        Foreign{0, "\xfd\x37zXZ\0"sv, "xz-compressed data"}, Foreign{0, "\x28\xb5\x2f\xfd"sv, "zstd-compressed data"},
         Foreign{257, "ustar"sv, "tar archive (perhaps an OVA)"}, Foreign{0, "PK\x03\x04"sv, "ZIP archive"});
     INFO(foreign.name);
     const auto file = file_with(foreign.offset, foreign.bytes);
@@ -43,6 +40,12 @@ TEST_CASE("foreign formats are named and never taken for raw") {
     CHECK(error.kind() == ErrorKind::unsupported);
     CHECK(error.message().find(foreign.name) != std::string::npos);
     CHECK_NOTHROW(open_disk(file, declared(DiskFormat::raw)));
+}
+
+TEST_CASE("VMDKs are detected by the magic of their extents and by the text of their descriptors") {
+    for (const std::string_view bytes : {"KDMV"sv, "COWD"sv, "\xbe\xba\xfe\xca\0\0\0\0"sv,
+                                         "# Disk DescriptorFile\nversion=1\n"sv, "#comment\n\n  \nversion=3\n"sv})
+        CHECK(require_format(detect(*file_with(0, bytes))) == DiskFormat::vmdk);
 }
 
 TEST_CASE("what bears no foreign signature is raw") {
