@@ -52,8 +52,8 @@ constexpr std::array kMagics{
     Magic{"\xbe\xba\xfe\xca\0\0\0\0"sv, 0, kVmdk, kSectorBytes}, // seSparse
     Magic{"# Disk DescriptorFile"sv, 0, kVmdk},
     Magic{"vhdxfile"sv, 0, {"VHDX"sv, kConvert}},
-    Magic{"conectix"sv, 0, {"VHD"sv, kConvert}},
-    Magic{"\x7f\x10\xda\xbe"sv, 0x40, {"VDI"sv, kConvert}},
+    Magic{"conectix"sv, 0, {"VHD"sv, ""sv, DiskFormat::vhd}, kSectorBytes},
+    Magic{"\x7f\x10\xda\xbe"sv, 0x40, {"VDI"sv, ""sv, DiskFormat::vdi}, kSectorBytes},
     Magic{"QED\0"sv, 0, {"QED"sv, kConvert}},
     Magic{"WithoutFreeSpace"sv, 0, {"Parallels"sv, kConvert}},
     Magic{"WithouFreSpacExt"sv, 0, {"Parallels"sv, kConvert}},
@@ -150,7 +150,7 @@ Detection detect(const BlockDevice& container) {
     // The footer of a fixed VHD is 512 bytes, and 511 in files of Virtual PC before 2004.
     for (const std::size_t trailer : {kTrailerBytes, kTrailerBytes - 1})
         if (tail.size() >= trailer && has_at(tail, tail.size() - trailer, "conectix"sv))
-            add_match(detection, {"VHD"sv, kConvert});
+            add_match(detection, {"VHD"sv, ""sv, DiskFormat::vhd, true});
     if (tail.size() >= kTrailerBytes && has_at(tail, tail.size() - kTrailerBytes, "koly"sv))
         add_match(detection, {"DMG"sv, kConvert});
     add_raw_signs(detection, std::string_view(head).substr(0, conclusive));
@@ -165,6 +165,11 @@ DiskFormat require_format(const Detection& detection) {
     if (detection.matches.size() > 1)
         fail(ErrorKind::unsafe, fmt::format("the file looks like {} and like {} at once{}", match.name,
                                             detection.matches[1].name, kSayWhich));
+    if (match.by_tail)
+        fail(ErrorKind::unsafe,
+             fmt::format("the file ends like a fixed {0}, and so may a raw disk; say {1}:PATH for the "
+                         "disk without that end, or raw:PATH for all of it",
+                         match.name, to_string(*match.format)));
     if (!match.format)
         fail(ErrorKind::unsupported, fmt::format("the file looks like {}, which is not read here; {}, or say raw:PATH "
                                                  "if it really is a raw disk",

@@ -14,6 +14,10 @@ struct FormatMatch {
     std::string_view name;              // "qcow2", "VMDK", "gzip-compressed data"
     std::string_view advice;            // what to do with it, if it is not read here
     std::optional<DiskFormat> format{}; // what it is read as; none: it is not read here
+    bool by_tail = false;               // a raw disk may end like that, too: the user must say which it is
+
+    // Without being asked for by name.
+    bool is_read() const { return format && !by_tail; }
 };
 
 // The outcome of looking; judged by require_format().

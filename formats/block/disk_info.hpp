@@ -1,8 +1,11 @@
 // What a disk is, as a value: one part that all formats have, and one of its own for each.
 #pragma once
 
+#include "formats/base/error.hpp"
 #include "formats/block/disk_format.hpp"
 #include "formats/block/qcow2/info.hpp"
+#include "formats/block/vdi/info.hpp"
+#include "formats/block/vhd/info.hpp"
 #include "formats/block/vmdk/info.hpp"
 
 #include <cstdint>
@@ -23,7 +26,7 @@ struct DiskInfo {
     // Bytes of the guest's disk that the container stores (for raw: the extents that are no holes). With
     // TableScan::none this and the numbers of clusters stay 0.
     std::uint64_t allocated_size = 0;
-    std::variant<RawInfo, Qcow2Info, VmdkInfo> details; // of `format`
+    std::variant<RawInfo, Qcow2Info, VmdkInfo, VhdInfo, VdiInfo> details; // of `format`
 
     // The details if they are of this kind, else null.
     template <class Details>
@@ -34,10 +37,11 @@ struct DiskInfo {
 
 // What there is to say about a disk that open_disk() would refuse, for `inspect`.
 struct DiskFindings {
-    DiskInfo info;                             // of a file whose format is not known only `file_size`
-    bool format_known = false;                 // false: a foreign or an ambiguous format, or an empty file
-    std::optional<std::string> foreign_format; // the name of a format that is recognised and not read
-    std::optional<std::string> refusal;        // what open_disk() would say; none: it is safe to convert
+    DiskInfo info;                                   // of a file whose format is not known only `file_size`
+    bool format_known = false;                       // false: a foreign or an ambiguous format, or an empty file
+    std::optional<std::string> foreign_format;       // the name of a format that is recognised and not read
+    std::optional<std::string> refusal;              // what open_disk() would say; none: it is safe to convert
+    ErrorKind refusal_kind = ErrorKind::unsupported; // of the refusal, if there is one
 };
 
 } // namespace vm2oci

@@ -8,6 +8,8 @@
 #include "formats/block/qcow2/layer.hpp"
 #include "formats/block/raw_layer.hpp"
 #include "formats/block/refusals.hpp"
+#include "formats/block/vdi/layer.hpp"
+#include "formats/block/vhd/layer.hpp"
 #include "formats/block/vmdk/extent_files.hpp"
 #include "formats/block/vmdk/layer.hpp"
 
@@ -37,7 +39,7 @@ DiskFormat find_format(const ChainFile& file, DiskFindings& findings) {
     if (file.container->size() == 0)
         fail(ErrorKind::unsupported, "the file is empty; say raw:PATH if it really is a disk of no bytes");
     const Detection detection = detect(*file.container);
-    if (detection.matches.size() == 1 && !detection.matches.front().format)
+    if (detection.matches.size() == 1 && !detection.matches.front().is_read())
         findings.foreign_format = detection.matches.front().name;
     return require_format(detection);
 }
@@ -50,6 +52,10 @@ std::unique_ptr<Layer> load_format(DiskFormat format, const LayerSource& source,
         return qcow2::load(source, refusals, info.details.emplace<Qcow2Info>(), sizes);
     case DiskFormat::vmdk:
         return vmdk::load(source, refusals, info.details.emplace<VmdkInfo>(), sizes);
+    case DiskFormat::vhd:
+        return vhd::load(source, refusals, info.details.emplace<VhdInfo>(), sizes);
+    case DiskFormat::vdi:
+        return vdi::load(source, refusals, info.details.emplace<VdiInfo>(), sizes);
     default:
         return load_raw(source, sizes);
     }
@@ -165,6 +171,7 @@ DiskFindings examine_top(const ChainFile& top, const DiskSource& source) {
         if (!is_refusal(error))
             throw;
         findings.refusal = error.message();
+        findings.refusal_kind = error.kind();
     }
     return findings;
 }

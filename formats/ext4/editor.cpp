@@ -112,13 +112,13 @@ struct Ext4Editor::Place {
     std::optional<ext2_ino_t> file;
 };
 
-std::optional<std::string> reason_not_to_edit(const std::shared_ptr<const BlockDevice>& device) {
+std::optional<std::string> reason_not_to_edit_ext4(const std::shared_ptr<const BlockDevice>& device) {
     const Ext4Library library(device);
     return obstacle(library);
 }
 
 Ext4Editor::Ext4Editor(std::shared_ptr<const BlockDevice> device, BlockChanges& changes, std::int64_t time) {
-    if (const auto reason = reason_not_to_edit(device))
+    if (const auto reason = reason_not_to_edit_ext4(device))
         fail(ErrorKind::unsupported, *reason);
     library_ = std::make_unique<Ext4Library>(std::move(device), &changes);
     const ext2_filsys handle = library_->handle();

@@ -14,13 +14,13 @@ namespace vm2oci {
 
 // Why this file system cannot be changed here, as a clear word with what to do; nullopt: it can. Nothing is written.
 // Throws as Ext4Library does.
-std::optional<std::string> reason_not_to_edit(const std::shared_ptr<const BlockDevice>& device);
+std::optional<std::string> reason_not_to_edit_ext4(const std::shared_ptr<const BlockDevice>& device);
 
 class Ext4Editor final : public FileSystemEditor {
   public:
     // `device` shows what is written to `changes`, which outlives the editor. `time`, in seconds since 1970, is what
     // changed and new files bear; 0: that of the last write to the file system, so that equal edits are equal bytes.
-    // Error{unsupported} with reason_not_to_edit().
+    // Error{unsupported} with reason_not_to_edit_ext4().
     Ext4Editor(std::shared_ptr<const BlockDevice> device, BlockChanges& changes, std::int64_t time);
     ~Ext4Editor() override;
 

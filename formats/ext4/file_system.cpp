@@ -77,14 +77,13 @@ FileType type_of(std::uint32_t mode) {
     return *type;
 }
 
-std::unique_ptr<Ext4Library> open_replayed(std::shared_ptr<const BlockDevice> device, Ext4Facts::Journal& journal) {
+std::unique_ptr<Ext4Library> open_replayed(std::shared_ptr<const BlockDevice> device, LogState& journal) {
     auto library = std::make_unique<Ext4Library>(device);
-    journal = ext2fs_has_feature_journal(library->handle()->super) != 0 ? Ext4Facts::Journal::clean
-                                                                        : Ext4Facts::Journal::none;
+    journal = ext2fs_has_feature_journal(library->handle()->super) != 0 ? LogState::clean : LogState::none;
     if (!needs_journal_replay(*library))
         return library;
     std::shared_ptr<const BlockDevice> replayed = replay_journal(device, *library);
-    journal = Ext4Facts::Journal::replayed;
+    journal = LogState::replayed;
     return std::make_unique<Ext4Library>(std::move(replayed));
 }
 
@@ -93,7 +92,7 @@ std::unique_ptr<Ext4Library> open_replayed(std::shared_ptr<const BlockDevice> de
 struct Ext4FileSystem::State {
     explicit State(std::shared_ptr<const BlockDevice> device) : library(open_replayed(std::move(device), journal)) {}
 
-    Ext4Facts::Journal journal = Ext4Facts::Journal::none;
+    LogState journal = LogState::none;
     std::unique_ptr<Ext4Library> library;
     FolderCache folders;
     Inode last_inode; // status, attributes and content of a file are asked for one after the other
@@ -216,7 +215,6 @@ Ext4Facts Ext4FileSystem::facts() const {
     facts.label = fixed_text(super.s_volume_name, sizeof super.s_volume_name);
     facts.last_mounted = fixed_text(super.s_last_mounted, sizeof super.s_last_mounted);
     facts.block_size = state_->library->handle()->blocksize;
-    facts.journal = state_->journal;
     if ((super.s_state & EXT2_ERROR_FS) != 0 || (super.s_state & EXT2_VALID_FS) == 0)
         facts.health = Ext4Facts::Health::suspect;
     return facts;
@@ -338,10 +336,21 @@ FileSystemUsage Ext4FileSystem::usage() const {
     return usage;
 }
 
-void Ext4FileSystem::for_each_free(const std::function<void(std::uint64_t, std::uint64_t)>& visit) const {
+LogState Ext4FileSystem::log() const {
+    return state_->journal;
+}
+
+std::optional<std::vector<DataRange>> Ext4FileSystem::free_space() const {
+    if (facts().health != Ext4Facts::Health::clean)
+        fail(ErrorKind::corrupt, "it was not unmounted or has errors; run e2fsck in the guest to have its free space "
+                                 "left out");
+    std::vector<DataRange> free;
     visit_free_space(*state_->library,
-                     state_->journal == Ext4Facts::Journal::replayed ? SuperblockCount::stale : SuperblockCount::exact,
-                     visit);
+                     state_->journal == LogState::replayed ? SuperblockCount::stale : SuperblockCount::exact,
+                     [&](std::uint64_t offset, std::uint64_t length) {
+                         free.push_back({offset, length});
+                     });
+    return free;
 }
 
 } // namespace vm2oci

@@ -5,7 +5,6 @@
 #include "formats/tree/file_system.hpp"
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 
@@ -16,7 +15,6 @@ struct Ext4Facts {
     std::string label;        // raw bytes
     std::string last_mounted; // the mount point that the kernel noted, raw bytes
     std::uint64_t block_size = 0;
-    enum class Journal { none, clean, replayed } journal = Journal::none;
     // suspect: marked as damaged, or in use when the machine stopped and without a journal. Its bitmaps may be wrong.
     enum class Health { clean, suspect } health = Health::clean;
 };
@@ -39,11 +37,10 @@ class Ext4FileSystem final : public FileSystem {
     void read_at(NodeId file, std::uint64_t offset, std::span<std::byte> buffer) const override;
     std::optional<std::vector<DataRange>> data_ranges(NodeId file) const override;
     FileSystemUsage usage() const override;
-
-    // Calls `visit(offset, length)`, in order, for every stretch of bytes of the device that the block bitmaps call
-    // free. Metadata is never among them, whatever the bitmaps say. Error{corrupt} if they contradict
-    // descriptors or superblock, or a checksum is wrong: then nothing of what was visited holds.
-    void for_each_free(const std::function<void(std::uint64_t, std::uint64_t)>& visit) const;
+    LogState log() const override;
+    // What the block bitmaps call free. Error{corrupt} also if they contradict descriptors or superblock, or a checksum
+    // is wrong.
+    std::optional<std::vector<DataRange>> free_space() const override;
 
   private:
     struct State;

@@ -4,6 +4,7 @@
 // the original once the library has returned.
 #pragma once
 
+#include "formats/block/block_changes.hpp"
 #include "formats/block/block_device.hpp"
 
 #include <ext2fs/ext2fs.h>
@@ -17,21 +18,13 @@
 
 namespace vm2oci {
 
-// Where changes go when a file system is opened for writing.
-class BlockChanges {
-  public:
-    virtual ~BlockChanges() = default;
-    virtual void write_at(std::uint64_t offset, std::span<const std::byte> bytes) = 0;
-    virtual void discard(std::uint64_t offset, std::uint64_t length) = 0;
-};
-
-// What a new file system is given; everything else is as mke2fs makes ext4 by default.
 // A bit of one of the superblock's sets of features, and what e2fsprogs calls it.
 struct Ext4FeatureName {
     std::uint32_t bit;
     const char* name;
 };
 
+// What a new file system is given; everything else is as mke2fs makes ext4 by default.
 struct Ext4Geometry {
     std::uint64_t inodes = 0;
     std::array<std::byte, 16> uuid{};

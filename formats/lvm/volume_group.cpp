@@ -3,6 +3,7 @@
 #include "formats/base/checked.hpp"
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
+#include "formats/block/joined.hpp"
 #include "formats/block/slice.hpp"
 #include "formats/lvm/metadata_area.hpp"
 #include "formats/lvm/text.hpp"
@@ -16,47 +17,6 @@ namespace {
 
 constexpr std::uint64_t kSector = 512;
 constexpr std::size_t kMaxSegments = 100'000;
-
-struct Piece {
-    std::uint64_t offset; // in the logical volume
-    std::shared_ptr<const BlockDevice> device;
-};
-
-// Disks one behind the other.
-class JoinedDevice final : public BlockDevice {
-  public:
-    JoinedDevice(std::vector<Piece> pieces, std::uint64_t size) : pieces_(std::move(pieces)), size_(size) {}
-
-    std::uint64_t size() const override { return size_; }
-
-    void read_at(std::uint64_t offset, std::span<std::byte> buffer) const override {
-        check_range(*this, offset, buffer.size());
-        while (!buffer.empty()) {
-            const Piece& piece = piece_at(offset);
-            const std::uint64_t within = offset - piece.offset;
-            const std::size_t step =
-                static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), piece.device->size() - within));
-            piece.device->read_at(within, buffer.first(step));
-            buffer = buffer.subspan(step);
-            offset += step;
-        }
-    }
-
-    Extent extent_at(std::uint64_t offset) const override {
-        check_range(*this, offset, 1);
-        const Piece& piece = piece_at(offset);
-        return piece.device->extent_at(offset - piece.offset);
-    }
-
-  private:
-    const Piece& piece_at(std::uint64_t offset) const {
-        return *std::prev(std::upper_bound(pieces_.begin(), pieces_.end(), offset,
-                                           [](std::uint64_t at, const Piece& piece) { return at < piece.offset; }));
-    }
-
-    std::vector<Piece> pieces_;
-    std::uint64_t size_;
-};
 
 std::string without_dashes(std::string uuid) {
     std::erase(uuid, '-');
@@ -98,7 +58,7 @@ class Group {
             const bool visible = has_flag(volume, "VISIBLE");
             std::string problem;
             std::vector<LvmStretch> stretches;
-            std::vector<Piece> pieces = read_segments(volume, stretches, problem);
+            std::vector<std::shared_ptr<const BlockDevice>> pieces = read_segments(volume, stretches, problem);
             if (!visible)
                 continue;
             if (!problem.empty()) {
@@ -106,9 +66,7 @@ class Group {
                                             ": " + problem);
                 continue;
             }
-            const std::uint64_t size = pieces.back().offset + pieces.back().device->size();
-            findings_.volumes.push_back({name_, name, std::make_shared<JoinedDevice>(std::move(pieces), size),
-                                         std::move(stretches),
+            findings_.volumes.push_back({name_, name, std::make_shared<JoinedDevice>(pieces), std::move(stretches),
                                          "LVM-" + without_dashes(section_.text("id").value_or("")) +
                                              without_dashes(volume.text("id").value_or(""))});
         }
@@ -162,9 +120,9 @@ class Group {
         }
     }
 
-    std::vector<Piece> read_segments(const lvm::Section& volume, std::vector<LvmStretch>& stretches,
-                                     std::string& problem) {
-        std::vector<Piece> pieces;
+    std::vector<std::shared_ptr<const BlockDevice>>
+    read_segments(const lvm::Section& volume, std::vector<LvmStretch>& stretches, std::string& problem) {
+        std::vector<std::shared_ptr<const BlockDevice>> pieces;
         std::uint64_t next_extent = 0;
         for (const auto& [name, segment] : volume.sections) {
             if (name.rfind("segment", 0) != 0)
@@ -200,7 +158,7 @@ class Group {
                 continue;
             }
             const std::uint64_t physical = member->second.first_extent + begin * extent_size_;
-            pieces.push_back({offset, std::make_shared<SliceDevice>(member->second.device, physical, length)});
+            pieces.push_back(std::make_shared<SliceDevice>(member->second.device, physical, length));
             stretches.push_back({offset, member->second.uuid, physical, length});
         }
         if (pieces.empty() && problem.empty())

@@ -29,6 +29,14 @@ struct FileSystemUsage {
     std::uint64_t free_inodes = 0;
 };
 
+// What stands in a log (a journal) that the file system keeps.
+enum class LogState {
+    none,     // it has none
+    clean,    // nothing that the file system lacks
+    replayed, // changes, which this reader applied in memory: what it shows is what a mount would show
+    pending,  // changes that this reader does not apply: what it shows is older than what a mount would show
+};
+
 // Read-only. Not thread-safe. Everything that it returns is checked against the disk's bounds; a broken structure is
 // Error{corrupt}, a legal one that cannot be read is Error{unsupported}.
 class FileSystem {
@@ -36,6 +44,9 @@ class FileSystem {
     virtual ~FileSystem() = default;
 
     virtual NodeId root() const = 0;
+    // The root of another tree in the same file system, by its path from the topmost one ("@", "@/.snapshots/1");
+    // nullopt: there is none, as in formats that have but one.
+    virtual std::optional<NodeId> subvolume(std::string_view) const { return std::nullopt; }
     virtual FileStatus status(NodeId node) const = 0;
     // Without "." and "..", in byte order of the names. Error{corrupt} if `folder` is none.
     virtual std::vector<DirectoryEntry> list(NodeId folder) const = 0;
@@ -50,6 +61,10 @@ class FileSystem {
     // known without reading it.
     virtual std::optional<std::vector<DataRange>> data_ranges(NodeId) const { return std::nullopt; }
     virtual FileSystemUsage usage() const = 0;
+    virtual LogState log() const { return LogState::none; }
+    // Bytes of the device in which nothing is stored, in order; metadata are never among them. nullopt: this reader
+    // does not know. Error{corrupt}: it is damaged, may be, or contradicts itself; all of it may be in use.
+    virtual std::optional<std::vector<DataRange>> free_space() const { return std::nullopt; }
 };
 
 } // namespace vm2oci

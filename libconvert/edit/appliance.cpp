@@ -218,12 +218,8 @@ std::vector<ApplianceMount> appliance_mounts(const OpenedGuest& opened, const st
                  fmt::format("{} of the guest lies on no volume that is known", quote_untrusted(mount.mount_point)));
         if (!volume->logical_volume.empty())
             devices.push_back({mount.mount_point, "/dev/" + volume->logical_volume});
-        else if (volume->partition)
-            devices.push_back(
-                {mount.mount_point,
-                 fmt::format("/dev/sda{}", opened.layout.table.partitions.at(*volume->partition).number)});
         else
-            devices.push_back({mount.mount_point, "/dev/sda"});
+            devices.push_back({mount.mount_point, appliance_device(opened.layout, *volume)});
     }
     return devices;
 }

@@ -3,9 +3,10 @@
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/base/fd.hpp"
-#include "formats/ext4/editor.hpp"
+#include "formats/block/overlay.hpp"
 #include "libconvert/edit/appliance.hpp"
 #include "libconvert/edit/space.hpp"
+#include "libconvert/guest/file_system_drivers.hpp"
 
 #include <fmt/format.h>
 
@@ -95,7 +96,8 @@ bool lies_on(const std::string& path, const std::string& mount_point) {
 
 // The volume of a mount that is written natively; null: it is none.
 const Volume* native_volume(const OpenedGuest& opened, const GuestMount& mount) {
-    if (mount.type != "ext4" && mount.type != "ext3" && mount.type != "ext2")
+    const FileSystemDriver* driver = find_driver(mount.type);
+    if (driver == nullptr || driver->edit == nullptr)
         return nullptr;
     for (const Volume& volume : opened.layout.volumes)
         if (volume.name == mount.volume && !volume.stretches.empty())
@@ -116,7 +118,7 @@ std::optional<std::string> native_obstacle(const EditPlan& plan, const OpenedGue
         if (volume == nullptr)
             return fmt::format("{} is {} on {}, which is not written natively", escape_untrusted(mount.mount_point),
                                escape_untrusted(mount.type), escape_untrusted(mount.volume));
-        if (const auto reason = reason_not_to_edit(volume->device))
+        if (const auto reason = find_driver(mount.type)->reason_not_to_edit(volume->device))
             return fmt::format("{}: {}", escape_untrusted(mount.volume), *reason);
     }
     return std::nullopt;
@@ -143,7 +145,7 @@ void apply_natively(const EditPlan& plan, const OpenedGuest& opened, const std::
                     OverlayDevice& overlay, const ApplyOptions& options, const OperationContext& operation) {
     struct Opened {
         std::unique_ptr<VolumeChanges> changes;
-        std::unique_ptr<Ext4Editor> editor;
+        std::unique_ptr<FileSystemEditor> editor;
     };
     std::map<std::size_t, Opened> editors;
     for (const Edit& edit : plan.edits) {
@@ -154,7 +156,7 @@ void apply_natively(const EditPlan& plan, const OpenedGuest& opened, const std::
             const Volume& volume = *native_volume(opened, mounts[index]);
             target.changes = std::make_unique<VolumeChanges>(overlay, volume.stretches);
             // The volume was opened through the overlay, and shows what is written to it.
-            target.editor = std::make_unique<Ext4Editor>(volume.device, *target.changes, options.time);
+            target.editor = find_driver(mounts[index].type)->edit(volume.device, *target.changes, options.time);
         }
         const std::string& mount_point = mounts[index].mount_point;
         with_context(fmt::format("changing {} in the guest", quote_untrusted(edit.path)), [&] {
@@ -167,7 +169,8 @@ void apply_natively(const EditPlan& plan, const OpenedGuest& opened, const std::
 
 std::shared_ptr<const ApplianceSession> start_session(const std::shared_ptr<OverlayDevice>& overlay,
                                                       const GuestAccess& access, const OperationContext& operation) {
-    auto session = std::make_shared<const ApplianceSession>(overlay, operation);
+    auto session =
+        std::make_shared<const ApplianceSession>(ApplianceDisks{overlay, overlay, access.disk_sizes}, operation);
     session->open_encrypted(access.keys);
     return session;
 }

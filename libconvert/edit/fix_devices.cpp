@@ -30,14 +30,15 @@ class DeviceRenamer {
         const std::optional<DiskDeviceName> device = parse_disk_device(name);
         if (!device)
             return std::nullopt;
-        const bool is_own = is_own_disk(disks_, device->disk);
+        const std::optional<std::size_t> place = place_of_disk(disks_, device->disk);
         const auto volume = std::find_if(context_.volumes.begin(), context_.volumes.end(), [&](const DiskVolume& each) {
-            const bool is_lone = each.number == 0 && device->partition == disks_.lone_partition.value_or(1);
-            return (each.number == device->partition || is_lone) &&
+            const unsigned lone = each.disk == 0 ? disks_.lone_partition.value_or(1) : 1;
+            const bool is_lone = each.number == 0 && device->partition == lone;
+            return each.disk == place && (each.number == device->partition || is_lone) &&
                    !(by == NamedBy::file_system ? each.uuid : each.partition_uuid).empty();
         });
         const std::string shown = escape_untrusted(name);
-        if (is_own && volume != context_.volumes.end() && volume->type != "LVM2_member") {
+        if (volume != context_.volumes.end() && volume->type != "LVM2_member") {
             if (seen_.insert(std::string(name)).second)
                 context_.problems.push_back(
                     fmt::format("{} names {}, which is another disk, or none, on another machine", where, shown));
@@ -52,11 +53,13 @@ class DeviceRenamer {
     // What the guest calls the disk that we have, told by what its root lies on.
     static GuestDisks find_disks(const PlanBuilder& plan, const std::vector<DiskVolume>& volumes) {
         GuestDisks disks;
-        const bool has_table =
-            std::none_of(volumes.begin(), volumes.end(), [](const DiskVolume& each) { return each.number == 0; });
+        const bool has_table = std::none_of(volumes.begin(), volumes.end(),
+                                            [](const DiskVolume& each) { return each.disk == 0 && each.number == 0; });
         const auto learn = [&](std::string_view name) {
             const auto device = parse_disk_device(name);
-            const auto is_there = [&](const DiskVolume& each) { return each.number == device->partition; };
+            const auto is_there = [&](const DiskVolume& each) {
+                return each.disk == 0 && each.number == device->partition;
+            };
             if (!device || (has_table && std::none_of(volumes.begin(), volumes.end(), is_there)))
                 return;
             if (!has_table)

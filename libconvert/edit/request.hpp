@@ -88,12 +88,13 @@ struct EditRequest {
     }
 };
 
-// A partition of the guest's first disk, for what names devices.
+// A partition of the guest's disks, for what names devices.
 struct DiskVolume {
     unsigned number = 0;          // as in /dev/sdaN; 0: the file system lies on the whole disk
     std::string type;             // "ext4", "swap", "crypto_LUKS", "LVM2_member"
     std::string uuid;             // of what lies in it; empty: none
     std::string partition_uuid{}; // PARTUUID, as the kernel and udev write it; empty: not in a partition
+    std::size_t disk = 0;         // as place_of_disk() counts: 0 is the one with the root
 };
 
 } // namespace vm2oci

@@ -262,11 +262,9 @@ int configure_appliance(void* handle) {
     return guestfs_library().set_backend_settings(guestfs, settings);
 }
 
-ApplianceGuest open_appliance(const std::shared_ptr<const BlockDevice>& disk,
-                              const std::shared_ptr<OverlayDevice>& changes, const std::vector<DiskKey>& keys,
-                              const RootChoice& choose, const OperationContext& operation) {
-    const auto appliance = changes ? std::make_shared<const ApplianceSession>(changes, operation)
-                                   : std::make_shared<const ApplianceSession>(disk, operation);
+ApplianceGuest open_appliance(const ApplianceDisks& disks, const std::vector<DiskKey>& keys, const RootChoice& choose,
+                              const OperationContext& operation) {
+    const auto appliance = std::make_shared<const ApplianceSession>(disks, operation);
     ApplianceGuest result;
     result.session = appliance;
     result.remarks = appliance->open_encrypted(keys);

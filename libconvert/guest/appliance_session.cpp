@@ -2,6 +2,7 @@
 
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
+#include "formats/block/slice.hpp"
 #include "libconvert/guest/appliance.hpp"
 
 #include <fmt/format.h>
@@ -14,11 +15,24 @@
 namespace vm2oci {
 namespace {
 
-NbdExport writable_export(const std::shared_ptr<OverlayDevice>& disk) {
+constexpr std::size_t kMaxDisks = 24; // of libguestfs' bus 26, less its own
+
+// The stretch of the disks that is one of them.
+NbdExport export_disk(const ApplianceDisks& disks, std::uint64_t begin, std::uint64_t size) {
     NbdExport exported;
-    exported.device = disk;
-    exported.write = [disk](std::uint64_t offset, std::span<const std::byte> bytes) { disk->write_at(offset, bytes); };
-    exported.discard = [disk](std::uint64_t offset, std::uint64_t length) { disk->discard(offset, length); };
+    if (!disks.changes) {
+        exported.device = std::make_shared<SliceDevice>(disks.device, begin, size);
+        return exported;
+    }
+    const std::shared_ptr<OverlayDevice> overlay = disks.changes;
+    exported.device = std::make_shared<SliceDevice>(overlay, begin, size);
+    // A server lets nobody write beyond the size of its device.
+    exported.write = [overlay, begin](std::uint64_t offset, std::span<const std::byte> bytes) {
+        overlay->write_at(begin + offset, bytes);
+    };
+    exported.discard = [overlay, begin](std::uint64_t offset, std::uint64_t length) {
+        overlay->discard(begin + offset, length);
+    };
     return exported;
 }
 
@@ -52,33 +66,40 @@ PrivateFolder::~PrivateFolder() {
     std::filesystem::remove_all(path_, ignored);
 }
 
-ApplianceSession::ApplianceSession(const std::shared_ptr<const BlockDevice>& disk, const OperationContext& operation)
-    : access_(Access::read_only), server_(NbdExport{disk, {}, {}}) {
-    start(operation);
-}
-
-ApplianceSession::ApplianceSession(const std::shared_ptr<OverlayDevice>& disk, const OperationContext& operation)
-    : access_(Access::writing), server_(writable_export(disk)) {
-    start(operation);
-}
-
-void ApplianceSession::start(const OperationContext& operation) {
+ApplianceSession::ApplianceSession(const ApplianceDisks& disks, const OperationContext& operation)
+    : access_(disks.changes ? Access::writing : Access::read_only) {
+    std::vector<std::uint64_t> sizes = disks.sizes;
+    if (sizes.empty())
+        sizes = {disks.device->size()};
+    if (sizes.size() > kMaxDisks)
+        fail(ErrorKind::limit, fmt::format("libguestfs takes at most {} disks", kMaxDisks));
     const GuestfsLibrary& library = guestfs_library();
-    const std::filesystem::path socket = folder_.path() / "disk";
-    server_.listen(socket);
     handle_.reset(library.create_flags(0));
     if (!handle_)
         fail(ErrorKind::external, "libguestfs cannot be started");
     check(configure_appliance(handle()), "configuring libguestfs");
     library.set_identifier(handle(), "vm2oci");
-    const std::string server = "unix:" + socket.string();
-    char* servers[] = {const_cast<char*>(server.c_str()), nullptr};
+    std::uint64_t begin = 0;
+    for (const std::uint64_t size : sizes) {
+        add_disk(std::make_shared<NbdServer>(export_disk(disks, begin, size)));
+        begin += size;
+    }
+    operation.progress->note("starting libguestfs' appliance; without KVM this takes about half a minute");
+    check(library.launch(handle()), "starting libguestfs' appliance");
+}
+
+void ApplianceSession::add_disk(const std::shared_ptr<NbdServer>& server) {
+    const std::filesystem::path socket = folder_.path() / fmt::format("disk{}", servers_.size() + 1);
+    server->listen(socket);
+    servers_.push_back(server);
+    const std::string address = "unix:" + socket.string();
+    char* addresses[] = {const_cast<char*>(address.c_str()), nullptr};
     struct guestfs_add_drive_opts_argv drive {};
     drive.bitmask = GUESTFS_ADD_DRIVE_OPTS_FORMAT_BITMASK | GUESTFS_ADD_DRIVE_OPTS_PROTOCOL_BITMASK |
                     GUESTFS_ADD_DRIVE_OPTS_SERVER_BITMASK;
     drive.format = "raw";
     drive.protocol = "nbd";
-    drive.server = servers;
+    drive.server = addresses;
     if (access_ == Access::read_only) {
         drive.bitmask |= GUESTFS_ADD_DRIVE_OPTS_READONLY_BITMASK;
         drive.readonly = 1;
@@ -86,9 +107,21 @@ void ApplianceSession::start(const OperationContext& operation) {
         drive.bitmask |= GUESTFS_ADD_DRIVE_OPTS_DISCARD_BITMASK;
         drive.discard = "enable";
     }
-    check(library.add_drive_opts_argv(handle(), "", &drive), "handing the disk to libguestfs");
-    operation.progress->note("starting libguestfs' appliance; without KVM this takes about half a minute");
-    check(library.launch(handle()), "starting libguestfs' appliance");
+    check(guestfs_library().add_drive_opts_argv(handle(), "", &drive), "handing the disk to libguestfs");
+}
+
+std::optional<std::string> ApplianceSession::disk_error() const {
+    for (const std::shared_ptr<NbdServer>& server : servers_)
+        if (std::optional<std::string> error = server->first_error())
+            return error;
+    return std::nullopt;
+}
+
+std::string appliance_device(const DiskLayout& layout, const Volume& volume) {
+    std::string name = fmt::format("/dev/sd{}", static_cast<char>('a' + volume.disk));
+    if (const Partition* partition = partition_of(layout, volume))
+        name += std::to_string(partition->number);
+    return name;
 }
 
 void ApplianceSession::check(int result, const char* what) const {
@@ -97,8 +130,8 @@ void ApplianceSession::check(int result, const char* what) const {
 }
 
 void ApplianceSession::throw_error(const char* what) const {
-    if (const std::optional<std::string> disk_error = server_.first_error())
-        fail(ErrorKind::io, fmt::format("{}: {}", what, *disk_error));
+    if (const std::optional<std::string> said = disk_error())
+        fail(ErrorKind::io, fmt::format("{}: {}", what, *said));
     fail(ErrorKind::external, fmt::format("{}: {}", what, last_error()));
 }
 

@@ -1,6 +1,6 @@
-// A running appliance of libguestfs, and the disk that it sees.
+// A running appliance of libguestfs, and the disks that it sees.
 //
-// The disk is a raw export that we serve on a unix socket, never the container that it came in.
+// Each disk is a raw export that we serve on a unix socket, never the container that it came in.
 #pragma once
 
 #include "formats/base/progress.hpp"
@@ -8,6 +8,7 @@
 #include "formats/nbd/server.hpp"
 #include "libconvert/guest/disk_key.hpp"
 #include "libconvert/guest/guestfs_library.hpp"
+#include "libconvert/guest/volumes.hpp"
 
 #include <filesystem>
 #include <memory>
@@ -32,13 +33,18 @@ class PrivateFolder {
     std::filesystem::path path_;
 };
 
+// The disks of a machine, one behind another on a device.
+struct ApplianceDisks {
+    std::shared_ptr<const BlockDevice> device;
+    std::shared_ptr<OverlayDevice> changes{}; // unless null, lies over the device: writes and discards go to it
+    std::vector<std::uint64_t> sizes{};       // of each disk; empty: it is one
+};
+
 // Not thread-safe. All methods throw Error{external} with libguestfs' words, or Error{io} with those of the disk.
 class ApplianceSession {
   public:
     // Starts it, which takes seconds with KVM and about half a minute without; says so before.
-    ApplianceSession(const std::shared_ptr<const BlockDevice>& disk, const OperationContext& operation);
-    // The same for a disk that may be written: writes and discards go to the overlay.
-    ApplianceSession(const std::shared_ptr<OverlayDevice>& disk, const OperationContext& operation);
+    ApplianceSession(const ApplianceDisks& disks, const OperationContext& operation);
 
     guestfs_h* handle() const { return handle_.get(); }
     bool may_write() const { return access_ == Access::writing; }
@@ -46,7 +52,7 @@ class ApplianceSession {
     void check(int result, const char* what) const;
     [[noreturn]] void throw_error(const char* what) const;
     // What the disk said, when it was the disk that failed.
-    std::optional<std::string> disk_error() const { return server_.first_error(); }
+    std::optional<std::string> disk_error() const;
     // What libguestfs said last, escaped.
     std::string last_error() const;
 
@@ -57,7 +63,7 @@ class ApplianceSession {
 
   private:
     enum class Access { read_only, writing };
-    void start(const OperationContext& operation);
+    void add_disk(const std::shared_ptr<NbdServer>& server);
 
     struct Closer {
         void operator()(guestfs_h* handle) const { guestfs_library().close(handle); }
@@ -66,9 +72,12 @@ class ApplianceSession {
     // under 108 bytes, so it does not go where the scratch files go.
     Access access_;
     PrivateFolder folder_;
-    NbdServer server_;
+    std::vector<std::shared_ptr<NbdServer>> servers_; // one for each disk
     std::unique_ptr<guestfs_h, Closer> handle_;
 };
+
+// How libguestfs names a partition or a whole disk: "/dev/sdb1". Its devices are named in the order of the disks.
+std::string appliance_device(const DiskLayout& layout, const Volume& volume);
 
 // Strings and lists of them as libguestfs returns them: freed as a whole. Null is empty.
 std::vector<std::string> take_strings(char** list);

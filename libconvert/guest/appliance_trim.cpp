@@ -3,6 +3,7 @@
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "libconvert/guest/appliance_session.hpp"
+#include "libconvert/guest/file_system_drivers.hpp"
 
 #include <fmt/format.h>
 
@@ -39,26 +40,25 @@ void allow_discards(const ApplianceSession& appliance, const std::vector<DiskKey
 
 } // namespace
 
-bool is_trimmed_by_appliance(const std::string& type) {
-    return type == "xfs" || type == "btrfs";
-}
-
-TrimmedDisk trim_by_appliance(const std::shared_ptr<const BlockDevice>& disk, const std::vector<DiskKey>& keys,
+TrimmedDisk trim_by_appliance(const std::shared_ptr<const BlockDevice>& disk, const GuestAccess& access,
                               const OperationContext& operation) {
     const auto overlay = std::make_shared<OverlayDevice>(disk, std::nullopt, operation.scratch_folder);
-    const ApplianceSession appliance(overlay, operation);
+    const ApplianceSession appliance({disk, overlay, access.disk_sizes}, operation);
     const GuestfsLibrary& library = guestfs_library();
     TrimmedDisk result;
     const struct guestfs_fstrim_argv everything {};
     const std::vector<std::string> plain = appliance.block_devices();
-    result.remarks = appliance.open_encrypted(keys);
-    allow_discards(appliance, keys);
+    result.remarks = appliance.open_encrypted(access.keys);
+    allow_discards(appliance, access.keys);
     for (const std::string& device : appliance.block_devices()) {
         operation.check_cancelled();
         const bool was_encrypted = std::find(plain.begin(), plain.end(), device) == plain.end();
         const std::string type = take_string(library.vfs_type(appliance.handle(), device.c_str()));
-        const bool is_ext = type == "ext2" || type == "ext3" || type == "ext4";
-        if (!is_trimmed_by_appliance(type) && !(was_encrypted && is_ext))
+        // What is read here would be, too, if it were not encrypted.
+        const FileSystemDriver* driver = find_driver(type);
+        const bool is_trimmed = driver != nullptr && (driver->free_space == FreeSpaceSource::appliance ||
+                                                      (was_encrypted && driver->free_space == FreeSpaceSource::reader));
+        if (!is_trimmed)
             continue;
         if (library.mount_ro(appliance.handle(), device.c_str(), "/") < 0 ||
             library.fstrim_argv(appliance.handle(), "/", &everything) < 0)

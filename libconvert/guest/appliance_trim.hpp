@@ -3,7 +3,7 @@
 
 #include "formats/base/progress.hpp"
 #include "formats/block/block_device.hpp"
-#include "libconvert/guest/disk_key.hpp"
+#include "libconvert/guest/open_guest.hpp"
 
 #include <memory>
 #include <string>
@@ -11,18 +11,15 @@
 
 namespace vm2oci {
 
-// True for what trim_by_appliance() is for: "xfs", "btrfs".
-bool is_trimmed_by_appliance(const std::string& type);
-
 struct TrimmedDisk {
     std::shared_ptr<const BlockDevice> device; // a view; the disk itself is never written
     std::vector<std::string> remarks;          // what could not be trimmed, and why
 };
 
-// Mounts each such file system, and those of every kind that the keys open, read-only, in an overlay, and has its free
-// space discarded. A log that was not finished is replayed in the overlay, too, as the guest would do it at its next
-// start. Error{external} when the appliance cannot be started.
-TrimmedDisk trim_by_appliance(const std::shared_ptr<const BlockDevice>& disk, const std::vector<DiskKey>& keys,
+// Mounts each file system whose row says FreeSpaceSource::appliance, and those of every kind that its keys open,
+// read-only, in an overlay, and has its free space discarded. A log that was not finished is replayed in the overlay,
+// too, as the guest would do it at its next start. Error{external} when the appliance cannot be started.
+TrimmedDisk trim_by_appliance(const std::shared_ptr<const BlockDevice>& disk, const GuestAccess& access,
                               const OperationContext& operation);
 
 } // namespace vm2oci

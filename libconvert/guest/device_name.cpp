@@ -153,15 +153,6 @@ std::optional<DiskDeviceName> parse_link(std::string_view link) {
     return found;
 }
 
-bool is_first(std::string_view disk) {
-    for (const std::string_view driver : kLetteredDrivers)
-        if (disk.starts_with(driver) && disk.substr(driver.size()) == "a")
-            return true;
-    constexpr std::string_view kFirst[] = {"nvme0n1", "cciss/c0d0", "ida/c0d0",      "rd/c0d0",      "mmcblk0",
-                                           "nbd0",    "pmem0",      "mapper/mpatha", "mapper/mpath0"};
-    return std::find(std::begin(kFirst), std::end(kFirst), disk) != std::end(kFirst);
-}
-
 // "sd" of "sdb": disks that are counted together. Empty: a name that no order gives.
 std::string_view family(std::string_view disk) {
     for (const std::string_view driver : kLetteredDrivers)
@@ -170,6 +161,29 @@ std::string_view family(std::string_view disk) {
     if (disk.starts_with("disk/") || disk.starts_with("wwid ") || disk.starts_with("mpath "))
         return {};
     return disk.substr(0, disk.find_first_of("/0123456789"));
+}
+
+// Its place among the disks of its family, from 0.
+std::optional<std::size_t> place_in_family(std::string_view disk) {
+    const std::string_view kind = family(disk);
+    if (kind.empty())
+        return std::nullopt;
+    std::string_view rest = disk.substr(kind.size());
+    if (std::string_view multipath = disk; take_front(multipath, "mapper/mpath"))
+        rest = multipath;
+    if (!rest.empty() && rest.find_first_not_of(kLetters) == std::string_view::npos && rest.size() <= 3) {
+        std::size_t place = 0;
+        for (const char letter : rest)
+            place = place * kLetters.size() + static_cast<std::size_t>(letter - 'a') + 1;
+        return place - 1;
+    }
+    if (kind == "nvme") { // each disk of a virtual machine is a controller of its own
+        const std::size_t name_space = rest.find('n');
+        return rest.substr(std::min(name_space, rest.size())) == "n1" ? partition_of_digits(rest.substr(0, name_space))
+                                                                      : std::nullopt;
+    }
+    take_front(rest, "/c0d"); // the controller that has them all
+    return partition_of_digits(rest);
 }
 
 } // namespace
@@ -209,12 +223,18 @@ std::string mapper_device(std::string_view name) {
     return {};
 }
 
-bool is_own_disk(const GuestDisks& disks, std::string_view disk) {
+std::optional<std::size_t> place_of_disk(const GuestDisks& disks, std::string_view disk) {
     if (std::find(disks.own.begin(), disks.own.end(), disk) != disks.own.end())
-        return true;
-    const std::string_view kind = family(disk);
-    return is_first(disk) && std::none_of(disks.own.begin(), disks.own.end(),
-                                          [&](const std::string& own) { return family(own) == kind; });
+        return 0;
+    const std::optional<std::size_t> place = place_in_family(disk);
+    if (!place)
+        return std::nullopt;
+    const auto own = std::find_if(disks.own.begin(), disks.own.end(),
+                                  [&](const std::string& each) { return family(each) == family(disk); });
+    const std::size_t of_root = own == disks.own.end() ? 0 : place_in_family(*own).value_or(0);
+    if (*place == of_root)
+        return 0;
+    return *place < of_root ? *place + 1 : *place;
 }
 
 std::vector<std::pair<std::string, std::string>> parse_crypttab(std::string_view text) {

@@ -4,6 +4,7 @@
 // kpartx; libmount's tags. UUID=, LABEL= and the like are not here: they name what lies in a volume, not a device.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -29,16 +30,17 @@ bool is_named_by_order(std::string_view disk);
 // What device-mapper's name is: "vg-lv" of /dev/mapper/vg-lv and /dev/disk/by-id/dm-name-vg-lv; empty: another device.
 std::string mapper_device(std::string_view name);
 
-// What a guest's own configuration tells of its disks. Without it the first disk of each driver is the guest's.
+// What a guest's own configuration tells of its disks. Without it the first disk of each driver has the root.
 struct GuestDisks {
     std::vector<std::string> own;           // DiskDeviceName::disk of what the root and its boot files lie on
     std::optional<unsigned> lone_partition; // a disk without a table that the guest calls a partition (Xen): which
     std::vector<std::pair<std::string, std::string>> mapped; // of crypttab: device-mapper's name, what lies below
 };
 
-// Names such as sda change with the machine, and only the order counts: by default the first is the disk that we have,
-// unless the guest's root lies on another one of the kind.
-bool is_own_disk(const GuestDisks& disks, std::string_view disk);
+// Which of the machine's disks a DiskDeviceName::disk means: 0 is the one that the guest's root lies on, 1 and on are
+// the others in their order. Names such as sda change with the machine, and only the order counts: by default the first
+// is the root's, unless that lies on another one of the kind. nullopt: its place cannot be told.
+std::optional<std::size_t> place_of_disk(const GuestDisks& disks, std::string_view disk);
 
 // crypttab(5): name, device.
 std::vector<std::pair<std::string, std::string>> parse_crypttab(std::string_view text);

@@ -2,8 +2,8 @@
 
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
+#include "libconvert/guest/file_system_drivers.hpp"
 #include "libconvert/guest/mounted_guest.hpp"
-#include "libconvert/guest/native_file_systems.hpp"
 
 #include <fmt/format.h>
 
@@ -38,10 +38,11 @@ std::string name_foreign_system(const DiskLayout& layout) {
             return fmt::format("{} holds {}: macOS, whose files are not read here", name, type);
         if (type == "VMFS" || type == "VMFS_volume_member")
             return fmt::format("{} is a data store of VMware ESXi, not a machine's disk", name);
-        if (!is_native(*volume.signature) || type == "vfat")
+        const FileSystemDriver* reader = find_reader(volume.signature);
+        if (reader == nullptr || reader->role != FileSystemRole::system)
             continue;
         try {
-            std::shared_ptr<const FileSystem> opened = open_native(volume.device, *volume.signature);
+            std::shared_ptr<const FileSystem> opened = reader->open(volume.device);
             const MountedGuest alone({{{"/", volume.name, "", "", "", std::nullopt}, opened}});
             const auto deployments = alone.list("/ostree/deploy");
             if (deployments || exists(alone, "/ostree/repo/config"))

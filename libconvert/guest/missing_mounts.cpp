@@ -192,9 +192,12 @@ std::vector<TypedMount> find_typed_mounts(const DiskLayout& layout, const std::v
     std::vector<TypedMount> mounts;
     for (std::size_t i = 0; i < layout.volumes.size(); ++i) {
         const Volume& volume = layout.volumes[i];
-        if (layout.table.kind != TableKind::gpt || !volume.partition || !volume.signature)
+        // systemd looks at the root's own disk, no other (systemd-gpt-auto-generator(8)).
+        const PartitionTable& table =
+            layout.root_disk == 0 ? layout.table : layout.further_tables[layout.root_disk - 1];
+        if (volume.disk != layout.root_disk || table.kind != TableKind::gpt || !volume.partition || !volume.signature)
             continue;
-        const Partition& partition = layout.table.partitions[*volume.partition];
+        const Partition& partition = *partition_of(layout, volume);
         const std::string place(mount_point_of_type(partition.type));
         const bool is_named = std::any_of(fstab.begin(), fstab.end(), [&](const FstabEntry& entry) {
             return normalise_path(entry.mount_point) == place;
@@ -204,7 +207,7 @@ std::vector<TypedMount> find_typed_mounts(const DiskLayout& layout, const std::v
         const auto same = std::find_if(mounts.begin(), mounts.end(),
                                        [&](const TypedMount& mount) { return mount.mount_point == place; });
         if (same != mounts.end() && same->volume && partition.type == kCoreOsUsr) {
-            const Partition& other = layout.table.partitions[*layout.volumes[*same->volume].partition];
+            const Partition& other = *partition_of(layout, layout.volumes[*same->volume]);
             const unsigned theirs = start_priority(other.attributes);
             const unsigned ours = start_priority(partition.attributes);
             if (other.type == kCoreOsUsr && theirs != ours) {

@@ -43,7 +43,7 @@ std::optional<std::size_t> MountedGuest::mount_on(std::string_view canonical) co
 std::optional<ResolvedPath> MountedGuest::resolve(std::string_view path, FinalLink final_link) const {
     if (path.size() > kPathLimit)
         fail(ErrorKind::limit, "a path is longer than Linux allows");
-    const ResolvedPath root{0, file_systems_.front().file_system->root(), "/"};
+    const ResolvedPath root{0, file_systems_.front().root(), "/"};
     std::vector<ResolvedPath> trail{root};
     std::vector<std::string> pending = split_reversed(path);
     unsigned links = 0;
@@ -77,7 +77,7 @@ std::optional<ResolvedPath> MountedGuest::resolve(std::string_view path, FinalLi
         }
         if (const std::optional<std::size_t> mount = mount_on(next.canonical); mount && *mount != folder.mount) {
             next.mount = *mount;
-            next.node = file_system(*mount).root();
+            next.node = file_systems_[*mount].root();
         }
         trail.push_back(std::move(next));
     }
@@ -152,7 +152,7 @@ std::vector<ExtendedAttribute> MountedGuest::attributes(std::string_view path) c
 void MountedGuest::export_tree(const ExportOptions& options, TreeSink& sink, const OperationContext& operation) const {
     std::vector<TreeMount> mounts;
     for (const MountedFileSystem& mounted : file_systems_)
-        mounts.push_back({mounted.mount.mount_point, mounted.file_system.get()});
+        mounts.push_back({mounted.mount.mount_point, mounted.file_system.get(), mounted.root()});
     walk_tree(mounts, options, sink, operation);
 }
 

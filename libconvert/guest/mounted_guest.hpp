@@ -11,6 +11,9 @@ namespace vm2oci {
 struct MountedFileSystem {
     GuestMount mount; // the mount point is canonical: absolute, without links, "." or ".."
     std::shared_ptr<const FileSystem> file_system;
+    std::optional<NodeId> top{}; // what lies on the mount point; none: the file system's root
+
+    NodeId root() const { return top ? *top : file_system->root(); }
 };
 
 // Where a path leads: a place in one file system.

@@ -4,10 +4,10 @@
 #include "formats/base/escape.hpp"
 #include "libconvert/guest/appliance.hpp"
 #include "libconvert/guest/boot_roots.hpp"
+#include "libconvert/guest/file_system_drivers.hpp"
 #include "libconvert/guest/foreign_system.hpp"
 #include "libconvert/guest/missing_mounts.hpp"
 #include "libconvert/guest/mounted_guest.hpp"
-#include "libconvert/guest/native_file_systems.hpp"
 
 #include <fmt/format.h>
 
@@ -80,14 +80,15 @@ std::size_t find_wanted_root(const DiskLayout& layout, const std::string& wanted
     const bool is_number = wanted.find_first_not_of("0123456789") == std::string::npos;
     for (std::size_t i = 0; i < layout.volumes.size(); ++i) {
         const Volume& volume = layout.volumes[i];
-        if (is_number ? volume.partition && std::to_string(layout.table.partitions[*volume.partition].number) == wanted
+        const Partition* partition = partition_of(layout, volume);
+        if (is_number ? partition != nullptr && std::to_string(partition->number) == wanted
                       : volume.logical_volume == wanted)
             return i;
     }
     if (const auto found = find_volume(layout, wanted))
         return *found;
-    fail(ErrorKind::usage, fmt::format("--root-partition {}: this disk has no such partition or logical volume",
-                                       quote_untrusted(wanted)));
+    fail(ErrorKind::usage,
+         fmt::format("--root-partition {}: there is no such partition or logical volume", quote_untrusted(wanted)));
 }
 
 class NativeOpener {
@@ -119,11 +120,11 @@ class NativeOpener {
         for (std::size_t i = 0; i < result_.layout.volumes.size(); ++i) {
             operation_.check_cancelled();
             const Volume& volume = result_.layout.volumes[i];
-            if (!volume.signature || !is_native(*volume.signature) || volume.signature->type == "vfat" ||
-                (wanted && *wanted != i))
+            const FileSystemDriver* reader = find_reader(volume.signature);
+            if (reader == nullptr || reader->role != FileSystemRole::system || (wanted && *wanted != i))
                 continue;
             try {
-                std::shared_ptr<const FileSystem> opened = open_native(volume.device, *volume.signature);
+                std::shared_ptr<const FileSystem> opened = reader->open(volume.device);
                 const MountedGuest alone({{describe_mount(volume, "/", *opened), opened}});
                 if (const unsigned likeness = root_likeness(alone); likeness > 0)
                     candidates.push_back({i, std::move(opened), likeness});
@@ -171,10 +172,11 @@ class NativeOpener {
     std::optional<std::size_t> root_of_boot_loader(std::size_t index, const std::string& folder,
                                                    const std::vector<Candidate>& candidates) const {
         const Volume& volume = result_.layout.volumes[index];
-        if (!volume.signature || !is_native(*volume.signature))
+        const FileSystemDriver* reader = find_reader(volume.signature);
+        if (reader == nullptr)
             return std::nullopt;
         try {
-            std::shared_ptr<const FileSystem> opened = open_native(volume.device, *volume.signature);
+            std::shared_ptr<const FileSystem> opened = reader->open(volume.device);
             const MountedGuest alone({{describe_mount(volume, "/", *opened), opened}});
             for (const std::string& root : read_boot_roots(alone, folder)) {
                 DiskLayout layout = result_.layout;
@@ -225,7 +227,7 @@ class NativeOpener {
         const Volume& volume = result_.layout.volumes[*index];
         if (*index == root)
             return;
-        if (!volume.signature || !is_native(*volume.signature)) {
+        if (find_reader(volume.signature) == nullptr) {
             if (!volume.signature)
                 return miss(entry, "there is no file system in it");
             return miss(entry, kNotNative + volume.signature->type,
@@ -244,7 +246,7 @@ class NativeOpener {
             const std::optional<ResolvedPath> point = so_far.resolve(mount_point, FinalLink::follow);
             if (!point)
                 return "its mount point does not exist";
-            std::shared_ptr<const FileSystem> opened = open_native(volume.device, *volume.signature);
+            std::shared_ptr<const FileSystem> opened = find_reader(volume.signature)->open(volume.device);
             mounted_.push_back({describe_mount(volume, point->canonical, *opened), std::move(opened)});
             return std::nullopt;
         } catch (const Error& error) {
@@ -261,8 +263,8 @@ class NativeOpener {
                 const Volume& volume = result_.layout.volumes[*typed.volume];
                 if (*typed.volume == root)
                     continue;
-                const auto obstacle = is_native(*volume.signature) ? mount(typed.mount_point, volume)
-                                                                   : kNotNative + volume.signature->type;
+                const auto obstacle = find_reader(volume.signature) != nullptr ? mount(typed.mount_point, volume)
+                                                                               : kNotNative + volume.signature->type;
                 if (!obstacle)
                     continue;
                 reason = *obstacle;
@@ -282,9 +284,10 @@ class NativeOpener {
 bool needs_appliance(OpenedGuest& result, const std::vector<DiskKey>& keys) {
     const auto could_help = [&](const Volume& volume) {
         // A medium of an installer and a journal are no guests.
-        return volume.signature && volume.signature->kind != ContentKind::swap && !is_native(*volume.signature) &&
-               !is_beyond_appliance(*volume.signature) && volume.signature->type != "iso9660" &&
-               volume.signature->type != "jbd" && (volume.signature->kind != ContentKind::encrypted || !keys.empty());
+        return volume.signature && volume.signature->kind != ContentKind::swap &&
+               find_reader(volume.signature) == nullptr && !is_beyond_appliance(*volume.signature) &&
+               volume.signature->type != "iso9660" && volume.signature->type != "jbd" &&
+               (volume.signature->kind != ContentKind::encrypted || !keys.empty());
     };
     const std::vector<Volume>& volumes = result.layout.volumes;
     const auto encrypted = std::find_if(volumes.begin(), volumes.end(), [](const Volume& volume) {
@@ -354,7 +357,7 @@ std::optional<std::size_t> root_volume(const DiskLayout& layout, const GuestMoun
 
 void open_by_appliance(OpenedGuest& result, const GuestAccess& access, const OperationContext& operation) {
     ApplianceGuest found = open_appliance(
-        result.disk, access.changes, access.keys,
+        {result.disk, access.changes, access.disk_sizes}, access.keys,
         [&](const std::vector<std::string>& roots) -> std::optional<std::size_t> {
             if (access.root.empty())
                 return std::nullopt;
@@ -400,7 +403,7 @@ OpenedGuest open_guest(const std::shared_ptr<const BlockDevice>& disk, const Gue
     const GuestBackend backend = access.backend;
     OpenedGuest result;
     result.disk = disk;
-    result.layout = examine_layout(disk);
+    result.layout = examine_layout(disk, access.disk_sizes);
     if (backend != GuestBackend::libguestfs)
         NativeOpener(result, access, operation).open();
     if (backend == GuestBackend::libguestfs) {

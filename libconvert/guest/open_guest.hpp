@@ -1,4 +1,4 @@
-// From a disk to its guest: find the root file system, read its fstab, join what it names.
+// From the disks of a machine to its guest: find the root file system, read its fstab, join what it names.
 #pragma once
 
 #include "formats/block/overlay.hpp"
@@ -28,6 +28,9 @@ struct GuestAccess {
 
     GuestBackend backend;
     std::vector<DiskKey> keys; // to what is encrypted
+    // Of the disks that lie one behind another on the device that is opened (JoinedDevice), the one that boots first;
+    // empty: it is one disk.
+    std::vector<std::uint64_t> disk_sizes;
     // Which file system is the root: a partition's number, "vg/lv", or what find_volume() takes; empty: the guest
     // tells.
     std::string root;
@@ -38,6 +41,7 @@ struct GuestAccess {
     GuestAccess to_lone_root() const {
         GuestAccess access = *this;
         access.root.clear();
+        access.disk_sizes.clear();
         return access;
     }
 };

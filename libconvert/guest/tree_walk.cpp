@@ -55,7 +55,7 @@ class Walk {
           emptied_(options.emptied.begin(), options.emptied.end()), buffer_(kCopySize) {}
 
     void run() {
-        enter("", 0, mounts_.front().file_system->root());
+        enter("", 0, mounts_.front().root);
         while (!frames_.empty()) {
             operation_.check_cancelled();
             Frame& frame = frames_.back();
@@ -88,7 +88,7 @@ class Walk {
             for (std::size_t i = mounts_.size(); i-- > 1;) {
                 if (mounts_[i].mount_point == absolute && i != mount) {
                     mount = i;
-                    node = mounts_[i].file_system->root();
+                    node = mounts_[i].root;
                     break;
                 }
             }

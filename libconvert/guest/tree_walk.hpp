@@ -11,6 +11,7 @@ namespace vm2oci {
 struct TreeMount {
     std::string mount_point; // canonical
     const FileSystem* file_system;
+    NodeId root{}; // of the tree that lies there
 };
 
 // Folders deeper than this are not made by any program; it bounds the walk's memory on a hostile disk.

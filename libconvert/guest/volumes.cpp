@@ -2,6 +2,7 @@
 
 #include "formats/base/ascii.hpp"
 #include "formats/base/error.hpp"
+#include "formats/block/slice.hpp"
 #include "formats/lvm/volume_group.hpp"
 
 #include <fmt/format.h>
@@ -51,10 +52,6 @@ std::optional<std::size_t> first_match(const DiskLayout& layout, const Matches& 
     return static_cast<std::size_t>(found - layout.volumes.begin());
 }
 
-const Partition* partition_of(const DiskLayout& layout, const Volume& volume) {
-    return volume.partition ? &layout.table.partitions[*volume.partition] : nullptr;
-}
-
 std::optional<std::size_t> find_tagged(const DiskLayout& layout, std::string_view tag, const std::string& value) {
     if (value.empty())
         return std::nullopt;
@@ -78,11 +75,15 @@ std::optional<std::size_t> find_tagged(const DiskLayout& layout, std::string_vie
 }
 
 std::optional<std::size_t> find_on_disk(const DiskLayout& layout, const DiskDeviceName& name) {
-    if (!is_own_disk(layout.guest_disks, name.disk))
+    const std::optional<std::size_t> place = place_of_disk(layout.guest_disks, name.disk);
+    if (!place)
         return std::nullopt;
+    const std::size_t disk = *place == 0 ? layout.root_disk : *place <= layout.root_disk ? *place - 1 : *place;
     // Xen hands its guests file systems without a partition table around them, under the names of partitions.
-    const unsigned lone = layout.guest_disks.lone_partition.value_or(1);
+    const unsigned lone = *place == 0 ? layout.guest_disks.lone_partition.value_or(1) : 1;
     return first_match(layout, [&](const Volume& v) {
+        if (v.disk != disk)
+            return false;
         const Partition* partition = partition_of(layout, v);
         if (partition != nullptr)
             return partition->number == name.partition;
@@ -195,33 +196,74 @@ void add_logical_volumes(DiskLayout& layout) {
     layout.remarks.insert(layout.remarks.end(), findings.remarks.begin(), findings.remarks.end());
 }
 
-} // namespace
-
-DiskLayout examine_layout(const std::shared_ptr<const BlockDevice>& disk) {
-    DiskLayout layout;
-    layout.table = read_partitions(*disk);
-    layout.remarks = layout.table.remarks;
-    for (std::size_t i = 0; i < layout.table.partitions.size(); ++i) {
-        const Partition& partition = layout.table.partitions[i];
+// `offset`: where the disk begins on the device.
+void add_disk(DiskLayout& layout, const PartitionTable& table, const std::shared_ptr<const BlockDevice>& disk,
+              std::size_t index, std::uint64_t offset) {
+    const std::string front = index == 0 ? "" : fmt::format("disk {}, ", index + 1);
+    for (std::size_t i = 0; i < table.partitions.size(); ++i) {
+        const Partition& partition = table.partitions[i];
         if (partition.role == PartitionRole::extended)
             continue;
         Volume volume;
-        volume.name = fmt::format("partition {}", partition.number);
+        volume.name = fmt::format("{}partition {}", front, partition.number);
         volume.device = open_partition(disk, partition);
         volume.signature = probe_signature(*volume.device);
+        volume.disk = index;
         volume.partition = i;
-        volume.stretches = {{0, partition.offset, partition.length}};
+        volume.stretches = {{0, offset + partition.offset, partition.length}};
         layout.volumes.push_back(std::move(volume));
     }
-    if (layout.table.kind == TableKind::none) {
-        if (std::optional<Signature> signature = probe_signature(*disk)) {
-            Volume volume;
-            volume.name = "whole disk";
-            volume.device = disk;
-            volume.signature = std::move(signature);
-            volume.stretches = {{0, 0, disk->size()}};
-            layout.volumes.push_back(std::move(volume));
-        }
+    if (table.kind != TableKind::none)
+        return;
+    if (std::optional<Signature> signature = probe_signature(*disk)) {
+        Volume volume;
+        volume.name = index == 0 ? "whole disk" : fmt::format("disk {}", index + 1);
+        volume.device = disk;
+        volume.signature = std::move(signature);
+        volume.disk = index;
+        volume.stretches = {{0, offset, disk->size()}};
+        layout.volumes.push_back(std::move(volume));
+    }
+}
+
+// The machine boots without it: what it cannot tell is told.
+PartitionTable read_further_table(const BlockDevice& disk, std::size_t index, DiskLayout& layout) {
+    PartitionTable table;
+    try {
+        table = read_partitions(disk);
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::corrupt && error.kind() != ErrorKind::limit)
+            throw;
+        table.remarks = {error.what()};
+    }
+    for (const std::string& remark : table.remarks)
+        layout.remarks.push_back(fmt::format("disk {}: {}", index + 1, remark));
+    return table;
+}
+
+} // namespace
+
+const Partition* partition_of(const DiskLayout& layout, const Volume& volume) {
+    if (!volume.partition)
+        return nullptr;
+    const PartitionTable& table = volume.disk == 0 ? layout.table : layout.further_tables.at(volume.disk - 1);
+    return &table.partitions.at(*volume.partition);
+}
+
+DiskLayout examine_layout(const std::shared_ptr<const BlockDevice>& device, const std::vector<std::uint64_t>& sizes) {
+    DiskLayout layout;
+    std::shared_ptr<const BlockDevice> first = device;
+    if (sizes.size() > 1)
+        first = std::make_shared<SliceDevice>(device, 0, sizes.front());
+    layout.table = read_partitions(*first);
+    layout.remarks = layout.table.remarks;
+    add_disk(layout, layout.table, first, 0, 0);
+    std::uint64_t offset = first->size();
+    for (std::size_t i = 1; i < sizes.size(); ++i) {
+        const auto disk = std::make_shared<SliceDevice>(device, offset, sizes[i]);
+        layout.further_tables.push_back(read_further_table(*disk, i, layout));
+        add_disk(layout, layout.further_tables.back(), disk, i, offset);
+        offset += sizes[i];
     }
     add_logical_volumes(layout);
     return layout;
@@ -257,6 +299,7 @@ void learn_guest_disks(DiskLayout& layout, std::size_t root, const std::vector<F
                        const std::vector<std::string>& root_names,
                        std::vector<std::pair<std::string, std::string>> crypttab) {
     GuestDisks& disks = layout.guest_disks;
+    layout.root_disk = layout.volumes[root].disk;
     disks.mapped = std::move(crypttab);
     const Partition* own = partition_of(layout, layout.volumes[root]);
     const auto learn = [&](const std::string& device, bool is_root) {

@@ -1,4 +1,4 @@
-// What a disk is divided into, and how a guest's configuration names each piece.
+// What the disks of a machine are divided into, and how a guest's configuration names each piece.
 #pragma once
 
 #include "formats/block/masked.hpp"
@@ -16,7 +16,7 @@
 
 namespace vm2oci {
 
-// A part of a volume, in order: where it lies on the disk.
+// A part of a volume, in order: where it lies on the device that was examined.
 struct VolumeStretch {
     std::uint64_t offset = 0; // in the volume
     std::uint64_t disk_offset = 0;
@@ -25,25 +25,34 @@ struct VolumeStretch {
 
 // A stretch that holds a file system, swap, or something opaque: a partition, the whole disk, a logical volume.
 struct Volume {
-    std::string name; // for people: "partition 1", "whole disk", "logical volume vg0/root"
+    std::string name; // for people: "partition 1", "whole disk", "disk 2, partition 1", "logical volume vg0/root"
     std::shared_ptr<const BlockDevice> device;
     std::optional<Signature> signature;
-    std::optional<std::size_t> partition; // index into the table, for partitions
+    std::size_t disk = 0;                 // of the machine's disks; 0: the first, or a logical volume
+    std::optional<std::size_t> partition; // index into the table of that disk, for partitions
     std::string logical_volume;           // "vg0/root" for logical volumes
     std::string mapper_uuid;              // of logical volumes: as LVM names them to device-mapper
     std::vector<VolumeStretch> stretches;
 };
 
 struct DiskLayout {
-    PartitionTable table;
-    std::vector<Volume> volumes;         // extended partitions are not among them
-    std::vector<DiskRange> free_extents; // of LVM, on the disk
+    PartitionTable table;                       // of the first disk, from which the machine boots
+    std::vector<PartitionTable> further_tables; // of the others, in their order
+    std::vector<Volume> volumes;                // extended partitions are not among them
+    std::vector<DiskRange> free_extents;        // of LVM, on the device that was examined
     std::vector<std::string> remarks;
-    GuestDisks guest_disks; // empty until learn_guest_disks()
+    GuestDisks guest_disks;    // empty until learn_guest_disks()
+    std::size_t root_disk = 0; // the disk that the root lies on, as Volume::disk
 };
 
-// Reads the partition table, the signatures, and LVM2's metadata. Throws as read_partitions() does.
-DiskLayout examine_layout(const std::shared_ptr<const BlockDevice>& disk);
+// Reads the partition tables, the signatures, and LVM2's metadata. `sizes` are those of the disks that lie one behind
+// another on the device (JoinedDevice); empty: it is one disk. Throws as read_partitions() does for the first disk; a
+// table of another one that cannot be read is a remark.
+DiskLayout examine_layout(const std::shared_ptr<const BlockDevice>& device,
+                          const std::vector<std::uint64_t>& sizes = {});
+
+// The entry of the partition table; null: the volume is no partition.
+const Partition* partition_of(const DiskLayout& layout, const Volume& volume);
 
 // Which volume an fstab or a kernel command line means: "UUID=…", "LABEL=…", "PARTUUID=…", "PARTLABEL=…",
 // "/dev/disk/by-…/…", "/dev/vg/lv", what crypttab maps, arrays (the first of their members), and all that

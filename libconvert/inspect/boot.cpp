@@ -172,7 +172,8 @@ BootInfo read_boot(const OpenedGuest& opened, LargeFiles large_files) {
     // With an MBR the loader's core stands in the gap before the first partition.
     boot.bios = layout.table.has_boot_code && (layout.table.kind != TableKind::gpt || has_core_space);
     for (const Volume& volume : layout.volumes) {
-        const bool is_esp = volume.partition && is_efi_system(layout.table.partitions[*volume.partition]);
+        const Partition* partition = partition_of(layout, volume);
+        const bool is_esp = partition != nullptr && is_efi_system(*partition);
         if (!volume.signature || volume.signature->type != "vfat" || !(is_esp || boot.efi_programs.empty()))
             continue;
         try {

@@ -95,7 +95,9 @@ Json partition_to_json(const Partition& partition) {
 }
 
 Json volume_to_json(const Volume& volume) {
-    Json json = {{"name", safe(volume.name)}, {"size", volume.device->size()}, {"content", nullptr}};
+    Json json = {{"name", safe(volume.name)}, {"disk", nullptr}, {"size", volume.device->size()}, {"content", nullptr}};
+    if (volume.logical_volume.empty())
+        json["disk"] = volume.disk + 1;
     if (volume.signature)
         json["content"] = {{"kind", to_string(volume.signature->kind)},
                            {"type", volume.signature->type},
@@ -171,13 +173,21 @@ Json to_json(const GuestInfo& info) {
     return json;
 }
 
+namespace {
+
+Json table_to_json(const PartitionTable& table) {
+    return {{"kind", to_string(table.kind)},
+            {"id", text_or_null(table.id)},
+            {"sector_size", table.sector_size},
+            {"partitions", list_of(table.partitions, partition_to_json)}};
+}
+
+} // namespace
+
 Json to_json(const OpenedGuest& opened) {
     Json json;
-    const PartitionTable& table = opened.layout.table;
-    json["table"] = {{"kind", to_string(table.kind)},
-                     {"id", text_or_null(table.id)},
-                     {"sector_size", table.sector_size},
-                     {"partitions", list_of(table.partitions, partition_to_json)}};
+    json["table"] = table_to_json(opened.layout.table);
+    json["further_tables"] = list_of(opened.layout.further_tables, table_to_json);
     json["volumes"] = list_of(opened.layout.volumes, volume_to_json);
     Json fstab = Json::array();
     for (std::size_t i = 0; i < opened.fstab.size(); ++i) {

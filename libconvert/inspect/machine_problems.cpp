@@ -147,17 +147,23 @@ class ProblemFinder {
         }
     }
 
+    std::string name_on_another_machine(const Volume& volume) const {
+        std::string name = fmt::format("/dev/vd{}", static_cast<char>('a' + volume.disk % 26));
+        if (const Partition* partition = partition_of(layout_, volume))
+            name += std::to_string(partition->number);
+        return name;
+    }
+
     void find_lvm_filters() {
-        std::vector<unsigned> members; // partitions; 0: the whole disk
+        std::vector<std::string> members; // as another machine calls them
         for (const Volume& volume : layout_.volumes)
             if (volume.signature && volume.signature->kind == ContentKind::volume_group)
-                members.push_back(volume.partition ? layout_.table.partitions[*volume.partition].number : 0);
+                members.push_back(name_on_another_machine(volume));
         if (members.empty())
             return;
         for (const char* path : {"/etc/lvm/lvm.conf", "/etc/lvm/lvmlocal.conf"}) {
             const std::string text = try_read_text(*opened_.guest, path).value_or("");
-            for (const unsigned member : members) {
-                const std::string device = "/dev/vda" + (member == 0 ? std::string() : std::to_string(member));
+            for (const std::string& device : members) {
                 if (!lvm_takes_device(text, device))
                     tell("lvm-filter", fmt::format("the filter in {} shuts out {}, which the volume group is on in "
                                                    "another machine: remove the filter, and make the initrd anew",
@@ -180,7 +186,8 @@ class ProblemFinder {
             return;
         const std::vector<GuestMount> mounts = opened_.guest->mounts();
         for (const Volume& volume : layout_.volumes) {
-            if (!volume.partition || !is_efi_system(layout_.table.partitions[*volume.partition]))
+            const Partition* partition = partition_of(layout_, volume);
+            if (partition == nullptr || !is_efi_system(*partition))
                 continue;
             if (std::none_of(mounts.begin(), mounts.end(),
                              [&](const GuestMount& mount) { return mount.volume == volume.name; }))

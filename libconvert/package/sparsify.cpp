@@ -4,8 +4,8 @@
 #include "formats/base/escape.hpp"
 #include "formats/base/size.hpp"
 #include "formats/block/masked.hpp"
-#include "formats/ext4/file_system.hpp"
 #include "libconvert/guest/appliance_trim.hpp"
+#include "libconvert/guest/file_system_drivers.hpp"
 #include "libconvert/guest/volumes.hpp"
 
 #include <fmt/format.h>
@@ -18,22 +18,17 @@ namespace {
 // The header with the signature fills one page of the guest, of at most 64 KiB.
 constexpr std::uint64_t kSwapHeader = 64 * KiB;
 
-bool is_ext(const Signature& signature) {
-    return signature.type == "ext2" || signature.type == "ext3" || signature.type == "ext4";
-}
-
 constexpr std::string_view kGptSwap = "0657fd6d-a4ab-43c4-84e5-0933c84b4f4f";
 constexpr std::string_view kMbrSwap = "0x82";
 
 // Somebody other than the content itself calls it swap: the type of its partition, or the guest's fstab.
 bool is_declared_swap(const std::shared_ptr<const BlockDevice>& disk, const DiskLayout& layout, std::size_t index,
-                      const OperationContext& operation) {
-    if (const std::optional<std::size_t> partition = layout.volumes[index].partition) {
-        const std::string& type = layout.table.partitions[*partition].type;
-        if (type == kGptSwap || type == kMbrSwap)
-            return true;
-    }
-    const OpenedGuest opened = open_guest(disk, GuestBackend::native, operation);
+                      GuestAccess access, const OperationContext& operation) {
+    const Partition* partition = partition_of(layout, layout.volumes[index]);
+    if (partition != nullptr && (partition->type == kGptSwap || partition->type == kMbrSwap))
+        return true;
+    access.backend = GuestBackend::native;
+    const OpenedGuest opened = open_guest(disk, access, operation);
     for (std::size_t i = 0; i < opened.fstab.size(); ++i)
         if (opened.fstab[i].type == "swap" && opened.fstab_volumes[i] == index)
             return true;
@@ -58,26 +53,24 @@ class UnusedSpace {
     std::vector<DiskRange> ranges_;
 };
 
-void add_ext_free(const Volume& volume, UnusedSpace& unused) {
-    const Ext4FileSystem file_system(volume.device);
-    if (file_system.facts().health != Ext4Facts::Health::clean)
-        fail(ErrorKind::corrupt, "it was not unmounted or has errors; run e2fsck in the guest to have its free space "
-                                 "left out");
-    // Collected first: a bitmap that turns out to be damaged leaves all of the file system as it is.
-    std::vector<DiskRange> free;
-    file_system.for_each_free([&](std::uint64_t offset, std::uint64_t length) { free.push_back({offset, length}); });
-    for (const DiskRange& range : free)
+// False: its reader does not know it.
+bool add_free_space(const Volume& volume, const FileSystemDriver& driver, UnusedSpace& unused) {
+    const auto free = driver.open(volume.device)->free_space();
+    if (!free)
+        return false;
+    for (const DataRange& range : *free)
         unused.add(volume, range.offset, range.length);
+    return true;
 }
 
 // What was done, for people.
 std::string add_swap(const std::shared_ptr<const BlockDevice>& disk, const DiskLayout& layout, std::size_t index,
-                     UnusedSpace& unused, const OperationContext& operation) {
+                     const GuestAccess& access, UnusedSpace& unused, const OperationContext& operation) {
     const Volume& volume = layout.volumes[index];
     const std::optional<SwapArea> area = read_swap_area(*volume.device);
     if (!area)
         fail(ErrorKind::corrupt, "it has a swap signature, and no header that Linux would take");
-    if (!is_declared_swap(disk, layout, index, operation))
+    if (!is_declared_swap(disk, layout, index, access, operation))
         fail(ErrorKind::unsupported, "it has a swap signature, and neither the type of its partition nor the guest's "
                                      "fstab says that it is swap");
     const std::uint64_t end = area->offset + area->length;
@@ -88,7 +81,8 @@ std::string add_swap(const std::shared_ptr<const BlockDevice>& disk, const DiskL
 }
 
 bool is_for_appliance(const Signature& signature, const GuestAccess& access) {
-    return is_trimmed_by_appliance(signature.type) ||
+    const FileSystemDriver* driver = find_driver(signature.type);
+    return (driver != nullptr && driver->free_space == FreeSpaceSource::appliance) ||
            (signature.kind == ContentKind::encrypted && !access.keys.empty());
 }
 
@@ -103,7 +97,7 @@ bool is_for_appliance(const DiskLayout& layout, const GuestAccess& access) {
 bool trim(SparsifiedDisk& result, const std::shared_ptr<const BlockDevice>& disk, const GuestAccess& access,
           const OperationContext& operation) {
     try {
-        TrimmedDisk trimmed = trim_by_appliance(disk, access.keys, operation);
+        TrimmedDisk trimmed = trim_by_appliance(disk, access, operation);
         result.device = std::move(trimmed.device);
         result.remarks = std::move(trimmed.remarks);
         return true;
@@ -120,7 +114,7 @@ bool trim(SparsifiedDisk& result, const std::shared_ptr<const BlockDevice>& disk
 SparsifiedDisk sparsify(const std::shared_ptr<const BlockDevice>& disk, const GuestAccess& access,
                         const OperationContext& operation) {
     SparsifiedDisk result;
-    const DiskLayout layout = examine_layout(disk);
+    const DiskLayout layout = examine_layout(disk, access.disk_sizes);
     const bool is_trimmed = is_for_appliance(layout, access) && trim(result, disk, access, operation);
     UnusedSpace unused;
     for (std::size_t i = 0; i < layout.volumes.size(); ++i) {
@@ -129,10 +123,12 @@ SparsifiedDisk sparsify(const std::shared_ptr<const BlockDevice>& disk, const Gu
         if (!volume.signature)
             continue;
         try {
-            if (is_ext(*volume.signature))
-                add_ext_free(volume, unused);
-            else if (volume.signature->kind == ContentKind::swap)
-                result.remarks.push_back(add_swap(disk, layout, i, unused, operation));
+            const FileSystemDriver* reader = find_reader(volume.signature);
+            if (reader != nullptr && reader->free_space == FreeSpaceSource::reader &&
+                add_free_space(volume, *reader, unused))
+                continue;
+            if (volume.signature->kind == ContentKind::swap)
+                result.remarks.push_back(add_swap(disk, layout, i, access, unused, operation));
             else if (volume.signature->kind != ContentKind::volume_group &&
                      !(is_trimmed && is_for_appliance(*volume.signature, access)))
                 result.remarks.push_back(fmt::format("{} ({}) is left whole", escape_untrusted(volume.name),

@@ -2,10 +2,11 @@
 """Reads every #include and fails on one that points the wrong way.
 
 formats/base <- formats/block <- other rooms of formats <- libconvert, and formats <- runner; libconvert and runner
-never include each other; guest-kernel includes formats; tools and tests include all. Within formats and
-libconvert a room may include only rooms that its parent's CMakeLists.txt names above it. The whole of nlohmann/json
-stays out of headers that headers include. What lies in a folder of a room (formats/block/qcow2) stands below every header
-of the room that includes that folder, and may not include it.
+never include each other; guest-kernel includes formats; tools and tests include all. Within formats, libconvert and
+tools a room may include only rooms that its parent's CMakeLists.txt names above it. tools/flows knows no command line:
+neither its library, nor streams, nor an option's name. The whole of nlohmann/json stays out of headers that headers
+include. What lies in a folder of a room (formats/block/qcow2) stands below every header of the room that includes that
+folder, and may not include it.
 """
 
 import functools
@@ -25,6 +26,9 @@ MAY_INCLUDE = {
 }
 # formats turns bytes into values: no child process, no network, no libguestfs, no command line.
 FORBIDDEN_IN_FORMATS = re.compile(r"^(curl/|guestfs\.h|hivex\.h|netinet/|arpa/|netdb\.h|spawn\.h|sys/wait\.h|CLI/)")
+# Use cases take values and return values.
+FORBIDDEN_IN_FLOWS = re.compile(r"^(CLI/|iostream$|ostream$|istream$|iosfwd$|fstream$|sstream$|iomanip$|cstdio$|stdio\.h$|fmt/ostream\.h$)")
+OPTION_NAME = re.compile(r'"(--[a-z][\w-]*)')
 JSON = "nlohmann/json.hpp"
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
@@ -41,6 +45,15 @@ def room_of(path):
     """("formats", "block") of formats/block/slice.hpp; the room of a file directly in its house is ''."""
     parts = pathlib.PurePosixPath(path).parts
     return parts[0], parts[1] if len(parts) > 2 else ""
+
+
+def option_names():
+    """Every option that the command line knows."""
+    return {
+        name
+        for source in sorted((ROOT / "tools" / "vm2oci").rglob("*.cpp"))
+        for name in OPTION_NAME.findall(source.read_text(encoding="utf-8"))
+    }
 
 
 @functools.cache
@@ -71,7 +84,8 @@ def climbs(name, target):
 
 
 def main():
-    order = {house: rooms_in_order(house) for house in ("formats", "libconvert")}
+    order = {house: rooms_in_order(house) for house in ("formats", "libconvert", "tools")}
+    option_word = re.compile(r"(?<![\w-])(%s)(?![\w-])" % "|".join(sorted(option_names(), key=len, reverse=True) or ["--"]))
     complaints = []
     sources = 0
     for house in HOUSES:
@@ -85,10 +99,14 @@ def main():
                 complaints.append(f"{name}: {own_house}/CMakeLists.txt does not name the room {own_room}")
                 continue
             for number, line in enumerate(source.read_text(encoding="utf-8").splitlines(), 1):
-                match = INCLUDE.match(line)
+                where, match = f"{name}:{number}", INCLUDE.match(line)
+                if (own_house, own_room) == ("tools", "flows") and (word := option_word.search(line)):
+                    complaints.append(f"{where}: {word.group()} is a word of the command line, and flows has no words")
                 if not match:
                     continue
-                where, target = f"{name}:{number}", match.group(2)
+                target = match.group(2)
+                if (own_house, own_room) == ("tools", "flows") and FORBIDDEN_IN_FLOWS.match(target):
+                    complaints.append(f"{where}: tools/flows may not use {target}")
                 if own_house == "formats" and FORBIDDEN_IN_FORMATS.match(target):
                     complaints.append(f"{where}: formats may not use {target}")
                 if match.group(1) != '"':

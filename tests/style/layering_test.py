@@ -14,7 +14,10 @@ HOUSE = {
     "formats/codec/frame.hpp": '// Frames.\n#include "formats/block/device.hpp"\n',
     "libconvert/convert.cpp": '#include "formats/codec/frame.hpp"\n',
     "runner/boot.hpp": '// Boots.\n#include "formats/block/device.hpp"\n',
-    "tools/main.cpp": '#include "runner/boot.hpp"\n',
+    "tools/CMakeLists.txt": "add_subdirectory(flows)\nadd_subdirectory(nbdkit)\nadd_subdirectory(vm2oci)\n",
+    "tools/flows/convert.hpp": '// Converts.\n#include "libconvert/convert.hpp"\n#include "runner/boot.hpp"\n// cmake --build\n',
+    "tools/vm2oci/words.cpp": 'add_option("--loud", x);\n',
+    "tools/main.cpp": '#include "runner/boot.hpp"\n#include "tools/flows/convert.hpp"\n',
 }
 WRONG = {
     "base uses block": ("formats/base/fd.cpp", '#include "formats/block/device.hpp"'),
@@ -26,6 +29,11 @@ WRONG = {
     "runner uses libconvert": ("runner/x.cpp", '#include "libconvert/convert.hpp"'),
     "the guest's program uses libconvert": ("guest-kernel/init.cpp", '#include "libconvert/convert.hpp"'),
     "a product uses a test": ("tools/x.cpp", '#include "tests/support/fake.hpp"'),
+    "a use case knows the command line": ("tools/flows/x.cpp", "#include <CLI/App.hpp>"),
+    "a use case prints": ("tools/flows/x.cpp", "#include <ostream>"),
+    "a use case speaks of an option": ("tools/flows/x.cpp", 'fail("leave --loud away");'),
+    "a use case uses the program": ("tools/flows/x.cpp", '#include "tools/vm2oci/words.hpp"'),
+    "a plugin uses the program": ("tools/nbdkit/x.cpp", '#include "tools/vm2oci/words.hpp"'),
     "a path from the own folder": ("formats/block/x.cpp", '#include "device.hpp"'),
     "a room that nobody named": ("formats/ghost/x.cpp", '#include "formats/base/error.hpp"'),
 }
@@ -34,7 +42,7 @@ WRONG = {
 def verdict(extra):
     with tempfile.TemporaryDirectory() as folder:
         root = pathlib.Path(folder)
-        present = {"libconvert/convert.hpp": "// Converts.\n", "tests/support/fake.hpp": "// A fake.\n"}
+        present = {"libconvert/convert.hpp": "// Converts.\n", "tools/vm2oci/words.hpp": "// Words.\n", "tests/support/fake.hpp": "// A fake.\n"}
         for name, text in {**HOUSE, **present, **extra}.items():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).write_text(text)

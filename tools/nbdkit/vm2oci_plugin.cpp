@@ -11,22 +11,24 @@
 
 #include "formats/base/error.hpp"
 #include "libconvert/package/architecture.hpp"
-#include "tools/vm2oci/references.hpp"
+#include "tools/flows/boot_source.hpp"
+#include "tools/flows/open_source.hpp"
 
 #include <cerrno>
 #include <cstdio>
 #include <optional>
 #include <string_view>
 
-namespace vm2oci::cli {
+namespace vm2oci::nbdkit {
 namespace {
 
 struct Plugin {
     std::string reference;
     std::string architecture;
-    SourceOptions options;
+    SourceRequest request;
+    ContentCheck check = ContentCheck::parts;
     OperationContext operation;
-    std::optional<SourceDisk> disk; // once nbdkit is ready to serve
+    std::optional<SourceMachine> machine; // once nbdkit is ready to serve
 };
 
 Plugin plugin_state;
@@ -44,30 +46,32 @@ Result guarded(Result failed, Body body) noexcept {
 }
 
 const BlockDevice& device() {
-    return *plugin_state.disk->disk.device;
+    return *plugin_state.machine->boot_disk().opened.device;
 }
 
 int configure(const char* key_text, const char* value_text) {
     return guarded(-1, [&] {
         const std::string_view key = key_text;
         const std::string value = value_text;
-        SourceOptions& options = plugin_state.options;
+        SourceRequest& request = plugin_state.request;
         if (key == "reference")
             plugin_state.reference = value;
         else if (key == "arch")
             plugin_state.architecture = parse_wanted_platform(value);
         else if (key == "backing")
-            options.backing.push_back(value);
+            request.backing.push_back(parse_backing_file(value));
+        else if (key == "extent")
+            request.extents.emplace_back(value);
         else if (key == "data-file")
-            options.data_file = value;
+            request.data_file = value;
         else if (key == "authfile")
-            options.registry->auth_file = value;
+            request.registry.auth_file = value;
         else if (key == "cert-dir")
-            options.registry->certificate_folder = value;
+            request.registry.certificate_folder = value;
         else if (key == "tls-verify" && (value == "true" || value == "false"))
-            options.registry->tls_verify = value;
+            request.registry.tls_verify = value == "true" ? registry::TlsVerify::always : registry::TlsVerify::never;
         else if (key == "verify" && (value == "true" || value == "false"))
-            options.verify = value == "true";
+            plugin_state.check = value == "true" ? ContentCheck::whole : ContentCheck::parts;
         else
             fail(ErrorKind::usage, "vm2oci takes no parameter " + std::string(key) + "=" + value);
         return 0;
@@ -83,13 +87,14 @@ int configuration_complete() {
 
 int get_ready() {
     return guarded(-1, [] {
-        plugin_state.disk = open_source_disk(parse_reference(plugin_state.reference), plugin_state.options,
-                                             plugin_state.architecture, plugin_state.operation);
+        plugin_state.machine = open_source_machine(parse_reference(plugin_state.reference), plugin_state.request,
+                                                   plugin_state.architecture, plugin_state.operation);
+        only_disk(*plugin_state.machine); // refuses what cannot be served
         // Of a plain disk there is nothing to verify.
-        if (!plugin_state.disk->verifier)
+        if (!plugin_state.machine->verifier)
             return 0;
-        if (plugin_state.options.verify)
-            plugin_state.disk->verify(plugin_state.operation);
+        if (plugin_state.check == ContentCheck::whole)
+            plugin_state.machine->verify(plugin_state.operation);
         else
             std::fputs("nbdkit: vm2oci: the image is read in parts and not verified as a whole; verify=true reads it "
                        "all first\n",
@@ -99,7 +104,7 @@ int get_ready() {
 }
 
 void unload() {
-    plugin_state.disk.reset();
+    plugin_state.machine.reset();
 }
 
 void* open_connection(int /*readonly*/) {
@@ -146,12 +151,14 @@ nbdkit_plugin describe() {
                          "is read is fetched.";
     plugin.config = configure;
     plugin.config_complete = configuration_complete;
-    plugin.config_help = "[reference=]REFERENCE  (required) a path, qcow2:, raw:, oci:, oci-archive: or docker://\n"
-                         "arch=ARCH              which image of an index\n"
-                         "backing=PATH[:FORMAT]  the backing file of a qcow2; repeat for a chain\n"
-                         "data-file=PATH         the external data file of a qcow2\n"
-                         "verify=BOOL            read an image whole first, and hold it against its digests\n"
-                         "tls-verify=BOOL, authfile=FILE, cert-dir=DIR: as vm2oci's options";
+    plugin.config_help =
+        "[reference=]REFERENCE  (required) a path, qcow2:, raw:, vmdk: and so on, oci:, oci-archive: or docker://\n"
+        "arch=ARCH              which image of an index\n"
+        "backing=PATH[:FORMAT]  the backing file or parent of a disk; repeat for a chain\n"
+        "data-file=PATH         the external data file of a qcow2\n"
+        "extent=PATH            a file with a part of a VMDK; repeat for more\n"
+        "verify=BOOL            read an image whole first, and hold it against its digests\n"
+        "tls-verify=BOOL, authfile=FILE, cert-dir=DIR: as vm2oci's options";
     plugin.magic_config_key = "reference";
     plugin.get_ready = get_ready;
     plugin.unload = unload;
@@ -167,7 +174,7 @@ nbdkit_plugin describe() {
 nbdkit_plugin plugin = describe();
 
 } // namespace
-} // namespace vm2oci::cli
+} // namespace vm2oci::nbdkit
 
-using vm2oci::cli::plugin;
+using vm2oci::nbdkit::plugin;
 NBDKIT_REGISTER_PLUGIN(plugin)

@@ -309,4 +309,25 @@ std::shared_ptr<BootTestOptions> add_boot_test_options(CLI::App& command, SeedOp
     return options;
 }
 
+std::shared_ptr<KernelRequest> add_kernel_options(CLI::App& command) {
+    auto request = std::make_shared<KernelRequest>();
+    const auto text = [&](const char* name, auto set, const char* value_name, const char* description) {
+        command.add_option_function<std::string>(name, set, description)->option_text(value_name)->group(group::boot);
+    };
+    text(
+        "--kernel",
+        [request](const std::string& kernel) {
+            request->kernel = kernel == "minimal" ? BootKernel::minimal : BootKernel::file;
+            request->file = kernel;
+        },
+        "PATH", "Boot this kernel directly, without firmware and boot loader, or vm2oci's own: minimal");
+    text(
+        "--initrd", [request](const std::string& path) { request->initramfs = path; }, "PATH",
+        "The initramfs of that kernel");
+    text(
+        "--append", [request](const std::string& line) { request->command_line = line; }, "TEXT",
+        "What that kernel is told; a bundle brings its own");
+    return request;
+}
+
 } // namespace vm2oci::cli

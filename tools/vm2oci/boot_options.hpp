@@ -3,8 +3,10 @@
 
 #include "formats/block/block_device.hpp"
 #include "runner/boot.hpp"
+#include "tools/flows/boot_source.hpp"
+#include "tools/flows/boot_subject.hpp"
+#include "tools/flows/machine_advice.hpp"
 #include "tools/vm2oci/command_table.hpp"
-#include "tools/vm2oci/machine_advice.hpp"
 
 #include <CLI/App.hpp>
 
@@ -47,13 +49,8 @@ enum class SeedOptions { offered, left_out };
 
 std::shared_ptr<BootTestOptions> add_boot_test_options(CLI::App& command, SeedOptions seed);
 
-struct BootSubject {
-    std::string name; // for the report: the reference as the user wrote it
-    std::shared_ptr<const BlockDevice> disk;
-    std::shared_ptr<const BlockDevice> seed; // a second disk; may be null
-    std::optional<DirectKernel> kernel{};    // of a bundle, or one that was named
-    FactsChoice facts = FactsChoice::leave;
-};
+// --kernel, --initrd and --append.
+std::shared_ptr<KernelRequest> add_kernel_options(CLI::App& command);
 
 // Error{usage} when the options contradict each other or a value makes no sense.
 VmSpec machine_spec(const BootTestOptions& options, const BootSubject& subject, const MachineAdvice& advice);

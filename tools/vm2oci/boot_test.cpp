@@ -20,7 +20,7 @@ DiskSource written_disk(const SourceOptions& options, const std::string& path, s
     DiskSource source;
     source.path = path;
     source.format = format;
-    source.policy = options.disk_source(path, format).policy;
+    source.policy = options.request().policy;
     return source;
 }
 

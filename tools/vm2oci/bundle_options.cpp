@@ -3,6 +3,7 @@
 #include "formats/base/error.hpp"
 #include "formats/base/shared_files.hpp"
 #include "formats/base/size.hpp"
+#include "tools/flows/minimal_kernel.hpp"
 #include "tools/vm2oci/edit_options.hpp"
 #include "tools/vm2oci/help.hpp"
 
@@ -79,19 +80,6 @@ Json bundle_json(const PreparedBundle& bundle, const BundleImage& image, const s
 }
 
 } // namespace
-
-std::filesystem::path minimal_kernel_folder(const std::string& architecture) {
-    const std::string_view folder =
-        architecture == "arm64" ? shared_file::guest_kernel_arm64 : shared_file::guest_kernel_x86_64;
-    auto path = find_shared_file(folder);
-    if (!path)
-        fail(ErrorKind::not_found,
-             fmt::format("--kernel minimal: share/vm2oci/{} is not beside this program, for the kernel is built only "
-                         "when asked for; 'cmake --build --preset release --target guest-kernel' in vm2oci's source "
-                         "makes it (ten minutes, once), and 'cmake --install build/release' installs it",
-                         folder));
-    return *std::move(path);
-}
 
 void add_bundle_options(CLI::App& command, BundleArguments& arguments) {
     const auto text = [&](const char* name, std::string& value, const char* value_name, const char* description) {

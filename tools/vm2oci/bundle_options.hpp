@@ -8,7 +8,6 @@
 
 #include <CLI/App.hpp>
 
-#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -21,12 +20,6 @@ struct BundleArguments {
     std::string root = "qcow2";
     bool krun = false;
 };
-
-// In the folder of vm2oci's own kernel. Micro-VMs load vmlinux beside it; QEMU and KubeVirt take this one, a bzImage or
-// an arm64 Image, and so does an image.
-inline constexpr const char* kMinimalKernel = "vmlinuz";
-// That folder, for an architecture by its OCI name. Error{not_found}, with what to do, if it is not installed.
-std::filesystem::path minimal_kernel_folder(const std::string& architecture);
 
 void add_bundle_options(CLI::App& command, BundleArguments& arguments);
 

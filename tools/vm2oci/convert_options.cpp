@@ -6,8 +6,8 @@
 #include "libconvert/package/architecture.hpp"
 #include "libconvert/package/timestamp.hpp"
 #include "tools/vm2oci/help.hpp"
+#include "tools/vm2oci/image_words.hpp"
 #include "tools/vm2oci/option_values.hpp"
-#include "tools/vm2oci/references.hpp"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>

@@ -47,6 +47,13 @@ struct FormatLine {
             line += fmt::format(", version {}, grains of {}", vmdk.version, format_size(vmdk.grain_size));
         return vmdk.compressed ? line + ", compressed" : line;
     }
+    std::string operator()(const VhdInfo& vhd) const {
+        const std::string line = "VHD, " + vhd.type;
+        return vhd.block_size != 0 ? fmt::format("{}, blocks of {}", line, format_size(vhd.block_size)) : line;
+    }
+    std::string operator()(const VdiInfo& vdi) const {
+        return fmt::format("VDI, {}, blocks of {}", vdi.type, format_size(vdi.block_size));
+    }
 };
 
 struct FormatRows {
@@ -77,6 +84,20 @@ struct FormatRows {
                                            format_size(extent.size)));
         if (vmdk.extent_count > vmdk.extents.size())
             page.row("extents", fmt::format("{} in all", vmdk.extent_count));
+    }
+    void operator()(const VhdInfo& vhd) const {
+        if (vhd.block_size != 0)
+            page.row("blocks", count_line(vhd.blocks));
+        page.row("creator", fmt::format("{}, whose disks have the size of their {}", quote_untrusted(vhd.creator),
+                                        vhd.size_by_geometry ? "geometry" : "footer"));
+        page.row("disk ID", vhd.id);
+        if (vhd.parent_id)
+            page.row("parent", fmt::format("{} {} (never opened by this name)", *vhd.parent_id,
+                                           quote_untrusted(vhd.parent_name)));
+    }
+    void operator()(const VdiInfo& vdi) const {
+        page.row("blocks", count_line(vdi.blocks));
+        page.row_unless_empty("comment", escape_untrusted(vdi.comment));
     }
 };
 
@@ -123,21 +144,47 @@ struct FormatJson {
                               {"name", escape_untrusted(vmdk.parent_hint)}};
         return json;
     }
+    Json operator()(const VhdInfo& vhd) const {
+        Json json = {{"type", vhd.type},
+                     {"block_size", vhd.block_size},
+                     {"creator", escape_untrusted(vhd.creator)},
+                     {"size_by_geometry", vhd.size_by_geometry},
+                     {"disk_id", vhd.id},
+                     {"blocks", counts_to_json(vhd.blocks)}};
+        if (vhd.parent_id)
+            json["parent"] = {{"disk_id", *vhd.parent_id}, {"name", escape_untrusted(vhd.parent_name)}};
+        return json;
+    }
+    Json operator()(const VdiInfo& vdi) const {
+        return {{"type", vdi.type},
+                {"block_size", vdi.block_size},
+                {"comment", escape_untrusted(vdi.comment)},
+                {"blocks", counts_to_json(vdi.blocks)}};
+    }
 };
+
+// A header that cannot be read tells no size.
+bool size_is_known(const DiskFindings& findings) {
+    return !findings.refusal || findings.info.virtual_size != 0;
+}
 
 } // namespace
 
 void describe_disk(Page& page, const DiskFindings& findings) {
     const DiskInfo& info = findings.info;
     if (!findings.format_known) {
-        page.row("format", findings.foreign_format ? *findings.foreign_format + " (not read here)" : "not known");
+        page.row("format", findings.foreign_format.value_or("not known"));
         page.row("file", format_size(info.file_size));
         page.row("verdict", "refused: " + findings.refusal.value_or(""));
         return;
     }
     page.row("format", std::visit(FormatLine{}, info.details));
-    page.row("virtual size", fmt::format("{} ({} bytes)", format_size(info.virtual_size), info.virtual_size));
-    page.row("allocated", format_size(info.allocated_size));
+    if (size_is_known(findings)) {
+        page.row("virtual size", fmt::format("{} ({} bytes)", format_size(info.virtual_size), info.virtual_size));
+        page.row("allocated", format_size(info.allocated_size));
+    } else {
+        page.row("virtual size", "not known");
+    }
     page.row("file", format_size(info.file_size));
     std::visit(FormatRows{page}, info.details);
     page.row("verdict", findings.refusal ? "refused: " + *findings.refusal : "safe to convert");
@@ -152,8 +199,8 @@ Json disk_to_json(const DiskFindings& findings) {
         return unread;
     }
     Json disk = {{"format", to_string(info.format)},
-                 {"virtual_size", info.virtual_size},
-                 {"allocated_size", info.allocated_size},
+                 {"virtual_size", size_is_known(findings) ? Json(info.virtual_size) : Json(nullptr)},
+                 {"allocated_size", size_is_known(findings) ? Json(info.allocated_size) : Json(nullptr)},
                  {"file_size", info.file_size}};
     if (Json details = std::visit(FormatJson{}, info.details); !details.is_null())
         disk[std::string(to_string(info.format))] = std::move(details);

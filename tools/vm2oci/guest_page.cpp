@@ -40,17 +40,20 @@ std::string content_line(const Volume& volume) {
 }
 
 void describe_volumes(Page& page, const OpenedGuest& opened) {
-    const PartitionTable& table = opened.layout.table;
+    const auto table_line = [](const PartitionTable& table) {
+        return table.kind == TableKind::none ? "none" : fmt::format("{} {}", to_string(table.kind), table.id);
+    };
     page.heading("Partitions");
-    page.row("table", table.kind == TableKind::none ? "none" : fmt::format("{} {}", to_string(table.kind), table.id));
+    page.row("table", table_line(opened.layout.table));
+    for (std::size_t i = 0; i < opened.layout.further_tables.size(); ++i)
+        page.row(fmt::format("table of disk {}", i + 2), table_line(opened.layout.further_tables[i]));
     for (const Volume& volume : opened.layout.volumes) {
         std::string line = fmt::format("{}, {}", format_size(volume.device->size()), content_line(volume));
-        if (volume.partition) {
-            const Partition& partition = table.partitions[*volume.partition];
-            if (!partition.type_name.empty())
-                line += ", " + partition.type_name;
-            if (!partition.name.empty())
-                line += " " + quote_untrusted(partition.name);
+        if (const Partition* partition = partition_of(opened.layout, volume)) {
+            if (!partition->type_name.empty())
+                line += ", " + partition->type_name;
+            if (!partition->name.empty())
+                line += " " + quote_untrusted(partition->name);
         }
         page.row(safe(volume.name), line);
     }

@@ -6,8 +6,9 @@
 #include "formats/base/size.hpp"
 #include "formats/oci/layout_index.hpp"
 #include "libconvert/package/architecture.hpp"
+#include "tools/flows/referrer_copy.hpp"
 #include "tools/vm2oci/help.hpp"
-#include "tools/vm2oci/referrer_copy.hpp"
+#include "tools/vm2oci/image_words.hpp"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>

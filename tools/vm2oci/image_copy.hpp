@@ -2,8 +2,8 @@
 #pragma once
 
 #include "libconvert/copy/copy_image.hpp"
+#include "tools/flows/open_source.hpp"
 #include "tools/vm2oci/command_table.hpp"
-#include "tools/vm2oci/references.hpp"
 #include "tools/vm2oci/registry_options.hpp"
 
 #include <memory>

@@ -6,33 +6,20 @@
 #include <CLI/CLI.hpp>
 
 namespace vm2oci::cli {
-namespace {
 
-// "PATH:qcow2" and "PATH:raw" state a format; any other colon belongs to the path.
-BackingFile parse_backing(const std::string& text) {
-    for (const DiskFormat format : {DiskFormat::qcow2, DiskFormat::raw}) {
-        const std::string suffix = ":" + std::string(to_string(format));
-        if (text.ends_with(suffix))
-            return {text.substr(0, text.size() - suffix.size()), format};
-    }
-    return {text, std::nullopt};
-}
-
-} // namespace
-
-DiskSource SourceOptions::disk_source(std::string path, std::optional<DiskFormat> format) const {
-    DiskSource source;
-    source.path = std::move(path);
-    source.format = format;
+SourceRequest SourceOptions::request() const {
+    SourceRequest source;
     for (const std::string& text : backing)
-        source.backing.push_back(parse_backing(text));
+        source.backing.push_back(parse_backing_file(text));
     if (!data_file.empty())
         source.data_file = data_file;
+    source.extents.assign(extents.begin(), extents.end());
     if (!max_virtual_size.empty())
         source.policy.max_virtual_size = parse_size(max_virtual_size);
     source.policy.corrupt_bit = allow_corrupt ? Tolerance::allow : Tolerance::refuse;
     source.policy.in_use = allow_in_use ? Tolerance::allow : Tolerance::refuse;
     source.policy.truncation = allow_truncated ? Tolerance::allow : Tolerance::refuse;
+    source.registry = registry->options();
     return source;
 }
 
@@ -40,13 +27,20 @@ std::shared_ptr<SourceOptions> add_source_options(CLI::App& command) {
     auto options = std::make_shared<SourceOptions>();
     command
         .add_option("--backing", options->backing,
-                    "The backing file of a qcow2, which is never opened by the name in the image; repeat for a chain, "
-                    "nearest first")
+                    "The backing file or parent of a disk, which is never opened by the name in the image; repeat for "
+                    "a chain, nearest first")
         ->option_text("PATH[:FORMAT]")
         ->allow_extra_args(false)
         ->group(group::source);
     command.add_option("--data-file", options->data_file, "The external data file of a qcow2")
         ->option_text("PATH")
+        ->group(group::source);
+    command
+        .add_option("--extent", options->extents,
+                    "A file that holds a part of a VMDK, which is not opened by the name in its descriptor; repeat for "
+                    "more")
+        ->option_text("PATH")
+        ->allow_extra_args(false)
         ->group(group::source);
     command.add_option("--max-virtual-size", options->max_virtual_size, "Refuse larger disks (default: 2T)")
         ->check(size_value())

@@ -1,7 +1,8 @@
-// The options of every command that reads a disk, and what they make of a reference.
+// The options of every command that reads a disk, and how it reads them.
 #pragma once
 
-#include "formats/block/open_disk.hpp"
+#include "tools/flows/boot_source.hpp"
+#include "tools/flows/open_source.hpp"
 #include "tools/vm2oci/registry_options.hpp"
 
 #include <CLI/App.hpp>
@@ -15,6 +16,7 @@ namespace vm2oci::cli {
 struct SourceOptions {
     std::vector<std::string> backing;
     std::string data_file;
+    std::vector<std::string> extents;
     std::string max_virtual_size;
     bool allow_corrupt = false;
     bool allow_truncated = false;
@@ -22,12 +24,13 @@ struct SourceOptions {
     bool verify = false; // of commands with add_verify_option()
     std::shared_ptr<RegistryArguments> registry = std::make_shared<RegistryArguments>();
 
-    // `path` and `format` come from the reference. Error{usage} when a value makes no sense.
-    DiskSource disk_source(std::string path, std::optional<DiskFormat> format) const;
+    // Error{usage} when a value makes no sense.
+    SourceRequest request() const;
+    ContentCheck check() const { return verify ? ContentCheck::whole : ContentCheck::parts; }
 };
 
-// Adds --backing, --data-file, --max-virtual-size, --allow-corrupt, --allow-truncated and --allow-in-use, and the
-// registry's options.
+// Adds --backing, --data-file, --extent, --max-virtual-size, --allow-corrupt, --allow-truncated and --allow-in-use, and
+// the registry's options.
 std::shared_ptr<SourceOptions> add_source_options(CLI::App& command);
 
 // Adds --verify, for commands that read an image in parts.

@@ -54,8 +54,8 @@ class BlockMap {
     // possible one. Error{corrupt} if an entry breaks the format. Does not look at the size of the file.
     virtual Mapping lookup(std::uint64_t offset, std::uint64_t max_length, RunRule rule) const = 0;
     // Fills `unit` (the whole one, or less at the end of the disk) with the compressed one at `guest_offset`; only
-    // called for what lookup() says is compressed.
-    virtual void decode(std::uint64_t guest_offset, const Mapping& mapping, std::span<std::byte> unit) const = 0;
+    // called for what lookup() says is compressed; formats without compression leave it as it is: Error{corrupt}.
+    virtual void decode(std::uint64_t guest_offset, const Mapping& mapping, std::span<std::byte> unit) const;
 };
 
 } // namespace vm2oci::mapped

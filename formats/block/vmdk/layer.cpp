@@ -3,8 +3,8 @@
 #include "formats/base/checked.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/base/fd.hpp"
-#include "formats/block/concatenated.hpp"
 #include "formats/block/empty.hpp"
+#include "formats/block/joined.hpp"
 #include "formats/block/mapped/device.hpp"
 #include "formats/block/mapped/survey.hpp"
 #include "formats/block/padded.hpp"
@@ -74,7 +74,7 @@ DevicePtr VmdkLayer::assemble(DevicePtr parent) {
         device.truncation = truncation_;
         devices.push_back(std::make_shared<const mapped::MappedDevice>(std::move(device)));
     }
-    return devices.size() == 1 ? devices.front() : std::make_shared<const ConcatenatedDevice>(std::move(devices));
+    return devices.size() == 1 ? devices.front() : std::make_shared<const JoinedDevice>(devices);
 }
 
 class Loader {

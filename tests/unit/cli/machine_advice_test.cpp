@@ -1,9 +1,8 @@
-#include "tools/vm2oci/machine_advice.hpp"
+#include "tools/flows/machine_advice.hpp"
 
 #include <catch2/catch.hpp>
 
 using namespace vm2oci;
-using namespace vm2oci::cli;
 
 namespace {
 
@@ -41,7 +40,7 @@ TEST_CASE("a guest without virtio gets the disk that it finds, and is told so") 
     REQUIRE(sata.reasons.size() == 2);
     CHECK(sata.reasons[0].topic == AdviceTopic::disk);
     CHECK(sata.reasons[0].text.find("4.18.0-477") != std::string::npos);
-    CHECK(sata.reasons[0].text.find("--fix=virtio") != std::string::npos);
+    CHECK(sata.reasons[0].text.find("the fix virtio") != std::string::npos);
 
     const MachineAdvice ide = advise_machine(guest("3.10.0", {{"ata_piix", DriverPlace::builtin}}, DriverPlace::disk));
     CHECK(ide.profile.machine == MachineType::i440fx);

@@ -190,12 +190,12 @@ TEST_CASE("File systems that cannot be written right are named before a byte is 
     for (const auto& [image, word] :
          {std::pair("ext4/sb_recover_needed.img", "journal"), std::pair("ext4/good_ea_inode.img", "ea_inode")}) {
         INFO(image);
-        const auto reason = reason_not_to_edit(corpus().open(image));
+        const auto reason = reason_not_to_edit_ext4(corpus().open(image));
         REQUIRE(reason);
         CHECK_THAT(*reason, Catch::Contains(word));
         CHECK_THROWS_AS(Edited(image), Error);
     }
-    CHECK_FALSE(reason_not_to_edit(corpus().open("ext4/good_default.img")));
+    CHECK_FALSE(reason_not_to_edit_ext4(corpus().open("ext4/good_default.img")));
 }
 
 TEST_CASE("Folders in circles end in a word, and in bounded time") {
@@ -203,7 +203,7 @@ TEST_CASE("Folders in circles end in a word, and in bounded time") {
                               "ext4/dirent_inode_huge.img", "ext4/dirent_inode_reserved.img"}) {
         INFO(image);
         const auto device = corpus().open(image);
-        if (reason_not_to_edit(device))
+        if (reason_not_to_edit_ext4(device))
             continue;
         const Ext4FileSystem files(device);
         std::vector<std::string> names;

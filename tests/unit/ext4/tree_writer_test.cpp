@@ -153,7 +153,7 @@ TEST_CASE("a tree is read back from the file system that was made of it") {
     const Ext4FileSystem files(made.disk);
     CHECK(files.facts().uuid == "5a5a5a5a-5a5a-5a5a-5a5a-5a5a5a5a5a5a");
     CHECK(files.facts().label == "root");
-    CHECK(files.facts().journal == Ext4Facts::Journal::clean);
+    CHECK(files.log() == LogState::clean);
     CHECK(content_of(files, "bin/ping") == noise(3'000'000));
     const FileStatus ping = files.status(find(files, "bin/ping"));
     CHECK(ping.permissions == 04755);
@@ -245,7 +245,7 @@ TEST_CASE("what was made can be edited") {
     Written made;
     fill(made);
     made.writer.finish();
-    CHECK_FALSE(reason_not_to_edit(made.disk));
+    CHECK_FALSE(reason_not_to_edit_ext4(made.disk));
 }
 
 TEST_CASE("a file system that is too small for its files says so") {

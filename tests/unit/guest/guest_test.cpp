@@ -85,6 +85,24 @@ TEST_CASE("file systems hide what lies below their mount points") {
                                                  "etc", "etc/fstab"});
 }
 
+TEST_CASE("several trees of one file system are mounted in their places, and none shows the others") {
+    auto pool = std::make_shared<test::MemoryFileSystem>();
+    pool->file("@/etc/hostname", "web01").folder("@/home").symlink("@/up", "../@home/user").file("@home/user/a", "1");
+    pool->folder("@/snapshots").file("@snapshots/1/etc/hostname", "old");
+    const auto tree = [&](std::string_view name) { return pool->lookup(pool->root(), name).value(); };
+    const MountedGuest guest({{{"/", "", "", "", "", std::nullopt}, pool, tree("@")},
+                              {{"/home", "", "", "", "", std::nullopt}, pool, tree("@home")}});
+    CHECK(guest.read_file("/etc/hostname", 10) == "web01");
+    CHECK(guest.read_file("/home/user/a", 10) == "1");
+    CHECK_FALSE(exists(guest, "/@home"));
+    CHECK_FALSE(exists(guest, "/up")); // the top of its tree is where ".." ends
+    CHECK(guest.list("/snapshots") == std::vector<std::string>{});
+    PathSink sink;
+    guest.export_tree({}, sink, {});
+    CHECK(sink.paths ==
+          std::vector<std::string>{"", "etc", "etc/hostname", "home", "home/user", "home/user/a", "snapshots", "up"});
+}
+
 TEST_CASE("a tree is sorted, and content comes once") {
     test::MemoryFileSystem root;
     root.file("b/two", "2").file("a.txt", "").file("a/one", "1").hard_link("b/one", "a/one").hard_link("z", "a/one");

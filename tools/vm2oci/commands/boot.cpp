@@ -8,9 +8,9 @@
 #include "runner/report/json.hpp"
 #include "runner/report/junit.hpp"
 #include "runner/report/summary.hpp"
+#include "tools/flows/boot_source.hpp"
 #include "tools/vm2oci/boot_display.hpp"
 #include "tools/vm2oci/boot_options.hpp"
-#include "tools/vm2oci/boot_source.hpp"
 #include "tools/vm2oci/command_table.hpp"
 #include "tools/vm2oci/help.hpp"
 #include "tools/vm2oci/page.hpp"
@@ -28,7 +28,7 @@ struct BootArguments {
     std::string source;
     std::shared_ptr<SourceOptions> source_options;
     std::shared_ptr<BootTestOptions> boot_options;
-    std::shared_ptr<KernelOptions> kernel_options;
+    std::shared_ptr<KernelRequest> kernel;
     std::string original; // --compare
     bool probe = false;
 };
@@ -46,8 +46,18 @@ ExitCode print_probe(Invocation& call) {
     return ExitCode::done;
 }
 
+BootSourceRequest request_of(const std::string& reference, const BootArguments& arguments) {
+    return {reference,
+            parse_reference(reference),
+            arguments.source_options->request(),
+            arguments.source_options->check(),
+            {}};
+}
+
 BootSource open_it(const BootArguments& arguments, const OperationContext& operation) {
-    return open_boot_source(arguments.source, *arguments.source_options, *arguments.kernel_options, operation);
+    BootSourceRequest request = request_of(arguments.source, arguments);
+    request.kernel = *arguments.kernel;
+    return open_boot_source(request, operation);
 }
 
 // The original first: without its units there is nothing to compare with. It is only watched: what the options demand
@@ -61,7 +71,7 @@ BootReport boot_beside_original(const BootArguments& arguments, Invocation& call
     watching.junit.clear();
     watching.console = false;
     watching.report = options.report.empty() ? "" : options.report + "/original";
-    BootSource original = open_boot_source(arguments.original, *arguments.source_options, {}, call.operation);
+    BootSource original = open_boot_source(request_of(arguments.original, arguments), call.operation);
     make_it_talk(original, call.operation);
     BootSource source = open_it(arguments, call.operation);
     make_it_talk(source, call.operation);
@@ -113,7 +123,7 @@ void add_boot_command(CommandTable& table) {
     command.add_flag("--probe", arguments->probe, "Only say whether KVM works on this machine");
     arguments->source_options = add_source_options(command);
     add_verify_option(command, *arguments->source_options);
-    arguments->kernel_options = add_kernel_options(command);
+    arguments->kernel = add_kernel_options(command);
     command
         .add_option("--compare", arguments->original,
                     "Boot this disk or image too, and say which units, ports and failures differ; exit code 4 if "

@@ -2,10 +2,11 @@
 #include "formats/base/error.hpp"
 #include "libconvert/check/consumers.hpp"
 #include "libconvert/package/architecture.hpp"
+#include "tools/flows/open_source.hpp"
 #include "tools/vm2oci/command_table.hpp"
 #include "tools/vm2oci/help.hpp"
+#include "tools/vm2oci/image_words.hpp"
 #include "tools/vm2oci/page.hpp"
-#include "tools/vm2oci/references.hpp"
 #include "tools/vm2oci/registry_options.hpp"
 
 #include <CLI/CLI.hpp>

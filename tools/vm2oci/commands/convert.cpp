@@ -2,6 +2,7 @@
 #include "libconvert/convert.hpp"
 
 #include "formats/base/error.hpp"
+#include "formats/base/escape.hpp"
 #include "formats/base/outputs.hpp"
 #include "libconvert/copy/earlier_image.hpp"
 #include "libconvert/package/architecture.hpp"
@@ -9,11 +10,11 @@
 #include "libconvert/registry/blob_upload.hpp"
 #include "libconvert/source/content_verifier.hpp"
 #include "libconvert/source/image_content.hpp"
+#include "tools/flows/open_source.hpp"
+#include "tools/flows/sbom.hpp"
 #include "tools/vm2oci/command_table.hpp"
 #include "tools/vm2oci/convert_options.hpp"
-#include "tools/vm2oci/references.hpp"
 #include "tools/vm2oci/rootfs_report.hpp"
-#include "tools/vm2oci/sbom.hpp"
 #include "tools/vm2oci/source_options.hpp"
 
 #include <CLI/CLI.hpp>
@@ -175,7 +176,7 @@ void refuse_disk_options_of_erofs(const ConvertArguments& arguments, const CLI::
                  fmt::format("{} is for roots that are disks; leave it away with --root erofs", option));
 }
 
-ExitCode convert_into_bundle(const ConvertArguments& arguments, const SourceDisk& source, const DiskOutput& output,
+ExitCode convert_into_bundle(const ConvertArguments& arguments, const SourceMachine& source, const DiskOutput& output,
                              const ContainerDiskOptions& image, const ImageReference& destination, SideOutputs& outputs,
                              const CLI::App& command, Invocation& call) {
     const EditOptions& edits = *arguments.edits;
@@ -197,10 +198,10 @@ ExitCode convert_into_bundle(const ConvertArguments& arguments, const SourceDisk
         image_options.image.architecture.clear(); // the guest's own
     if (const auto seed = wanted_seed_disk(options.edits))
         add_seed_annotations(*seed, image_options.image.annotations);
-    const PreparedBundle bundle = prepare_bundle(source.disk, options, call.operation);
+    const PreparedBundle bundle = prepare_bundle(only_disk(source).opened, options, call.operation);
     if (options.mode == EditMode::plan_only)
         return show_plan({bundle.edits, options.mode, std::nullopt}, arguments.source, call);
-    fill_sbom(outputs, source.disk, arguments, call);
+    fill_sbom(outputs, only_disk(source).opened, arguments, call);
     const BundleImage written = with_upload_repeated(call, [&] {
         const auto store = publish_verified(
             open_image_destination(destination, call.operation, arguments.source_options->registry->options()), source,
@@ -223,12 +224,14 @@ ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& 
     const LayerOptions layer = layer_options(arguments, call);
     ContainerDiskOptions options = container_disk_options(arguments, layer);
     const std::string wanted = wanted_architecture(arguments);
-    SourceDisk source_disk = open_source_disk(source, *arguments.source_options, wanted, call.operation);
-    const std::string& found = source_disk.architecture;
+    const SourceMachine machine =
+        open_source_machine(source, arguments.source_options->request(), wanted, call.operation);
+    const std::string& found = machine.architecture;
     options.image.architecture = !wanted.empty() ? wanted : !found.empty() ? found : host_architecture();
     if (kind_of_image(arguments) == ConvertKind::bundle)
-        return convert_into_bundle(arguments, source_disk, output, options, destination, outputs, command, call);
-    const GuestChanges changes = change_guest(source_disk.disk, arguments, output.format, call);
+        return convert_into_bundle(arguments, machine, output, options, destination, outputs, command, call);
+    OpenedDisk edited = only_disk(machine).opened;
+    const GuestChanges changes = change_guest(edited, arguments, output.format, call);
     if (changes.mode == EditMode::plan_only)
         return show_plan(changes, arguments.source, call);
     options.guest = named_guest(changes, *arguments.edits);
@@ -245,13 +248,13 @@ ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& 
         call.err << "vm2oci: warning: the cloud-init data stand in the image's annotations, where everybody who may "
                     "pull the image reads them: keep passwords and private keys out of them\n";
     }
-    const PreparedDisk prepared = prepare_disk(std::move(source_disk.disk), arguments, call);
+    const PreparedDisk prepared = prepare_disk(std::move(edited), arguments, call);
     const OpenedDisk& disk = prepared.disk;
     fill_sbom(outputs, disk, arguments, call);
     const auto open_store = [&] {
         return publish_verified(
-            open_image_destination(destination, call.operation, arguments.source_options->registry->options()),
-            source_disk, outputs.files, call.operation);
+            open_image_destination(destination, call.operation, arguments.source_options->registry->options()), machine,
+            outputs.files, call.operation);
     };
     if (kind_of_image(arguments) == ConvertKind::rootfs) {
         const GuestAccess access = arguments.guest_options->access();
@@ -271,7 +274,7 @@ ExitCode convert_into_image(const ConvertArguments& arguments, const Reference& 
         store = open_store();
         return write_container_disk_image(disk, output, options, *store, call.operation);
     });
-    source_disk.verify(call.operation);
+    machine.verify(call.operation);
     BootTestResult boot;
     if (arguments.boot_test->wanted)
         boot = boot_written_image(*arguments.boot_test, *store, report.manifest, *arguments.source_options,
@@ -320,13 +323,14 @@ ExitCode convert_into_kata(const ConvertArguments& arguments, const Reference& s
     options.mode = edits.mode();
     options.access = arguments.guest_options->access();
     options.time = creation_time(arguments);
-    const SourceDisk opened =
-        open_source_disk(source, *arguments.source_options, wanted_architecture(arguments), call.operation);
-    opened.verify(call.operation); // before any of its files appears
+    const SourceMachine machine = open_source_machine(source, arguments.source_options->request(),
+                                                      wanted_architecture(arguments), call.operation);
+    const OpenedDisk& opened = only_disk(machine).opened;
+    machine.verify(call.operation); // before any of its files appears
     SideOutputs outputs;
     open_side_outputs(outputs, arguments);
-    fill_sbom(outputs, opened.disk, arguments, call);
-    const KataReport report = write_kata(opened.disk, options, folder->path, call.operation);
+    fill_sbom(outputs, opened, arguments, call);
+    const KataReport report = write_kata(opened, options, folder->path, call.operation);
     if (options.mode == EditMode::plan_only)
         return show_plan({report.edits, options.mode, std::nullopt}, arguments.source, call);
     outputs.files.commit();
@@ -353,6 +357,7 @@ bool unpack_if_bundle(const ConvertArguments& arguments, const Reference& source
 
 ExitCode convert_into_disk(const ConvertArguments& arguments, const Reference& source, const DiskReference& destination,
                            const CLI::App& command, Invocation& call) {
+    require_written(destination);
     if (unpack_if_bundle(arguments, source, destination, command, call))
         return ExitCode::done;
     refuse_inapplicable_options(command, ConvertKind::plain_disk);
@@ -366,25 +371,26 @@ ExitCode convert_into_disk(const ConvertArguments& arguments, const Reference& s
     }
     SideOutputs outputs;
     open_side_outputs(outputs, arguments);
-    SourceDisk opened =
-        open_source_disk(source, *arguments.source_options, wanted_architecture(arguments), call.operation);
+    const SourceMachine machine = open_source_machine(source, arguments.source_options->request(),
+                                                      wanted_architecture(arguments), call.operation);
+    OpenedDisk edited = only_disk(machine).opened;
     const DiskOutput output = disk_output(effective);
-    const GuestChanges changes = change_guest(opened.disk, arguments, output.format, call);
+    const GuestChanges changes = change_guest(edited, arguments, output.format, call);
     if (changes.mode == EditMode::plan_only)
         return show_plan(changes, arguments.source, call);
-    const PreparedDisk prepared = prepare_disk(std::move(opened.disk), effective, call);
+    const PreparedDisk prepared = prepare_disk(std::move(edited), effective, call);
     const OpenedDisk& disk = prepared.disk;
     fill_sbom(outputs, disk, effective, call);
     std::string seed_disk;
     if (changes.seed)
         seed_disk = add_seed_beside(*changes.seed, destination.path, outputs.files).string();
     if (std::filesystem::is_block_file(destination.path))
-        opened.verify(call.operation); // what is written to a device cannot be held back
+        machine.verify(call.operation); // what is written to a device cannot be held back
     BootTestResult boot;
     DiskApproval approve;
     if (arguments.boot_test->wanted || !std::filesystem::is_block_file(destination.path))
         approve = [&](const std::shared_ptr<const BlockDevice>& file, DiskFormat format) {
-            opened.verify(call.operation);
+            machine.verify(call.operation);
             if (arguments.boot_test->wanted)
                 boot = boot_written_disk(*arguments.boot_test, file, format, *arguments.source_options,
                                          {arguments.destination, changes.seed}, call);

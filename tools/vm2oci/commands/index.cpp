@@ -4,6 +4,7 @@
 #include "libconvert/copy/join_images.hpp"
 #include "tools/vm2oci/help.hpp"
 #include "tools/vm2oci/image_copy.hpp"
+#include "tools/vm2oci/image_words.hpp"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>

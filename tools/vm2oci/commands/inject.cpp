@@ -3,11 +3,11 @@
 #include "formats/base/outputs.hpp"
 #include "libconvert/convert.hpp"
 #include "libconvert/package/timestamp.hpp"
+#include "tools/flows/open_source.hpp"
 #include "tools/vm2oci/command_table.hpp"
 #include "tools/vm2oci/edit_options.hpp"
 #include "tools/vm2oci/guest_options.hpp"
 #include "tools/vm2oci/help.hpp"
-#include "tools/vm2oci/references.hpp"
 #include "tools/vm2oci/source_options.hpp"
 
 #include <CLI/CLI.hpp>
@@ -33,8 +33,10 @@ DiskReference destination_disk(const InjectArguments& arguments) {
     if (arguments.destination.empty())
         fail(ErrorKind::usage, "DEST is missing: where the changed disk goes (or --dry-run)");
     const Reference reference = parse_reference(arguments.destination);
-    if (const auto* disk = std::get_if<DiskReference>(&reference))
+    if (const auto* disk = std::get_if<DiskReference>(&reference)) {
+        require_written(*disk);
         return *disk;
+    }
     fail(ErrorKind::usage, "inject writes disks; 'vm2oci convert' takes the same options and writes images");
 }
 
@@ -48,10 +50,11 @@ ExitCode inject(const InjectArguments& arguments, Invocation& call) {
     DiskReference destination;
     if (edits.mode() == EditMode::apply)
         destination = destination_disk(arguments);
-    SourceDisk source =
-        open_source_disk(parse_reference(arguments.source), *arguments.source_options, "", call.operation);
+    const SourceMachine source =
+        open_source_machine(parse_reference(arguments.source), arguments.source_options->request(), "", call.operation);
+    OpenedDisk disk = only_disk(source).opened;
     const EditReport report =
-        edit_disk(source.disk, request, {arguments.guest_options->access(), created}, edits.mode(), call.operation);
+        edit_disk(disk, request, {arguments.guest_options->access(), created}, edits.mode(), call.operation);
     nlohmann::ordered_json json = {{"source", arguments.source}, {"edits", edit_report_json(report)}};
     if (edits.mode() == EditMode::apply) {
         DiskOutput output;
@@ -68,7 +71,7 @@ ExitCode inject(const InjectArguments& arguments, Invocation& call) {
                 outputs.commit();
                 return true;
             };
-        const DiskReport written = convert_to_disk(source.disk, output, destination.path, call.operation, approve);
+        const DiskReport written = convert_to_disk(disk, output, destination.path, call.operation, approve);
         outputs.commit();
         json["destination"] = arguments.destination;
         json["disk"] = {{"format", to_string(written.format)},

@@ -1,14 +1,14 @@
 // `vm2oci inspect SOURCE`.
 #include "formats/base/error.hpp"
 #include "libconvert/package/architecture.hpp"
+#include "tools/flows/open_source.hpp"
+#include "tools/flows/sbom.hpp"
 #include "tools/vm2oci/command_table.hpp"
 #include "tools/vm2oci/disk_page.hpp"
 #include "tools/vm2oci/guest_options.hpp"
 #include "tools/vm2oci/guest_page.hpp"
 #include "tools/vm2oci/help.hpp"
 #include "tools/vm2oci/image_page.hpp"
-#include "tools/vm2oci/references.hpp"
-#include "tools/vm2oci/sbom.hpp"
 #include "tools/vm2oci/source_options.hpp"
 
 #include <CLI/CLI.hpp>
@@ -39,8 +39,14 @@ void write_sbom_of(const std::optional<GuestFindings>& guest, const InspectArgum
     write_sbom(make_sbom(guest->opened, guest->info.os, arguments.sbom), arguments.sbom);
 }
 
+// A qcow2 without its backing file is told whole: its own tables were read. Whatever else is refused was not read.
+ExitCode exit_code_of(const DiskFindings& findings) {
+    const bool lacks_files = findings.refusal_kind == ErrorKind::unsafe && findings.info.get<Qcow2Info>() != nullptr;
+    return findings.format_known && (!findings.refusal || lacks_files) ? ExitCode::done : ExitCode::refused;
+}
+
 ExitCode inspect_disk(const DiskReference& reference, const InspectArguments& arguments, Invocation& call) {
-    const DiskSource source = arguments.source_options->disk_source(reference.path, reference.format);
+    const DiskSource source = arguments.source_options->request().disk_source(reference.path, reference.format);
     const DiskFindings findings = examine_disk(source);
     std::optional<GuestFindings> guest;
     if (!findings.refusal)
@@ -59,14 +65,14 @@ ExitCode inspect_disk(const DiskReference& reference, const InspectArguments& ar
             describe_guest(page, *guest);
         call.out << page.text();
     }
-    return findings.format_known ? ExitCode::done : ExitCode::refused;
+    return exit_code_of(findings);
 }
 
 ExitCode inspect_image(const ImageReference& reference, const InspectArguments& arguments, Invocation& call) {
     ImageReading reading;
     if (!arguments.architecture.empty())
         reading.architecture = parse_wanted_platform(arguments.architecture);
-    reading.policy = arguments.source_options->disk_source({}, std::nullopt).policy;
+    reading.policy = arguments.source_options->request().policy;
     reading.guest.access = arguments.guest_options->access();
     if (std::holds_alternative<RegistryReference>(reference))
         reading.guest.large_files = LargeFiles::leave;
@@ -88,7 +94,7 @@ ExitCode inspect_image(const ImageReference& reference, const InspectArguments& 
         describe_image(page, findings);
         call.out << page.text();
     }
-    return !findings.disk || findings.disk->format_known ? ExitCode::done : ExitCode::refused;
+    return findings.disk ? exit_code_of(*findings.disk) : ExitCode::done;
 }
 
 } // namespace

@@ -2,6 +2,7 @@
 #include "formats/base/error.hpp"
 #include "tools/vm2oci/help.hpp"
 #include "tools/vm2oci/image_copy.hpp"
+#include "tools/vm2oci/image_words.hpp"
 
 #include <CLI/CLI.hpp>
 

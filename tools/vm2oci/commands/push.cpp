@@ -1,6 +1,7 @@
 // `vm2oci push SOURCE docker://…`.
 #include "formats/base/error.hpp"
 #include "tools/vm2oci/image_copy.hpp"
+#include "tools/vm2oci/image_words.hpp"
 
 namespace vm2oci::cli {
 

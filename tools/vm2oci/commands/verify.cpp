@@ -4,9 +4,10 @@
 #include "formats/base/escape.hpp"
 #include "formats/base/size.hpp"
 #include "formats/oci/layout_index.hpp"
+#include "tools/flows/open_source.hpp"
 #include "tools/vm2oci/command_table.hpp"
+#include "tools/vm2oci/image_words.hpp"
 #include "tools/vm2oci/page.hpp"
-#include "tools/vm2oci/references.hpp"
 #include "tools/vm2oci/registry_options.hpp"
 
 #include <CLI/CLI.hpp>

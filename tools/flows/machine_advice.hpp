@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace vm2oci::cli {
+namespace vm2oci {
 
 enum class AdviceTopic { machine, disk, network, processor };
 
@@ -34,4 +34,4 @@ MachineAdvice advise_machine(const GuestInfo& info);
 // What a distribution's programs need, as its release says: x86-64-v2 from Red Hat 9 on, x86-64-v3 from 10 on.
 CpuLevel cpu_level_of(const OsInfo& os);
 
-} // namespace vm2oci::cli
+} // namespace vm2oci

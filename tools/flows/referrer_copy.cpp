@@ -1,4 +1,4 @@
-#include "tools/vm2oci/referrer_copy.hpp"
+#include "tools/flows/referrer_copy.hpp"
 
 #include "formats/base/error.hpp"
 #include "formats/oci/image.hpp"
@@ -6,7 +6,7 @@
 #include <deque>
 #include <set>
 
-namespace vm2oci::cli {
+namespace vm2oci {
 namespace {
 
 constexpr std::size_t kMaxCopied = 4096; // registries list a few dozen for one image
@@ -122,16 +122,4 @@ std::vector<Digest> copy_referrers(const Descriptor& top, const ReferrerCopy& co
     return ReferrerCopier(copy).run(top);
 }
 
-ImageReference with_tag(ImageReference reference, const std::string& tag) {
-    if (auto* layout = std::get_if<LayoutReference>(&reference)) {
-        layout->tag = tag;
-    } else if (auto* archive = std::get_if<ArchiveReference>(&reference)) {
-        archive->tag = tag;
-    } else if (auto* named = std::get_if<RegistryReference>(&reference)) {
-        named->tag = tag;
-        named->digest = {};
-    }
-    return reference;
-}
-
-} // namespace vm2oci::cli
+} // namespace vm2oci

@@ -2,12 +2,11 @@
 #pragma once
 
 #include "libconvert/copy/copy_image.hpp"
-#include "tools/vm2oci/references.hpp"
+#include "tools/flows/open_source.hpp"
 
-#include <string>
 #include <vector>
 
-namespace vm2oci::cli {
+namespace vm2oci {
 
 struct ReferrerCopy {
     const ImageReference& source;
@@ -23,7 +22,4 @@ struct ReferrerCopy {
 // Error{limit} for more than some thousand.
 std::vector<Digest> copy_referrers(const Descriptor& top, const ReferrerCopy& copy);
 
-// The same reference with another tag, and without a digest.
-ImageReference with_tag(ImageReference reference, const std::string& tag);
-
-} // namespace vm2oci::cli
+} // namespace vm2oci

@@ -1,11 +1,11 @@
-// --sbom: a bill of materials beside what a command does.
+// A bill of materials beside what a command does.
 #pragma once
 
 #include "libconvert/inspect/guest_info.hpp"
 
 #include <string>
 
-namespace vm2oci::cli {
+namespace vm2oci {
 
 // CycloneDX 1.5 for a path that its tools know ("bom.json", "*.cdx.json"), else SPDX 2.3. Error{not_found} when there
 // is no guest, or none whose packages are known.
@@ -14,4 +14,4 @@ std::string make_sbom(const OpenedGuest& opened, const OsInfo& os, const std::st
 // Appears as a whole, or not at all.
 void write_sbom(const std::string& document, const std::string& path);
 
-} // namespace vm2oci::cli
+} // namespace vm2oci

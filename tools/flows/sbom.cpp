@@ -1,4 +1,4 @@
-#include "tools/vm2oci/sbom.hpp"
+#include "tools/flows/sbom.hpp"
 
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
@@ -6,7 +6,7 @@
 #include "libconvert/inspect/cyclonedx.hpp"
 #include "libconvert/package/timestamp.hpp"
 
-namespace vm2oci::cli {
+namespace vm2oci {
 
 namespace {
 
@@ -33,4 +33,4 @@ void write_sbom(const std::string& document, const std::string& path) {
     write_output(path, as_bytes(document));
 }
 
-} // namespace vm2oci::cli
+} // namespace vm2oci

@@ -1,4 +1,4 @@
-#include "tools/vm2oci/machine_advice.hpp"
+#include "tools/flows/machine_advice.hpp"
 
 #include "formats/base/escape.hpp"
 #include "runner/qemu/notify.hpp"
@@ -10,7 +10,7 @@
 #include <charconv>
 #include <optional>
 
-namespace vm2oci::cli {
+namespace vm2oci {
 namespace {
 
 // Kernels before this one know neither PCI Express nor AHCI well enough for q35.
@@ -70,12 +70,12 @@ void choose_disk(const KernelInfo& kernel, MachineAdvice& advice) {
     } else {
         advice.reasons.push_back(
             {AdviceTopic::disk,
-             fmt::format("kernel {} finds no disk on virtio, SATA or IDE; --fix=virtio adds the drivers", version)});
+             fmt::format("kernel {} finds no disk on virtio, SATA or IDE; the fix virtio adds the drivers", version)});
         return;
     }
     advice.reasons.push_back(
         {AdviceTopic::disk, fmt::format("kernel {} does not find its disk on virtio: {}; on KubeVirt set the disk's "
-                                        "bus to sata, or add the drivers with --fix=virtio",
+                                        "bus to sata, or add the drivers with the fix virtio",
                                         version, to_string(profile.disk))});
 }
 
@@ -141,4 +141,4 @@ MachineAdvice advise_machine(const GuestInfo& info) {
     return advice;
 }
 
-} // namespace vm2oci::cli
+} // namespace vm2oci

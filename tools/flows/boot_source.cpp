@@ -1,0 +1,110 @@
+#include "tools/flows/boot_source.hpp"
+
+#include "formats/base/error.hpp"
+#include "formats/base/escape.hpp"
+#include "formats/oci/bundle.hpp"
+#include "libconvert/bundle/kernel.hpp"
+#include "libconvert/edit/agent_package.hpp"
+#include "libconvert/edit/edit_disk.hpp"
+#include "libconvert/source/content_verifier.hpp"
+#include "libconvert/source/image_content.hpp"
+#include "tools/flows/minimal_kernel.hpp"
+
+#include <utility>
+
+namespace vm2oci {
+namespace {
+
+std::shared_ptr<const BlockDevice> open_file(const std::filesystem::path& path) {
+    DiskSource source;
+    source.path = path;
+    source.format = DiskFormat::raw;
+    return open_disk(source).device;
+}
+
+BootSource open_bundle(const BundleDescription& bundle, ImageSource& images, const ImageContent& image,
+                       const SourceRequest& request, const OperationContext& operation) {
+    BootSource source;
+    const auto format = bundle.root_format == BundleRootFormat::qcow2 ? DiskFormat::qcow2 : DiskFormat::raw;
+    source.disk = open_disk(find_file(images, image, bundle.root, operation), request.disk_source(bundle.root, format));
+    DirectKernel kernel;
+    kernel.image = find_file(images, image, bundle.kernel, operation);
+    if (bundle.initramfs)
+        kernel.initramfs = find_file(images, image, *bundle.initramfs, operation);
+    kernel.command_line = bundle.command_line;
+    kernel.devices = bundle.kernel_origin == KernelOrigin::minimal ? KernelDevices::pci_or_mmio : KernelDevices::pci;
+    source.subject.kernel = std::move(kernel);
+    source.own_initramfs = bundle.root_format == BundleRootFormat::erofs;
+    return source;
+}
+
+BootSource open_image(const ImageReference& reference, const BootSourceRequest& request,
+                      const OperationContext& operation) {
+    const auto images = open_image_source(reference, operation, request.source.registry);
+    const ImageContent image = read_image(*images, "");
+    if (request.check == ContentCheck::whole)
+        verify_content(*images, image, operation);
+    else if (trust_in_parts(*images, image) == ContentTrust::not_verified)
+        operation.progress->note("the image's content is " + std::string(describe(ContentTrust::not_verified)));
+    if (const auto bundle = parse_bundle(image.parsed_manifest.annotations))
+        return open_bundle(*bundle, *images, image, request.source, operation);
+    BootSource source;
+    const DiskInImage disk = find_disk(*images, image, operation);
+    source.disk = open_disk(disk.bytes, request.source.disk_source(escape_untrusted(disk.path), std::nullopt));
+    return source;
+}
+
+void apply_kernel(BootSource& source, const KernelRequest& request) {
+    const bool is_named = request.kernel != BootKernel::of_source;
+    if (!is_named && !request.initramfs && !request.command_line)
+        return;
+    if (!source.subject.kernel && !is_named)
+        fail(ErrorKind::usage, "an initramfs or a command line needs a kernel beside it, for this is no bundle");
+    if (!source.subject.kernel && !request.command_line)
+        fail(ErrorKind::usage, "that kernel must be told something, such as 'root=/dev/vda1 console=ttyS0'");
+    DirectKernel kernel = source.subject.kernel.value_or(DirectKernel{});
+    if (is_named) {
+        const bool is_minimal = request.kernel == BootKernel::minimal;
+        kernel.image = open_file(is_minimal ? minimal_kernel_folder("amd64") / kMinimalKernel : request.file);
+        kernel.initramfs = nullptr;
+        kernel.devices = is_minimal ? KernelDevices::pci_or_mmio : KernelDevices::pci;
+        source.own_initramfs = false;
+    }
+    if (request.initramfs) {
+        kernel.initramfs = open_file(*request.initramfs);
+        source.own_initramfs = false;
+    }
+    if (request.command_line)
+        kernel.command_line = *request.command_line;
+    source.subject.kernel = std::move(kernel);
+}
+
+} // namespace
+
+BootSource open_boot_source(const BootSourceRequest& request, const OperationContext& operation) {
+    BootSource source;
+    if (const auto* image = std::get_if<ImageReference>(&request.reference))
+        source = open_image(*image, request, operation);
+    else
+        source.disk = only_disk(open_source_machine(request.reference, request.source, "", operation)).opened;
+    apply_kernel(source, request.kernel);
+    source.subject.name = request.name;
+    source.subject.disk = source.disk.device;
+    return source;
+}
+
+void make_it_talk(BootSource& source, const OperationContext& operation) {
+    source.subject.facts = FactsChoice::ask;
+    if (source.own_initramfs) {
+        std::string& line = source.subject.kernel->command_line;
+        line = add_kernel_words(line, "vm2oci.agent");
+        return;
+    }
+    EditRequest request;
+    request.agents = {load_agent("vm2oci")};
+    with_context("putting the agent into " + escape_untrusted(source.subject.name) + ", for this boot only",
+                 [&] { edit_disk(source.disk, request, {}, EditMode::apply, operation); });
+    source.subject.disk = source.disk.device;
+}
+
+} // namespace vm2oci

@@ -1,0 +1,21 @@
+// What is booted.
+#pragma once
+
+#include "formats/block/block_device.hpp"
+#include "runner/boot.hpp"
+
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace vm2oci {
+
+struct BootSubject {
+    std::string name; // for the report: the reference as the user wrote it
+    std::shared_ptr<const BlockDevice> disk;
+    std::shared_ptr<const BlockDevice> seed{}; // a second disk; may be null
+    std::optional<DirectKernel> kernel{};      // of a bundle, or one that was named
+    FactsChoice facts = FactsChoice::leave;
+};
+
+} // namespace vm2oci

@@ -1,0 +1,125 @@
+#include "tools/flows/open_source.hpp"
+
+#include "formats/base/error.hpp"
+#include "formats/base/escape.hpp"
+#include "formats/oci/archive.hpp"
+#include "formats/oci/layout.hpp"
+#include "formats/oci/null_store.hpp"
+#include "libconvert/source/content_verifier.hpp"
+#include "libconvert/source/image_content.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <string_view>
+#include <utility>
+
+namespace vm2oci {
+namespace {
+
+struct OpenDestination {
+    const OperationContext& operation;
+    const registry::RegistryOptions& registry_options;
+
+    std::unique_ptr<ImageDestination> operator()(const LayoutReference& layout) const {
+        return std::make_unique<OciLayoutDestination>(layout.folder, layout.tag, operation);
+    }
+    std::unique_ptr<ImageDestination> operator()(const NullReference&) const {
+        return std::make_unique<NullDestination>();
+    }
+    std::unique_ptr<ImageDestination> operator()(const ArchiveReference& archive) const {
+        return std::make_unique<OciArchiveDestination>(archive.file, archive.tag, operation);
+    }
+    std::unique_ptr<ImageDestination> operator()(const RegistryReference& reference) const {
+        return registry::open_registry_destination(reference, registry_options, operation);
+    }
+};
+
+struct OpenSource {
+    const OperationContext& operation;
+    const registry::RegistryOptions& registry_options;
+
+    std::unique_ptr<ImageSource> operator()(const LayoutReference& layout) const {
+        return std::make_unique<OciLayoutSource>(layout.folder, layout.tag);
+    }
+    std::unique_ptr<ImageSource> operator()(const NullReference&) const {
+        fail(ErrorKind::usage, "null: is a destination; nothing can be read from it");
+    }
+    std::unique_ptr<ImageSource> operator()(const ArchiveReference& archive) const {
+        return std::make_unique<OciArchiveSource>(archive.file, archive.tag, operation);
+    }
+    std::unique_ptr<ImageSource> operator()(const RegistryReference& reference) const {
+        return registry::open_registry_source(reference, registry_options, operation);
+    }
+};
+
+// One function for each kind of reference.
+struct OpenMachine {
+    const SourceRequest& request;
+    const std::string& architecture;
+    const OperationContext& operation;
+
+    SourceMachine operator()(const DiskReference& reference) const {
+        SourceMachine machine;
+        machine.disks.push_back({reference.path, open_disk(request.disk_source(reference.path, reference.format))});
+        return machine;
+    }
+    SourceMachine operator()(const ImageReference& reference) const {
+        const auto source = open_image_source(reference, operation, request.registry);
+        ImageContent image = read_image(*source, architecture);
+        image.verifier = std::make_shared<ContentVerifier>(image.parsed_manifest, image.config);
+        const DiskInImage disk = find_disk(*source, image, operation);
+        const std::string name = escape_untrusted(disk.path);
+        SourceMachine machine;
+        machine.disks.push_back({name, open_disk(disk.bytes, request.disk_source(name, std::nullopt))});
+        machine.architecture = image.config ? image.config->platform.architecture : "";
+        machine.verifier = image.verifier;
+        return machine;
+    }
+};
+
+} // namespace
+
+DiskSource SourceRequest::disk_source(std::string path, std::optional<DiskFormat> format) const {
+    DiskSource source;
+    source.path = std::move(path);
+    source.format = format;
+    source.backing = backing;
+    source.data_file = data_file;
+    source.extents = extents;
+    source.policy = policy;
+    return source;
+}
+
+std::unique_ptr<ImageSource> open_image_source(const ImageReference& reference, const OperationContext& operation,
+                                               const registry::RegistryOptions& registry_options) {
+    return std::visit(OpenSource{operation, registry_options}, reference);
+}
+
+std::unique_ptr<ImageDestination> open_image_destination(const ImageReference& reference,
+                                                         const OperationContext& operation,
+                                                         const registry::RegistryOptions& registry_options) {
+    return std::visit(OpenDestination{operation, registry_options}, reference);
+}
+
+void SourceMachine::verify(const OperationContext& operation) const {
+    if (verifier)
+        verifier->finish(operation);
+}
+
+SourceMachine open_source_machine(const Reference& reference, const SourceRequest& request,
+                                  const std::string& architecture, const OperationContext& operation) {
+    return std::visit(OpenMachine{request, architecture, operation}, reference);
+}
+
+const SourceDisk& only_disk(const SourceMachine& machine) {
+    if (machine.disks.size() == 1)
+        return machine.disks.front();
+    std::vector<std::string_view> names;
+    for (const SourceDisk& disk : machine.disks)
+        names.push_back(disk.name);
+    fail(ErrorKind::unsupported,
+         fmt::format("this works on one disk, and the machine has {}: {}", names.size(), fmt::join(names, ", ")));
+}
+
+} // namespace vm2oci

@@ -1,0 +1,71 @@
+// The only place that turns references into backends: stores of images, and the disks of a machine.
+#pragma once
+
+#include "formats/block/open_disk.hpp"
+#include "formats/oci/store.hpp"
+#include "libconvert/registry/open_registry.hpp"
+#include "tools/flows/reference.hpp"
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace vm2oci {
+class ContentVerifier;
+class Outputs;
+} // namespace vm2oci
+
+namespace vm2oci {
+
+// How a source is read, besides what its reference says.
+struct SourceRequest {
+    std::vector<BackingFile> backing; // the chain below the disk, nearest first
+    std::optional<std::filesystem::path> data_file;
+    std::vector<std::filesystem::path> extents; // of a VMDK in several files
+    DiskPolicy policy;
+    registry::RegistryOptions registry{};
+
+    // `path` and `format` come from the reference.
+    DiskSource disk_source(std::string path, std::optional<DiskFormat> format) const;
+};
+
+// `operation` outlives the result.
+std::unique_ptr<ImageSource> open_image_source(const ImageReference& reference, const OperationContext& operation,
+                                               const registry::RegistryOptions& registry_options = {});
+std::unique_ptr<ImageDestination> open_image_destination(const ImageReference& reference,
+                                                         const OperationContext& operation,
+                                                         const registry::RegistryOptions& registry_options = {});
+
+struct SourceDisk {
+    std::string name; // for messages: a path, of the user's or in an image; escaped
+    OpenedDisk opened;
+};
+
+// What a reference holds: a machine's disks.
+struct SourceMachine {
+    std::vector<SourceDisk> disks; // the first one is the boot disk; never empty
+    std::string architecture;      // GOARCH, of the image that it came from; "" for plain disks
+    // Of the image that it came from; null for plain disks, and where only parts are read.
+    std::shared_ptr<ContentVerifier> verifier{};
+
+    const SourceDisk& boot_disk() const { return disks.front(); }
+
+    // Call before what was made of the disks is published: Error{corrupt} if the image is not what its digests say.
+    void verify(const OperationContext& operation) const;
+};
+
+// The disk itself, or the one inside an image. `architecture` chooses in an index; "" takes the only image there is.
+SourceMachine open_source_machine(const Reference& reference, const SourceRequest& request,
+                                  const std::string& architecture, const OperationContext& operation);
+
+// For what works on one disk. Error{unsupported}: the machine has several, by number and name.
+const SourceDisk& only_disk(const SourceMachine& machine);
+
+// A destination that publishes only when `source` has been verified, and `outputs` have appeared; all outlive it.
+std::unique_ptr<ImageDestination> publish_verified(std::unique_ptr<ImageDestination> destination,
+                                                   const SourceMachine& source, Outputs& outputs,
+                                                   const OperationContext& operation);
+
+} // namespace vm2oci

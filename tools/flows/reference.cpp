@@ -1,0 +1,52 @@
+#include "tools/flows/reference.hpp"
+
+#include "formats/base/error.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace vm2oci {
+
+Reference parse_reference(const std::string& text) {
+    if (auto image = parse_image_reference(text))
+        return *std::move(image);
+    DiskReference disk{text, std::nullopt};
+    for (const DiskFormat format : kDiskFormats) {
+        const std::string prefix = std::string(vm2oci::to_string(format)) + ":";
+        if (text.starts_with(prefix))
+            disk = {text.substr(prefix.size()), format};
+    }
+    if (disk.path.empty())
+        fail(ErrorKind::usage, "'" + text + "' names no disk");
+    return disk;
+}
+
+void require_written(const DiskReference& destination) {
+    if (destination.format && !is_written(*destination.format))
+        fail(ErrorKind::usage, fmt::format("{} is read and not written; write qcow2:PATH or raw:PATH",
+                                           display_name(*destination.format)));
+}
+
+BackingFile parse_backing_file(const std::string& text) {
+    for (const DiskFormat format : kDiskFormats) {
+        const std::string suffix = ":" + std::string(vm2oci::to_string(format));
+        if (text.ends_with(suffix))
+            return {text.substr(0, text.size() - suffix.size()), format};
+    }
+    return {text, std::nullopt};
+}
+
+ImageReference with_tag(ImageReference reference, const std::string& tag) {
+    if (auto* layout = std::get_if<LayoutReference>(&reference)) {
+        layout->tag = tag;
+    } else if (auto* archive = std::get_if<ArchiveReference>(&reference)) {
+        archive->tag = tag;
+    } else if (auto* named = std::get_if<RegistryReference>(&reference)) {
+        named->tag = tag;
+        named->digest = {};
+    }
+    return reference;
+}
+
+} // namespace vm2oci

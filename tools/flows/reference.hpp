@@ -1,0 +1,33 @@
+// What a command works on, as people write it: a disk, or an image.
+#pragma once
+
+#include "formats/block/open_disk.hpp"
+#include "formats/oci/reference.hpp"
+
+#include <optional>
+#include <string>
+#include <variant>
+
+namespace vm2oci {
+
+// "qcow2:PATH", "raw:PATH", "vmdk:PATH" and so on, or a bare path.
+struct DiskReference {
+    std::string path;
+    std::optional<DiskFormat> format;
+};
+
+using Reference = std::variant<DiskReference, ImageReference>;
+
+// Error{usage}. A path that looks like a reference is written with a folder: "./oci:x".
+Reference parse_reference(const std::string& text);
+
+// Error{usage} for a disk in a format that is only read.
+void require_written(const DiskReference& destination);
+
+// "PATH:qcow2", "PATH:raw", "PATH:vmdk" and so on state a format; any other colon belongs to the path.
+BackingFile parse_backing_file(const std::string& text);
+
+// The same reference with another tag, and without a digest.
+ImageReference with_tag(ImageReference reference, const std::string& tag);
+
+} // namespace vm2oci
