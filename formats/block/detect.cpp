@@ -51,7 +51,7 @@ constexpr std::array kMagics{
     Magic{"COWD"sv, 0, kVmdk, kSectorBytes},
     Magic{"\xbe\xba\xfe\xca\0\0\0\0"sv, 0, kVmdk, kSectorBytes}, // seSparse
     Magic{"# Disk DescriptorFile"sv, 0, kVmdk},
-    Magic{"vhdxfile"sv, 0, {"VHDX"sv, kConvert}},
+    Magic{"vhdxfile"sv, 0, {"VHDX"sv, ""sv, DiskFormat::vhdx}},
     Magic{"conectix"sv, 0, {"VHD"sv, ""sv, DiskFormat::vhd}, kSectorBytes},
     Magic{"\x7f\x10\xda\xbe"sv, 0x40, {"VDI"sv, ""sv, DiskFormat::vdi}, kSectorBytes},
     Magic{"QED\0"sv, 0, {"QED"sv, kConvert}},

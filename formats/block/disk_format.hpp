@@ -10,8 +10,8 @@ namespace vm2oci {
 enum class DiskFormat : std::uint8_t { raw, qcow2, vmdk, vhd, vhdx, vdi };
 
 // The order in which help names them.
-inline constexpr std::array kDiskFormats = {DiskFormat::qcow2, DiskFormat::raw, DiskFormat::vmdk, DiskFormat::vhd,
-                                            DiskFormat::vdi};
+inline constexpr std::array kDiskFormats = {DiskFormat::qcow2, DiskFormat::raw,  DiskFormat::vmdk,
+                                            DiskFormat::vhd,   DiskFormat::vhdx, DiskFormat::vdi};
 
 // The word of references and JSON: "qcow2", "vmdk".
 std::string_view to_string(DiskFormat format);

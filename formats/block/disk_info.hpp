@@ -6,6 +6,7 @@
 #include "formats/block/qcow2/info.hpp"
 #include "formats/block/vdi/info.hpp"
 #include "formats/block/vhd/info.hpp"
+#include "formats/block/vhdx/info.hpp"
 #include "formats/block/vmdk/info.hpp"
 
 #include <cstdint>
@@ -26,7 +27,7 @@ struct DiskInfo {
     // Bytes of the guest's disk that the container stores (for raw: the extents that are no holes). With
     // TableScan::none this and the numbers of clusters stay 0.
     std::uint64_t allocated_size = 0;
-    std::variant<RawInfo, Qcow2Info, VmdkInfo, VhdInfo, VdiInfo> details; // of `format`
+    std::variant<RawInfo, Qcow2Info, VmdkInfo, VhdInfo, VhdxInfo, VdiInfo> details; // of `format`
 
     // The details if they are of this kind, else null.
     template <class Details>

@@ -41,8 +41,8 @@ struct LayerSizes {
 
 // What a layer says of the one below it.
 struct ParentLink {
-    std::string name;     // untrusted: what the image calls it
-    std::string identity; // what the parent's own identity() must be; empty: anything goes
+    std::string name;                    // untrusted: what the image calls it
+    std::vector<std::string> identities; // one of these must be the parent's own identity(); none: anything goes
 };
 
 // Everything of a layer that can be known before the one below it is open.

@@ -10,10 +10,13 @@
 #include "formats/block/refusals.hpp"
 #include "formats/block/vdi/layer.hpp"
 #include "formats/block/vhd/layer.hpp"
+#include "formats/block/vhdx/layer.hpp"
 #include "formats/block/vmdk/extent_files.hpp"
 #include "formats/block/vmdk/layer.hpp"
 
 #include <fmt/format.h>
+
+#include <algorithm>
 
 namespace vm2oci {
 namespace {
@@ -54,11 +57,14 @@ std::unique_ptr<Layer> load_format(DiskFormat format, const LayerSource& source,
         return vmdk::load(source, refusals, info.details.emplace<VmdkInfo>(), sizes);
     case DiskFormat::vhd:
         return vhd::load(source, refusals, info.details.emplace<VhdInfo>(), sizes);
+    case DiskFormat::vhdx:
+        return vhdx::load(source, refusals, info.details.emplace<VhdxInfo>(), sizes);
     case DiskFormat::vdi:
         return vdi::load(source, refusals, info.details.emplace<VdiInfo>(), sizes);
-    default:
-        return load_raw(source, sizes);
+    case DiskFormat::raw:
+        break;
     }
+    return load_raw(source, sizes);
 }
 
 ChainLayer load_layer(const ChainFile& file, const DiskSource& source, vmdk::GivenExtents& given, OnRefusal mode,
@@ -103,19 +109,18 @@ const BackingFile* next_backing(const ChainLayer& above, const DiskSource& sourc
 
 // A layer that knows its parent by a number takes no other.
 void check_parent(const ChainLayer& above, const ChainLayer& below) {
-    const std::string wanted = above.layer->parent()->identity;
+    const std::vector<std::string> wanted = above.layer->parent()->identities;
     if (wanted.empty())
         return;
     with_context(above.name, [&] {
         if (below.format != above.format)
+            fail(ErrorKind::unsafe, fmt::format("its parent is a {}, and {} is a {}", display_name(above.format),
+                                                below.name, display_name(below.format)));
+        if (std::ranges::find(wanted, below.layer->identity()) == wanted.end())
             fail(ErrorKind::unsafe,
-                 fmt::format("the parent of this {} is a {}, and {} is a {}", display_name(above.format),
-                             display_name(above.format), below.name, display_name(below.format)));
-        if (below.layer->identity() != wanted)
-            fail(ErrorKind::unsafe,
-                 fmt::format("the parent is {}, and {} is {}: it is another disk, or it was written to since; find the "
-                             "file that this one was made on",
-                             wanted, below.name, below.layer->identity().empty() ? "none" : below.layer->identity()));
+                 fmt::format("its parent has {}, and {} has {}: it is another disk, or it was written to since; give "
+                             "the file that this one was made on",
+                             wanted.front(), below.name, below.layer->identity()));
     });
 }
 

@@ -51,6 +51,9 @@ struct FormatLine {
         const std::string line = "VHD, " + vhd.type;
         return vhd.block_size != 0 ? fmt::format("{}, blocks of {}", line, format_size(vhd.block_size)) : line;
     }
+    std::string operator()(const VhdxInfo& vhdx) const {
+        return fmt::format("VHDX, {}, blocks of {}", vhdx.type, format_size(vhdx.block_size));
+    }
     std::string operator()(const VdiInfo& vdi) const {
         return fmt::format("VDI, {}, blocks of {}", vdi.type, format_size(vdi.block_size));
     }
@@ -94,6 +97,20 @@ struct FormatRows {
         if (vhd.parent_id)
             page.row("parent", fmt::format("{} {} (never opened by this name)", *vhd.parent_id,
                                            quote_untrusted(vhd.parent_name)));
+    }
+    void operator()(const VhdxInfo& vhdx) const {
+        page.row("blocks", count_line(vhdx.blocks));
+        page.row("sectors",
+                 fmt::format("{} bytes, {} on the medium", vhdx.logical_sector_size, vhdx.physical_sector_size));
+        page.row_unless_empty("creator", escape_untrusted(vhdx.creator));
+        page.row_unless_empty("disk ID", vhdx.disk_id);
+        page.row_unless_empty("data ID", vhdx.data_id);
+        if (vhdx.parent_id)
+            page.row("parent", fmt::format("{} {} (never opened by this name)", *vhdx.parent_id,
+                                           quote_untrusted(vhdx.parent_name)));
+        if (vhdx.replayed_log_entries != 0)
+            page.row("log", fmt::format("not closed: read with {} changes that its last user had written down",
+                                        vhdx.replayed_log_entries));
     }
     void operator()(const VdiInfo& vdi) const {
         page.row("blocks", count_line(vdi.blocks));
@@ -153,6 +170,20 @@ struct FormatJson {
                      {"blocks", counts_to_json(vhd.blocks)}};
         if (vhd.parent_id)
             json["parent"] = {{"disk_id", *vhd.parent_id}, {"name", escape_untrusted(vhd.parent_name)}};
+        return json;
+    }
+    Json operator()(const VhdxInfo& vhdx) const {
+        Json json = {{"type", vhdx.type},
+                     {"block_size", vhdx.block_size},
+                     {"logical_sector_size", vhdx.logical_sector_size},
+                     {"physical_sector_size", vhdx.physical_sector_size},
+                     {"creator", escape_untrusted(vhdx.creator)},
+                     {"disk_id", vhdx.disk_id},
+                     {"data_id", vhdx.data_id},
+                     {"replayed_log_entries", vhdx.replayed_log_entries},
+                     {"blocks", counts_to_json(vhdx.blocks)}};
+        if (vhdx.parent_id)
+            json["parent"] = {{"data_id", *vhdx.parent_id}, {"name", escape_untrusted(vhdx.parent_name)}};
         return json;
     }
     Json operator()(const VdiInfo& vdi) const {

@@ -102,7 +102,7 @@ std::unique_ptr<Layer> load(const LayerSource& source, Refusals& refusals, Qcow2
         count_regardless(source.container, parts.data, header, source.policy, info, sizes);
     std::optional<ParentLink> parent;
     if (header.has_backing_file())
-        parent = ParentLink{header.backing_file_name.value_or(""), ""};
+        parent = ParentLink{header.backing_file_name.value_or(""), {}};
     return std::make_unique<Qcow2Layer>(std::move(parts), std::move(parent));
 }
 

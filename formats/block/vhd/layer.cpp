@@ -150,7 +150,7 @@ std::unique_ptr<Layer> load(const LayerSource& source, Refusals& refusals, VhdIn
     if (footer.type == DiskType::differencing) {
         info.parent_id = header.parent_id;
         info.parent_name = header.parent_name;
-        parent = ParentLink{header.parent_name, "UUID " + header.parent_id};
+        parent = ParentLink{header.parent_name, {"UUID " + header.parent_id}};
     }
     const std::uint64_t data_end = find_data_end(*file, footer, source.policy.truncation);
     const auto table = std::make_shared<const BlockTable>(file, footer, header, source.policy.truncation);

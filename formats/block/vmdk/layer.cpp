@@ -45,7 +45,7 @@ class VmdkLayer final : public Layer {
     VmdkLayer(const Descriptor& descriptor, std::vector<Part> parts, Tolerance truncation)
         : identity_(identity_of(descriptor.content_id)), parts_(std::move(parts)), truncation_(truncation) {
         if (descriptor.parent_content_id)
-            parent_ = ParentLink{descriptor.parent_hint, identity_of(*descriptor.parent_content_id)};
+            parent_ = ParentLink{descriptor.parent_hint, {identity_of(*descriptor.parent_content_id)}};
     }
     std::optional<ParentLink> parent() const override { return parent_; }
     std::string identity() const override { return identity_; }

@@ -232,15 +232,15 @@ TEST_CASE("examining tells what can be told and what open_disk would say") {
     }
     SECTION("a foreign format is named") {
         MemoryDevice file(64 * KiB);
-        file.put(0, "vhdxfile");
+        file.put(0, "sprs");
         const DiskFindings findings = examine_disk(std::make_shared<MemoryDevice>(64 * KiB), DiskSource{});
         CHECK_FALSE(findings.foreign_format);
-        const auto vhdx = std::make_shared<MemoryDevice>(64 * KiB);
-        vhdx->put(0, "vhdxfile");
-        CHECK(examine_disk(vhdx, DiskSource{}).foreign_format == "VHDX");
-        CHECK_FALSE(examine_disk(vhdx, DiskSource{}).format_known);
-        CHECK(examine_disk(vhdx, declared(DiskFormat::raw)).format_known);
-        CHECK(examine_disk(vhdx, DiskSource{}).refusal);
+        const auto sparse_image = std::make_shared<MemoryDevice>(64 * KiB);
+        sparse_image->put(0, "sprs");
+        CHECK(examine_disk(sparse_image, DiskSource{}).foreign_format == "Apple sparse image");
+        CHECK_FALSE(examine_disk(sparse_image, DiskSource{}).format_known);
+        CHECK(examine_disk(sparse_image, declared(DiskFormat::raw)).format_known);
+        CHECK(examine_disk(sparse_image, DiskSource{}).refusal);
     }
     SECTION("a machine that fails is no finding") {
         const auto file = Qcow2Builder().device();
