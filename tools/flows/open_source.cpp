@@ -86,6 +86,7 @@ DiskSource SourceRequest::disk_source(std::string path, std::optional<DiskFormat
     source.format = format;
     source.backing = backing;
     source.data_file = data_file;
+    source.extents = extents;
     source.policy = policy;
     return source;
 }

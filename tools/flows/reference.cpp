@@ -2,6 +2,8 @@
 
 #include "formats/base/error.hpp"
 
+#include <fmt/format.h>
+
 #include <utility>
 
 namespace vm2oci {
@@ -9,18 +11,25 @@ namespace vm2oci {
 Reference parse_reference(const std::string& text) {
     if (auto image = parse_image_reference(text))
         return *std::move(image);
-    for (const DiskFormat format : {DiskFormat::qcow2, DiskFormat::raw}) {
+    DiskReference disk{text, std::nullopt};
+    for (const DiskFormat format : kDiskFormats) {
         const std::string prefix = std::string(vm2oci::to_string(format)) + ":";
-        if (text.starts_with(prefix) && text.size() > prefix.size())
-            return DiskReference{text.substr(prefix.size()), format};
+        if (text.starts_with(prefix))
+            disk = {text.substr(prefix.size()), format};
     }
-    if (text.empty() || text == "qcow2:" || text == "raw:")
+    if (disk.path.empty())
         fail(ErrorKind::usage, "'" + text + "' names no disk");
-    return DiskReference{text, std::nullopt};
+    return disk;
+}
+
+void require_written(const DiskReference& destination) {
+    if (destination.format && !is_written(*destination.format))
+        fail(ErrorKind::usage, fmt::format("{} is read and not written; write qcow2:PATH or raw:PATH",
+                                           display_name(*destination.format)));
 }
 
 BackingFile parse_backing_file(const std::string& text) {
-    for (const DiskFormat format : {DiskFormat::qcow2, DiskFormat::raw}) {
+    for (const DiskFormat format : kDiskFormats) {
         const std::string suffix = ":" + std::string(vm2oci::to_string(format));
         if (text.ends_with(suffix))
             return {text.substr(0, text.size() - suffix.size()), format};

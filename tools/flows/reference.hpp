@@ -10,7 +10,7 @@
 
 namespace vm2oci {
 
-// "qcow2:PATH", "raw:PATH" or a bare path.
+// "qcow2:PATH", "raw:PATH", "vmdk:PATH" and so on, or a bare path.
 struct DiskReference {
     std::string path;
     std::optional<DiskFormat> format;
@@ -21,7 +21,10 @@ using Reference = std::variant<DiskReference, ImageReference>;
 // Error{usage}. A path that looks like a reference is written with a folder: "./oci:x".
 Reference parse_reference(const std::string& text);
 
-// "PATH:qcow2" and "PATH:raw" state a format; any other colon belongs to the path.
+// Error{usage} for a disk in a format that is only read.
+void require_written(const DiskReference& destination);
+
+// "PATH:qcow2", "PATH:raw", "PATH:vmdk" and so on state a format; any other colon belongs to the path.
 BackingFile parse_backing_file(const std::string& text);
 
 // The same reference with another tag, and without a digest.

@@ -161,6 +161,8 @@ ConvertRequest convert_request(const ConvertArguments& arguments, const CLI::App
         request.architecture = parse_architecture(arguments.architecture);
     request.access = arguments.guest_options->access();
     const auto* disk = std::get_if<DiskReference>(&request.destination);
+    if (disk != nullptr)
+        require_written(*disk);
     request.disk = disk_output(arguments, disk == nullptr ? std::nullopt : disk->format);
     if (arguments.sparsify)
         request.unused_blocks = UnusedBlocks::leave_out;

@@ -31,8 +31,10 @@ DiskReference destination_disk(const InjectArguments& arguments) {
     if (arguments.destination.empty())
         fail(ErrorKind::usage, "DEST is missing: where the changed disk goes (or --dry-run)");
     const Reference reference = parse_reference(arguments.destination);
-    if (const auto* disk = std::get_if<DiskReference>(&reference))
+    if (const auto* disk = std::get_if<DiskReference>(&reference)) {
+        require_written(*disk);
         return {disk->path, disk->format.value_or(DiskFormat::qcow2)};
+    }
     fail(ErrorKind::usage, "inject writes disks; 'vm2oci convert' takes the same options and writes images");
 }
 

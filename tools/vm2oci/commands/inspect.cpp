@@ -40,6 +40,12 @@ void write_sbom_of(const std::optional<GuestFindings>& guest, const InspectArgum
     write_output(arguments.sbom, as_bytes(make_sbom(guest->opened, arguments.sbom)));
 }
 
+// A qcow2 without its backing file is told whole: its own tables were read. Whatever else is refused was not read.
+ExitCode exit_code_of(const DiskFindings& findings) {
+    const bool lacks_files = findings.refusal_kind == ErrorKind::unsafe && findings.info.get<Qcow2Info>() != nullptr;
+    return findings.format_known && (!findings.refusal || lacks_files) ? ExitCode::done : ExitCode::refused;
+}
+
 ExitCode inspect_disk(const DiskReference& reference, const InspectArguments& arguments, Invocation& call) {
     const DiskSource source = arguments.source_options->request().disk_source(reference.path, reference.format);
     const DiskFindings findings = examine_disk(source);
@@ -60,7 +66,7 @@ ExitCode inspect_disk(const DiskReference& reference, const InspectArguments& ar
             describe_guest(page, *guest);
         call.out << page.text();
     }
-    return findings.format_known ? ExitCode::done : ExitCode::refused;
+    return exit_code_of(findings);
 }
 
 ExitCode inspect_image(const ImageReference& reference, const InspectArguments& arguments, Invocation& call) {
@@ -89,7 +95,7 @@ ExitCode inspect_image(const ImageReference& reference, const InspectArguments& 
         describe_image(page, findings);
         call.out << page.text();
     }
-    return !findings.disk || findings.disk->format_known ? ExitCode::done : ExitCode::refused;
+    return findings.disk ? exit_code_of(*findings.disk) : ExitCode::done;
 }
 
 } // namespace
