@@ -27,7 +27,8 @@ struct BootRequest {
     std::optional<MachineType> machine;
     std::optional<DiskBus> disk_bus;
     std::optional<NetworkModel> network_model;
-    std::string cpu; // QEMU's name of a processor model
+    std::string cpu;  // QEMU's name of a processor model
+    std::string root; // which of several roots is asked what it needs, as GuestAccess::root
     std::uint64_t memory = 1 * GiB;
     unsigned cpus = 2;
     std::optional<Milliseconds> timeout;

@@ -160,6 +160,8 @@ ConvertRequest convert_request(const ConvertArguments& arguments, const CLI::App
     if (!arguments.architecture.empty())
         request.architecture = parse_architecture(arguments.architecture);
     request.access = arguments.guest_options->access();
+    if (request.boot_test)
+        request.boot_test->root = request.access.root;
     const auto* disk = std::get_if<DiskReference>(&request.destination);
     if (disk != nullptr)
         require_written(*disk);
