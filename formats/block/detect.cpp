@@ -18,7 +18,11 @@ using namespace std::string_view_literals;
 
 constexpr std::size_t kHeadBytes = 64 * KiB; // up to the first volume descriptor of ISO 9660, at 32 KiB
 constexpr std::size_t kTailBytes = KiB;
+constexpr std::size_t kSectorBytes = 512;
 constexpr std::size_t kTrailerBytes = 512; // the footer of VHD and DMG
+
+// The smallest cluster that a qcow2 can have; with larger ones its header tells how large it is.
+constexpr std::size_t kQcow2HeaderBytes = std::size_t{1} << qcow2::kMinClusterBits;
 
 constexpr auto kConvert = "convert it to qcow2 first, with qemu-img convert -O qcow2"sv;
 constexpr auto kUnwrap = "convert it to raw or qcow2 first, with the tool that made it"sv;
@@ -26,24 +30,30 @@ constexpr auto kDecompress = "decompress it first"sv;
 constexpr auto kUnpack = "unpack it first, and name the disk in it"sv;
 constexpr auto kDecrypt = "decrypt it first"sv;
 
-constexpr FormatMatch kQcow2{"qcow2"sv, ""sv};
-constexpr FormatMatch kVmdkDescriptor{"VMDK descriptor"sv, kConvert};
+constexpr FormatMatch kVmdk{"VMDK"sv, ""sv, DiskFormat::vmdk};
 
+// A row of the table of formats.
 struct Magic {
     std::string_view bytes;
     std::size_t offset;
     FormatMatch match;
+    // How much of the head is the format's own header, in which signs of a raw disk count: what follows may be the
+    // guest's data.
+    std::size_t header_bytes = kHeadBytes;
 };
 
 // Signatures at a fixed place. Disk formats from QEMU's probes (block/*.c); archives and compressed data because people
 // hand them over as they were downloaded.
 constexpr std::array kMagics{
-    Magic{"KDMV"sv, 0, {"VMDK"sv, kConvert}},
-    Magic{"COWD"sv, 0, {"VMDK"sv, kConvert}},
-    Magic{"# Disk DescriptorFile"sv, 0, kVmdkDescriptor},
-    Magic{"vhdxfile"sv, 0, {"VHDX"sv, kConvert}},
-    Magic{"conectix"sv, 0, {"VHD"sv, kConvert}},
-    Magic{"\x7f\x10\xda\xbe"sv, 0x40, {"VDI"sv, kConvert}},
+    Magic{"QFI\xfb\0\0\0\1"sv, 0, {"qcow (version 1)"sv, kConvert}},
+    Magic{"QFI\xfb"sv, 0, {"qcow2"sv, ""sv, DiskFormat::qcow2}, kQcow2HeaderBytes},
+    Magic{"KDMV"sv, 0, kVmdk, kSectorBytes},
+    Magic{"COWD"sv, 0, kVmdk, kSectorBytes},
+    Magic{"\xbe\xba\xfe\xca\0\0\0\0"sv, 0, kVmdk, kSectorBytes}, // seSparse
+    Magic{"# Disk DescriptorFile"sv, 0, kVmdk},
+    Magic{"vhdxfile"sv, 0, {"VHDX"sv, ""sv, DiskFormat::vhdx}},
+    Magic{"conectix"sv, 0, {"VHD"sv, ""sv, DiskFormat::vhd}, kSectorBytes},
+    Magic{"\x7f\x10\xda\xbe"sv, 0x40, {"VDI"sv, ""sv, DiskFormat::vdi}, kSectorBytes},
     Magic{"QED\0"sv, 0, {"QED"sv, kConvert}},
     Magic{"WithoutFreeSpace"sv, 0, {"Parallels"sv, kConvert}},
     Magic{"WithouFreSpacExt"sv, 0, {"Parallels"sv, kConvert}},
@@ -92,23 +102,25 @@ void add_match(Detection& detection, const FormatMatch& match) {
         detection.matches.push_back(match);
 }
 
-void add_qcow(Detection& detection, std::string_view head) {
-    if (!head.starts_with("QFI\xfb"sv))
-        return;
-    const bool old = has_at(head, 4, "\0\0\0\1"sv);
-    add_match(detection, old ? FormatMatch{"qcow (version 1)"sv, kConvert} : kQcow2);
+// Magics may begin alike: the longest says what it is.
+bool is_shadowed(const Magic& magic, std::string_view head) {
+    return std::ranges::any_of(kMagics, [&](const Magic& other) {
+        return other.offset == magic.offset && other.bytes.size() > magic.bytes.size() &&
+               other.bytes.starts_with(magic.bytes) && has_at(head, other.offset, other.bytes);
+    });
 }
 
-// Partition tables and ISO 9660 mark a raw disk. Inside a qcow2 only its header's cluster can tell: what follows may be
-// the guest's data.
+// Where the header ends and the guest's data may begin.
+std::size_t header_end(const Magic& magic, std::string_view head) {
+    if (magic.match.format != DiskFormat::qcow2 || head.size() < qcow2::header_offset::cluster_bits + 4)
+        return magic.header_bytes;
+    const auto bits = load_be<std::uint32_t>(as_bytes(head).data() + qcow2::header_offset::cluster_bits);
+    const bool possible = bits >= qcow2::kMinClusterBits && bits <= qcow2::kMaxClusterBits;
+    return possible ? std::size_t{1} << bits : kHeadBytes;
+}
+
+// Partition tables and ISO 9660 mark a raw disk.
 void add_raw_signs(Detection& detection, std::string_view head) {
-    std::size_t conclusive = head.size();
-    if (head.starts_with("QFI\xfb"sv) && head.size() >= 24) {
-        const auto bits = load_be<std::uint32_t>(as_bytes(head).data() + qcow2::header_offset::cluster_bits);
-        if (bits >= qcow2::kMinClusterBits && bits <= qcow2::kMaxClusterBits)
-            conclusive = std::min(conclusive, std::size_t{1} << bits);
-    }
-    head = head.substr(0, conclusive);
     if (has_at(head, 510, "\x55\xaa"sv))
         detection.raw_signs.emplace_back("a boot sector or MBR");
     if (has_at(head, 512, "EFI PART"sv) || has_at(head, 4096, "EFI PART"sv))
@@ -127,38 +139,45 @@ Detection detect(const BlockDevice& container) {
     container.read_at(size - tail.size(), std::as_writable_bytes(std::span(tail)));
 
     Detection detection;
-    add_qcow(detection, head);
+    std::size_t conclusive = head.size();
     for (const Magic& magic : kMagics)
-        if (has_at(head, magic.offset, magic.bytes))
+        if (has_at(head, magic.offset, magic.bytes) && !is_shadowed(magic, head)) {
             add_match(detection, magic.match);
+            conclusive = std::min(conclusive, header_end(magic, head));
+        }
     if (detection.matches.empty() && is_vmdk_descriptor(head))
-        add_match(detection, kVmdkDescriptor);
+        add_match(detection, kVmdk);
     // The footer of a fixed VHD is 512 bytes, and 511 in files of Virtual PC before 2004.
     for (const std::size_t trailer : {kTrailerBytes, kTrailerBytes - 1})
         if (tail.size() >= trailer && has_at(tail, tail.size() - trailer, "conectix"sv))
-            add_match(detection, {"VHD"sv, kConvert});
+            add_match(detection, {"VHD"sv, ""sv, DiskFormat::vhd, true});
     if (tail.size() >= kTrailerBytes && has_at(tail, tail.size() - kTrailerBytes, "koly"sv))
         add_match(detection, {"DMG"sv, kConvert});
-    add_raw_signs(detection, head);
+    add_raw_signs(detection, std::string_view(head).substr(0, conclusive));
     return detection;
 }
 
 DiskFormat require_format(const Detection& detection) {
-    constexpr auto kSayWhich = "; say which it is with qcow2:PATH or raw:PATH";
+    constexpr auto kSayWhich = "; say which it is, with raw:PATH or qcow2:PATH";
     if (detection.matches.empty())
         return DiskFormat::raw;
     const FormatMatch& match = detection.matches.front();
     if (detection.matches.size() > 1)
         fail(ErrorKind::unsafe, fmt::format("the file looks like {} and like {} at once{}", match.name,
                                             detection.matches[1].name, kSayWhich));
-    if (match.name != kQcow2.name)
+    if (match.by_tail)
+        fail(ErrorKind::unsafe,
+             fmt::format("the file ends like a fixed {0}, and so may a raw disk; say {1}:PATH for the "
+                         "disk without that end, or raw:PATH for all of it",
+                         match.name, to_string(*match.format)));
+    if (!match.format)
         fail(ErrorKind::unsupported, fmt::format("the file looks like {}, which is not read here; {}, or say raw:PATH "
                                                  "if it really is a raw disk",
                                                  match.name, match.advice));
     if (!detection.raw_signs.empty())
         fail(ErrorKind::unsafe, fmt::format("the file looks like {} and bears {} at once{}", match.name,
                                             detection.raw_signs.front(), kSayWhich));
-    return DiskFormat::qcow2;
+    return *match.format;
 }
 
 } // namespace vm2oci

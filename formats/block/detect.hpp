@@ -2,16 +2,22 @@
 #pragma once
 
 #include "formats/block/block_device.hpp"
-#include "formats/block/open_disk.hpp"
+#include "formats/block/disk_format.hpp"
 
+#include <optional>
 #include <string_view>
 #include <vector>
 
 namespace vm2oci {
 
 struct FormatMatch {
-    std::string_view name;   // "qcow2", "VMDK", "gzip-compressed data"
-    std::string_view advice; // what to do with it, if it is not read here
+    std::string_view name;              // "qcow2", "VMDK", "gzip-compressed data"
+    std::string_view advice;            // what to do with it, if it is not read here
+    std::optional<DiskFormat> format{}; // what it is read as; none: it is not read here
+    bool by_tail = false;               // a raw disk may end like that, too: the user must say which it is
+
+    // Without being asked for by name.
+    bool is_read() const { return format && !by_tail; }
 };
 
 // The outcome of looking; judged by require_format().
@@ -25,8 +31,9 @@ struct Detection {
 // Reads the first 64 KiB and the last KiB at most.
 Detection detect(const BlockDevice& container);
 
-// The one format that `detection` allows: qcow2 if only that matches, raw if nothing does. Else Error{unsupported} for
-// a foreign format (by name, with advice) and Error{unsafe} for bytes that are two things at once.
+// The one format that `detection` allows: what the only match is read as, raw if nothing matches. Else
+// Error{unsupported} for a foreign format (by name, with advice) and Error{unsafe} for bytes that are two things at
+// once.
 DiskFormat require_format(const Detection& detection);
 
 } // namespace vm2oci

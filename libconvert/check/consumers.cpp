@@ -89,20 +89,32 @@ void check_readable(const ImageFacts& facts, const std::string& path, Problems& 
                         folder->second.gid));
 }
 
-void check_own_format(const DiskFindings& disk, Problems& problems) {
-    if (disk.info.backing_file_name)
+void check_qcow2(const Qcow2Info& qcow2, Problems& problems) {
+    if (qcow2.backing_file_name)
         problems.error("no-backing-file", "the disk has a backing file: \"expected no backing file\"");
-    if (disk.info.data_file_name)
+    if (qcow2.data_file_name)
         problems.error("no-data-file", "the disk's data lies in an external file that the image does not hold");
     const auto has = [&](std::string_view feature) {
-        return std::find(disk.info.features.begin(), disk.info.features.end(), feature) != disk.info.features.end();
+        return std::find(qcow2.features.begin(), qcow2.features.end(), feature) != qcow2.features.end();
     };
-    if (disk.info.compression == "zstd" || has("extended L2"))
+    if (qcow2.compression == "zstd" || has("extended L2"))
         problems.warning("qcow2-features",
                          "the disk uses qcow2 features (zstd clusters or extended L2 tables) that older "
                          "QEMU builds cannot read");
-    if (!disk.info.snapshots.empty())
+    if (!qcow2.snapshots.empty())
         problems.warning("no-snapshots", "the disk carries internal snapshots, which nobody will use");
+}
+
+// What the disk is, if it is neither qcow2 nor raw.
+std::optional<std::string> foreign_format(const DiskFindings& disk) {
+    if (disk.format_known && !is_written(disk.info.format))
+        return std::string(display_name(disk.info.format));
+    return disk.foreign_format;
+}
+
+void check_own_format(const DiskFindings& disk, Problems& problems) {
+    if (const auto* qcow2 = disk.info.get<Qcow2Info>())
+        check_qcow2(*qcow2, problems);
     if (disk.refusal) {
         problems.error("disk-readable", "the disk cannot be read: " + *disk.refusal);
         return;
@@ -130,8 +142,8 @@ void check_layers(const ImageFacts& facts, Problems& problems) {
 void check_disk_contents(const ImageFacts& facts, Problems& problems) {
     if (!facts.disk)
         return;
-    if (facts.disk->foreign_format)
-        problems.error("disk-format", "the disk is " + *facts.disk->foreign_format +
+    if (const std::optional<std::string> foreign = foreign_format(*facts.disk))
+        problems.error("disk-format", "the disk is " + *foreign +
                                           ", and only qcow2 and raw are accepted: \"unsupported image format\"");
     else
         check_own_format(*facts.disk, problems);
@@ -257,7 +269,7 @@ void check_import(const ImageFacts& facts, Problems& problems) {
         problems.error("first-file", said + ", and containers see another one or none: it would import an old disk");
     if (!disk.findings)
         return;
-    const std::optional<std::string>& foreign = disk.findings->foreign_format;
+    const std::optional<std::string> foreign = foreign_format(*disk.findings);
     if (!foreign)
         check_own_format(*disk.findings, problems);
     else if (std::find(kImportedFormats.begin(), kImportedFormats.end(), *foreign) == kImportedFormats.end())

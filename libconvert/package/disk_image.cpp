@@ -12,7 +12,7 @@
 namespace vm2oci {
 namespace {
 
-void refuse_dirty_container(const DiskInfo& info) {
+void refuse_dirty_container(const Qcow2Info& info) {
     const auto refuse = [](std::string_view what) {
         fail(ErrorKind::unsafe, fmt::format("the disk cannot be kept as it is, because {}; leave --disk-format keep "
                                             "away to have it written anew",
@@ -36,7 +36,12 @@ DiskImage keep_container(const DiskView& view, const DiskOutput& output) {
     if (output.virtual_size || output.cluster_compression != ClusterCompression::none)
         fail(ErrorKind::usage, "--disk-format keep leaves the file untouched, so it goes with neither --size nor "
                                "--cluster-compression");
-    refuse_dirty_container(disk.info);
+    if (!is_written(disk.info.format))
+        fail(ErrorKind::unsupported, fmt::format("the disk is a {}, which what runs images does not read; leave "
+                                                 "--disk-format keep away to have it written as qcow2",
+                                                 display_name(disk.info.format)));
+    if (const auto* qcow2 = disk.info.get<Qcow2Info>())
+        refuse_dirty_container(*qcow2);
     return {disk.container, disk.info.format, disk.info.virtual_size, disk.info.allocated_size, nullptr};
 }
 

@@ -7,6 +7,7 @@
 #include "formats/base/size.hpp"
 #include "formats/block/detect.hpp"
 #include "formats/block/file_device.hpp"
+#include "formats/block/open_file.hpp"
 
 #include <fmt/format.h>
 #include <poll.h>
@@ -122,10 +123,10 @@ DiskFile unpack_disk_file(std::shared_ptr<const BlockDevice> stored, const DiskS
     return {file.content, packing_of(file)};
 }
 
-DiskFile open_disk_file(const DiskSource& source, const OperationContext& operation) {
+DiskFile open_packed_file(const DiskSource& source, const OperationContext& operation) {
     if (source.path == kStandardInput)
         return with_context("standard input", [&] { return open_standard_input(source, operation); });
-    std::shared_ptr<const BlockDevice> file = open_disk_container(source.path, source.policy);
+    std::shared_ptr<const BlockDevice> file = open_disk_file(source.path, source.policy);
     return with_context(escape_untrusted(source.path.string()),
                         [&] { return unpack_disk_file(std::move(file), source, operation); });
 }

@@ -31,7 +31,7 @@ struct DiskFile {
 // is unpacked if it is compressed, up to what a disk of the policy's largest size may take. Error{unsafe} for a file
 // that looks like compressed data and like something else at once. Standard input is read where it lies if it is a file
 // that nobody has read from, else whole, into a scratch file. Errors as open_disk() and open_compressed_file().
-DiskFile open_disk_file(const DiskSource& source, const OperationContext& operation);
+DiskFile open_packed_file(const DiskSource& source, const OperationContext& operation);
 
 // The same for bytes that are open already.
 DiskFile unpack_disk_file(std::shared_ptr<const BlockDevice> stored, const DiskSource& source,

@@ -128,7 +128,7 @@ bool begins_like_a_disk(const std::shared_ptr<const LayerContent>& content) {
     std::vector<std::byte> head(64 * KiB);
     const std::size_t length = content->read_some_at(0, head);
     const Detection detection = detect(*content_stretch(content, 0, length));
-    return std::ranges::any_of(detection.matches, [](const FormatMatch& match) { return match.name == "qcow2"; }) ||
+    return std::ranges::any_of(detection.matches, [](const FormatMatch& match) { return match.format.has_value(); }) ||
            (detection.matches.empty() && !detection.raw_signs.empty());
 }
 

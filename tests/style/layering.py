@@ -5,7 +5,8 @@ formats/base <- formats/block <- other rooms of formats <- libconvert, and forma
 never include each other; guest-kernel includes formats; tools and tests include all. Within formats, libconvert,
 runner and tools a room may include only rooms that its parent's CMakeLists.txt names above it. tools/flows knows no command line:
 neither its library, nor streams, nor an option's name. The whole of nlohmann/json stays out of headers that headers
-include.
+include. What lies in a folder of a room (formats/block/qcow2) stands below every header of the room that includes that
+folder, and may not include it.
 """
 
 import functools
@@ -62,6 +63,26 @@ def includes(name):
     return [match.group(2) for match in map(INCLUDE.match, lines) if match]
 
 
+@functools.cache
+def reachable(name):
+    """All of our files that one of our headers includes, directly or not."""
+    seen, waiting = set(), [name]
+    while waiting:
+        for target in includes(waiting.pop()):
+            if target not in seen and (ROOT / target).is_file():
+                seen.add(target)
+                waiting.append(target)
+    return frozenset(seen)
+
+
+def climbs(name, target):
+    """Whether a file in a folder of a room includes a header of the room that stands above that folder."""
+    folder = pathlib.PurePosixPath(name).parent
+    above = pathlib.PurePosixPath(target).parent
+    return (above != folder and above in folder.parents and len(above.parts) > 1
+            and any(pathlib.PurePosixPath(used).parent == folder for used in reachable(target)))
+
+
 def main():
     order = {house: rooms_in_order(house) for house in ("formats", "libconvert", "runner", "tools")}
     option_word = re.compile(r"(?<![\w-])(%s)(?![\w-])" % "|".join(sorted(option_names(), key=len, reverse=True) or ["--"]))
@@ -100,6 +121,8 @@ def main():
                     continue
                 if own_house != "tests" and source.suffix == ".hpp" and JSON in includes(target):
                     complaints.append(f"{where}: {target} brings {JSON} into a header; include json_fwd.hpp there")
+                if own_house != "tests" and climbs(name, target):
+                    complaints.append(f"{where}: {target} stands above this folder, which it includes")
                 house_used, room_used = room_of(target)
                 if house_used not in MAY_INCLUDE[own_house]:
                     complaints.append(f"{where}: {own_house} may not include {target}")

@@ -28,6 +28,7 @@ struct BootRequest {
     std::optional<DiskBus> disk_bus;
     std::optional<NetworkModel> network_model;
     std::string cpu;                     // QEMU's name of a processor model
+    std::string root;                    // which of several roots is asked what it needs, as GuestAccess::root
     std::optional<std::uint64_t> memory; // none: as the machine is described, else VmSpec's
     std::optional<unsigned> cpus;        // the same
     std::optional<Milliseconds> timeout;

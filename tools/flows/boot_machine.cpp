@@ -71,15 +71,17 @@ std::shared_ptr<const BlockDevice> joined_disks(const BootSubject& subject, Gues
 // What the guest inside asks for. A disk in which nothing can be read boots, or not, on the default machine.
 MachineAdvice look_inside(const BootSubject& subject, const BootRequest& request, const OperationContext& operation) {
     const bool all_given = request.machine && request.disk_bus && request.network_model && request.firmware &&
-                           !request.cpu.empty() && !request.ready.empty();
+                           !request.cpu.empty() && !request.ready.empty() && request.root.empty();
     if (all_given)
         return {};
     try {
         GuestAccess access(GuestBackend::native);
+        if (!subject.kernel) // such a disk is the root alone
+            access.root = request.root;
         const OpenedGuest guest = open_guest(joined_disks(subject, access), access, operation);
         return guest.guest ? advise_machine(inspect_guest(guest, operation)) : MachineAdvice{};
     } catch (const Error& error) {
-        if (error.kind() == ErrorKind::io || error.kind() == ErrorKind::cancelled)
+        if (error.kind() == ErrorKind::io || error.kind() == ErrorKind::cancelled || error.kind() == ErrorKind::usage)
             throw;
         return {};
     }

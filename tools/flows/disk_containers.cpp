@@ -68,6 +68,7 @@ MachineContainers from_package(const PackageFiles& files, const std::string& nam
         if (i > 0) { // a chain belongs to one disk
             of_disk.backing.clear();
             of_disk.data_file.reset();
+            of_disk.extents.clear();
         }
         machine.disks.push_back(container_of(package.disks[i], name, of_disk, operation));
     }
@@ -84,9 +85,11 @@ DiskContainer open_file(const DiskReference& reference, const SourceRequest& req
     disk.source = request.disk_source(reference.path, reference.format);
     DiskFile file = is_nbd_uri(reference.path)
                         ? unpack_disk_file(open_nbd_disk(reference.path, operation), disk.source, operation)
-                        : open_disk_file(disk.source, operation);
+                        : open_packed_file(disk.source, operation);
     disk.bytes = std::move(file.container);
     disk.packing = file.packing;
+    const bool is_file = !file.packing && reference.path != kStandardInput && !is_nbd_uri(reference.path);
+    disk.siblings = is_file ? Siblings::beside_path : Siblings::none;
     return disk;
 }
 
@@ -94,6 +97,7 @@ void add_further_disks(MachineContainers& machine, const SourceRequest& request,
     SourceRequest of_disk = request;
     of_disk.backing.clear();
     of_disk.data_file.reset();
+    of_disk.extents.clear();
     for (const std::string& text : request.disks) {
         const Reference reference = parse_reference(text);
         const auto* disk = std::get_if<DiskReference>(&reference);

@@ -17,9 +17,10 @@ namespace vm2oci {
 
 struct DiskContainer {
     std::string name;                         // for messages; escaped
-    std::shared_ptr<const BlockDevice> bytes; // for open_disk(bytes, source)
+    std::shared_ptr<const BlockDevice> bytes; // for open_disk(bytes, source, siblings)
     DiskSource source;
     std::optional<FilePacking> packing; // none: it was not compressed
+    Siblings siblings = Siblings::none;
 };
 
 struct MachineContainers {

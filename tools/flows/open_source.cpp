@@ -64,7 +64,7 @@ struct OpenMachine {
         MachineContainers containers = open_disk_containers(reference, request, operation);
         SourceMachine machine;
         for (const DiskContainer& disk : containers.disks)
-            machine.disks.push_back({disk.name, open_disk(disk.bytes, disk.source)});
+            machine.disks.push_back({disk.name, open_disk(disk.bytes, disk.source, disk.siblings)});
         machine.verifier = std::move(containers.verifier);
         machine.hardware = std::move(containers.hardware);
         machine.remarks = std::move(containers.remarks);
@@ -92,6 +92,7 @@ DiskSource SourceRequest::disk_source(std::string path, std::optional<DiskFormat
     source.format = format;
     source.backing = backing;
     source.data_file = data_file;
+    source.extents = extents;
     source.policy = policy;
     return source;
 }

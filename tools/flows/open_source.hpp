@@ -18,8 +18,9 @@ namespace vm2oci {
 
 // How a source is read, besides what its reference says.
 struct SourceRequest {
-    std::vector<BackingFile> backing; // the chain below a qcow2, nearest first
+    std::vector<BackingFile> backing; // the chain below the disk, nearest first
     std::optional<std::filesystem::path> data_file;
+    std::vector<std::filesystem::path> extents; // of a VMDK in several files
     DiskPolicy policy;
     registry::RegistryOptions registry{};
     // Further disks of the same machine, as references; of a package the one disk that is wanted.

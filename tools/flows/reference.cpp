@@ -3,6 +3,8 @@
 #include "formats/base/error.hpp"
 #include "libconvert/remote/nbd_disk.hpp"
 
+#include <fmt/format.h>
+
 #include <utility>
 
 namespace vm2oci {
@@ -10,34 +12,37 @@ namespace vm2oci {
 Reference parse_reference(const std::string& text) {
     if (auto image = parse_image_reference(text))
         return *std::move(image);
-    for (const DiskFormat format : {DiskFormat::qcow2, DiskFormat::raw}) {
+    DiskReference disk{text, std::nullopt};
+    for (const DiskFormat format : kDiskFormats) {
         const std::string prefix = std::string(vm2oci::to_string(format)) + ":";
-        if (text.starts_with(prefix) && text.size() > prefix.size())
-            return DiskReference{text.substr(prefix.size()), format, false};
+        if (text.starts_with(prefix))
+            disk = {text.substr(prefix.size()), format};
     }
     constexpr std::string_view package = "ova:";
-    if (text.starts_with(package) && text.size() > package.size())
-        return DiskReference{text.substr(package.size()), std::nullopt, true};
-    if (text.empty() || text == "qcow2:" || text == "raw:" || text == package)
+    if (text.starts_with(package)) {
+        disk.path = text.substr(package.size());
+        disk.is_package = true;
+    }
+    if (disk.path.empty())
         fail(ErrorKind::usage, "'" + text + "' names no disk");
-    return DiskReference{text, std::nullopt, false};
+    return disk;
 }
 
-Reference parse_destination(const std::string& text) {
-    Reference reference = parse_reference(text);
-    const auto* disk = std::get_if<DiskReference>(&reference);
-    if (disk != nullptr && is_nbd_uri(disk->path))
-        fail(ErrorKind::usage, "'" + text + "' is on a server, which is read and not written");
-    if (disk != nullptr && disk->is_package)
-        fail(ErrorKind::usage, "'" + text + "' is a package of a machine, which is read and not written");
-    if (disk != nullptr && disk->path == "-")
-        fail(ErrorKind::usage,
-             "'" + text + "' is standard input, and a disk is not written in order; name a file as DEST");
-    return reference;
+void require_written(const DiskReference& destination) {
+    const std::string& path = destination.path;
+    if (is_nbd_uri(path))
+        fail(ErrorKind::usage, "'" + path + "' is on a server, which is read and not written");
+    if (destination.is_package)
+        fail(ErrorKind::usage, "'" + path + "' would be a package of a machine, which is read and not written");
+    if (path == "-")
+        fail(ErrorKind::usage, "'-' is standard input, and a disk is not written in order; name a file as DEST");
+    if (destination.format && !is_written(*destination.format))
+        fail(ErrorKind::usage, fmt::format("{} is read and not written; write qcow2:PATH or raw:PATH",
+                                           display_name(*destination.format)));
 }
 
 BackingFile parse_backing_file(const std::string& text) {
-    for (const DiskFormat format : {DiskFormat::qcow2, DiskFormat::raw}) {
+    for (const DiskFormat format : kDiskFormats) {
         const std::string suffix = ":" + std::string(vm2oci::to_string(format));
         if (text.ends_with(suffix))
             return {text.substr(0, text.size() - suffix.size()), format};

@@ -10,7 +10,8 @@
 
 namespace vm2oci {
 
-// "qcow2:PATH", "raw:PATH" or a bare path; "-" is standard input. "ova:PATH[:DISK]" is a package of a machine.
+// "qcow2:PATH", "raw:PATH", "vmdk:PATH" and so on, or a bare path; "-" is standard input. "ova:PATH[:DISK]" is a
+// package of a machine.
 struct DiskReference {
     std::string path;
     std::optional<DiskFormat> format;
@@ -22,10 +23,10 @@ using Reference = std::variant<DiskReference, ImageReference>;
 // Error{usage}. A path that looks like a reference is written with a folder: "./oci:x".
 Reference parse_reference(const std::string& text);
 
-// The same for what is written: Error{usage} for what can only be read from, such as standard input.
-Reference parse_destination(const std::string& text);
+// Error{usage} for what can only be read from: a format, standard input, a package, a server.
+void require_written(const DiskReference& destination);
 
-// "PATH:qcow2" and "PATH:raw" state a format; any other colon belongs to the path.
+// "PATH:qcow2", "PATH:raw", "PATH:vmdk" and so on state a format; any other colon belongs to the path.
 BackingFile parse_backing_file(const std::string& text);
 
 // The same reference with another tag, and without a digest.

@@ -60,6 +60,8 @@ int configure(const char* key_text, const char* value_text) {
             plugin_state.architecture = parse_wanted_platform(value);
         else if (key == "backing")
             request.backing.push_back(parse_backing_file(value));
+        else if (key == "extent")
+            request.extents.emplace_back(value);
         else if (key == "data-file")
             request.data_file = value;
         else if (key == "authfile")
@@ -149,12 +151,14 @@ nbdkit_plugin describe() {
                          "is read is fetched.";
     plugin.config = configure;
     plugin.config_complete = configuration_complete;
-    plugin.config_help = "[reference=]REFERENCE  (required) a path, qcow2:, raw:, oci:, oci-archive: or docker://\n"
-                         "arch=ARCH              which image of an index\n"
-                         "backing=PATH[:FORMAT]  the backing file of a qcow2; repeat for a chain\n"
-                         "data-file=PATH         the external data file of a qcow2\n"
-                         "verify=BOOL            read an image whole first, and hold it against its digests\n"
-                         "tls-verify=BOOL, authfile=FILE, cert-dir=DIR: as vm2oci's options";
+    plugin.config_help =
+        "[reference=]REFERENCE  (required) a path, qcow2:, raw:, vmdk: and so on, oci:, oci-archive: or docker://\n"
+        "arch=ARCH              which image of an index\n"
+        "backing=PATH[:FORMAT]  the backing file or parent of a disk; repeat for a chain\n"
+        "data-file=PATH         the external data file of a qcow2\n"
+        "extent=PATH            a file with a part of a VMDK; repeat for more\n"
+        "verify=BOOL            read an image whole first, and hold it against its digests\n"
+        "tls-verify=BOOL, authfile=FILE, cert-dir=DIR: as vm2oci's options";
     plugin.magic_config_key = "reference";
     plugin.get_ready = get_ready;
     plugin.unload = unload;

@@ -155,12 +155,16 @@ ConvertRequest convert_request(const ConvertArguments& arguments, const CLI::App
     request.source_name = arguments.source;
     request.destination_name = arguments.destination;
     request.source = parse_reference(arguments.source);
-    request.destination = parse_destination(arguments.destination);
+    request.destination = parse_reference(arguments.destination);
     request.from = arguments.source_options->request();
     if (!arguments.architecture.empty())
         request.architecture = parse_architecture(arguments.architecture);
     request.access = arguments.guest_options->access();
+    if (request.boot_test)
+        request.boot_test->root = request.access.root;
     const auto* disk = std::get_if<DiskReference>(&request.destination);
+    if (disk != nullptr)
+        require_written(*disk);
     request.disk = disk_output(arguments, disk == nullptr ? std::nullopt : disk->format);
     if (arguments.sparsify)
         request.unused_blocks = UnusedBlocks::leave_out;

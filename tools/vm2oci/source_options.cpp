@@ -13,6 +13,7 @@ SourceRequest SourceOptions::request() const {
         source.backing.push_back(parse_backing_file(text));
     if (!data_file.empty())
         source.data_file = data_file;
+    source.extents.assign(extents.begin(), extents.end());
     if (!max_virtual_size.empty())
         source.policy.max_virtual_size = parse_size(max_virtual_size);
     source.policy.corrupt_bit = allow_corrupt ? Tolerance::allow : Tolerance::refuse;
@@ -29,13 +30,20 @@ std::shared_ptr<SourceOptions> add_source_options(CLI::App& command) {
     auto options = std::make_shared<SourceOptions>();
     command
         .add_option("--backing", options->backing,
-                    "The backing file of a qcow2, which is never opened by the name in the image; repeat for a chain, "
-                    "nearest first")
+                    "The backing file or parent of a disk, which is never opened by the name in the image; repeat for "
+                    "a chain, nearest first")
         ->option_text("PATH[:FORMAT]")
         ->allow_extra_args(false)
         ->group(group::source);
     command.add_option("--data-file", options->data_file, "The external data file of a qcow2")
         ->option_text("PATH")
+        ->group(group::source);
+    command
+        .add_option("--extent", options->extents,
+                    "A file that holds a part of a VMDK, which is not opened by the name in its descriptor; repeat for "
+                    "more")
+        ->option_text("PATH")
+        ->allow_extra_args(false)
         ->group(group::source);
     command.add_option("--max-virtual-size", options->max_virtual_size, "Refuse larger disks (default: 2T)")
         ->check(size_value())

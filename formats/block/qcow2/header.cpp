@@ -251,9 +251,7 @@ void check_policy(const Header& header, const DiskPolicy& policy) {
     if ((header.incompatible_features & incompatible::corrupt) != 0 && policy.corrupt_bit == Tolerance::refuse)
         fail(ErrorKind::corrupt, "the image is marked corrupt; repair it with qemu-img check -r all, or give "
                                  "--allow-corrupt to read it as it is");
-    if (header.virtual_size() > policy.max_virtual_size)
-        fail(ErrorKind::limit, fmt::format("the disk has {}, and the limit is {}; raise it with --max-virtual-size",
-                                           format_size(header.virtual_size()), format_size(policy.max_virtual_size)));
+    check_virtual_size(header.virtual_size(), policy);
 }
 
 void check_layout(const Header& header, std::uint64_t container_size, Tolerance truncation) {

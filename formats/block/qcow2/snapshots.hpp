@@ -2,8 +2,8 @@
 #pragma once
 
 #include "formats/block/block_device.hpp"
-#include "formats/block/open_disk.hpp"
 #include "formats/block/qcow2/header.hpp"
+#include "formats/block/qcow2/info.hpp"
 
 #include <vector>
 

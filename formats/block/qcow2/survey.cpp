@@ -15,11 +15,6 @@ namespace {
 
 constexpr std::size_t kReadBytes = 256 * KiB;
 
-// Compression makes a cluster up to about 1000 times smaller, and guest clusters may share a host cluster. Real disks
-// stay below 10; a file that promises more than this is a bomb, unless what it promises is small.
-constexpr std::uint64_t kMaxAmplification = 256;
-constexpr std::uint64_t kAmplificationFreeBytes = 4 * GiB;
-
 // Clusters are counted in 32 bits here, which halves the memory: 2 TiB of file even with clusters of 512 bytes.
 using ClusterIndex = std::uint32_t;
 
@@ -186,9 +181,9 @@ void Surveyor::add_entry(std::uint64_t entry, std::uint64_t bitmap, std::uint64_
         offset += mapping.length;
     }
     if (any_data)
-        ++result_.data_clusters;
+        ++result_.clusters.data;
     else if (any_zero)
-        ++result_.zero_clusters;
+        ++result_.clusters.zero;
 }
 
 void Surveyor::add_allocated(const Mapping& mapping, std::uint64_t guest_offset, std::uint64_t visible) {
@@ -203,7 +198,7 @@ void Surveyor::add_allocated(const Mapping& mapping, std::uint64_t guest_offset,
 }
 
 void Surveyor::add_compressed(const Mapping& mapping, std::uint64_t guest_cluster, std::uint64_t visible) {
-    ++result_.compressed_clusters;
+    ++result_.clusters.compressed;
     result_.allocated_bytes += visible;
     if (mapping.host_offset >= container_size_) {
         if (policy_.truncation == Tolerance::refuse)
@@ -228,13 +223,10 @@ void Surveyor::judge_run() {
 
 Survey Surveyor::finish() {
     judge_run();
-    result_.unallocated_clusters = divide_up(geometry_.virtual_size, geometry_.cluster_size) - result_.data_clusters -
-                                   result_.compressed_clusters - result_.zero_clusters;
+    result_.clusters.unallocated = divide_up(geometry_.virtual_size, geometry_.cluster_size) - result_.clusters.data -
+                                   result_.clusters.compressed - result_.clusters.zero;
     const std::uint64_t stored = data_size_.value_or(result_.allocated_bytes);
-    if (result_.allocated_bytes > kAmplificationFreeBytes && result_.allocated_bytes / kMaxAmplification > stored)
-        fail(ErrorKind::limit,
-             fmt::format("the image promises {} of data in a file of {}, more than {} times as much",
-                         format_size(result_.allocated_bytes), format_size(stored), kMaxAmplification));
+    check_amplification(result_.allocated_bytes, stored);
     return result_;
 }
 

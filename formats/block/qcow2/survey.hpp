@@ -1,8 +1,9 @@
 // One pass over the tables before the first byte is read: counts, and the refusals that need to see them all.
 #pragma once
 
+#include "formats/block/block_counts.hpp"
 #include "formats/block/block_device.hpp"
-#include "formats/block/open_disk.hpp"
+#include "formats/block/disk_policy.hpp"
 #include "formats/block/qcow2/header.hpp"
 #include "formats/block/qcow2/tables.hpp"
 
@@ -11,10 +12,7 @@
 namespace vm2oci::qcow2 {
 
 struct Survey {
-    std::uint64_t data_clusters = 0;
-    std::uint64_t compressed_clusters = 0;
-    std::uint64_t zero_clusters = 0;
-    std::uint64_t unallocated_clusters = 0;
+    BlockCounts clusters;
     std::uint64_t allocated_bytes = 0; // of the guest's disk
 };
 

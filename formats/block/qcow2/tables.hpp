@@ -2,7 +2,7 @@
 #pragma once
 
 #include "formats/block/block_device.hpp"
-#include "formats/block/open_disk.hpp"
+#include "formats/block/disk_policy.hpp"
 #include "formats/block/qcow2/header.hpp"
 
 #include <cstdint>

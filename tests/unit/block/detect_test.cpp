@@ -22,11 +22,6 @@ TEST_CASE("foreign formats are named and never taken for raw") {
         std::string_view name;
     };
     const Foreign foreign = GENERATE(
-        Foreign{0, "KDMV"sv, "VMDK"}, Foreign{0, "COWD"sv, "VMDK"},
-        Foreign{0, "# Disk DescriptorFile\nversion=1\n"sv, "VMDK descriptor"},
-        Foreign{0, "#comment\n\n  \nversion=3\n"sv, "VMDK descriptor"}, Foreign{0, "vhdxfile"sv, "VHDX"},
-        Foreign{0, "conectix"sv, "VHD"}, Foreign{128 * KiB - 512, "conectix"sv, "VHD"},
-        Foreign{128 * KiB - 511, "conectix"sv, "VHD"}, Foreign{0x40, "\x7f\x10\xda\xbe"sv, "VDI"},
         Foreign{0, "QED\0"sv, "QED"}, Foreign{0, "WithoutFreeSpace"sv, "Parallels"},
         Foreign{0, "WithouFreSpacExt"sv, "Parallels"}, Foreign{0, "Bochs Virtual HD Image"sv, "Bochs"},
         Foreign{0, "#!/bin/sh\n#V2.0 Format\n"sv, "cloop"}, Foreign{128 * KiB - 512, "koly"sv, "DMG"},
@@ -43,6 +38,25 @@ TEST_CASE("foreign formats are named and never taken for raw") {
     CHECK(error.kind() == ErrorKind::unsupported);
     CHECK(error.message().find(foreign.name) != std::string::npos);
     CHECK_NOTHROW(open_disk(file, declared(DiskFormat::raw)));
+}
+
+TEST_CASE("VMDKs are detected by the magic of their extents and by the text of their descriptors") {
+    for (const std::string_view bytes : {"KDMV"sv, "COWD"sv, "\xbe\xba\xfe\xca\0\0\0\0"sv,
+                                         "# Disk DescriptorFile\nversion=1\n"sv, "#comment\n\n  \nversion=3\n"sv})
+        CHECK(require_format(detect(*file_with(0, bytes))) == DiskFormat::vmdk);
+}
+
+TEST_CASE("VHD and VDI are detected at their beginning; a VHD that only ends like one must be called by its name") {
+    CHECK(require_format(detect(*file_with(0, "conectix"))) == DiskFormat::vhd);
+    CHECK(require_format(detect(*file_with(0, "vhdxfile"))) == DiskFormat::vhdx);
+    CHECK(require_format(detect(*file_with(0x40, "\x7f\x10\xda\xbe"))) == DiskFormat::vdi);
+    for (const std::uint64_t footer : {std::uint64_t{512}, std::uint64_t{511}}) {
+        const auto file = file_with(128 * KiB - footer, "conectix");
+        const Error error = error_of([&] { require_format(detect(*file)); });
+        CHECK(error.kind() == ErrorKind::unsafe);
+        CHECK(error.message().find("vhd:PATH") != std::string::npos);
+        CHECK_NOTHROW(open_disk(file, declared(DiskFormat::raw)));
+    }
 }
 
 TEST_CASE("what bears no foreign signature is raw") {

@@ -129,8 +129,8 @@ TEST_CASE("a chain is read through, nearest first, whatever the sizes of its lay
     CHECK(disk.device->extent_at(0).length == 3 * 4096);
     CHECK(disk.device->extent_at(3 * 4096).kind == ExtentKind::zero);
     CHECK(disk.device->extent_at(8 * 4096).kind == ExtentKind::unallocated);
-    CHECK(disk.info.data_clusters == 1);
-    CHECK(disk.info.backing_file_name == "/etc/passwd");
+    CHECK(qcow2_of(disk.info).clusters.data == 1);
+    CHECK(qcow2_of(disk.info).backing_file_name == "/etc/passwd");
 }
 
 TEST_CASE("data behind the end of a short layer below does not shine through") {
@@ -163,7 +163,7 @@ TEST_CASE("an external data file comes from the user, at the guest's own offsets
     CHECK(cluster_value(*disk.device, 0, 4096) == 4);
     CHECK(cluster_value(*disk.device, 1, 4096) == 0);
     CHECK(cluster_value(*disk.device, 2, 4096) == 4);
-    CHECK(disk.info.data_file_name == "/etc/shadow\n");
+    CHECK(qcow2_of(disk.info).data_file_name == "/etc/shadow\n");
 
     source.data_file = folder.write("short.raw", 8192, 4);
     CHECK(error_of([&] { open_disk(source); }).kind() == ErrorKind::corrupt);
@@ -194,7 +194,7 @@ TEST_CASE("examining tells what can be told and what open_disk would say") {
         builder.add_data(0, 1);
         const DiskFindings findings = examine_disk(builder.device(), DiskSource{});
         CHECK_FALSE(findings.refusal);
-        CHECK(findings.info.data_clusters == 1);
+        CHECK(qcow2_of(findings.info).clusters.data == 1);
     }
     SECTION("an encrypted disk is counted") {
         Qcow2Builder builder;
@@ -203,8 +203,8 @@ TEST_CASE("examining tells what can be told and what open_disk would say") {
         const DiskFindings findings = examine_disk(builder.device(), DiskSource{});
         REQUIRE(findings.refusal);
         CHECK(findings.refusal->find("LUKS") != std::string::npos);
-        CHECK(findings.info.data_clusters == 1);
-        CHECK(findings.info.features == std::vector<std::string>{"LUKS encryption"});
+        CHECK(qcow2_of(findings.info).clusters.data == 1);
+        CHECK(qcow2_of(findings.info).features == std::vector<std::string>{"LUKS encryption"});
     }
     SECTION("a truncated disk is counted") {
         Qcow2Builder builder;
@@ -212,15 +212,15 @@ TEST_CASE("examining tells what can be told and what open_disk would say") {
         const DiskFindings findings = examine_disk(builder.device(), DiskSource{});
         REQUIRE(findings.refusal);
         CHECK(findings.refusal->find("truncated") != std::string::npos);
-        CHECK(findings.info.data_clusters == 1);
+        CHECK(qcow2_of(findings.info).clusters.data == 1);
     }
     SECTION("names are reported") {
         Qcow2Builder builder = overlay();
         builder.add_data(0, 1);
         const DiskFindings findings = examine_disk(builder.device(), DiskSource{});
         CHECK(findings.refusal);
-        CHECK(findings.info.backing_file_name == "/etc/passwd");
-        CHECK(findings.info.data_clusters == 1);
+        CHECK(qcow2_of(findings.info).backing_file_name == "/etc/passwd");
+        CHECK(qcow2_of(findings.info).clusters.data == 1);
     }
     SECTION("an unknown feature leaves the header") {
         Qcow2Builder builder;
@@ -228,19 +228,19 @@ TEST_CASE("examining tells what can be told and what open_disk would say") {
         const DiskFindings findings = examine_disk(builder.device(), DiskSource{});
         CHECK(findings.refusal);
         CHECK(findings.info.virtual_size == 64 * KiB);
-        CHECK(findings.info.cluster_size == 4096);
+        CHECK(qcow2_of(findings.info).cluster_size == 4096);
     }
     SECTION("a foreign format is named") {
         MemoryDevice file(64 * KiB);
-        file.put(0, "vhdxfile");
+        file.put(0, "sprs");
         const DiskFindings findings = examine_disk(std::make_shared<MemoryDevice>(64 * KiB), DiskSource{});
         CHECK_FALSE(findings.foreign_format);
-        const auto vhdx = std::make_shared<MemoryDevice>(64 * KiB);
-        vhdx->put(0, "vhdxfile");
-        CHECK(examine_disk(vhdx, DiskSource{}).foreign_format == "VHDX");
-        CHECK_FALSE(examine_disk(vhdx, DiskSource{}).format_known);
-        CHECK(examine_disk(vhdx, declared(DiskFormat::raw)).format_known);
-        CHECK(examine_disk(vhdx, DiskSource{}).refusal);
+        const auto sparse_image = std::make_shared<MemoryDevice>(64 * KiB);
+        sparse_image->put(0, "sprs");
+        CHECK(examine_disk(sparse_image, DiskSource{}).foreign_format == "Apple sparse image");
+        CHECK_FALSE(examine_disk(sparse_image, DiskSource{}).format_known);
+        CHECK(examine_disk(sparse_image, declared(DiskFormat::raw)).format_known);
+        CHECK(examine_disk(sparse_image, DiskSource{}).refusal);
     }
     SECTION("a machine that fails is no finding") {
         const auto file = Qcow2Builder().device();
@@ -265,13 +265,13 @@ TEST_CASE("internal snapshots are reported") {
     builder.put32(format::header_offset::snapshot_count, 1);
     builder.put64(format::header_offset::snapshots_offset, table);
     const DiskInfo info = open_qcow2(builder).info;
-    CHECK(info.snapshot_count == 1);
-    REQUIRE(info.snapshots.size() == 1);
-    CHECK(info.snapshots[0].id == "7");
-    CHECK(info.snapshots[0].name == "first");
-    CHECK(info.snapshots[0].created_unix == 1700000000);
-    CHECK(info.snapshots[0].vm_state_size == 12345);
-    CHECK(info.snapshots[0].disk_size == 32 * KiB);
+    CHECK(qcow2_of(info).snapshot_count == 1);
+    REQUIRE(qcow2_of(info).snapshots.size() == 1);
+    CHECK(qcow2_of(info).snapshots[0].id == "7");
+    CHECK(qcow2_of(info).snapshots[0].name == "first");
+    CHECK(qcow2_of(info).snapshots[0].created_unix == 1700000000);
+    CHECK(qcow2_of(info).snapshots[0].vm_state_size == 12345);
+    CHECK(qcow2_of(info).snapshots[0].disk_size == 32 * KiB);
 
     builder.put32(table + 36, 1025);
     CHECK(refusal_of(builder).kind() == ErrorKind::corrupt);

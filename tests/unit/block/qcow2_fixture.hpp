@@ -32,6 +32,12 @@ inline DiskSource declared(DiskFormat format) {
     return source;
 }
 
+// The qcow2's part of the info; the test fails if it has none.
+inline const Qcow2Info& qcow2_of(const DiskInfo& info) {
+    REQUIRE(info.get<Qcow2Info>() != nullptr);
+    return *info.get<Qcow2Info>();
+}
+
 inline OpenedDisk open_qcow2(std::shared_ptr<const BlockDevice> file) {
     return open_disk(std::move(file), declared(DiskFormat::qcow2));
 }

@@ -81,10 +81,10 @@ TEST_CASE("every kind of cluster reads as what it is") {
     CHECK(disk.info.format == DiskFormat::qcow2);
     CHECK(disk.info.virtual_size == 64 * KiB);
     CHECK(disk.info.allocated_size == 8192);
-    CHECK(disk.info.data_clusters == 2);
-    CHECK(disk.info.zero_clusters == 2);
-    CHECK(disk.info.unallocated_clusters == 12);
-    CHECK(disk.info.compressed_clusters == 0);
+    CHECK(qcow2_of(disk.info).clusters.data == 2);
+    CHECK(qcow2_of(disk.info).clusters.zero == 2);
+    CHECK(qcow2_of(disk.info).clusters.unallocated == 12);
+    CHECK(qcow2_of(disk.info).clusters.compressed == 0);
     CHECK(disk.info.file_size == builder.end());
     CHECK(disk.container->size() == builder.end());
 }
@@ -166,7 +166,7 @@ TEST_CASE("zlib clusters are decoded, wherever they lie and however they are rea
     }
     builder.align();
     const OpenedDisk disk = open_qcow2(builder);
-    CHECK(disk.info.compressed_clusters == 8);
+    CHECK(qcow2_of(disk.info).clusters.compressed == 8);
     CHECK(disk.info.allocated_size == 8 * 4096);
     for (unsigned cluster = 0; cluster < 8; ++cluster) {
         CHECK(slice(*disk.device, cluster * 4096, 4096) == contents[cluster]);
@@ -241,7 +241,7 @@ TEST_CASE("zstd clusters are decoded, also from several frames") {
     builder.add_compressed(1, two);
     builder.append(std::vector<std::byte>(3000, std::byte{0xff})); // what follows in the last sector is no frame
     const OpenedDisk disk = open_qcow2(builder);
-    CHECK(disk.info.compression == "zstd");
+    CHECK(qcow2_of(disk.info).compression == "zstd");
     CHECK(slice(*disk.device, 0, 4096) == content);
     CHECK(slice(*disk.device, 4096, 4096) == content);
 }
@@ -328,9 +328,9 @@ TEST_CASE("subclusters of extended L2 entries are read one by one") {
     CHECK(disk.device->extent_at(1536).length == 28 * 512);
     CHECK(disk.device->extent_at(31 * 512).length == 512);
     CHECK(disk.device->extent_at(16 * KiB).kind == ExtentKind::zero);
-    CHECK(disk.info.data_clusters == 2);
-    CHECK(disk.info.zero_clusters == 1);
-    CHECK(disk.info.unallocated_clusters == 1);
+    CHECK(qcow2_of(disk.info).clusters.data == 2);
+    CHECK(qcow2_of(disk.info).clusters.zero == 1);
+    CHECK(qcow2_of(disk.info).clusters.unallocated == 1);
     CHECK(disk.info.allocated_size == 3 * 512 + 16 * KiB);
 }
 
@@ -340,8 +340,8 @@ TEST_CASE("version 2 is read") {
     Qcow2Builder builder(shape);
     builder.add_data(3, 4);
     const OpenedDisk disk = open_qcow2(builder);
-    CHECK(disk.info.qcow2_version == 2);
-    CHECK(disk.info.refcount_bits == 16);
+    CHECK(qcow2_of(disk.info).version == 2);
+    CHECK(qcow2_of(disk.info).refcount_bits == 16);
     CHECK(cluster_value(*disk.device, 3, 4096) == 4);
 
     builder.set_l2(5, format::kEntryZero);

@@ -175,7 +175,7 @@ TEST_CASE("the dirty bit is no reason to refuse, and the corrupt bit is one that
     Qcow2Builder builder;
     builder.add_data(0, 3);
     builder.put64(at::incompatible_features, format::incompatible::dirty);
-    CHECK(open_qcow2(builder).info.features == std::vector<std::string>{"dirty"});
+    CHECK(qcow2_of(open_qcow2(builder).info).features == std::vector<std::string>{"dirty"});
     builder.put64(at::incompatible_features, format::incompatible::corrupt);
     CHECK(says(refusal_of(builder), "--allow-corrupt"));
     DiskPolicy policy;
@@ -187,7 +187,7 @@ TEST_CASE("refcounts of any width are no business of a reader") {
     Qcow2Builder builder;
     const std::uint32_t order = GENERATE(0U, 1U, 2U, 3U, 4U, 5U, 6U);
     builder.put32(at::refcount_order, order);
-    CHECK(open_qcow2(builder).info.refcount_bits == 1U << order);
+    CHECK(qcow2_of(open_qcow2(builder).info).refcount_bits == 1U << order);
 }
 
 TEST_CASE("table entries that break the format are refused when the disk is opened") {
@@ -292,7 +292,7 @@ TEST_CASE("without a scan the same entries are refused when they are read") {
         builder.set_compressed(1, 0x100000, 3);
     }
     const OpenedDisk disk = open_disk(builder.device(), source);
-    CHECK(disk.info.data_clusters == 0);
+    CHECK(qcow2_of(disk.info).clusters.data == 0);
     CHECK(disk.info.virtual_size == 64 * KiB);
     CHECK(cluster_value(*disk.device, 0, 4096) == 1);
     CHECK(error_of([&] { cluster_value(*disk.device, 1, 4096); }).kind() == ErrorKind::corrupt);

@@ -22,9 +22,14 @@ ImageFacts good_facts() {
     facts.disk.emplace();
     facts.disk->info.format = DiskFormat::qcow2;
     facts.disk->info.virtual_size = 1 << 30;
-    facts.disk->info.compression = "zlib";
+    facts.disk->format_known = true;
+    facts.disk->info.details.emplace<Qcow2Info>().compression = "zlib";
     facts.imported = ImportedDisk{"disk/disk.qcow2", "disk/disk.qcow2", 0, TarType::regular, 1000, true, facts.disk};
     return facts;
+}
+
+Qcow2Info& qcow2_of(ImageFacts& facts) {
+    return std::get<Qcow2Info>(facts.disk->info.details);
 }
 
 // A bundle as vm2oci writes it.
@@ -94,17 +99,22 @@ TEST_CASE("the disk must be readable by uid 107") {
 
 TEST_CASE("disks that only some can open are named") {
     ImageFacts facts = good_facts();
-    facts.disk->info.backing_file_name = "base.qcow2";
+    qcow2_of(facts).backing_file_name = "base.qcow2";
     CHECK(has_error("kubevirt", facts, "no-backing-file"));
     facts = good_facts();
-    facts.disk->info.data_file_name = "elsewhere";
+    qcow2_of(facts).data_file_name = "elsewhere";
     CHECK(has_error("kubevirt", facts, "no-data-file"));
     facts = good_facts();
-    facts.disk->info.compression = "zstd";
+    qcow2_of(facts).compression = "zstd";
     CHECK(has_warning("kubevirt", facts, "qcow2-features"));
     facts = good_facts();
     facts.disk->foreign_format = "VMDK";
     CHECK(has_error("crun-vm", facts, "disk-format"));
+    facts = good_facts();
+    facts.disk->info.format = DiskFormat::vhdx; // which is read here, and not there
+    facts.disk->info.details = RawInfo{};
+    CHECK(has_error("crun-vm", facts, "disk-format"));
+    CHECK(has_error("kubevirt", facts, "disk-format"));
 }
 
 TEST_CASE("the importer takes the first file that begins with disk") {

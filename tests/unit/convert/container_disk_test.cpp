@@ -192,12 +192,13 @@ TEST_CASE("keep passes the container through and refuses what is not clean") {
     CHECK_THROWS_AS(convert(disk, amd64_options(), output), Error);
     output.virtual_size.reset();
     for (const auto& spoil :
-         std::vector<std::function<void(DiskInfo&)>>{[](DiskInfo& info) { info.backing_file_name = "base"; },
-                                                     [](DiskInfo& info) { info.data_file_name = "data"; },
-                                                     [](DiskInfo& info) { info.snapshots.emplace_back(); },
-                                                     [](DiskInfo& info) { info.features = {"dirty"}; }}) {
+         std::vector<std::function<void(Qcow2Info&)>>{[](Qcow2Info& info) { info.backing_file_name = "base"; },
+                                                      [](Qcow2Info& info) { info.data_file_name = "data"; },
+                                                      [](Qcow2Info& info) { info.snapshots.emplace_back(); },
+                                                      [](Qcow2Info& info) { info.features = {"dirty"}; }}) {
         OpenedDisk dirty = disk_of(sample_device());
-        spoil(dirty.info);
+        dirty.info.format = DiskFormat::qcow2;
+        spoil(dirty.info.details.emplace<Qcow2Info>());
         CHECK_THROWS_AS(convert(dirty, amd64_options(), output), Error);
     }
 }

@@ -7,6 +7,7 @@
 #include "runner/report/summary.hpp"
 #include "tools/vm2oci/boot_options.hpp"
 #include "tools/vm2oci/command_table.hpp"
+#include "tools/vm2oci/guest_options.hpp"
 #include "tools/vm2oci/help.hpp"
 #include "tools/vm2oci/page.hpp"
 #include "tools/vm2oci/source_options.hpp"
@@ -25,6 +26,7 @@ struct BootArguments {
     std::shared_ptr<BootTestOptions> boot_options;
     std::shared_ptr<KernelRequest> kernel;
     std::string original; // --compare
+    std::string root;     // --root-partition
     bool probe = false;
 };
 
@@ -52,6 +54,7 @@ BootSourceRequest request_of(const std::string& reference, const BootArguments& 
 BootCommand command_of(const BootArguments& arguments) {
     BootCommand command{request_of(arguments.source, arguments), arguments.boot_options->request(), {}};
     command.source.kernel = *arguments.kernel;
+    command.request.root = arguments.root;
     if (!arguments.original.empty())
         command.original = request_of(arguments.original, arguments);
     return command;
@@ -95,6 +98,7 @@ void add_boot_command(CommandTable& table) {
     command.add_flag("--probe", arguments->probe, "Only say whether KVM works on this machine");
     arguments->source_options = add_source_options(command);
     add_verify_option(command, *arguments->source_options);
+    add_root_option(command, arguments->root);
     arguments->kernel = add_kernel_options(command);
     command
         .add_option("--compare", arguments->original,

@@ -71,18 +71,20 @@ std::string bash_script(const CLI::App& root) {
            << commands << " $options\" -- \"$current\")); return ;;\n";
     for (const CLI::App* command : commands_of(root))
         script << "        " << command->get_name() << ") options+=' " << words(*command) << "' ;;\n";
-    script << "    esac\n"
-              "    if [[ $current == -* ]]; then\n"
-              "        COMPREPLY=($(compgen -W \"$options\" -- \"$current\"))\n"
-              "    else\n"
-              "        # Readline splits words at the colon: what stands behind 'oci:' arrives as a word of its own.\n"
-              "        [[ $current == : ]] && current=\n"
-              "        COMPREPLY=($(compgen -W 'qcow2: raw: oci: oci-archive: docker:// null:' -- \"$current\") "
-              "$(compgen -f -- \"$current\"))\n"
-              "        [[ ${COMPREPLY[0]-} == *: || -d ${COMPREPLY[0]-} ]] && compopt -o nospace\n"
-              "    fi\n"
-              "}\n"
-              "complete -F _vm2oci vm2oci\n";
+    script
+        << "    esac\n"
+           "    if [[ $current == -* ]]; then\n"
+           "        COMPREPLY=($(compgen -W \"$options\" -- \"$current\"))\n"
+           "    else\n"
+           "        # Readline splits words at the colon: what stands behind 'oci:' arrives as a word of its own.\n"
+           "        [[ $current == : ]] && current=\n"
+           "        COMPREPLY=($(compgen -W 'qcow2: raw: vmdk: vhd: vhdx: vdi: oci: oci-archive: docker:// null:' -- "
+           "\"$current\") "
+           "$(compgen -f -- \"$current\"))\n"
+           "        [[ ${COMPREPLY[0]-} == *: || -d ${COMPREPLY[0]-} ]] && compopt -o nospace\n"
+           "    fi\n"
+           "}\n"
+           "complete -F _vm2oci vm2oci\n";
     return script.str();
 }
 

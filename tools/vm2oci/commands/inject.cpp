@@ -30,9 +30,11 @@ struct InjectArguments {
 DiskReference destination_disk(const InjectArguments& arguments) {
     if (arguments.destination.empty())
         fail(ErrorKind::usage, "DEST is missing: where the changed disk goes (or --dry-run)");
-    const Reference reference = parse_destination(arguments.destination);
-    if (const auto* disk = std::get_if<DiskReference>(&reference))
+    const Reference reference = parse_reference(arguments.destination);
+    if (const auto* disk = std::get_if<DiskReference>(&reference)) {
+        require_written(*disk);
         return {disk->path, disk->format.value_or(DiskFormat::qcow2)};
+    }
     fail(ErrorKind::usage, "inject writes disks; 'vm2oci convert' takes the same options and writes images");
 }
 

@@ -45,6 +45,12 @@ void write_sbom_of(const std::optional<GuestFindings>& guest, const InspectArgum
     write_output(arguments.sbom, as_bytes(make_sbom(guest->opened, arguments.sbom)));
 }
 
+// A qcow2 without its backing file is told whole: its own tables were read. Whatever else is refused was not read.
+ExitCode exit_code_of(const DiskFindings& findings) {
+    const bool lacks_files = findings.refusal_kind == ErrorKind::unsafe && findings.info.get<Qcow2Info>() != nullptr;
+    return findings.format_known && (!findings.refusal || lacks_files) ? ExitCode::done : ExitCode::refused;
+}
+
 struct DiskSeen {
     const DiskContainer& file;
     DiskFindings findings;
@@ -58,7 +64,7 @@ std::optional<GuestFindings> examine_guest_on(const std::vector<DiskSeen>& disks
     for (const DiskSeen& disk : disks) {
         if (disk.findings.refusal)
             return std::nullopt;
-        devices.push_back(open_disk(disk.file.bytes, disk.file.source).device);
+        devices.push_back(open_disk(disk.file.bytes, disk.file.source, disk.file.siblings).device);
     }
     if (devices.size() == 1)
         return examine_guest(devices.front(), reading, call.operation);
@@ -93,7 +99,7 @@ ExitCode inspect_disk(const DiskReference& reference, const InspectArguments& ar
         open_disk_containers(reference, arguments.source_options->request(), call.operation);
     std::vector<DiskSeen> disks;
     for (const DiskContainer& disk : machine.disks)
-        disks.push_back({disk, examine_disk(disk.bytes, disk.source)});
+        disks.push_back({disk, examine_disk(disk.bytes, disk.source, disk.siblings)});
     const std::optional<GuestFindings> guest = examine_guest_on(disks, arguments, call);
     if (machine.verifier && arguments.source_options->verify)
         machine.verifier->finish(call.operation);
@@ -134,8 +140,10 @@ ExitCode inspect_disk(const DiskReference& reference, const InspectArguments& ar
             describe_guest(page, *guest);
         call.out << page.text();
     }
-    const bool all_known = std::ranges::all_of(disks, [](const DiskSeen& disk) { return disk.findings.format_known; });
-    return all_known ? ExitCode::done : ExitCode::refused;
+    for (const DiskSeen& disk : disks)
+        if (exit_code_of(disk.findings) != ExitCode::done)
+            return exit_code_of(disk.findings);
+    return ExitCode::done;
 }
 
 ExitCode inspect_image(const ImageReference& reference, const InspectArguments& arguments, Invocation& call) {
@@ -164,7 +172,7 @@ ExitCode inspect_image(const ImageReference& reference, const InspectArguments& 
         describe_image(page, findings);
         call.out << page.text();
     }
-    return !findings.disk || findings.disk->format_known ? ExitCode::done : ExitCode::refused;
+    return findings.disk ? exit_code_of(*findings.disk) : ExitCode::done;
 }
 
 } // namespace
