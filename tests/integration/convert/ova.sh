@@ -4,7 +4,7 @@ source "$VM2OCI_SOURCE_DIR/tests/support/integration.sh"
 require_tool qemu-img jq tar openssl strace sha256sum
 
 small_disk disk.raw
-qemu-img convert -f raw -O qcow2 disk.raw web-disk1.vmdk # what a file is called says nothing of its format
+qemu-img convert -f raw -O vmdk -o subformat=streamOptimized disk.raw web-disk1.vmdk
 mkdir export scratch-files
 
 # write_descriptor SIZE [ATTRIBUTES OF THE FILE] [HREF]
@@ -90,7 +90,7 @@ pack ustar web.ova web.ovf web.mf web-disk1.vmdk
 "$VM2OCI" inspect --json web.ova > inspect.json
 expect_equal 'web of Erik debian11_64Guest 6 3 805306368 uefi scsi web-disk1.vmdk 25165824 VmxNet3 DMZ 00:50:56:01:02:03' \
     "$(jq -r '.machine | "\(.name) \(.os_type) \(.cpus) \(.cores_per_socket) \(.memory) \(.firmware) \(.controllers[0].kind) \(.disks[0].file) \(.disks[0].capacity) \(.nics[0].model) \(.nics[0].network) \(.nics[0].mac)"' inspect.json)" 'the machine'
-expect_equal 'not-verified qcow2' "$(jq -r '"\(.content) \(.disk.format)"' inspect.json)" 'the content'
+expect_equal 'not-verified vmdk' "$(jq -r '"\(.content) \(.disk.format)"' inspect.json)" 'the content'
 expect_equal 'verified' "$("$VM2OCI" inspect --json --verify web.ova | jq -r .content)" 'the content with --verify'
 expect_match 'web of Erik' "$("$VM2OCI" inspect web.ova)" 'the page'
 "$VM2OCI" convert --quiet web.ova oci:layout:web > /dev/null
