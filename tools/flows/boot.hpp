@@ -23,6 +23,7 @@ enum class ConsoleMode { status, interactive };
 // What is not said is what the guest or its disk asks for.
 struct BootRequest {
     AccelerationChoice acceleration = AccelerationChoice::automatic;
+    MachineBackend backend = MachineBackend::automatic;
     std::optional<Firmware> firmware;
     std::optional<MachineType> machine;
     std::optional<DiskBus> disk_bus;

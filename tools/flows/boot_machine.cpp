@@ -153,6 +153,7 @@ BootOptions boot_options(const BootRequest& request, const BootSubject& subject,
             {ReadySignal::cloud_init, std::nullopt},
             {advice.ready == DefaultReady::agent ? ReadySignal::agent : ReadySignal::login, std::nullopt}};
     result.acceleration = request.acceleration;
+    result.backend = request.backend;
     result.timeout = request.timeout;
     result.commands = request.commands;
     result.policy.expected = request.expected;

@@ -119,6 +119,7 @@ void print_verdict(const BootReport& report, Invocation& call) {
 
 BootRequest BootTestOptions::request() const {
     BootRequest request;
+    request.backend = backend == "qemu" ? MachineBackend::qemu : MachineBackend::automatic;
     request.acceleration = kAccelerators.at(accelerator);
     request.firmware = choice(kFirmwares, firmware);
     request.machine = choice(kMachines, machine);
