@@ -304,8 +304,10 @@ std::unique_ptr<Layer> load(const LayerSource& source, Refusals& refusals, VmdkI
                                 : read_text(container, 0, container.size()));
     describe(descriptor, info);
     sizes.virtual_size = descriptor.sectors() * kSectorBytes;
-    refusals.attempt([&] { check_virtual_size(sizes.virtual_size, source.policy); });
-    Loader loader(source, info, sizes);
+    LayerSource scanned = source;
+    if (!refusals.attempt([&] { check_virtual_size(sizes.virtual_size, source.policy); }))
+        scanned.scan = TableScan::none;
+    Loader loader(scanned, info, sizes);
     if (header && header->capacity != 0)
         load_embedded(descriptor, source, *header, loader);
     else

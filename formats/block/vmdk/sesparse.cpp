@@ -90,12 +90,14 @@ SeSparseHeader read_sesparse_header(const BlockDevice& file, Tolerance truncatio
     for (std::size_t i = 0; i < places.size(); ++i)
         *places[i].first = wide_place(bytes, kPlacesFrom + 2 * i, places[i].second);
     if (header.directory.length / kWideEntryBytes < divide_up(header.capacity, kSeReach))
-        fail(ErrorKind::corrupt, fmt::format("the seSparse extent's directory has {} bytes, which is too little for its "
-                                             "disk",
-                                             header.directory.length));
+        fail(ErrorKind::corrupt,
+             fmt::format("the seSparse extent's directory has {} bytes, which is too little for its "
+                         "disk",
+                         header.directory.length));
     if (header.directory.end() > file.size() && truncation == Tolerance::refuse)
-        fail(ErrorKind::corrupt, "the seSparse extent's directory lies beyond the end of its file: it is truncated; get "
-                                 "it again, or give --allow-truncated to read what is missing as zeros");
+        fail(ErrorKind::corrupt,
+             "the seSparse extent's directory lies beyond the end of its file: it is truncated; get "
+             "it again, or give --allow-truncated to read what is missing as zeros");
     const WideSector state = read_wide_sector(file, header.volatile_header.offset);
     if (word(state, 0) != kVolatileMagic)
         fail(ErrorKind::corrupt, "the seSparse extent has no volatile header where its header says");
@@ -128,8 +130,8 @@ std::uint64_t SeSparseMap::table_at(std::uint64_t index) const {
 
 Mapping SeSparseMap::mapping_of(std::uint64_t entry, std::uint64_t guest_offset) const {
     const auto broken = [&](std::string_view what) {
-        fail(ErrorKind::corrupt, fmt::format("the seSparse extent's entry {:#x} for guest offset {:#x} {}", entry,
-                                             guest_offset, what));
+        fail(ErrorKind::corrupt,
+             fmt::format("the seSparse extent's entry {:#x} for guest offset {:#x} {}", entry, guest_offset, what));
     };
     switch (entry >> 60) {
     case GrainKind::none:
