@@ -100,11 +100,11 @@ qemu-io -f vmdk -c 'write -q -P 6 0 512' base.vmdk # another content ID now
 expect_exit 3 "$VM2OCI" convert --backing base.vmdk delta.vmdk raw:ours.raw
 
 step 'second readers'
-expect_match "bytes\)|$((12 << 20))" "$(vmdkinfo web01.vmdk)" 'what libvmdk says'
-expect_equal "$(vmdkinfo web01.vmdk | sed -n 's/.*Media size:.*(\([0-9]*\) bytes).*/\1/p')" \
+
+expect_equal "$(vmdkinfo web01.vmdk | sed -n 's/.*Media size[^(]*(\([0-9]*\) bytes).*/\1/p')" \
     "$("$VM2OCI" inspect --json web01.vmdk | jq .disk.virtual_size)" 'the size of the VMDK'
 qemu-img convert -f raw -O vpc -o subformat=dynamic disk.raw web01.vhd
-expect_equal "$(vhdiinfo web01.vhd | sed -n 's/.*Media size:.*(\([0-9]*\) bytes).*/\1/p')" \
+expect_equal "$(vhdiinfo web01.vhd | sed -n 's/.*Media size[^(]*(\([0-9]*\) bytes).*/\1/p')" \
     "$("$VM2OCI" inspect --json web01.vhd | jq .disk.virtual_size)" 'the size of the VHD'
 
 step 'containers, images and what is refused'
