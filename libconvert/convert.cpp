@@ -2,14 +2,11 @@
 
 #include "formats/base/error.hpp"
 #include "formats/base/fd.hpp"
-#include "formats/base/output_file.hpp"
 #include "formats/block/copy.hpp"
 #include "formats/block/raw_writer.hpp"
-#include "formats/oci/stored_blob.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -27,29 +24,6 @@ class FileSink final : public ByteSink {
   private:
     int fd_;
 };
-
-void write_image(const DiskImage& image, int fd, const OperationContext& operation) {
-    operation.progress->begin("write", image.bytes->size());
-    if (image.format == DiskFormat::raw) {
-        write_raw_file(*image.bytes, fd, operation);
-    } else {
-        FileSink sink(fd);
-        copy_bytes(*image.bytes, sink, operation);
-    }
-    operation.progress->end();
-}
-
-enum class Place { file, block_device };
-
-Place look_at(const fs::path& destination) {
-    struct stat status {};
-    if (::stat(destination.c_str(), &status) != 0) {
-        if (errno == ENOENT)
-            return Place::file;
-        fail_errno("cannot write " + destination.string(), errno);
-    }
-    return S_ISBLK(status.st_mode) ? Place::block_device : Place::file;
-}
 
 void write_to_block_device(const DiskImage& image, const fs::path& destination, const OperationContext& operation) {
     const UniqueFd fd(::open(destination.c_str(), O_RDWR | O_CLOEXEC | O_EXCL));
@@ -70,7 +44,7 @@ void write_to_block_device(const DiskImage& image, const fs::path& destination, 
 
 } // namespace
 
-ImageReport write_container_disk_image(const OpenedDisk& disk, const DiskOutput& output,
+ImageReport write_container_disk_image(const DiskView& disk, const DiskOutput& output,
                                        const ContainerDiskOptions& options, ImageDestination& destination,
                                        const OperationContext& operation) {
     const DiskImage image = make_disk_image(disk, output, operation);
@@ -80,7 +54,7 @@ ImageReport write_container_disk_image(const OpenedDisk& disk, const DiskOutput&
             image.format,      image.virtual_size, image.allocated_size};
 }
 
-ImageReport convert_to_container_disk(const OpenedDisk& disk, const DiskOutput& output,
+ImageReport convert_to_container_disk(const DiskView& disk, const DiskOutput& output,
                                       const ContainerDiskOptions& options, ImageDestination& destination,
                                       const OperationContext& operation) {
     ImageReport report = write_container_disk_image(disk, output, options, destination, operation);
@@ -88,31 +62,25 @@ ImageReport convert_to_container_disk(const OpenedDisk& disk, const DiskOutput& 
     return report;
 }
 
-RootfsImage convert_to_rootfs(const OpenedDisk& disk, const GuestAccess& access, const RootfsOptions& options,
-                              ImageDestination& destination, const OperationContext& operation) {
-    const OpenedGuest guest = open_guest(disk.device, access, operation);
-    RootfsImage image = write_rootfs(guest, identify_guest(guest), options, destination, operation);
+DiskReport write_disk_file(const DiskView& disk, const DiskOutput& output, int fd, const OperationContext& operation) {
+    const DiskImage image = make_disk_image(disk, output, operation);
+    DiskReport report{image.format, image.bytes->size(), image.virtual_size, image.allocated_size};
+    operation.progress->begin("write", image.bytes->size());
+    if (image.format == DiskFormat::raw) {
+        report.allocated_size = write_raw_file(*image.bytes, fd, operation);
+    } else {
+        FileSink sink(fd);
+        copy_bytes(*image.bytes, sink, operation);
+    }
+    operation.progress->end();
     operation.check_cancelled();
-    destination.publish(image.manifest);
-    return image;
+    return report;
 }
 
-DiskReport convert_to_disk(const OpenedDisk& disk, const DiskOutput& output, const fs::path& destination,
-                           const OperationContext& operation, const DiskApproval& approve) {
-    const Place place = look_at(destination);
-    if (place == Place::block_device && approve)
-        fail(ErrorKind::usage, destination.string() + " is a block device, and what is written to one cannot be held " +
-                                   "back; write to a file first");
+DiskReport write_block_device(const DiskView& disk, const DiskOutput& output, const fs::path& device,
+                              const OperationContext& operation) {
     const DiskImage image = make_disk_image(disk, output, operation);
-    if (place == Place::block_device) {
-        write_to_block_device(image, destination, operation);
-    } else {
-        OutputFile file(destination);
-        write_image(image, file.fd(), operation);
-        operation.check_cancelled();
-        if (!approve || approve(duplicate_stretch(file.fd(), 0, file_size(file.fd())), image.format))
-            file.publish();
-    }
+    write_to_block_device(image, device, operation);
     return {image.format, image.bytes->size(), image.virtual_size, image.allocated_size};
 }
 

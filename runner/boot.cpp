@@ -1,8 +1,9 @@
 #include "runner/boot.hpp"
 
 #include "formats/base/error.hpp"
-#include "runner/boot_checks.hpp"
 #include "runner/boot_run.hpp"
+#include "runner/qemu/machine.hpp"
+#include "runner/report/boot_checks.hpp"
 #include "runner/report/summary.hpp"
 
 #include <algorithm>
@@ -89,7 +90,8 @@ Attempt try_to_boot(const VmSpec& wanted, const BootOptions& options, const Choi
     JudgePolicy policy = policy_for(spec, options, choice.accelerator);
     report.checks = boot_check::planned(policy, spec.forwards, options.commands);
     observer.progress(report);
-    BootRun run(spec, options, std::move(policy), report, observer, operation);
+    QemuMachine machine(spec, choice.accelerator, options.qemu_binary, operation.scratch_folder);
+    BootRun run(machine, spec.forwards, options, std::move(policy), report, observer, operation);
     run.run();
     return {std::move(report), run.died_at_once(), run.crashed()};
 }

@@ -3,8 +3,8 @@
 
 #include "formats/base/progress.hpp"
 #include "runner/judge/judge.hpp"
+#include "runner/machine/spec.hpp"
 #include "runner/report/boot_report.hpp"
-#include "runner/spec.hpp"
 
 #include <filesystem>
 #include <optional>

@@ -2,31 +2,26 @@
 
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
-#include "runner/boot_checks.hpp"
+#include "runner/report/boot_checks.hpp"
 
 #include <fmt/format.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <cerrno>
+#include <chrono>
 
 namespace vm2oci {
 namespace {
 
-constexpr int kPollMilliseconds = 100;
-// QEMU sends a console byte by byte: each would wake us, and that costs a boot more than reading them together.
-constexpr int kGatherMilliseconds = 5;
+constexpr Milliseconds kWaitLimit{100};
+constexpr std::chrono::seconds kPowerOnLimit{60};
 // Reading a process's times out of /proc costs more than anything else here.
 constexpr Milliseconds kSampleInterval{20};
-constexpr int kMaxSerialRounds = 64;              // more than the socket between QEMU and us holds
+constexpr int kMaxSerialRounds = 64;              // more than the pipe between the machine and us holds
 constexpr Milliseconds kSystemStateLimit{170000}; // systemctl waits for the last job of the boot
 constexpr Milliseconds kCommandLimit{60000};      // a check is a short command
 constexpr Milliseconds kScreenshotLimit{5000};
-constexpr std::chrono::minutes kFactsLimit{5}; // an emulated guest on a busy machine finishes its last units
-constexpr std::size_t kErrorLimit = 16 * 1024; // of QEMU's standard error is kept
+constexpr std::chrono::minutes kFactsLimit{5};    // an emulated guest on a busy machine finishes its last units
+constexpr std::size_t kMessagesLimit = 16 * 1024; // of what runs the machine is kept
 constexpr std::size_t kTypedLimit = 4096;
 
 std::string first_word(std::string_view text) {
@@ -37,52 +32,41 @@ std::string first_word(std::string_view text) {
     return std::string(text.substr(begin, end == std::string_view::npos ? end : end - begin));
 }
 
-// Writes what the socket takes and removes it from the front.
-void drain(int fd, std::string& bytes) {
-    const ssize_t n = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (n > 0)
-        bytes.erase(0, static_cast<std::size_t>(n));
-    else if (errno != EAGAIN && errno != EINTR)
-        bytes.clear();
-}
-
 } // namespace
 
-BootRun::BootRun(const VmSpec& spec, const BootOptions& options, JudgePolicy policy, BootReport& report,
-                 BootObserver& observer, const OperationContext& operation)
-    : options_(options), report_(report), observer_(observer), operation_(operation), judge_(std::move(policy)),
-      machine_(spec, report.accelerator, options.qemu_binary, std::filesystem::path(operation.scratch_folder)),
-      ports_(spec.forwards) {
+BootRun::BootRun(Machine& machine, const std::vector<PortForward>& forwards, const BootOptions& options,
+                 JudgePolicy policy, BootReport& report, BootObserver& observer, const OperationContext& operation)
+    : machine_(machine), options_(options), report_(report), observer_(observer), operation_(operation),
+      judge_(std::move(policy)), ports_(forwards) {
     report_.qemu_arguments = machine_.arguments();
-    if (!machine_.notify_problem().empty())
-        report_.profile_reasons.push_back("systemd in the guest would tell by vsock when it is up, but " +
-                                          machine_.notify_problem());
+    if (const std::string problem = machine_.notify_problem(); !problem.empty())
+        report_.profile_reasons.push_back("systemd in the guest would tell by vsock when it is up, but " + problem);
 }
 
 BootInstant BootRun::now() {
     if (!power_on_)
         return {};
-    const Clock::time_point clock = Clock::now();
+    const Milliseconds clock = machine_.clock();
+    const Milliseconds wall = clock - *power_on_;
     if (!sampled_at_ || clock - *sampled_at_ >= kSampleInterval) {
         sampled_at_ = clock;
-        sample_.cpu = machine_.process().cpu_time();
+        const ProcessorTimes times = machine_.processor_times();
+        sample_.cpu = times.used;
         // Several threads wait at once, and their host may wait for its own; no more passed than the clock says.
-        const Milliseconds waited = machine_.process().starved_time() + stolen_time();
-        const auto wall = std::chrono::duration_cast<Milliseconds>(clock - *power_on_);
-        sample_.starved += std::clamp(waited - waited_, Milliseconds{0}, wall - starved_until_);
-        waited_ = waited;
+        sample_.starved += std::clamp(times.waited - waited_, Milliseconds{0}, wall - starved_until_);
+        waited_ = times.waited;
         starved_until_ = wall;
     }
-    sample_.wall = std::chrono::duration_cast<Milliseconds>(clock - *power_on_);
+    sample_.wall = wall;
     return sample_;
 }
 
 void BootRun::run() {
-    const Clock::time_point started = Clock::now();
+    const Milliseconds started = machine_.clock();
     while (!judge_.verdict()) {
         wait_for_something();
-        // Before power-on nothing of the guest can end the run; only QEMU itself can hang.
-        if (!power_on_ && Clock::now() - started > std::chrono::seconds(60))
+        // Before power-on nothing of the guest can end the run; only what runs it can hang.
+        if (!power_on_ && machine_.clock() - started > kPowerOnLimit)
             fail(ErrorKind::external, "QEMU did not answer on its monitor within 60 s");
     }
     if (judge_.verdict()->outcome == Outcome::ready)
@@ -90,43 +74,25 @@ void BootRun::run() {
     if (judge_.verdict()->outcome == Outcome::ready && options_.facts == FactsChoice::ask)
         gather_facts();
     update_checks();
-    take_screenshot();
+    if (power_on_ && !machine_.exit())
+        report_.screenshot = machine_.take_screenshot(kScreenshotLimit);
     update_report();
     observer_.progress(report_);
 }
 
 void BootRun::wait_for_something() {
-    std::array<pollfd, 7> entries = {{
-        {machine_.monitor_fd(), POLLIN, 0},
-        {machine_.serial_fd(), POLLIN, 0},
-        {machine_.agent_fd(), static_cast<short>(agent_.output().empty() ? POLLIN : POLLIN | POLLOUT), 0},
-        {machine_.own_agent_fd(), static_cast<short>(own_agent_.output().empty() ? POLLIN : POLLIN | POLLOUT), 0},
-        {machine_.notify_fd(), POLLIN, 0},
-        {machine_.process().error_fd(), POLLIN, 0},
-        {observer_.input_fd(), POLLIN, 0},
-    }};
-    // A peer that has gone would wake us without end; the process check below finds it.
-    const bool gone = machine_.process().poll_exit().has_value();
-    if (printing_ && !gone)
-        ::poll(nullptr, 0, kGatherMilliseconds);
-    ::poll(entries.data(), gone ? 0 : entries.size(), gone ? 0 : kPollMilliseconds);
+    machine_.wait(kWaitLimit, {!agent_.output().empty(), !own_agent_.output().empty(), observer_.input_fd()});
     if (operation_.cancellation != nullptr && operation_.cancellation->cancelled())
         judge_.event(GuestEvent::stopped_by_user, now());
     read_guest();
     serve_agent();
     serve_own_agent();
-    read_notices();
-    read_errors();
+    read_messages();
     forward_input();
     if (const auto problem = machine_.disk_error())
         judge_.failure("disk-read-error", *problem, now());
-    check_process();
-    if (power_on_ && !ports_.empty()) {
-        if (ports_.poll(now().wall))
-            machine_.send("human-monitor-command", R"({"command-line":"info usernet"})");
-        if (ports_.all_open())
-            judge_.event(GuestEvent::ports_open, now());
-    }
+    check_exit();
+    watch_ports();
     const DiskUse use = machine_.disk_use();
     if (use.read != report_.disk.read || use.written != report_.disk.written)
         judge_.disk_activity(now());
@@ -136,95 +102,72 @@ void BootRun::wait_for_something() {
     observer_.progress(report_);
 }
 
+void BootRun::watch_ports() {
+    if (!power_on_ || ports_.empty())
+        return;
+    if (const auto connections = machine_.take_connections())
+        ports_.take_connections(*connections, now().wall);
+    if (ports_.poll(now().wall))
+        machine_.ask_connections();
+    if (ports_.all_open())
+        judge_.event(GuestEvent::ports_open, now());
+}
+
 bool BootRun::read_serial() {
-    std::array<char, 16384> buffer{};
-    const ssize_t n = ::recv(machine_.serial_fd(), buffer.data(), buffer.size(), MSG_DONTWAIT);
-    if (n <= 0)
+    const std::string bytes = machine_.read_serial();
+    if (bytes.empty())
         return false;
-    const std::string_view bytes(buffer.data(), static_cast<std::size_t>(n));
     report_.console.append(bytes);
     observer_.console(bytes);
     judge_.console(bytes, now());
     return true;
 }
 
-void BootRun::read_monitor() {
-    for (const MonitorMessage& message : machine_.read_monitor())
-        handle(message);
-}
-
 void BootRun::read_guest() {
     // An event is judged behind all that the guest had printed before it: what killed a machine, and the reset.
-    const std::vector<MonitorMessage> messages = machine_.read_monitor();
+    const std::vector<MachineEvent> events = machine_.take_events();
     int rounds = 0;
     while (rounds < kMaxSerialRounds && read_serial())
         ++rounds;
-    printing_ = rounds > 0;
-    for (const MonitorMessage& message : messages)
-        handle(message);
+    for (const MachineEvent& event : events)
+        handle(event);
 }
 
-void BootRun::handle(const MonitorMessage& message) {
-    switch (message.kind) {
-    case MonitorMessageKind::greeting:
-        report_.qemu_version = message.text;
-        machine_.send("qmp_capabilities");
-        power_on_ = Clock::now();
-        waited_ = machine_.process().starved_time() + stolen_time();
-        continue_id_ = machine_.send("cont");
+void BootRun::handle(const MachineEvent& event) {
+    switch (event.kind) {
+    case MachineEventKind::powered_on:
+        report_.qemu_version = machine_.version();
+        power_on_ = machine_.clock();
         break;
-    case MonitorMessageKind::result:
-        if (message.id == screenshot_id_ && screenshot_id_ != 0)
-            screenshot_answered_ = true;
-        else if (message.text.find("Protocol[State]") != std::string::npos)
-            ports_.take_table(message.text, now().wall);
+    case MachineEventKind::reset:
+        return judge_.event(GuestEvent::reset, now());
+    case MachineEventKind::shutdown:
+        return judge_.event(GuestEvent::shutdown, now());
+    case MachineEventKind::panicked:
+        return judge_.event(GuestEvent::panicked, now());
+    case MachineEventKind::notified_ready:
+        return judge_.event(GuestEvent::system_running, now());
+    case MachineEventKind::channel_opened:
+        judge_.event(GuestEvent::agent_port_opened, now());
+        if (event.channel == GuestChannel::agent)
+            agent_.port_opened();
         break;
-    case MonitorMessageKind::error:
-        if (message.id == screenshot_id_ && screenshot_id_ != 0)
-            screenshot_answered_ = true;
-        else if (message.id == continue_id_ && continue_id_ != 0)
-            fail(ErrorKind::external, "QEMU cannot start the machine: " + escape_untrusted(message.text));
-        break;
-    case MonitorMessageKind::event:
-        handle_event(message);
-        break;
-    }
-}
-
-void BootRun::handle_event(const MonitorMessage& message) {
-    const BootInstant at = now();
-    if (message.text == "RESET") {
-        if (message.guest_reason.starts_with("guest"))
-            judge_.event(GuestEvent::reset, at);
-    } else if (message.text == "SHUTDOWN") {
-        if (message.guest_reason.starts_with("guest"))
-            judge_.event(GuestEvent::shutdown, at);
-    } else if (message.text == "GUEST_PANICKED") {
-        judge_.event(GuestEvent::panicked, at);
-    } else if (message.text == "VSERPORT_CHANGE" && message.port == "own-agent") {
-        if (message.port_open)
-            judge_.event(GuestEvent::agent_port_opened, at);
+    case MachineEventKind::channel_closed:
+        if (event.channel == GuestChannel::agent)
+            agent_.port_closed();
         else
             own_agent_.port_closed();
-    } else if (message.text == "VSERPORT_CHANGE" && message.port == "agent") {
-        if (message.port_open) {
-            judge_.event(GuestEvent::agent_port_opened, at);
-            agent_.port_opened();
-        } else {
-            agent_.port_closed();
-        }
+        break;
     }
 }
 
 void BootRun::serve_agent() {
-    std::array<char, 16384> buffer{};
-    const ssize_t n = ::recv(machine_.agent_fd(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+    const std::string bytes = machine_.read(GuestChannel::agent);
     const Milliseconds at = now().own();
-    if (n > 0)
-        agent_.feed({buffer.data(), static_cast<std::size_t>(n)}, at);
+    if (!bytes.empty())
+        agent_.feed(bytes, at);
     agent_.tick(at);
-    if (!agent_.output().empty())
-        drain(machine_.agent_fd(), agent_.output());
+    machine_.write(GuestChannel::agent, agent_.output());
     if (agent_.info() && !agent_greeted_)
         greet_agent();
 }
@@ -240,14 +183,12 @@ void BootRun::greet_agent() {
 }
 
 void BootRun::serve_own_agent() {
-    std::array<char, 16384> buffer{};
-    const ssize_t n = ::recv(machine_.own_agent_fd(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+    const std::string bytes = machine_.read(GuestChannel::own_agent);
     const Milliseconds at = now().own();
-    if (n > 0)
-        own_agent_.feed({buffer.data(), static_cast<std::size_t>(n)}, at);
+    if (!bytes.empty())
+        own_agent_.feed(bytes, at);
     own_agent_.tick(at);
-    if (!own_agent_.output().empty())
-        drain(machine_.own_agent_fd(), own_agent_.output());
+    machine_.write(GuestChannel::own_agent, own_agent_.output());
     if (own_agent_.hello() && !own_agent_greeted_) {
         own_agent_greeted_ = true;
         judge_.event(GuestEvent::agent_answered, now());
@@ -265,12 +206,6 @@ void BootRun::take_own_ready() {
     // Without a service manager that can tell, its word is no more than that the agent runs.
     if (ready.state == "running" || ready.state == "degraded")
         judge_.event(GuestEvent::system_running, now());
-}
-
-void BootRun::read_notices() {
-    for (const NotifyMessage& notice : machine_.read_notices())
-        if (notice.ready)
-            judge_.event(GuestEvent::system_running, now());
 }
 
 void BootRun::ask_system_state() {
@@ -315,29 +250,21 @@ void BootRun::ask_cloud_init() {
     });
 }
 
-void BootRun::read_errors() {
-    std::array<char, 4096> buffer{};
-    const ssize_t n = ::read(machine_.process().error_fd(), buffer.data(), buffer.size());
-    if (n <= 0)
-        return;
-    report_.qemu_messages.append(buffer.data(), static_cast<std::size_t>(n));
-    if (report_.qemu_messages.size() > kErrorLimit)
-        report_.qemu_messages.erase(0, report_.qemu_messages.size() - kErrorLimit);
+void BootRun::read_messages() {
+    report_.qemu_messages += machine_.take_messages();
+    if (report_.qemu_messages.size() > kMessagesLimit)
+        report_.qemu_messages.erase(0, report_.qemu_messages.size() - kMessagesLimit);
 }
 
-void BootRun::check_process() {
-    const auto status = machine_.process().poll_exit();
-    if (!status || judge_.verdict())
+void BootRun::check_exit() {
+    const std::optional<MachineExit> ended = machine_.exit();
+    if (!ended || judge_.verdict())
         return;
     // What it wrote before it ended is still in the pipes.
-    read_errors();
+    read_messages();
     read_guest();
-    exit_status_ = status;
-    judge_.failure("hypervisor-died", describe_exit(*status), now());
-}
-
-bool BootRun::crashed() const {
-    return exit_status_ && has_crashed(*exit_status_);
+    exit_ = ended;
+    judge_.failure("hypervisor-died", ended->description, now());
 }
 
 void BootRun::forward_input() {
@@ -346,7 +273,7 @@ void BootRun::forward_input() {
     if (typed_.size() < kTypedLimit)
         typed_ += observer_.input();
     if (!typed_.empty())
-        drain(machine_.serial_fd(), typed_);
+        machine_.write_serial(typed_);
 }
 
 bool BootRun::execute(const std::string& command, std::function<void(ExecResult)> done) {
@@ -379,7 +306,7 @@ void BootRun::run_commands() {
             continue;
         }
         // The sessions give every command up at its limit, so this ends; unless QEMU has.
-        while (!answered && !machine_.process().poll_exit()) {
+        while (!answered && !machine_.exit()) {
             operation_.check_cancelled();
             wait_for_something();
         }
@@ -392,8 +319,8 @@ void BootRun::run_commands() {
 
 void BootRun::gather_facts() {
     // The verdict may have come from a login prompt, before the agent or the last unit.
-    const Clock::time_point deadline = Clock::now() + kFactsLimit;
-    const auto waiting = [&] { return Clock::now() < deadline && !machine_.process().poll_exit(); };
+    const Milliseconds deadline = machine_.clock() + kFactsLimit;
+    const auto waiting = [&] { return machine_.clock() < deadline && !machine_.exit(); };
     while (!own_agent_.ready() && waiting()) {
         operation_.check_cancelled();
         wait_for_something();
@@ -405,20 +332,6 @@ void BootRun::gather_facts() {
         operation_.check_cancelled();
         wait_for_something();
     }
-}
-
-void BootRun::take_screenshot() {
-    if (machine_.process().poll_exit() || !power_on_)
-        return;
-    screenshot_id_ = machine_.request_screenshot();
-    const Clock::time_point deadline = Clock::now() + kScreenshotLimit;
-    while (!screenshot_answered_ && Clock::now() < deadline && !machine_.process().poll_exit()) {
-        pollfd entry{machine_.monitor_fd(), POLLIN, 0};
-        ::poll(&entry, 1, kPollMilliseconds);
-        read_monitor();
-    }
-    if (screenshot_answered_)
-        report_.screenshot = machine_.screenshot();
 }
 
 void BootRun::update_report() {

@@ -1,16 +1,15 @@
 // Are the forwarded ports of the guest open?
 //
-// QEMU's user network accepts a connection to a forwarded port before the guest has been asked, so a connection proves
-// nothing. QEMU's own table of connections knows which the guest has answered.
+// A user-mode network accepts a connection to a forwarded port before the guest has been asked, so a connection proves
+// nothing. The network itself knows which the guest has answered (Machine::take_connections()).
 #pragma once
 
 #include "formats/base/fd.hpp"
-#include "runner/spec.hpp"
+#include "runner/machine/spec.hpp"
 
 #include <chrono>
 #include <cstdint>
 #include <optional>
-#include <string_view>
 #include <vector>
 
 namespace vm2oci {
@@ -28,10 +27,10 @@ class PortWatch {
     std::size_t size() const { return ports_.size(); }
     const PortForward& forward(std::size_t index) const { return ports_[index].forward; }
 
-    // Connects anew and looks for answers, at most once a second. Returns true if the network's table would help now.
+    // Connects anew and looks for answers, at most once a second. Returns true if the network is to be asked now.
     bool poll(Milliseconds now);
-    // The answer to the monitor's "info usernet".
-    void take_table(std::string_view table, Milliseconds now);
+    // What the network said: the host's ports of connections that the guest has accepted.
+    void take_connections(const std::vector<std::uint16_t>& host_ports, Milliseconds now);
 
   private:
     struct Port {
@@ -46,8 +45,5 @@ class PortWatch {
     std::vector<Port> ports_;
     Milliseconds next_poll_{0};
 };
-
-// True if `table` has an established connection that came in by the host's port.
-bool usernet_established(std::string_view table, std::uint16_t host_port);
 
 } // namespace vm2oci

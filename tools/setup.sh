@@ -27,7 +27,7 @@ build_libraries=(
     libarchive-dev libext2fs-dev comerr-dev
     libguestfs-dev libyaml-dev
     libcli11-dev libfmt-dev nlohmann-json3-dev
-    libre2-dev
+    libre2-dev libpng-dev libtomlplusplus-dev
     catch2          # unit tests are part of the default build
 )
 

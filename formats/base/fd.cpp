@@ -262,24 +262,81 @@ bool TemporaryFile::publish_new(const fs::path& path, std::optional<unsigned> mo
     return is_new;
 }
 
-void TemporaryFile::publish(const fs::path& path, std::optional<unsigned> mode) {
+ReplacedFile::ReplacedFile(fs::path path, Old old, fs::path hidden, UniqueFd lock)
+    : path_(std::move(path)), old_(old), hidden_(std::move(hidden)), lock_(std::move(lock)) {}
+
+ReplacedFile::ReplacedFile(ReplacedFile&& other) noexcept
+    : path_(std::exchange(other.path_, fs::path())), old_(other.old_), hidden_(std::move(other.hidden_)),
+      lock_(std::move(other.lock_)) {}
+
+ReplacedFile::~ReplacedFile() {
+    if (path_.empty())
+        return;
+    if (old_ == Old::hidden)
+        ::rename(hidden_.c_str(), path_.c_str());
+    else if (old_ == Old::absent)
+        ::unlink(path_.c_str());
+}
+
+void ReplacedFile::keep() noexcept {
+    if (!path_.empty() && old_ == Old::hidden)
+        ::unlink(hidden_.c_str());
+    path_.clear();
+}
+
+// `name_` becomes `path`.
+ReplacedFile TemporaryFile::switch_names(const fs::path& path) {
+    const auto fail_to_write = [&] {
+        if (errno == EBUSY)
+            fail(ErrorKind::unsupported, path.string() + " is a mount point, which cannot be replaced");
+        fail_errno("cannot write " + path.string(), errno);
+    };
+    UniqueFd old(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+    if (old)
+        ::flock(old.get(), LOCK_SH | LOCK_NB); // a collector sees that it is in use; without locks there is none
+    if (::renameat2(AT_FDCWD, name_.c_str(), AT_FDCWD, path.c_str(), RENAME_EXCHANGE) == 0)
+        return {path, ReplacedFile::Old::hidden, name_, std::move(old)};
+    if (errno == ENOENT) {
+        if (::rename(name_.c_str(), path.c_str()) != 0)
+            fail_to_write();
+        return {path, ReplacedFile::Old::absent, {}, {}};
+    }
+    if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP)
+        fail_to_write();
+    const fs::path kept = hidden_name(folder_);
+    const bool is_kept = ::link(path.c_str(), kept.c_str()) == 0;
+    const bool was_absent = !is_kept && errno == ENOENT;
+    if (::rename(name_.c_str(), path.c_str()) != 0) {
+        const int error = errno;
+        if (is_kept)
+            ::unlink(kept.c_str());
+        errno = error;
+        fail_to_write();
+    }
+    if (is_kept)
+        return {path, ReplacedFile::Old::hidden, kept, std::move(old)};
+    return {path, was_absent ? ReplacedFile::Old::absent : ReplacedFile::Old::lost, {}, {}};
+}
+
+ReplacedFile TemporaryFile::replace(const fs::path& path, std::optional<unsigned> mode) {
     make_durable(path, mode);
     if (name_.empty()) {
-        // linkat() never replaces, so the file gets a hidden name first and rename() makes the switch.
+        // linkat() never replaces, so the file gets a hidden name first and a rename makes the switch.
         const fs::path hidden = hidden_name(folder_);
         const std::string self = "/proc/self/fd/" + std::to_string(fd_.get());
         if (::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, hidden.c_str(), AT_SYMLINK_FOLLOW) != 0)
             fail_errno("cannot write " + path.string(), errno);
         name_ = hidden;
     }
-    if (::rename(name_.c_str(), path.c_str()) != 0) {
-        if (errno == EBUSY)
-            fail(ErrorKind::unsupported, path.string() + " is a mount point, which cannot be replaced");
-        fail_errno("cannot write " + path.string(), errno);
-    }
+    ReplacedFile replacement = switch_names(path);
     name_.clear();
     fd_.reset();
     sync_folder(folder_);
+    return replacement;
+}
+
+void TemporaryFile::publish(const fs::path& path, std::optional<unsigned> mode) {
+    replace(path, mode).keep();
 }
 
 void collect_stale_files(const fs::path& folder) noexcept {

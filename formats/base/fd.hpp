@@ -50,6 +50,29 @@ std::optional<std::string> read_file(const std::filesystem::path& path, std::siz
 // The umask of the process, read once: call it before there are threads.
 unsigned process_umask();
 
+// What took the place of a file, or a free name, and can still be taken back: dropped without keep(), what was there is
+// there again. The old file waits beside the new one under a hidden name, as a TemporaryFile has it. Where the file
+// system can neither exchange names nor link, the old file is gone at once, and dropping changes nothing.
+class ReplacedFile {
+  public:
+    ReplacedFile(ReplacedFile&& other) noexcept;
+    ReplacedFile& operator=(ReplacedFile&&) = delete;
+    ~ReplacedFile();
+
+    void keep() noexcept;
+
+  private:
+    friend class TemporaryFile;
+    // What is where it can be had: the new file, the old one, a free name.
+    enum class Old { hidden, absent, lost };
+    ReplacedFile(std::filesystem::path path, Old old, std::filesystem::path hidden, UniqueFd lock);
+
+    std::filesystem::path path_; // of the new file; empty: nothing is to be done any more
+    Old old_;
+    std::filesystem::path hidden_; // Old::hidden
+    UniqueFd lock_;                // on the old file, so that nobody collects it
+};
+
 // A file that has no name until publish(): dropped, or after kill -9, nothing is left behind. A hidden named file where
 // the file system has no O_TMPFILE or where there is no /proc: its name is random, and it is locked as long as its
 // writer lives, so that collect_stale_files() tells it from one that a killed run has left.
@@ -63,13 +86,16 @@ class TemporaryFile {
 
     int fd() const noexcept { return fd_.get(); }
     // fsync, then becomes `path` (same folder) atomically, replacing what is there; then fsync of the folder.
-    // `mode` is set exactly; without it, the mode is 0666 less the umask.
+    // `mode` is set exactly; without it, the mode is 0666 less the umask. After an Error what was there is there.
     void publish(const std::filesystem::path& path, std::optional<unsigned> mode = std::nullopt);
+    // The same, to be kept or taken back.
+    ReplacedFile replace(const std::filesystem::path& path, std::optional<unsigned> mode = std::nullopt);
     // The same, but a file that is there stays: then false, and this file is dropped.
     bool publish_new(const std::filesystem::path& path, std::optional<unsigned> mode = std::nullopt);
 
   private:
     void make_durable(const std::filesystem::path& path, std::optional<unsigned> mode);
+    ReplacedFile switch_names(const std::filesystem::path& path);
 
     std::filesystem::path folder_;
     std::filesystem::path name_; // empty with O_TMPFILE

@@ -164,9 +164,9 @@ OutputFile::OutputFile(const fs::path& path) : target_(replaceable_target(path))
     collect_stale_files(folder_of(target_));
 }
 
-void OutputFile::publish(std::optional<unsigned> mode) {
+ReplacedFile OutputFile::replace(std::optional<unsigned> mode) {
     const std::optional<unsigned> kept = keep_status(target_, file_.fd());
-    file_.publish(target_, kept.value_or(mode.value_or(0666 & ~process_umask())));
+    return file_.replace(target_, kept.value_or(mode.value_or(0666 & ~process_umask())));
 }
 
 void write_output(const fs::path& path, std::span<const std::byte> bytes) {

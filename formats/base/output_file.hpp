@@ -31,7 +31,9 @@ class OutputFile {
     const std::filesystem::path& path() const noexcept { return target_; } // its links resolved
     // See TemporaryFile::publish(). A new file has `mode`, or 0666 less the umask; a replaced one keeps its mode, owner
     // and extended attributes as far as we may set them. What cannot be kept never widens who may read.
-    void publish(std::optional<unsigned> mode = std::nullopt);
+    void publish(std::optional<unsigned> mode = std::nullopt) { replace(mode).keep(); }
+    // The same, to be kept or taken back.
+    ReplacedFile replace(std::optional<unsigned> mode = std::nullopt);
 
   private:
     std::filesystem::path target_;

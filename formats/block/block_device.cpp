@@ -24,4 +24,15 @@ bool is_zero(std::span<const std::byte> bytes) {
            (bytes[0] == std::byte{0} && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
 }
 
+std::uint64_t data_bytes(const BlockDevice& device) {
+    std::uint64_t bytes = 0;
+    for (std::uint64_t offset = 0; offset < device.size();) {
+        const Extent extent = device.extent_at(offset);
+        if (extent.kind == ExtentKind::data)
+            bytes += extent.length;
+        offset += extent.length;
+    }
+    return bytes;
+}
+
 } // namespace vm2oci

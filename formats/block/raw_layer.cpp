@@ -16,23 +16,12 @@ class RawLayer final : public Layer {
 
 } // namespace
 
-std::uint64_t stored_bytes(const BlockDevice& device) {
-    std::uint64_t bytes = 0;
-    for (std::uint64_t offset = 0; offset < device.size();) {
-        const Extent extent = device.extent_at(offset);
-        if (extent.kind == ExtentKind::data)
-            bytes += extent.length;
-        offset += extent.length;
-    }
-    return bytes;
-}
-
 std::unique_ptr<Layer> load_raw(const LayerSource& source, LayerSizes& sizes) {
     const DevicePtr device = raw_image(source.container);
     sizes.virtual_size = device->size();
     check_virtual_size(sizes.virtual_size, source.policy);
     if (source.scan == TableScan::complete)
-        sizes.allocated_size = stored_bytes(*source.container);
+        sizes.allocated_size = data_bytes(*source.container);
     return std::make_unique<RawLayer>(device);
 }
 

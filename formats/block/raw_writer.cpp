@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <memory>
 
@@ -21,7 +22,8 @@ constexpr std::uint64_t kReadSize = 1 * MiB;
 constexpr std::uint64_t kBlockSize = 4 * KiB; // the smallest hole that file systems keep
 
 // Writes `bytes`, which belong at `offset`, without the blocks of the file that would be all zeros.
-void write_sparse(int fd, std::uint64_t offset, std::span<const std::byte> bytes) {
+std::uint64_t write_sparse(int fd, std::uint64_t offset, std::span<const std::byte> bytes) {
+    std::uint64_t written = 0;
     std::size_t run_begin = 0; // of bytes not yet written
     std::size_t at = 0;
     while (at < bytes.size()) {
@@ -29,16 +31,19 @@ void write_sparse(int fd, std::uint64_t offset, std::span<const std::byte> bytes
         const auto length = std::min(static_cast<std::size_t>(block_end - (offset + at)), bytes.size() - at);
         if (is_zero(bytes.subspan(at, length))) {
             write_exactly_at(fd, offset + run_begin, bytes.subspan(run_begin, at - run_begin));
+            written += at - run_begin;
             run_begin = at + length;
         }
         at += length;
     }
     write_exactly_at(fd, offset + run_begin, bytes.subspan(run_begin));
+    return written + bytes.size() - run_begin;
 }
 
-void write_share(const BlockDevice& device, std::uint64_t begin, std::uint64_t end, int fd,
-                 const OperationContext& context) {
+std::uint64_t write_share(const BlockDevice& device, std::uint64_t begin, std::uint64_t end, int fd,
+                          const OperationContext& context) {
     const auto buffer = std::make_unique_for_overwrite<std::byte[]>(kReadSize);
+    std::uint64_t written = 0;
     while (begin < end) {
         context.check_cancelled();
         const Extent extent = device.extent_at(begin);
@@ -47,23 +52,26 @@ void write_share(const BlockDevice& device, std::uint64_t begin, std::uint64_t e
             part_end = std::min(part_end, align_down(begin, kReadSize) + kReadSize);
             const std::span part(buffer.get(), static_cast<std::size_t>(part_end - begin));
             device.read_at(begin, part);
-            write_sparse(fd, begin, part);
+            written += write_sparse(fd, begin, part);
         }
         context.progress->advance(part_end - begin);
         begin = part_end;
     }
+    return written;
 }
 
 } // namespace
 
-void write_raw_file(const BlockDevice& device, int fd, const OperationContext& context) {
+std::uint64_t write_raw_file(const BlockDevice& device, int fd, const OperationContext& context) {
     const std::uint64_t size = device.size();
     if (::ftruncate(fd, checked_cast<off_t>(size, "the disk's size")) != 0)
         fail_errno("cannot give the file " + std::to_string(size) + " bytes", errno);
+    std::atomic<std::uint64_t> written{0};
     parallel_for(divide_up(size, kShareSize), context, [&](std::uint64_t share) {
         const std::uint64_t begin = share * kShareSize;
-        write_share(device, begin, std::min(begin + kShareSize, size), fd, context);
+        written += write_share(device, begin, std::min(begin + kShareSize, size), fd, context);
     });
+    return written;
 }
 
 } // namespace vm2oci

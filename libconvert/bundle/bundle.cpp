@@ -24,15 +24,6 @@ struct StringSink final : ByteSink {
     std::string text;
 };
 
-OpenedDisk as_opened_disk(const std::shared_ptr<const BlockDevice>& device) {
-    OpenedDisk disk;
-    disk.device = device;
-    disk.container = device;
-    disk.info.format = DiskFormat::raw;
-    disk.info.file_size = disk.info.virtual_size = device->size();
-    return disk;
-}
-
 void append(EditReport& into, EditReport&& from) {
     for (Edit& edit : from.plan.edits)
         into.plan.edits.push_back(std::move(edit));
@@ -61,16 +52,11 @@ OpenedGuest settle_root(const DiskLayout& old_layout, const BundleOptions& optio
     own.backend = apply_edits(own.plan, lone, device, {access, options.time}, operation);
     const bool changed = !own.plan.edits.empty();
     append(bundle.edits, std::move(own));
-    if (!options.edits.empty()) {
-        OpenedDisk disk = as_opened_disk(device);
-        append(bundle.edits, edit_disk(disk, options.edits, {access, options.time}, EditMode::apply, operation));
-        // Over the overlay lies another one now.
-        bundle.root_disk.device =
-            std::make_shared<OverlayDevice>(disk.device, std::nullopt, std::filesystem::path(operation.scratch_folder));
-    }
+    if (!options.edits.empty())
+        append(bundle.edits, edit_overlay(device, options.edits, {access, options.time}, EditMode::apply, operation));
     if (!changed && options.edits.empty())
         return lone;
-    return open_guest(bundle.root_disk.device, access, operation);
+    return open_guest(device, access, operation);
 }
 
 BundleKernel choose_kernel(const Guest& guest, const GuestInfo& info, const BundleOptions& options) {
@@ -98,10 +84,10 @@ DiskImage make_root_image(PreparedBundle& bundle, const BundleOptions& options, 
     DiskOutput output = options.disk;
     if (bundle.root_disk.shape == RootShape::joined)
         output.virtual_size.reset(); // the file system has that size already
-    OpenedDisk disk = as_opened_disk(bundle.root_disk.device);
+    DiskView disk(bundle.root_disk.device);
     if (options.unused_blocks == UnusedBlocks::leave_out) {
-        SparsifiedDisk sparse = sparsify(disk.device, options.access.to_lone_root(), operation);
-        disk.device = std::move(sparse.device);
+        SparsifiedDisk sparse = sparsify(disk.device(), options.access.to_lone_root(), operation);
+        disk.change(std::move(sparse.device));
         bundle.remarks.insert(bundle.remarks.end(), sparse.remarks.begin(), sparse.remarks.end());
     }
     return make_disk_image(disk, output, operation);
@@ -181,7 +167,8 @@ PreparedBundle prepare_bundle(const OpenedDisk& disk, const BundleOptions& optio
     PreparedBundle bundle;
     const OpenedGuest opened = open_guest(disk.device, options.access, operation);
     bundle.root_disk = make_root_disk(opened, {options.disk.virtual_size, options.time}, operation);
-    const OpenedGuest lone = settle_root(opened.layout, options, bundle, operation);
+    bundle.guest = settle_root(opened.layout, options, bundle, operation);
+    const OpenedGuest& lone = bundle.guest;
     const GuestInfo info = inspect_guest(lone, operation);
     bundle.architecture = info.os.architecture;
     bundle.product = escape_untrusted(info.os.product);
@@ -262,7 +249,6 @@ BundleImage write_bundle(const PreparedBundle& bundle, const BundleImageOptions&
         fail(ErrorKind::unsupported, "the guest's architecture is not known: give it with --arch");
     image.manifest = assemble_image(users, contents, destination);
     operation.check_cancelled();
-    destination.publish(image.manifest);
     return image;
 }
 

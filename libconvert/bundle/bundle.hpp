@@ -60,7 +60,8 @@ struct PreparedBundle {
     std::optional<std::string> krun_kernel; // as an ELF file, where the kernel itself is none
     std::optional<std::string> krun_settings;
     RootDisk root_disk;
-    EditReport edits; // the bundle's own and the user's
+    OpenedGuest guest; // on the root disk, as it is now
+    EditReport edits;  // the bundle's own and the user's
     std::string architecture;
     std::string product; // of the guest's operating system, escaped
     std::vector<std::string> remarks;
@@ -83,7 +84,8 @@ struct BundleImage {
     StoredLayer boot_layer;
 };
 
-// Writes layers, config and manifest, and publishes as the last step.
+// Writes layers, config and manifest, and publishes nothing: the caller gives `manifest` to destination.publish(), or
+// drops it all.
 BundleImage write_bundle(const PreparedBundle& bundle, const BundleImageOptions& options, ImageDestination& destination,
                          const OperationContext& operation);
 

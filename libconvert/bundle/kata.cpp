@@ -4,7 +4,6 @@
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/base/fd.hpp"
-#include "formats/base/outputs.hpp"
 #include "formats/base/sha256.hpp"
 #include "formats/base/size.hpp"
 #include "formats/block/padded.hpp"
@@ -202,58 +201,54 @@ std::shared_ptr<const BlockDevice> make_root(const OpenedGuest& guest, const Kat
 
 } // namespace
 
-KataReport write_kata(const OpenedDisk& disk, const KataOptions& options, const fs::path& folder,
-                      const OperationContext& operation) {
-    KataReport report;
-    const OpenedGuest opened = open_guest(disk.device, options.access, operation);
-    RootDisk root = make_root_disk(opened, {std::nullopt, options.time}, operation);
+PreparedKata prepare_kata(const std::shared_ptr<const BlockDevice>& disk, const KataOptions& options,
+                          const OperationContext& operation) {
+    PreparedKata prepared;
+    const OpenedGuest opened = open_guest(disk, options.access, operation);
+    const RootDisk root = make_root_disk(opened, {std::nullopt, options.time}, operation);
+    prepared.uuid = root.uuid;
     const GuestAccess access = options.access.to_lone_root();
     const ApplyOptions apply{access, options.time};
-    OpenedDisk changing = disk;
-    changing.device = root.device;
     if (!options.edits.empty())
-        report.edits = edit_disk(changing, options.edits, apply, EditMode::apply, operation);
-    const auto overlay =
-        std::make_shared<OverlayDevice>(changing.device, std::nullopt, fs::path(operation.scratch_folder));
-    OpenedGuest lone = open_guest(overlay, access, operation);
+        prepared.edits = edit_overlay(root.device, options.edits, apply, EditMode::apply, operation);
+    OpenedGuest lone = open_guest(root.device, access, operation);
     if (!lone.guest)
         fail(ErrorKind::unsupported,
              "the guest's root file system cannot be read by itself: " + escape_untrusted(lone.reason));
     EditPlan plan = plan_lone_root(*lone.guest, opened.layout, root, BundleRootKind::erofs);
     for (Edit& edit : plan_sandbox(*lone.guest, options.agent).edits)
         plan.edits.push_back(std::move(edit));
-    const std::string backend = apply_edits(plan, lone, overlay, apply, operation);
-    if (report.edits.backend == "none")
-        report.edits.backend = backend;
-    std::move(plan.edits.begin(), plan.edits.end(), std::back_inserter(report.edits.plan.edits));
-    if (options.mode == EditMode::plan_only)
-        return report;
+    const std::string backend = apply_edits(plan, lone, root.device, apply, operation);
+    if (prepared.edits.backend == "none")
+        prepared.edits.backend = backend;
+    std::move(plan.edits.begin(), plan.edits.end(), std::back_inserter(prepared.edits.plan.edits));
+    if (options.mode == EditMode::apply)
+        prepared.guest = open_guest(root.device, access, operation);
+    return prepared;
+}
 
-    std::error_code error;
-    fs::create_directories(folder, error);
-    if (error)
-        fail(ErrorKind::conflict, "cannot make the folder " + folder.string() + ": " + error.message());
+KataReport write_kata(const PreparedKata& prepared, const KataOptions& options, const fs::path& folder,
+                      Outputs& outputs, const OperationContext& operation) {
+    KataReport report;
+    outputs.add_folder(folder);
     const fs::path absolute = fs::canonical(folder);
-    const OpenedGuest changed = open_guest(overlay, access, operation);
-    std::shared_ptr<const BlockDevice> files = make_root(changed, options, report, operation);
-    if (const std::uint64_t room = kata_root_size(files->size()); room != files->size())
-        files = std::make_shared<PaddedDevice>(files, room);
-    const KataImage image(files, disk_id(root.uuid));
-    // The drop-in, which makes Kata use the others, appears last.
-    Outputs outputs;
     const OutputFile& image_file = outputs.add_file(absolute / kImageName);
     const OutputFile& initrd_file = outputs.add_file(absolute / kInitrdName);
     Outputs::Document& configuration = outputs.add_document(absolute / kDropInName);
+    std::shared_ptr<const BlockDevice> files = make_root(prepared.guest, options, report, operation);
+    if (const std::uint64_t room = kata_root_size(files->size()); room != files->size())
+        files = std::make_shared<PaddedDevice>(files, room);
+    const KataImage image(files, disk_id(prepared.uuid));
     operation.progress->begin("write", image.size());
     write_raw_file(image, image_file.fd(), operation);
     operation.progress->end();
-    write_initrd(*changed.guest, initrd_file.fd(), operation);
-    report.drop_in = configuration.content = drop_in(absolute, options.root);
+    write_initrd(*prepared.guest.guest, initrd_file.fd(), operation);
+    report.drop_in = drop_in(absolute, options.root);
+    configuration.content = report.drop_in;
     report.files = {{kImageName, file_size(image_file.fd()), "the guest image"},
                     {kInitrdName, file_size(initrd_file.fd()), "the same as an initrd"},
                     {kDropInName, report.drop_in.size(), "what makes Kata use them"}};
     operation.check_cancelled();
-    outputs.commit();
     return report;
 }
 

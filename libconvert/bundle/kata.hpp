@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -28,14 +29,24 @@ struct KataOptions {
 struct KataReport {
     std::vector<UnpackedFile> files;
     std::string drop_in; // the configuration that makes Kata use them
-    EditReport edits;
     std::vector<std::string> remarks;
 };
 
-// Writes kata-containers.img, kata-containers-initrd.img and 50-vm2oci.toml into `folder`, which is made if it is not
-// there. The agent becomes a unit of systemd, or the init of guests without systemd; kernels, modules and firmware are
-// left out, as Kata brings its own kernel. Errors as make_root_disk() and edit_disk() have them.
-KataReport write_kata(const OpenedDisk& disk, const KataOptions& options, const std::filesystem::path& folder,
-                      const OperationContext& operation);
+// The guest as Kata will have it, before a file is made of it.
+struct PreparedKata {
+    OpenedGuest guest; // null: only the plan was asked for
+    std::string uuid;  // of its root
+    EditReport edits;  // the sandbox's own and the user's
+};
+
+// The agent becomes a unit of systemd, or the init of guests without systemd. Errors as make_root_disk() and
+// edit_disk() have them.
+PreparedKata prepare_kata(const std::shared_ptr<const BlockDevice>& disk, const KataOptions& options,
+                          const OperationContext& operation);
+
+// Writes kata-containers.img, kata-containers-initrd.img and 50-vm2oci.toml, which appears last, for `folder`, which is
+// made if it is not there, among `outputs`. Kernels, modules and firmware are left out, as Kata brings its own kernel.
+KataReport write_kata(const PreparedKata& prepared, const KataOptions& options, const std::filesystem::path& folder,
+                      Outputs& outputs, const OperationContext& operation);
 
 } // namespace vm2oci

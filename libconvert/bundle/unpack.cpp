@@ -3,7 +3,6 @@
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/base/fd.hpp"
-#include "formats/base/outputs.hpp"
 #include "formats/base/size.hpp"
 #include "formats/block/open_disk.hpp"
 #include "formats/block/padded.hpp"
@@ -35,11 +34,9 @@ std::string read_bytes(const BlockDevice& file, std::size_t limit, const std::st
 
 class Folder {
   public:
-    Folder(fs::path path, const OperationContext& operation) : path_(std::move(path)), operation_(operation) {
-        std::error_code error;
-        fs::create_directories(path_, error);
-        if (error)
-            fail(ErrorKind::conflict, "cannot make the folder " + path_.string() + ": " + error.message());
+    Folder(fs::path path, Outputs& outputs, const OperationContext& operation)
+        : path_(std::move(path)), outputs_(outputs), operation_(operation) {
+        outputs_.add_folder(path_);
     }
 
     void write(const std::string& name, const std::string& bytes, std::string purpose) {
@@ -54,16 +51,12 @@ class Folder {
         operation_.progress->end();
         files_.push_back({name, disk.size(), std::move(purpose)});
     }
-    // All of them appear.
-    std::vector<UnpackedFile> commit() {
-        outputs_.commit();
-        return std::move(files_);
-    }
+    std::vector<UnpackedFile> files() && { return std::move(files_); }
 
   private:
     fs::path path_;
+    Outputs& outputs_;
     const OperationContext& operation_;
-    Outputs outputs_;
     std::vector<UnpackedFile> files_;
 };
 
@@ -111,7 +104,7 @@ std::string cloud_hypervisor_configuration(const Parts& parts) {
 
 } // namespace
 
-UnpackedBundle unpack_bundle(ImageSource& source, const ImageContent& image, const fs::path& folder,
+UnpackedBundle unpack_bundle(ImageSource& source, const ImageContent& image, const fs::path& folder, Outputs& outputs,
                              const OperationContext& operation) {
     const auto description = parse_bundle(image.parsed_manifest.annotations);
     if (!description)
@@ -134,7 +127,7 @@ UnpackedBundle unpack_bundle(ImageSource& source, const ImageContent& image, con
     parts.root = parts.read_only ? "rootfs.erofs" : "rootfs.img";
     parts.has_initramfs = description->initramfs.has_value();
     parts.command_line = description->command_line;
-    Folder out(folder, operation);
+    Folder out(folder, outputs, operation);
     out.write("vmlinux", elf ? *elf : kernel, elf ? "the kernel as an ELF file" : "the kernel");
     if (parts.has_initramfs)
         out.write("initramfs", read_bytes(*initramfs, kInitramfsLimit, *description->initramfs),
@@ -142,7 +135,7 @@ UnpackedBundle unpack_bundle(ImageSource& source, const ImageContent& image, con
     out.write_disk(parts.root, *raw_image(root.device), "the root file system");
     out.write("firecracker.json", firecracker_configuration(parts), "for firecracker --no-api --config-file");
     out.write("cloud-hypervisor.json", cloud_hypervisor_configuration(parts), "for ch-remote create");
-    return {*description, out.commit()};
+    return {*description, std::move(out).files()};
 }
 
 } // namespace vm2oci

@@ -1,6 +1,7 @@
 // A bundle as the files that micro-VMs are started from.
 #pragma once
 
+#include "formats/base/outputs.hpp"
 #include "formats/base/progress.hpp"
 #include "formats/oci/bundle.hpp"
 #include "formats/oci/store.hpp"
@@ -24,12 +25,12 @@ struct UnpackedBundle {
     std::vector<UnpackedFile> files;
 };
 
-// Writes into `folder`, which is made if it is not there: vmlinux (ELF; an arm64 Image as it is), initramfs, the root
-// as a sparse raw disk (rootfs.img or rootfs.erofs), and what starts them: firecracker.json for `firecracker
+// Writes for `folder`, which is made if it is not there, among `outputs`: vmlinux (ELF; an arm64 Image as it is),
+// initramfs, the root as a sparse raw disk (rootfs.img or rootfs.erofs), and what starts them: firecracker.json for
+// `firecracker
 // --config-file`, cloud-hypervisor.json for `ch-remote create`. Paths in them are relative: start the VMM in the
-// folder. Each file appears when it is complete, the configurations last. Error{not_found} if the image is no bundle or
-// lacks a file that it names.
+// folder. The configurations appear last. Error{not_found} if the image is no bundle or lacks a file that it names.
 UnpackedBundle unpack_bundle(ImageSource& source, const ImageContent& image, const std::filesystem::path& folder,
-                             const OperationContext& operation);
+                             Outputs& outputs, const OperationContext& operation);
 
 } // namespace vm2oci

@@ -38,11 +38,12 @@ std::vector<BootProblem> diagnose(const OpenedGuest& opened) {
     return diagnose_all(opened, {});
 }
 
-EditReport report_unchanged(const OpenedDisk& disk, GuestAccess access, const OperationContext& operation) {
+EditReport report_unchanged(const std::shared_ptr<const BlockDevice>& disk, GuestAccess access,
+                            const OperationContext& operation) {
     EditReport report;
     access.backend = GuestBackend::native;
     try {
-        const OpenedGuest opened = open_guest(disk.device, access, operation);
+        const OpenedGuest opened = open_guest(disk, access, operation);
         report.problems = diagnose(opened);
         if (opened.guest)
             report.guest = summarise_guest(opened);
@@ -56,14 +57,28 @@ EditReport report_unchanged(const OpenedDisk& disk, GuestAccess access, const Op
     return report;
 }
 
-EditReport edit_disk(OpenedDisk& disk, const EditRequest& request, const ApplyOptions& options, EditMode mode,
+EditReport edit_disk(DiskView& disk, const EditRequest& request, const ApplyOptions& options, EditMode mode,
                      const OperationContext& operation) {
     const auto overlay =
-        std::make_shared<OverlayDevice>(disk.device, std::nullopt, std::filesystem::path(operation.scratch_folder));
+        std::make_shared<OverlayDevice>(disk.device(), std::nullopt, std::filesystem::path(operation.scratch_folder));
+    EditReport report = edit_overlay(overlay, request, options, mode, operation);
+    // Without a change the overlay has at most what a mount by the appliance left in it.
+    if (mode == EditMode::apply && !report.plan.edits.empty())
+        disk.change(overlay);
+    return report;
+}
+
+EditReport edit_overlay(const std::shared_ptr<OverlayDevice>& overlay, const EditRequest& request,
+                        const ApplyOptions& options, EditMode mode, const OperationContext& operation) {
     GuestAccess access = options.access;
     if (mode == EditMode::apply)
         access.changes = overlay;
     OpenedGuest opened = open_guest(overlay, access, operation);
+    return edit_guest(opened, overlay, request, options, mode, operation);
+}
+
+EditReport edit_guest(OpenedGuest& opened, const std::shared_ptr<OverlayDevice>& overlay, const EditRequest& request,
+                      const ApplyOptions& options, EditMode mode, const OperationContext& operation) {
     if (!opened.guest)
         fail(ErrorKind::unsupported, "there is no guest on this disk that could be changed: " + opened.reason);
     const std::vector<DiskVolume> volumes = disk_volumes(opened.layout);
@@ -71,12 +86,8 @@ EditReport edit_disk(OpenedDisk& disk, const EditRequest& request, const ApplyOp
     report.guest = summarise_guest(opened);
     report.plan = plan_edits(*opened.guest, volumes, request);
     report.problems = diagnose_all(opened, request.fixes.names);
-    if (mode == EditMode::apply) {
+    if (mode == EditMode::apply)
         report.backend = apply_edits(report.plan, opened, overlay, options, operation);
-        // Without a change the overlay has at most what a mount by the appliance left in it.
-        if (!report.plan.edits.empty())
-            disk.device = overlay;
-    }
     return report;
 }
 

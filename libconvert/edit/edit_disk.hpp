@@ -1,11 +1,13 @@
 // A disk with its guest changed, in one step: open, plan, apply to an overlay.
 #pragma once
 
-#include "formats/block/open_disk.hpp"
+#include "formats/block/disk_view.hpp"
+#include "formats/block/overlay.hpp"
 #include "libconvert/edit/apply.hpp"
 #include "libconvert/edit/plan_edits.hpp"
 #include "libconvert/inspect/guest_summary.hpp"
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,10 +23,17 @@ struct EditReport {
     std::optional<GuestSummary> guest; // as it was found; none: not looked at, or there is none
 };
 
-// Replaces `disk.device` by the changed disk (EditMode::apply); the source itself is never written. Error{unsupported}
-// when the disk has no guest that can be read.
-EditReport edit_disk(OpenedDisk& disk, const EditRequest& request, const ApplyOptions& options, EditMode mode,
+// Makes `disk` a view of the changed disk (EditMode::apply). Error{unsupported} when it has no guest that can be read.
+EditReport edit_disk(DiskView& disk, const EditRequest& request, const ApplyOptions& options, EditMode mode,
                      const OperationContext& operation);
+
+// The same for a guest that was opened already from `overlay`, which takes the changes; apply_edits() has the terms.
+// What `opened` shows afterwards is undefined if anything was changed.
+EditReport edit_guest(OpenedGuest& opened, const std::shared_ptr<OverlayDevice>& overlay, const EditRequest& request,
+                      const ApplyOptions& options, EditMode mode, const OperationContext& operation);
+// The same for a disk that is an overlay already: no other is stacked on it.
+EditReport edit_overlay(const std::shared_ptr<OverlayDevice>& overlay, const EditRequest& request,
+                        const ApplyOptions& options, EditMode mode, const OperationContext& operation);
 
 // What would keep the guest from booting elsewhere or from its network; empty without a guest. Throws only what the
 // disk throws.
@@ -32,6 +41,7 @@ std::vector<BootProblem> diagnose(const OpenedGuest& opened);
 
 // The report of a conversion that changes nothing: only `problems` are filled, of a guest that is read natively. For
 // any other starting the appliance would cost more than the conversion: that nothing was looked for is a note.
-EditReport report_unchanged(const OpenedDisk& disk, GuestAccess access, const OperationContext& operation);
+EditReport report_unchanged(const std::shared_ptr<const BlockDevice>& disk, GuestAccess access,
+                            const OperationContext& operation);
 
 } // namespace vm2oci

@@ -1,5 +1,6 @@
 #include "libconvert/edit/user_data.hpp"
 
+#include "formats/base/base64.hpp"
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "libconvert/edit/cloud_config_schema.hpp"
@@ -208,37 +209,13 @@ MimePart parse_part(std::string_view text) {
     return part;
 }
 
-std::string decode_base64(std::string_view text) {
-    std::string out;
-    unsigned bits = 0;
-    unsigned count = 0;
-    for (const char c : text) {
-        unsigned value = 0;
-        if (c >= 'A' && c <= 'Z')
-            value = static_cast<unsigned>(c - 'A');
-        else if (c >= 'a' && c <= 'z')
-            value = static_cast<unsigned>(c - 'a') + 26;
-        else if (c >= '0' && c <= '9')
-            value = static_cast<unsigned>(c - '0') + 52;
-        else if (c == '+')
-            value = 62;
-        else if (c == '/')
-            value = 63;
-        else if (c == '=' || c == '\n' || c == '\r' || c == ' ')
-            continue;
-        else
-            fail(ErrorKind::usage, "a MIME part is not the base64 that it says it is");
-        bits = (bits << 6 | value) & 0xffffff;
-        if (++count == 4) {
-            out += {static_cast<char>(bits >> 16), static_cast<char>(bits >> 8), static_cast<char>(bits)};
-            count = 0;
-        }
-    }
-    if (count == 3)
-        out += {static_cast<char>(bits >> 10), static_cast<char>(bits >> 2)};
-    if (count == 2)
-        out += static_cast<char>(bits >> 4);
-    return out;
+std::string decode_transfer_encoding(std::string_view text) {
+    const auto is_part = [](char c) { return c != '\n' && c != '\r' && c != ' '; };
+    std::string joined;
+    std::copy_if(text.begin(), text.end(), std::back_inserter(joined), is_part);
+    if (std::optional<std::string> decoded = decode_base64(joined))
+        return std::move(*decoded);
+    fail(ErrorKind::usage, "a MIME part is not the base64 that it says it is");
 }
 
 std::vector<std::string_view> split_multipart(std::string_view body, const std::string& boundary) {
@@ -285,7 +262,8 @@ void check_mime(std::string_view message, RemarkList& remarks) {
                 pending.push_back({inner, current.depth + 1});
             continue;
         }
-        const std::string decoded = part.encoding == "base64" ? decode_base64(part.body) : std::string(part.body);
+        const std::string decoded =
+            part.encoding == "base64" ? decode_transfer_encoding(part.body) : std::string(part.body);
         with_context(fmt::format("MIME part {} ({})", ++number, part.type), [&] {
             if (part.type == "text/cloud-config")
                 check_cloud_config(decoded, remarks);

@@ -29,7 +29,10 @@ void refuse_dirty_container(const Qcow2Info& info) {
             refuse("it is marked " + feature);
 }
 
-DiskImage keep_container(const OpenedDisk& disk, const DiskOutput& output) {
+DiskImage keep_container(const DiskView& view, const DiskOutput& output) {
+    if (view.source() == nullptr)
+        fail(ErrorKind::usage, "a disk that was changed cannot be kept as it is");
+    const OpenedDisk& disk = *view.source();
     if (output.virtual_size || output.cluster_compression != ClusterCompression::none)
         fail(ErrorKind::usage, "--disk-format keep leaves the file untouched, so it goes with neither --size nor "
                                "--cluster-compression");
@@ -42,16 +45,16 @@ DiskImage keep_container(const OpenedDisk& disk, const DiskOutput& output) {
     return {disk.container, disk.info.format, disk.info.virtual_size, disk.info.allocated_size, nullptr};
 }
 
-DiskImage raw_disk(const OpenedDisk& disk, const DiskOutput& output) {
-    const auto image = raw_image(disk.device, output.virtual_size);
-    return {image, DiskFormat::raw, image->size(), disk.info.allocated_size, nullptr};
+DiskImage raw_disk(const DiskView& disk, const DiskOutput& output) {
+    const auto image = raw_image(disk.device(), output.virtual_size);
+    return {image, DiskFormat::raw, image->size(), data_bytes(*image), nullptr};
 }
 
-DiskImage canonical_qcow2(const OpenedDisk& disk, const DiskOutput& output, const OperationContext& operation) {
-    operation.progress->begin("map", disk.device->size());
-    AllocationMap map = map_allocation(*disk.device, operation);
+DiskImage canonical_qcow2(const DiskView& disk, const DiskOutput& output, const OperationContext& operation) {
+    operation.progress->begin("map", disk.device()->size());
+    AllocationMap map = map_allocation(*disk.device(), operation);
     operation.progress->end();
-    const auto image = std::make_shared<const CanonicalQcow2>(disk.device, std::move(map), output.virtual_size);
+    const auto image = std::make_shared<const CanonicalQcow2>(disk.device(), std::move(map), output.virtual_size);
     if (output.cluster_compression == ClusterCompression::none)
         return {image, DiskFormat::qcow2, image->virtual_size(), image->allocated_size(), image};
 
@@ -67,7 +70,7 @@ DiskImage canonical_qcow2(const OpenedDisk& disk, const DiskOutput& output, cons
 
 } // namespace
 
-DiskImage make_disk_image(const OpenedDisk& disk, const DiskOutput& output, const OperationContext& operation) {
+DiskImage make_disk_image(const DiskView& disk, const DiskOutput& output, const OperationContext& operation) {
     switch (output.format) {
     case DiskOutputFormat::keep:
         return keep_container(disk, output);

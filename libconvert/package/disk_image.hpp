@@ -2,6 +2,7 @@
 #pragma once
 
 #include "formats/base/progress.hpp"
+#include "formats/block/disk_view.hpp"
 #include "formats/block/open_disk.hpp"
 #include "formats/block/qcow2/writer.hpp"
 
@@ -34,9 +35,9 @@ struct DiskImage {
     std::shared_ptr<const CanonicalQcow2> canonical; // `bytes`, when that is a canonical qcow2; else null
 };
 
-// `disk.info` describes the source; `disk.device` may be an edited view of it, unless the format is `keep`.
+// Error{usage} for a view of something else than a source that is to be kept.
 // Reads the disk once over for holes and zeros (not for `keep` and `raw`). With cluster compression the image is made
 // in a scratch file, because its size is not known beforehand.
-DiskImage make_disk_image(const OpenedDisk& disk, const DiskOutput& output, const OperationContext& operation);
+DiskImage make_disk_image(const DiskView& disk, const DiskOutput& output, const OperationContext& operation);
 
 } // namespace vm2oci

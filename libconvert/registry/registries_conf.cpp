@@ -5,98 +5,96 @@
 #include "formats/base/fd.hpp"
 
 #include <fmt/format.h>
+#include <toml++/toml.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <optional>
+#include <utility>
 
 namespace vm2oci::registry {
 namespace fs = std::filesystem;
 namespace {
 
-std::string_view trim(std::string_view text) {
-    const std::size_t begin = text.find_first_not_of(" \t\r");
-    if (begin == std::string_view::npos)
-        return {};
-    return text.substr(begin, text.find_last_not_of(" \t\r") - begin + 1);
+[[noreturn]] void refuse(const toml::node& node, std::string_view key, std::string_view wanted) {
+    fail(ErrorKind::usage,
+         fmt::format("line {}: {} must be {}", node.source().begin.line, escape_untrusted(key), wanted));
 }
 
-// Without a comment; a '#' inside a string stays.
-std::string_view without_comment(std::string_view line) {
-    char quote = '\0';
-    for (std::size_t i = 0; i < line.size(); ++i) {
-        const char c = line[i];
-        if (quote != '\0') {
-            if (c == '\\' && quote == '"')
-                ++i;
-            else if (c == quote)
-                quote = '\0';
-        } else if (c == '"' || c == '\'') {
-            quote = c;
-        } else if (c == '#') {
-            return line.substr(0, i);
+// The value of a key, which must be of that type; the type's default where the key is not there.
+template <class Value>
+Value value_of(const toml::table& table, std::string_view key, std::string_view wanted) {
+    const toml::node* node = table.get(key);
+    if (node == nullptr)
+        return {};
+    if (std::optional<Value> value = node->value_exact<Value>())
+        return std::move(*value);
+    refuse(*node, key, wanted);
+}
+
+std::string text_of(const toml::table& table, std::string_view key) {
+    return value_of<std::string>(table, key, "a string");
+}
+
+bool flag_of(const toml::table& table, std::string_view key) {
+    return value_of<bool>(table, key, "true or false");
+}
+
+// Each table of an array of tables ("[[registry]]").
+template <class Visit>
+void for_each_table(const toml::table& parent, std::string_view key, Visit visit) {
+    const toml::node* node = parent.get(key);
+    if (node == nullptr)
+        return;
+    const toml::array* tables = node->as_array();
+    if (tables == nullptr)
+        refuse(*node, key, "an array of tables");
+    for (const toml::node& item : *tables) {
+        if (!item.is_table())
+            refuse(item, key, "an array of tables");
+        visit(*item.as_table());
+    }
+}
+
+MirrorEntry read_mirror(const toml::table& table) {
+    MirrorEntry mirror;
+    mirror.location = text_of(table, "location");
+    mirror.insecure = flag_of(table, "insecure");
+    const std::string use = text_of(table, "pull-from-mirror");
+    mirror.use = use == "digest-only" ? MirrorEntry::Use::digest_only
+                 : use == "tag-only"  ? MirrorEntry::Use::tag_only
+                                      : MirrorEntry::Use::all;
+    return mirror;
+}
+
+RegistryEntry read_registry(const toml::table& table) {
+    RegistryEntry entry;
+    entry.prefix = text_of(table, "prefix");
+    entry.location = text_of(table, "location");
+    entry.insecure = flag_of(table, "insecure");
+    entry.blocked = flag_of(table, "blocked");
+    for_each_table(table, "mirror", [&](const toml::table& mirror) { entry.mirrors.push_back(read_mirror(mirror)); });
+    return entry;
+}
+
+// The first format: "[registries.insecure] registries = […]", and "block".
+void read_first_format(const toml::table& document, std::vector<RegistryEntry>& entries) {
+    for (const bool blocked : {false, true}) {
+        const toml::array* names =
+            document.at_path(blocked ? "registries.block.registries" : "registries.insecure.registries").as_array();
+        if (names == nullptr)
+            continue;
+        for (const toml::node& name : *names) {
+            RegistryEntry entry;
+            const std::optional<std::string> location = name.value_exact<std::string>();
+            if (!location)
+                refuse(name, "registries", "an array of strings");
+            entry.location = *location;
+            entry.insecure = !blocked;
+            entry.blocked = blocked;
+            entries.push_back(std::move(entry));
         }
     }
-    return line;
-}
-
-std::optional<std::string> string_value(std::string_view text) {
-    if (text.size() < 2 || (text.front() != '"' && text.front() != '\'') || text.back() != text.front())
-        return std::nullopt;
-    const std::string_view inside = text.substr(1, text.size() - 2);
-    // Host names need no escapes.
-    return inside.find('\\') == std::string_view::npos ? std::optional<std::string>(inside) : std::nullopt;
-}
-
-std::optional<bool> bool_value(std::string_view text) {
-    if (text == "true")
-        return true;
-    if (text == "false")
-        return false;
-    return std::nullopt;
-}
-
-struct Line {
-    std::size_t number;
-    std::string_view key;
-    std::string_view value;
-
-    std::string text() const {
-        if (std::optional<std::string> result = string_value(value))
-            return *result;
-        refuse("a string");
-    }
-    bool flag() const {
-        if (const std::optional<bool> result = bool_value(value))
-            return *result;
-        refuse("true or false");
-    }
-    [[noreturn]] void refuse(std::string_view wanted) const {
-        fail(ErrorKind::usage, fmt::format("line {}: {} must be {}, and it is {}", number, escape_untrusted(key),
-                                           wanted, escape_untrusted(value)));
-    }
-};
-
-void assign(RegistryEntry& entry, const Line& line) {
-    if (line.key == "prefix")
-        entry.prefix = line.text();
-    else if (line.key == "location")
-        entry.location = line.text();
-    else if (line.key == "insecure")
-        entry.insecure = line.flag();
-    else if (line.key == "blocked")
-        entry.blocked = line.flag();
-}
-
-void assign(MirrorEntry& mirror, const Line& line) {
-    if (line.key == "location")
-        mirror.location = line.text();
-    else if (line.key == "insecure")
-        mirror.insecure = line.flag();
-    else if (line.key == "pull-from-mirror")
-        mirror.use = line.text() == "digest-only" ? MirrorEntry::Use::digest_only
-                     : line.text() == "tag-only"  ? MirrorEntry::Use::tag_only
-                                                  : MirrorEntry::Use::all;
 }
 
 // The length of what `entry` matches of "registry/repository"; 0: it does not.
@@ -143,34 +141,16 @@ void append_file(std::vector<RegistryEntry>& entries, const fs::path& path) {
 } // namespace
 
 std::vector<RegistryEntry> parse_registries_conf(std::string_view text) {
-    std::vector<RegistryEntry> entries;
-    enum class Table { other, registry, mirror } table = Table::other;
-    std::size_t number = 0;
-    while (!text.empty()) {
-        ++number;
-        const std::size_t end = std::min(text.find('\n'), text.size());
-        const std::string_view line = trim(without_comment(text.substr(0, end)));
-        text.remove_prefix(std::min(end + 1, text.size()));
-        if (line.starts_with('[')) {
-            table = Table::other;
-            if (line == "[[registry]]") {
-                table = Table::registry;
-                entries.emplace_back();
-            } else if (line == "[[registry.mirror]]" && !entries.empty()) {
-                table = Table::mirror;
-                entries.back().mirrors.emplace_back();
-            }
-            continue;
-        }
-        const std::size_t equals = line.find('=');
-        if (equals == std::string_view::npos || table == Table::other)
-            continue;
-        const Line assignment{number, trim(line.substr(0, equals)), trim(line.substr(equals + 1))};
-        if (table == Table::registry)
-            assign(entries.back(), assignment);
-        else
-            assign(entries.back().mirrors.back(), assignment);
+    toml::table document;
+    try {
+        document = toml::parse(text);
+    } catch (const toml::parse_error& error) {
+        fail(ErrorKind::usage,
+             fmt::format("line {}: {}", error.source().begin.line, escape_untrusted(std::string(error.description()))));
     }
+    std::vector<RegistryEntry> entries;
+    read_first_format(document, entries);
+    for_each_table(document, "registry", [&](const toml::table& table) { entries.push_back(read_registry(table)); });
     return entries;
 }
 

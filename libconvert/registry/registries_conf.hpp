@@ -1,4 +1,4 @@
-// registries.conf(5), the second format: where a registry really is, whether it is spoken to insecurely, its mirrors.
+// registries.conf(5): where a registry really is, whether it is spoken to insecurely, its mirrors.
 #pragma once
 
 #include <filesystem>
@@ -24,8 +24,8 @@ struct RegistryEntry {
 
 inline constexpr std::size_t kMaxRegistriesConfBytes = 1024 * 1024;
 
-// Reads the [[registry]] tables, passes over everything else of TOML that stands on its own lines. Error{usage} names
-// the line.
+// Reads the [[registry]] tables of the second format, and the lists of insecure and blocked registries of the first;
+// everything else is passed over. Error{usage} names the line.
 std::vector<RegistryEntry> parse_registries_conf(std::string_view text);
 
 // $CONTAINERS_REGISTRIES_CONF alone, else ~/.config/containers/registries.conf or /etc/containers/registries.conf,

@@ -153,8 +153,8 @@ void AgentSession::take_exec_answer(std::string_view line, Milliseconds now) {
         done.exit_code = code->get<int>();
     else
         done.problem = "it was killed by a signal";
-    done.output = decode_base64(text_member(*result, "out-data"), kAgentOutputLimit) +
-                  decode_base64(text_member(*result, "err-data"), kAgentOutputLimit);
+    done.output = bytes_of_base64(text_member(*result, "out-data"), kAgentOutputLimit) +
+                  bytes_of_base64(text_member(*result, "err-data"), kAgentOutputLimit);
     done.output.resize(std::min(done.output.size(), kAgentOutputLimit));
     finish_command(std::move(done));
 }

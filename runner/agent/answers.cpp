@@ -1,8 +1,10 @@
 #include "runner/agent/answers.hpp"
 
+#include "formats/base/base64.hpp"
+
 #include <nlohmann/json.hpp>
 
-#include <cstdint>
+#include <algorithm>
 
 namespace vm2oci {
 
@@ -28,34 +30,10 @@ std::vector<std::string> text_list_member(const json& object, const char* key, s
     return texts;
 }
 
-std::string decode_base64(std::string_view text, std::size_t limit) {
-    std::string result;
-    std::uint32_t bits = 0;
-    unsigned count = 0;
-    for (const char c : text) {
-        std::uint32_t value = 0;
-        if (c >= 'A' && c <= 'Z')
-            value = static_cast<std::uint32_t>(c - 'A');
-        else if (c >= 'a' && c <= 'z')
-            value = static_cast<std::uint32_t>(c - 'a') + 26;
-        else if (c >= '0' && c <= '9')
-            value = static_cast<std::uint32_t>(c - '0') + 52;
-        else if (c == '+')
-            value = 62;
-        else if (c == '/')
-            value = 63;
-        else
-            continue;
-        bits = bits << 6 | value;
-        count += 6;
-        if (count >= 8) {
-            count -= 8;
-            if (result.size() == limit)
-                return result;
-            result += static_cast<char>(bits >> count & 0xff);
-        }
-    }
-    return result;
+std::string bytes_of_base64(std::string_view text, std::size_t limit) {
+    std::string bytes = decode_base64_lenient(text).value_or("");
+    bytes.resize(std::min(bytes.size(), limit));
+    return bytes;
 }
 
 } // namespace vm2oci

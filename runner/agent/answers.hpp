@@ -16,6 +16,6 @@ std::string text_member(const nlohmann::json& object, const char* key);
 std::vector<std::string> text_list_member(const nlohmann::json& object, const char* key, std::size_t limit,
                                           std::size_t text_limit);
 // What is no base64 is skipped; at most `limit` bytes.
-std::string decode_base64(std::string_view text, std::size_t limit);
+std::string bytes_of_base64(std::string_view text, std::size_t limit);
 
 } // namespace vm2oci

@@ -52,8 +52,8 @@ ExecResult result_of(const json& message, const std::string& command) {
         result.exit_code = code->get<int>();
     else
         result.problem = "the agent gave no exit code";
-    result.output = decode_base64(text_member(message, "stdout"), kAgentOutputLimit);
-    result.output += decode_base64(text_member(message, "stderr"), kAgentOutputLimit - result.output.size());
+    result.output = bytes_of_base64(text_member(message, "stdout"), kAgentOutputLimit);
+    result.output += bytes_of_base64(text_member(message, "stderr"), kAgentOutputLimit - result.output.size());
     return result;
 }
 

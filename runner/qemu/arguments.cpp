@@ -149,10 +149,6 @@ void add_notify(Arguments& arguments, const VmSpec& spec, const VsockAddress& ad
 
 } // namespace
 
-std::string_view to_string(Accelerator accelerator) {
-    return accelerator == Accelerator::kvm ? "kvm" : "tcg";
-}
-
 std::vector<std::string> qemu_arguments(const VmSpec& spec, Accelerator accelerator,
                                         const QemuInstallation& installation, const QemuDescriptors& descriptors,
                                         const std::optional<VsockAddress>& vsock) {

@@ -1,7 +1,7 @@
 // QEMU's command line as a pure function of what is booted and of the descriptors that the process inherits.
 #pragma once
 
-#include "runner/spec.hpp"
+#include "runner/machine/spec.hpp"
 
 #include <optional>
 #include <string>
@@ -9,9 +9,6 @@
 #include <vector>
 
 namespace vm2oci {
-
-enum class Accelerator { kvm, tcg };
-std::string_view to_string(Accelerator accelerator); // "kvm", "tcg"
 
 // What the process finds open. Everything that QEMU talks to is an inherited descriptor: no socket and no temporary
 // file ever has a name.

@@ -2,11 +2,15 @@
 
 #include "formats/base/checked.hpp"
 #include "formats/base/error.hpp"
+#include "formats/base/escape.hpp"
 #include "formats/base/size.hpp"
+#include "runner/qemu/arguments.hpp"
 #include "runner/qemu/picture.hpp"
+#include "runner/qemu/usernet.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -26,6 +30,27 @@ constexpr int kPictureFd = 9;
 constexpr std::uint64_t kMaxPicture = 64 * MiB;
 // The largest initramfs of a distribution has 200 MiB, with everything in it.
 constexpr std::uint64_t kMaxBootFile = 1 * GiB;
+// QEMU sends a console byte by byte: each would wake us, and that costs a boot more than reading them together.
+constexpr int kGatherMilliseconds = 5;
+constexpr int kPollMilliseconds = 100;
+
+// What has arrived; empty: nothing.
+std::string receive(int fd) {
+    std::array<char, 16384> buffer{};
+    const ssize_t n = ::recv(fd, buffer.data(), buffer.size(), MSG_DONTWAIT);
+    return n > 0 ? std::string(buffer.data(), static_cast<std::size_t>(n)) : std::string();
+}
+
+// Writes what the socket takes and removes it from the front.
+void drain(int fd, std::string& bytes) {
+    if (bytes.empty())
+        return;
+    const ssize_t n = ::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n > 0)
+        bytes.erase(0, static_cast<std::size_t>(n));
+    else if (errno != EAGAIN && errno != EINTR)
+        bytes.clear();
+}
 
 struct SocketPair {
     UniqueFd ours;
@@ -111,7 +136,8 @@ class CountingDevice final : public BlockDevice {
 };
 
 QemuMachine::QemuMachine(const VmSpec& spec, Accelerator accelerator, const std::string& binary,
-                         const std::filesystem::path& scratch_folder) {
+                         const std::filesystem::path& scratch_folder)
+    : forwards_(spec.forwards) {
     image_ = std::make_shared<CountingDevice>(spec.disk);
     // A disk of QEMU's has whole sectors.
     overlay_ = std::make_shared<OverlayDevice>(image_, align_up(spec.disk->size(), 512), scratch_folder);
@@ -177,12 +203,121 @@ QemuMachine::QemuMachine(const VmSpec& spec, Accelerator accelerator, const std:
 
 QemuMachine::~QemuMachine() = default;
 
-std::vector<MonitorMessage> QemuMachine::read_monitor() {
-    std::array<char, 16384> buffer{};
-    const ssize_t n = ::recv(monitor_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
-    if (n <= 0)
-        return {};
-    return parser_.feed({buffer.data(), static_cast<std::size_t>(n)});
+void QemuMachine::wait(std::chrono::milliseconds limit, const Interest& interest) {
+    // A peer that has gone would wake us without end.
+    if (process_->poll_exit())
+        return;
+    const auto wanted = [](bool output) { return static_cast<short>(output ? POLLIN | POLLOUT : POLLIN); };
+    std::array<pollfd, 7> entries = {{
+        {monitor_.get(), POLLIN, 0},
+        {serial_.get(), POLLIN, 0},
+        {agent_.get(), wanted(interest.agent_output), 0},
+        {own_agent_.get(), wanted(interest.own_agent_output), 0},
+        {notify_ ? notify_->listener_fd() : -1, POLLIN, 0},
+        {process_->error_fd(), POLLIN, 0},
+        {interest.descriptor, POLLIN, 0},
+    }};
+    if (std::exchange(printing_, false))
+        ::poll(nullptr, 0, kGatherMilliseconds);
+    ::poll(entries.data(), entries.size(), static_cast<int>(limit.count()));
+}
+
+std::chrono::milliseconds QemuMachine::clock() const {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now().time_since_epoch());
+}
+
+ProcessorTimes QemuMachine::processor_times() {
+    return {process_->cpu_time(), process_->starved_time() + stolen_time() - waited_before_};
+}
+
+std::vector<MachineEvent> QemuMachine::take_events() {
+    read_monitor();
+    if (notify_)
+        for (const NotifyMessage& notice : notify_->read())
+            if (notice.ready)
+                events_.push_back({MachineEventKind::notified_ready});
+    return std::exchange(events_, {});
+}
+
+std::string QemuMachine::read_serial() {
+    std::string bytes = receive(serial_.get());
+    if (!bytes.empty())
+        printing_ = true;
+    return bytes;
+}
+
+void QemuMachine::write_serial(std::string& bytes) {
+    drain(serial_.get(), bytes);
+}
+
+void QemuMachine::write(GuestChannel channel, std::string& bytes) {
+    drain(channel_fd(channel), bytes);
+}
+
+std::string QemuMachine::read(GuestChannel channel) {
+    return receive(channel_fd(channel));
+}
+
+int QemuMachine::channel_fd(GuestChannel channel) const {
+    return channel == GuestChannel::agent ? agent_.get() : own_agent_.get();
+}
+
+void QemuMachine::ask_connections() {
+    send("human-monitor-command", R"({"command-line":"info usernet"})");
+}
+
+std::optional<std::vector<std::uint16_t>> QemuMachine::take_connections() {
+    return std::exchange(connections_, std::nullopt);
+}
+
+void QemuMachine::read_monitor() {
+    const std::string bytes = receive(monitor_.get());
+    for (const MonitorMessage& message : parser_.feed(bytes))
+        handle(message);
+}
+
+void QemuMachine::handle(const MonitorMessage& message) {
+    switch (message.kind) {
+    case MonitorMessageKind::greeting:
+        version_ = message.text;
+        waited_before_ = process_->starved_time() + stolen_time();
+        send("qmp_capabilities");
+        continue_id_ = send("cont");
+        events_.push_back({MachineEventKind::powered_on});
+        break;
+    case MonitorMessageKind::result:
+        if (message.id == screenshot_id_ && screenshot_id_ != 0) {
+            screenshot_answered_ = true;
+        } else if (message.text.find(kUsernetHead) != std::string::npos) {
+            connections_.emplace();
+            for (const PortForward& forward : forwards_)
+                if (usernet_established(message.text, forward.host))
+                    connections_->push_back(forward.host);
+        }
+        break;
+    case MonitorMessageKind::error:
+        if (message.id == screenshot_id_ && screenshot_id_ != 0)
+            screenshot_answered_ = true;
+        else if (message.id == continue_id_ && continue_id_ != 0)
+            fail(ErrorKind::external, "QEMU cannot start the machine: " + escape_untrusted(message.text));
+        break;
+    case MonitorMessageKind::event:
+        handle_event(message);
+        break;
+    }
+}
+
+void QemuMachine::handle_event(const MonitorMessage& message) {
+    const bool is_guests = message.guest_reason.starts_with("guest");
+    if (message.text == "RESET" && is_guests)
+        events_.push_back({MachineEventKind::reset});
+    else if (message.text == "SHUTDOWN" && is_guests)
+        events_.push_back({MachineEventKind::shutdown});
+    else if (message.text == "GUEST_PANICKED")
+        events_.push_back({MachineEventKind::panicked});
+    else if (message.text == "VSERPORT_CHANGE" && (message.port == "agent" || message.port == "own-agent"))
+        events_.push_back({message.port_open ? MachineEventKind::channel_opened : MachineEventKind::channel_closed,
+                           message.port == "agent" ? GuestChannel::agent : GuestChannel::own_agent});
 }
 
 std::uint64_t QemuMachine::send(std::string_view command, std::string_view arguments) {
@@ -193,12 +328,17 @@ std::uint64_t QemuMachine::send(std::string_view command, std::string_view argum
     return id;
 }
 
-std::uint64_t QemuMachine::request_screenshot() {
-    return send("screendump", R"({"filename":"/dev/fdset/2"})");
-}
-
-std::vector<std::byte> QemuMachine::screenshot() const {
-    const std::uint64_t size = file_size(picture_.get());
+std::vector<std::byte> QemuMachine::take_screenshot(std::chrono::milliseconds limit) {
+    if (process_->poll_exit())
+        return {};
+    screenshot_id_ = send("screendump", R"({"filename":"/dev/fdset/2"})");
+    const std::chrono::milliseconds deadline = clock() + limit;
+    while (!screenshot_answered_ && clock() < deadline && !process_->poll_exit()) {
+        pollfd entry{monitor_.get(), POLLIN, 0};
+        ::poll(&entry, 1, kPollMilliseconds);
+        read_monitor();
+    }
+    const std::uint64_t size = screenshot_answered_ ? file_size(picture_.get()) : 0;
     if (size == 0 || size > kMaxPicture)
         return {};
     std::vector<std::byte> bytes(size);
@@ -217,6 +357,19 @@ DiskUse QemuMachine::disk_use() const {
 
 std::optional<std::string> QemuMachine::disk_error() const {
     return disk_server_->first_error();
+}
+
+std::optional<MachineExit> QemuMachine::exit() {
+    const std::optional<int> status = process_->poll_exit();
+    if (!status)
+        return std::nullopt;
+    return MachineExit{describe_exit(*status), has_crashed(*status)};
+}
+
+std::string QemuMachine::take_messages() {
+    std::array<char, 4096> buffer{};
+    const ssize_t n = ::read(process_->error_fd(), buffer.data(), buffer.size());
+    return n > 0 ? std::string(buffer.data(), static_cast<std::size_t>(n)) : std::string();
 }
 
 } // namespace vm2oci

@@ -4,13 +4,13 @@
 #include "formats/base/fd.hpp"
 #include "formats/block/overlay.hpp"
 #include "formats/nbd/server.hpp"
-#include "runner/qemu/arguments.hpp"
+#include "runner/machine/machine.hpp"
+#include "runner/machine/spec.hpp"
 #include "runner/qemu/monitor.hpp"
 #include "runner/qemu/notify.hpp"
 #include "runner/qemu/process.hpp"
-#include "runner/report/boot_report.hpp"
-#include "runner/spec.hpp"
 
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,41 +22,44 @@ namespace vm2oci {
 // Counts what is read of a disk. Thread-safe.
 class CountingDevice;
 
-class QemuMachine final {
+class QemuMachine final : public Machine {
   public:
-    // Starts the process, with the machine stopped: send `cont` when the monitor has greeted. The disk is served read
-    // on demand; what the guest writes goes to a scratch file in `scratch_folder` (empty: $TMPDIR, else /var/tmp).
-    // Error{external} when QEMU or the firmware is not installed.
+    // Starts the process; the machine is powered on when QEMU has answered. The disk is served read on demand; what the
+    // guest writes goes to a scratch file in `scratch_folder` (empty: $TMPDIR, else /var/tmp). Error{external} when
+    // QEMU or the firmware is not installed.
     QemuMachine(const VmSpec& spec, Accelerator accelerator, const std::string& binary,
                 const std::filesystem::path& scratch_folder);
-    ~QemuMachine();
+    ~QemuMachine() override;
 
-    // None of these blocks.
-    int monitor_fd() const { return monitor_.get(); }
-    int serial_fd() const { return serial_.get(); }
-    int agent_fd() const { return agent_.get(); }
-    int own_agent_fd() const { return own_agent_.get(); }
-    // -1: this machine has no such channel; notify_problem() says why when it was asked for.
-    int notify_fd() const { return notify_ ? notify_->listener_fd() : -1; }
-    const std::string& notify_problem() const { return notify_problem_; }
-    std::vector<NotifyMessage> read_notices() { return notify_ ? notify_->read() : std::vector<NotifyMessage>(); }
-    ChildProcess& process() { return *process_; }
-
-    // What has arrived; empty when nothing has. Error{external} when QEMU breaks its protocol.
-    std::vector<MonitorMessage> read_monitor();
-    // Returns the id that the answer will carry.
-    std::uint64_t send(std::string_view command, std::string_view arguments = {});
-
-    // Asks for a picture of the screen; when the answer has come, screenshot() has it as PNG. Once for each machine.
-    std::uint64_t request_screenshot();
-    std::vector<std::byte> screenshot() const;
-
-    const std::vector<std::string>& arguments() const { return arguments_; }
-    DiskUse disk_use() const;
-    std::optional<std::string> disk_error() const;
+    void wait(std::chrono::milliseconds limit, const Interest& interest) override;
+    std::chrono::milliseconds clock() const override;
+    ProcessorTimes processor_times() override;
+    std::vector<MachineEvent> take_events() override;
+    std::string read_serial() override;
+    void write_serial(std::string& bytes) override;
+    void write(GuestChannel channel, std::string& bytes) override;
+    std::string read(GuestChannel channel) override;
+    void ask_connections() override;
+    std::optional<std::vector<std::uint16_t>> take_connections() override;
+    std::vector<std::byte> take_screenshot(std::chrono::milliseconds limit) override;
+    DiskUse disk_use() const override;
+    std::optional<std::string> disk_error() const override;
+    std::optional<MachineExit> exit() override;
+    std::string version() const override { return version_; }
+    std::vector<std::string> arguments() const override { return arguments_; }
+    std::string take_messages() override;
+    std::string notify_problem() const override { return notify_problem_; }
 
   private:
+    void read_monitor();
+    void handle(const MonitorMessage& message);
+    void handle_event(const MonitorMessage& message);
+    // Returns the id that the answer will carry.
+    std::uint64_t send(std::string_view command, std::string_view arguments = {});
+    int channel_fd(GuestChannel channel) const;
+
     std::vector<std::string> arguments_;
+    std::vector<PortForward> forwards_;
     std::shared_ptr<CountingDevice> image_;
     std::shared_ptr<OverlayDevice> overlay_;
     std::unique_ptr<NbdServer> disk_server_;
@@ -70,6 +73,14 @@ class QemuMachine final {
     UniqueFd picture_;
     MonitorParser parser_;
     std::uint64_t next_id_ = 1;
+    std::uint64_t continue_id_ = 0;
+    std::uint64_t screenshot_id_ = 0;
+    bool screenshot_answered_ = false;
+    bool printing_ = false; // the guest, when its serial port was last read
+    std::string version_;
+    std::chrono::milliseconds waited_before_{0}; // for processors, before power-on
+    std::vector<MachineEvent> events_;
+    std::optional<std::vector<std::uint16_t>> connections_;
     std::unique_ptr<ChildProcess> process_; // last: it dies first
 };
 

@@ -1,9 +1,8 @@
 #include "runner/qemu/picture.hpp"
 
-#include "formats/base/endian.hpp"
 #include "formats/base/fd.hpp"
 
-#include <zlib.h>
+#include <png.h>
 
 #include <cstdint>
 #include <optional>
@@ -51,60 +50,23 @@ std::optional<Ppm> parse(std::span<const std::byte> bytes) {
     return Ppm{*width, *height, bytes.subspan(bytes.size() - text.size(), size)};
 }
 
-template <class T>
-void append(std::vector<std::byte>& out, T value) {
-    const std::size_t at = out.size();
-    out.resize(at + sizeof value);
-    store_be(out.data() + at, value);
-}
-
-void append_chunk(std::vector<std::byte>& out, std::string_view type, std::span<const std::byte> data) {
-    append(out, static_cast<std::uint32_t>(data.size()));
-    const std::size_t begin = out.size();
-    const auto name = as_bytes(type);
-    out.insert(out.end(), name.begin(), name.end());
-    out.insert(out.end(), data.begin(), data.end());
-    const uLong checksum =
-        ::crc32(0, reinterpret_cast<const Bytef*>(out.data() + begin), static_cast<uInt>(out.size() - begin));
-    append(out, static_cast<std::uint32_t>(checksum));
-}
-
-std::vector<std::byte> deflated_rows(const Ppm& picture) {
-    const std::size_t row = std::size_t{picture.width} * 3;
-    std::vector<std::byte> raw;
-    raw.reserve((row + 1) * picture.height);
-    for (std::uint32_t y = 0; y < picture.height; ++y) {
-        raw.push_back(std::byte{0}); // no filter
-        const auto pixels = picture.pixels.subspan(y * row, row);
-        raw.insert(raw.end(), pixels.begin(), pixels.end());
-    }
-    uLongf size = ::compressBound(static_cast<uLong>(raw.size()));
-    std::vector<std::byte> compressed(size);
-    if (::compress2(reinterpret_cast<Bytef*>(compressed.data()), &size, reinterpret_cast<const Bytef*>(raw.data()),
-                    static_cast<uLong>(raw.size()), 6) != Z_OK)
-        return {};
-    compressed.resize(size);
-    return compressed;
-}
-
 } // namespace
 
 std::vector<std::byte> png_from_ppm(std::span<const std::byte> ppm) {
     const auto picture = parse(ppm);
     if (!picture)
         return {};
-    std::vector<std::byte> out;
-    const auto signature = as_bytes("\x89PNG\r\n\x1a\n");
-    out.insert(out.end(), signature.begin(), signature.end());
-    std::vector<std::byte> header;
-    append(header, picture->width);
-    append(header, picture->height);
-    for (const int value : {8, 2, 0, 0, 0}) // 8 bits, RGB, deflate, filters, not interlaced
-        header.push_back(static_cast<std::byte>(value));
-    append_chunk(out, "IHDR", header);
-    append_chunk(out, "IDAT", deflated_rows(*picture));
-    append_chunk(out, "IEND", {});
-    return out;
+    png_image image{};
+    image.version = PNG_IMAGE_VERSION;
+    image.width = picture->width;
+    image.height = picture->height;
+    image.format = PNG_FORMAT_RGB;
+    png_alloc_size_t size = PNG_IMAGE_PNG_SIZE_MAX(image);
+    std::vector<std::byte> png(size);
+    if (png_image_write_to_memory(&image, png.data(), &size, 0, picture->pixels.data(), 0, nullptr) == 0)
+        return {};
+    png.resize(size);
+    return png;
 }
 
 } // namespace vm2oci

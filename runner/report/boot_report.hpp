@@ -6,9 +6,9 @@
 #include "runner/agent/agent_session.hpp"
 #include "runner/agent/own_session.hpp"
 #include "runner/judge/judge.hpp"
+#include "runner/machine/machine.hpp"
+#include "runner/machine/spec.hpp"
 #include "runner/probe/probe.hpp"
-#include "runner/qemu/arguments.hpp"
-#include "runner/spec.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -28,14 +28,6 @@ struct Check {
     std::optional<BootInstant> at; // when it was answered
     std::string message;           // of a failure, for people
     std::string output;            // of a command
-};
-
-struct DiskUse {
-    std::uint64_t size = 0;
-    std::uint64_t touched =
-        0; // bytes of data that the machine read at least once, in blocks of 64 KiB; holes cost nothing
-    std::uint64_t read = 0;    // all bytes that it read of the image
-    std::uint64_t written = 0; // went to the scratch file
 };
 
 // The console as it came, up to a limit: the beginning and the end are kept, the middle goes.

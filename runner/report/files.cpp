@@ -1,28 +1,51 @@
 #include "runner/report/files.hpp"
 
-#include "formats/base/error.hpp"
-#include "formats/base/output_file.hpp"
 #include "runner/report/html.hpp"
 #include "runner/report/json.hpp"
 #include "runner/report/junit.hpp"
 
-namespace vm2oci {
+#include <string>
+#include <system_error>
 
-void write_report_file(const std::filesystem::path& path, std::string_view text) {
+namespace vm2oci {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool is_same_place(const fs::path& one, const fs::path& other) {
+    std::error_code error;
+    const fs::path place = fs::weakly_canonical(one, error);
+    return !error && place == fs::weakly_canonical(other, error) && !error;
+}
+
+} // namespace
+
+void write_report_file(const fs::path& path, std::string_view text) {
     write_output(path, as_bytes(text));
 }
 
-void write_report_folder(const std::filesystem::path& folder, const BootReport& report) {
-    std::error_code error;
-    std::filesystem::create_directories(folder, error);
-    if (error)
-        fail_errno("cannot make the folder " + folder.string(), error.value());
-    write_report_file(folder / "console.log", report.console.text());
-    write_report_file(folder / "boot.json", boot_report_json(report) + "\n");
-    write_report_file(folder / "junit.xml", boot_report_junit(report));
-    write_report_file(folder / "report.html", boot_report_html(report));
-    if (!report.screenshot.empty())
-        write_report_file(folder / "screenshot.png", as_text(report.screenshot));
+ReportFiles::ReportFiles(Outputs& outputs, const fs::path& junit, const fs::path& folder) {
+    if (!folder.empty()) {
+        outputs.add_folder(folder);
+        const auto add = [&](const char* name, Render render) {
+            files_.push_back({&outputs.add_document(folder / name), render});
+        };
+        add("console.log", [](const BootReport& report) { return report.console.text(); });
+        add("boot.json", [](const BootReport& report) { return boot_report_json(report) + "\n"; });
+        add("junit.xml", [](const BootReport& report) { return boot_report_junit(report); });
+        add("report.html", [](const BootReport& report) { return boot_report_html(report); });
+        screenshot_ = &outputs.add_document(folder / "screenshot.png");
+    }
+    if (!junit.empty() && (folder.empty() || !is_same_place(junit, folder / "junit.xml")))
+        files_.push_back(
+            {&outputs.add_document(junit), [](const BootReport& report) { return boot_report_junit(report); }});
+}
+
+void ReportFiles::fill(const BootReport& report) {
+    for (const File& file : files_)
+        file.document->content = file.render(report);
+    if (screenshot_ != nullptr && !report.screenshot.empty())
+        screenshot_->content = as_text(report.screenshot);
 }
 
 } // namespace vm2oci

@@ -1,9 +1,10 @@
 #include "runner/report/html.hpp"
 
+#include "formats/base/base64.hpp"
 #include "formats/base/fd.hpp"
 #include "formats/base/size.hpp"
-#include "runner/boot_checks.hpp"
 #include "runner/judge/console_lines.hpp"
+#include "runner/report/boot_checks.hpp"
 #include "runner/report/comparison.hpp"
 #include "runner/report/markup.hpp"
 #include "runner/report/style.hpp"
@@ -208,7 +209,7 @@ std::string boot_report_html(const BootReport& report) {
     if (!report.screenshot.empty())
         page += section("Screen at the end",
                         "<img alt=\"The machine's screen at the end of the boot\" src=\"data:image/png;base64," +
-                            base64(as_text(report.screenshot)) + "\">\n");
+                            encode_base64(as_text(report.screenshot)) + "\">\n");
     page += section("Machine", machine(report));
     page += section("Serial console", console(report));
     return page + "</main>\n<footer>Written by vm2oci boot.</footer>\n</body>\n</html>\n";

@@ -10,6 +10,4 @@ namespace vm2oci {
 // feeds and tabs stay.
 std::string markup_text(std::string_view raw);
 
-std::string base64(std::string_view bytes);
-
 } // namespace vm2oci

@@ -2,10 +2,10 @@
 #include "formats/base/error.hpp"
 #include "runner/agent/agent_session.hpp"
 #include "runner/agent/own_session.hpp"
-#include "runner/port_watch.hpp"
 #include "runner/qemu/monitor.hpp"
 #include "runner/qemu/notify.hpp"
 #include "runner/qemu/picture.hpp"
+#include "runner/qemu/usernet.hpp"
 
 #include <string_view>
 

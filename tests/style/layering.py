@@ -2,8 +2,8 @@
 """Reads every #include and fails on one that points the wrong way.
 
 formats/base <- formats/block <- other rooms of formats <- libconvert, and formats <- runner; libconvert and runner
-never include each other; guest-kernel includes formats; tools and tests include all. Within formats, libconvert and
-tools a room may include only rooms that its parent's CMakeLists.txt names above it. tools/flows knows no command line:
+never include each other; guest-kernel includes formats; tools and tests include all. Within formats, libconvert,
+runner and tools a room may include only rooms that its parent's CMakeLists.txt names above it. tools/flows knows no command line:
 neither its library, nor streams, nor an option's name. The whole of nlohmann/json stays out of headers that headers
 include. What lies in a folder of a room (formats/block/qcow2) stands below every header of the room that includes that
 folder, and may not include it.
@@ -84,7 +84,7 @@ def climbs(name, target):
 
 
 def main():
-    order = {house: rooms_in_order(house) for house in ("formats", "libconvert", "tools")}
+    order = {house: rooms_in_order(house) for house in ("formats", "libconvert", "runner", "tools")}
     option_word = re.compile(r"(?<![\w-])(%s)(?![\w-])" % "|".join(sorted(option_names(), key=len, reverse=True) or ["--"]))
     complaints = []
     sources = 0

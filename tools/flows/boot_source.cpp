@@ -26,7 +26,8 @@ BootSource open_bundle(const BundleDescription& bundle, ImageSource& images, con
                        const SourceRequest& request, const OperationContext& operation) {
     BootSource source;
     const auto format = bundle.root_format == BundleRootFormat::qcow2 ? DiskFormat::qcow2 : DiskFormat::raw;
-    source.disk = open_disk(find_file(images, image, bundle.root, operation), request.disk_source(bundle.root, format));
+    source.subject.disk =
+        open_disk(find_file(images, image, bundle.root, operation), request.disk_source(bundle.root, format)).device;
     DirectKernel kernel;
     kernel.image = find_file(images, image, bundle.kernel, operation);
     if (bundle.initramfs)
@@ -50,7 +51,8 @@ BootSource open_image(const ImageReference& reference, const BootSourceRequest& 
         return open_bundle(*bundle, *images, image, request.source, operation);
     BootSource source;
     const DiskInImage disk = find_disk(*images, image, operation);
-    source.disk = open_disk(disk.bytes, request.source.disk_source(escape_untrusted(disk.path), std::nullopt));
+    source.subject.disk =
+        open_disk(disk.bytes, request.source.disk_source(escape_untrusted(disk.path), std::nullopt)).device;
     return source;
 }
 
@@ -86,14 +88,14 @@ BootSource open_boot_source(const BootSourceRequest& request, const OperationCon
     if (const auto* image = std::get_if<ImageReference>(&request.reference))
         source = open_image(*image, request, operation);
     else
-        source.disk = only_disk(open_source_machine(request.reference, request.source, "", operation)).opened;
+        source.subject.disk =
+            only_disk(open_source_machine(request.reference, request.source, "", operation)).opened.device;
     apply_kernel(source, request.kernel);
     source.subject.name = request.name;
-    source.subject.disk = source.disk.device;
     return source;
 }
 
-void make_it_talk(BootSource& source, const OperationContext& operation) {
+void add_own_agent(BootSource& source, const OperationContext& operation) {
     source.subject.facts = FactsChoice::ask;
     if (source.own_initramfs) {
         std::string& line = source.subject.kernel->command_line;
@@ -102,9 +104,10 @@ void make_it_talk(BootSource& source, const OperationContext& operation) {
     }
     EditRequest request;
     request.agents = {load_agent("vm2oci")};
+    DiskView disk(source.subject.disk);
     with_context("putting the agent into " + escape_untrusted(source.subject.name) + ", for this boot only",
-                 [&] { edit_disk(source.disk, request, {}, EditMode::apply, operation); });
-    source.subject.disk = source.disk.device;
+                 [&] { edit_disk(disk, request, {}, EditMode::apply, operation); });
+    source.subject.disk = disk.device();
 }
 
 } // namespace vm2oci

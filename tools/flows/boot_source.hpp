@@ -37,7 +37,6 @@ struct BootSourceRequest {
 };
 
 struct BootSource {
-    OpenedDisk disk;
     BootSubject subject;
     bool own_initramfs = false; // vm2oci's own init starts the guest, and can start the agent beside it
 };
@@ -46,6 +45,6 @@ struct BootSource {
 BootSource open_boot_source(const BootSourceRequest& request, const OperationContext& operation);
 
 // Makes the guest say what runs in it: vm2oci's agent is put into an overlay of the disk, or started by our initramfs.
-void make_it_talk(BootSource& source, const OperationContext& operation);
+void add_own_agent(BootSource& source, const OperationContext& operation);
 
 } // namespace vm2oci

@@ -4,7 +4,7 @@
 
 #include "libconvert/inspect/guest_info.hpp"
 #include "runner/judge/judge.hpp"
-#include "runner/spec.hpp"
+#include "runner/machine/spec.hpp"
 
 #include <string>
 #include <vector>

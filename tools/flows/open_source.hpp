@@ -13,11 +13,8 @@
 #include <vector>
 
 namespace vm2oci {
-class ContentVerifier;
-class Outputs;
-} // namespace vm2oci
 
-namespace vm2oci {
+class ContentVerifier;
 
 // How a source is read, besides what its reference says.
 struct SourceRequest {
@@ -62,10 +59,5 @@ SourceMachine open_source_machine(const Reference& reference, const SourceReques
 
 // For what works on one disk. Error{unsupported}: the machine has several, by number and name.
 const SourceDisk& only_disk(const SourceMachine& machine);
-
-// A destination that publishes only when `source` has been verified, and `outputs` have appeared; all outlive it.
-std::unique_ptr<ImageDestination> publish_verified(std::unique_ptr<ImageDestination> destination,
-                                                   const SourceMachine& source, Outputs& outputs,
-                                                   const OperationContext& operation);
 
 } // namespace vm2oci

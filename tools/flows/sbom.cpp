@@ -2,7 +2,6 @@
 
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
-#include "formats/base/output_file.hpp"
 #include "libconvert/inspect/cyclonedx.hpp"
 #include "libconvert/package/timestamp.hpp"
 
@@ -18,19 +17,16 @@ bool is_cyclonedx_name(std::string_view path) {
 
 } // namespace
 
-std::string make_sbom(const OpenedGuest& opened, const OsInfo& os, const std::string& path) {
+std::string make_sbom(const OpenedGuest& opened, const std::string& path) {
     if (!opened.guest)
         fail(ErrorKind::unsupported, "there is no guest to list packages of: " + escape_untrusted(opened.reason));
     const PackageDatabase database = read_package_database(*opened.guest, PackageLicenses::read);
     if (database.manager.empty())
         fail(ErrorKind::unsupported, "the guest has no database of packages that is known (dpkg, rpm, apk, pacman)");
+    const OsInfo os = inspect_os(opened);
     const std::string name = os.hostname.empty() ? os.product : os.hostname;
     const SbomOptions options{name.empty() ? "guest" : name, format_timestamp(default_timestamp())};
     return is_cyclonedx_name(path) ? write_cyclonedx(os, database, options) : write_spdx(os, database, options);
-}
-
-void write_sbom(const std::string& document, const std::string& path) {
-    write_output(path, as_bytes(document));
 }
 
 } // namespace vm2oci

@@ -7,11 +7,8 @@
 
 namespace vm2oci {
 
-// CycloneDX 1.5 for a path that its tools know ("bom.json", "*.cdx.json"), else SPDX 2.3. Error{not_found} when there
-// is no guest, or none whose packages are known.
-std::string make_sbom(const OpenedGuest& opened, const OsInfo& os, const std::string& path);
-
-// Appears as a whole, or not at all.
-void write_sbom(const std::string& document, const std::string& path);
+// The document. CycloneDX 1.5 for a path that its tools know ("bom.json", "*.cdx.json"), else SPDX 2.3.
+// Error{unsupported} when there is no guest, or none whose packages are known.
+std::string make_sbom(const OpenedGuest& opened, const std::string& path);
 
 } // namespace vm2oci

@@ -1,9 +1,6 @@
 #include "tools/vm2oci/boot_display.hpp"
 
 #include "formats/base/escape.hpp"
-#include "formats/base/fd.hpp"
-#include "runner/report/files.hpp"
-#include "runner/report/junit.hpp"
 #include "runner/report/summary.hpp"
 #include "tools/vm2oci/progress_display.hpp"
 
@@ -20,7 +17,6 @@ namespace {
 
 constexpr char kLeaveKey = 0x1d; // Ctrl-]
 constexpr std::chrono::milliseconds kStatusInterval{200};
-constexpr std::chrono::milliseconds kJunitInterval{1000};
 
 std::string stage_of(const BootReport& report) {
     std::string stage = "power on";
@@ -55,8 +51,7 @@ class BootDisplay::RawTerminal {
     bool changed_;
 };
 
-BootDisplay::BootDisplay(Invocation& call, ConsoleMode mode, std::string junit)
-    : call_(call), mode_(mode), junit_(std::move(junit)) {
+BootDisplay::BootDisplay(Invocation& call, ConsoleMode mode) : call_(call), mode_(mode) {
     if (mode_ == ConsoleMode::interactive && ::isatty(STDIN_FILENO) == 1)
         terminal_ = std::make_unique<RawTerminal>();
 }
@@ -98,10 +93,6 @@ void BootDisplay::progress(const BootReport& report) {
     announce(report);
     announce_restart(report);
     const Clock::time_point now = Clock::now();
-    if (!junit_.empty() && now >= next_junit_) {
-        next_junit_ = now + kJunitInterval;
-        write_report_file(junit_, boot_report_junit(report));
-    }
     if (mode_ == ConsoleMode::status && now >= next_status_) {
         next_status_ = now + kStatusInterval;
         show_status(report);
@@ -161,13 +152,11 @@ int BootDisplay::input_fd() const {
     return mode_ == ConsoleMode::interactive && !leave_ ? STDIN_FILENO : -1;
 }
 
-void BootDisplay::finish(const BootReport& report) {
+void BootDisplay::finish() {
     terminal_.reset();
     clear_status();
     if (mode_ == ConsoleMode::interactive)
         call_.err << std::endl;
-    if (!junit_.empty())
-        write_report_file(junit_, boot_report_junit(report));
 }
 
 } // namespace vm2oci::cli

@@ -1,7 +1,7 @@
 // A boot on the terminal: one line of status, or the machine's serial console itself.
 #pragma once
 
-#include "runner/boot.hpp"
+#include "tools/flows/boot.hpp"
 #include "tools/vm2oci/command_table.hpp"
 
 #include <chrono>
@@ -11,12 +11,9 @@
 
 namespace vm2oci::cli {
 
-enum class ConsoleMode { status, interactive };
-
 class BootDisplay final : public BootObserver {
   public:
-    // `junit` empty: no file. The file exists when the constructor has returned from the first progress().
-    BootDisplay(Invocation& call, ConsoleMode mode, std::string junit);
+    BootDisplay(Invocation& call, ConsoleMode mode);
     ~BootDisplay() override; // gives the terminal back
 
     void console(std::string_view bytes) override;
@@ -25,8 +22,8 @@ class BootDisplay final : public BootObserver {
     bool leave_wanted() override { return leave_; }
     int input_fd() const override;
 
-    // The last word: JUnit as it ended, the status line gone.
-    void finish(const BootReport& report);
+    // The status line is gone, and the terminal given back.
+    void finish();
 
   private:
     class RawTerminal;
@@ -39,12 +36,10 @@ class BootDisplay final : public BootObserver {
 
     Invocation& call_;
     ConsoleMode mode_;
-    std::string junit_;
     std::unique_ptr<RawTerminal> terminal_;
     std::optional<Accelerator> announced_;
     std::size_t reasons_said_ = 0; // of the report's reasons for its machine
     std::string last_stage_;
-    Clock::time_point next_junit_{};
     Clock::time_point next_status_{};
     bool status_shown_ = false;
     bool restart_said_ = false;

@@ -4,10 +4,7 @@
 #include "formats/base/escape.hpp"
 #include "formats/base/fd.hpp"
 #include "formats/base/size.hpp"
-#include "formats/partition/partition.hpp"
 #include "formats/tree/seed_iso.hpp"
-#include "libconvert/guest/open_guest.hpp"
-#include "runner/report/files.hpp"
 #include "runner/report/summary.hpp"
 #include "tools/vm2oci/boot_display.hpp"
 #include "tools/vm2oci/help.hpp"
@@ -18,6 +15,7 @@
 
 #include <charconv>
 #include <map>
+#include <optional>
 #include <ostream>
 
 namespace vm2oci::cli {
@@ -33,6 +31,8 @@ const std::map<std::string, ReadySignal> kReadySignals = {{"login", ReadySignal:
                                                           {"agent", ReadySignal::agent},
                                                           {"cloud-init", ReadySignal::cloud_init},
                                                           {"systemd", ReadySignal::system}};
+const std::map<std::string, Firmware> kFirmwares = {
+    {"bios", Firmware::bios}, {"uefi", Firmware::uefi}, {"uefi-secure", Firmware::uefi_secure}};
 const std::map<std::string, MachineType> kMachines = {{"q35", MachineType::q35}, {"i440fx", MachineType::i440fx}};
 const std::map<std::string, DiskBus> kDiskBuses = {
     {"virtio", DiskBus::virtio}, {"sata", DiskBus::sata}, {"ide", DiskBus::ide}};
@@ -67,53 +67,29 @@ bool has_seed_files(const BootTestOptions& options) {
            !options.vendor_data.empty();
 }
 
-Firmware firmware_of(const BootTestOptions& options, const BlockDevice& disk, const MachineAdvice& advice) {
-    if (options.firmware == "bios")
-        return Firmware::bios;
-    if (options.firmware == "uefi")
-        return Firmware::uefi;
-    if (options.firmware == "uefi-secure")
-        return Firmware::uefi_secure;
-    const Firmware firmware = firmware_for(disk);
-    return firmware == Firmware::uefi && advice.secure_boot && find_firmware(Firmware::uefi_secure)
-               ? Firmware::uefi_secure
-               : firmware;
-}
-
-// What the guest inside asks for. A disk in which nothing can be read boots, or not, on the default machine.
-MachineAdvice look_inside(const BootSubject& subject, const BootTestOptions& options, Invocation& call) {
-    const bool all_given = options.machine != "auto" && options.disk_bus != "auto" && options.network_model != "auto" &&
-                           options.firmware != "auto" && !options.cpu.empty() && !options.ready.empty();
-    if (all_given)
-        return {};
-    try {
-        const OpenedGuest guest = open_guest(subject.disk, GuestBackend::native, call.operation);
-        return guest.guest ? advise_machine(inspect_guest(guest, call.operation)) : MachineAdvice{};
-    } catch (const Error& error) {
-        if (error.kind() == ErrorKind::io || error.kind() == ErrorKind::cancelled)
-            throw;
-        return {};
-    }
-}
-
-bool is_left_to_us(const BootTestOptions& options, AdviceTopic topic) {
-    switch (topic) {
-    case AdviceTopic::machine:
-        return options.machine == "auto";
-    case AdviceTopic::disk:
-        return options.disk_bus == "auto";
-    case AdviceTopic::network:
-        return options.network_model == "auto" && options.network != "none";
-    case AdviceTopic::processor:
-        return options.cpu.empty();
-    }
-    return true;
-}
-
+// nullopt for "auto".
 template <class Value>
-void choose(Value& value, const std::map<std::string, Value>& names, const std::string& wanted) {
-    if (wanted != "auto")
-        value = names.at(wanted);
+std::optional<Value> choice(const std::map<std::string, Value>& names, const std::string& wanted) {
+    return wanted == "auto" ? std::nullopt : std::optional(names.at(wanted));
+}
+
+SeedFiles read_seed(const BootTestOptions& options) {
+    SeedFiles files;
+    files.user_data = options.user_data.empty() ? "#cloud-config\n{}\n" : read_seed_file(options.user_data);
+    files.meta_data =
+        options.meta_data.empty() ? default_meta_data(files.user_data) : read_seed_file(options.meta_data);
+    if (!options.network_config.empty())
+        files.network_config = read_seed_file(options.network_config);
+    if (!options.vendor_data.empty())
+        files.vendor_data = read_seed_file(options.vendor_data);
+    return files;
+}
+
+ReadyCondition parse_ready(const std::string& text) {
+    const auto signal = kReadySignals.find(text);
+    if (signal == kReadySignals.end())
+        return {ReadySignal::pattern, ConsolePattern(text)};
+    return {signal->second, std::nullopt};
 }
 
 } // namespace
@@ -141,111 +117,60 @@ void print_verdict(const BootReport& report, Invocation& call) {
     }
 }
 
-VmSpec machine_spec(const BootTestOptions& options, const BootSubject& subject, const MachineAdvice& advice) {
-    VmSpec spec;
-    // A kernel of its own does not have the drivers that advice goes by, but its maker's.
-    if (!subject.kernel)
-        spec.profile = advice.profile;
-    spec.notify = advice.notify;
-    for (const AdviceReason& reason : advice.reasons)
-        if (!subject.kernel && is_left_to_us(options, reason.topic))
-            spec.profile_reasons.push_back(reason.text);
-    choose(spec.profile.machine, kMachines, options.machine);
-    choose(spec.profile.disk, kDiskBuses, options.disk_bus);
-    choose(spec.profile.network, kNetworkModels, options.network_model);
-    spec.profile.cpu = options.cpu;
-    spec.memory = parse_size(options.memory);
-    spec.cpus = options.cpus;
-    spec.firmware = subject.kernel ? Firmware::bios : firmware_of(options, *subject.disk, advice);
-    spec.network = options.network == "user" ? NetworkMode::user : NetworkMode::none;
-    for (const std::string& text : options.forward)
-        spec.forwards.push_back(parse_forward(text));
-    if (!spec.forwards.empty() && spec.network == NetworkMode::none)
-        fail(ErrorKind::usage, "--forward needs --network user");
-    if (spec.memory < kMinMemory)
-        fail(ErrorKind::usage, "--memory is too small to boot anything; at least 64M");
-    if (spec.cpus == 0 || spec.cpus > kMaxCpus)
-        fail(ErrorKind::usage, fmt::format("--cpus goes from 1 to {}", kMaxCpus));
-    spec.disk = subject.disk;
-    spec.sector_size = gpt_sector_size(*subject.disk);
-    if (spec.sector_size != 512)
-        spec.profile_reasons.push_back(
-            fmt::format("the partition table counts sectors of {} bytes: {}", spec.sector_size,
-                        spec.profile.disk == DiskBus::virtio ? "the disk has them, as KubeVirt's blockSize gives it"
-                                                             : "only virtio disks can have them, and this is none"));
-    spec.seed = subject.seed;
-    spec.kernel = subject.kernel;
-    if (spec.kernel && options.firmware != "auto" && options.firmware != "bios")
-        fail(ErrorKind::usage, "a kernel that is booted directly needs no --firmware");
-    if (has_seed_files(options)) {
-        SeedFiles files;
-        files.user_data = options.user_data.empty() ? "#cloud-config\n{}\n" : read_seed_file(options.user_data);
-        files.meta_data =
-            options.meta_data.empty() ? default_meta_data(files.user_data) : read_seed_file(options.meta_data);
-        if (!options.network_config.empty())
-            files.network_config = read_seed_file(options.network_config);
-        if (!options.vendor_data.empty())
-            files.vendor_data = read_seed_file(options.vendor_data);
-        spec.seed = make_seed_disk(files);
-    }
-    return spec;
-}
-
-BootOptions boot_options(const BootTestOptions& options, const BootSubject& subject, const MachineAdvice& advice) {
-    BootOptions result;
-    result.source = subject.name;
-    result.facts = subject.facts;
-    result.policy.by_default = advice.ready;
-    const bool seeded = has_seed_files(options) || subject.seed != nullptr || advice.has_seed;
-    if (options.ready.empty() && seeded && advice.tells_cloud_init)
-        result.policy.ready = {
-            {ReadySignal::cloud_init, std::nullopt},
-            {advice.ready == DefaultReady::agent ? ReadySignal::agent : ReadySignal::login, std::nullopt}};
-    result.acceleration = kAccelerators.at(options.accelerator);
-    if (!options.timeout.empty())
-        result.timeout = parse_duration(options.timeout);
-    result.commands = options.exec;
-    for (const std::string& text : options.ready) {
-        const auto signal = kReadySignals.find(text);
-        if (signal == kReadySignals.end())
-            result.policy.ready.push_back({ReadySignal::pattern, ConsolePattern(text)});
-        else
-            result.policy.ready.push_back({signal->second, std::nullopt});
-    }
-    for (const std::string& text : options.expect)
-        result.policy.expected.emplace_back(text);
-    for (const std::string& text : options.fail)
-        result.policy.fail.emplace_back(text);
-    for (const std::string& id : options.ignore) {
+BootRequest BootTestOptions::request() const {
+    BootRequest request;
+    request.acceleration = kAccelerators.at(accelerator);
+    request.firmware = choice(kFirmwares, firmware);
+    request.machine = choice(kMachines, machine);
+    request.disk_bus = choice(kDiskBuses, disk_bus);
+    request.network_model = choice(kNetworkModels, network_model);
+    request.cpu = cpu;
+    request.memory = parse_size(memory);
+    request.cpus = cpus;
+    if (!timeout.empty())
+        request.timeout = parse_duration(timeout);
+    for (const std::string& text : ready)
+        request.ready.push_back(parse_ready(text));
+    for (const std::string& text : expect)
+        request.expected.emplace_back(text);
+    for (const std::string& text : fail)
+        request.fail.emplace_back(text);
+    for (const std::string& id : ignore) {
         if (find_rule(id) == nullptr)
-            fail(ErrorKind::usage, "there is no rule " + quote_untrusted(id) +
-                                       " to ignore; a verdict ends with the name of its rule, in brackets");
-        result.policy.ignored.push_back(id);
+            vm2oci::fail(ErrorKind::usage, "there is no rule " + quote_untrusted(id) +
+                                               " to ignore; a verdict ends with the name of its rule, in brackets");
+        request.ignored.push_back(id);
     }
-    return result;
+    request.commands = exec;
+    if (has_seed_files(*this))
+        request.seed = read_seed(*this);
+    request.network = network == "user" ? NetworkMode::user : NetworkMode::none;
+    for (const std::string& text : forward)
+        request.forwards.push_back(parse_forward(text));
+    request.console = console ? ConsoleMode::interactive : ConsoleMode::status;
+    request.junit = junit;
+    request.report_folder = report;
+    if (!request.forwards.empty() && request.network == NetworkMode::none)
+        vm2oci::fail(ErrorKind::usage, "--forward needs --network user");
+    if (request.memory < kMinMemory)
+        vm2oci::fail(ErrorKind::usage, "--memory is too small to boot anything; at least 64M");
+    if (request.cpus == 0 || request.cpus > kMaxCpus)
+        vm2oci::fail(ErrorKind::usage, fmt::format("--cpus goes from 1 to {}", kMaxCpus));
+    return request;
 }
 
-BootReport boot_disk(const BootSubject& subject, const BootTestOptions& options, Invocation& call) {
-    const MachineAdvice advice = look_inside(subject, options, call);
-    const VmSpec spec = machine_spec(options, subject, advice);
-    const BootOptions boot = boot_options(options, subject, advice);
-    BootDisplay display(call, options.console ? ConsoleMode::interactive : ConsoleMode::status, options.junit);
-    BootReport report = boot_machine(spec, boot, display, call.operation);
-    display.finish(report);
-    if (!options.report.empty())
-        write_report_folder(options.report, report);
-    // QEMU's own death and an unreadable image are no verdict about the machine.
-    if (report.verdict->rule != nullptr && report.verdict->rule->id == "hypervisor-died")
-        fail(ErrorKind::external,
-             "QEMU ended unexpectedly: " + verdict_line(report) + ": " + escape_untrusted(report.qemu_messages));
-    if (report.verdict->rule != nullptr && report.verdict->rule->id == "disk-read-error")
-        fail(ErrorKind::corrupt, "the disk cannot be read: " + verdict_line(report));
-    return report;
+BootMachine boot_at_terminal(Invocation& call) {
+    return [&call](const BootSubject& subject, const BootRequest& request) {
+        BootDisplay display(call, request.console);
+        BootReport report = boot_subject(subject, request, display, call.operation);
+        display.finish();
+        return report;
+    };
 }
 
-ExitCode boot_exit_code(const BootReport& report, const BootTestOptions& options) {
+ExitCode boot_exit_code(const BootReport& report, const BootRequest& request) {
     if (report.verdict->outcome == Outcome::stopped)
-        return options.console ? ExitCode::done : ExitCode::cancelled;
+        return request.console == ConsoleMode::interactive ? ExitCode::done : ExitCode::cancelled;
     return report.passed() ? ExitCode::done : ExitCode::verdict_no;
 }
 

@@ -1,17 +1,12 @@
-// The options of booting, and booting itself as `boot` and `convert --boot-test` do it.
+// The options of booting, as `boot` and `convert --boot-test` have them, and what they say of its result.
 #pragma once
 
-#include "formats/block/block_device.hpp"
-#include "runner/boot.hpp"
-#include "tools/flows/boot_source.hpp"
-#include "tools/flows/boot_subject.hpp"
-#include "tools/flows/machine_advice.hpp"
+#include "tools/flows/boot.hpp"
 #include "tools/vm2oci/command_table.hpp"
 
 #include <CLI/App.hpp>
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -42,6 +37,9 @@ struct BootTestOptions {
     bool console = false;
     std::string junit;
     std::string report;
+
+    // Reads the files of the seed. Error{usage} when the options contradict each other or a value makes no sense.
+    BootRequest request() const;
 };
 
 // --user-data and its like, as a seed for one boot.
@@ -52,16 +50,11 @@ std::shared_ptr<BootTestOptions> add_boot_test_options(CLI::App& command, SeedOp
 // --kernel, --initrd and --append.
 std::shared_ptr<KernelRequest> add_kernel_options(CLI::App& command);
 
-// Error{usage} when the options contradict each other or a value makes no sense.
-VmSpec machine_spec(const BootTestOptions& options, const BootSubject& subject, const MachineAdvice& advice);
-BootOptions boot_options(const BootTestOptions& options, const BootSubject& subject, const MachineAdvice& advice);
-
-// Boots, shows the progress, writes the reports. Error{external, corrupt} where the run is no verdict about the
-// machine.
-BootReport boot_disk(const BootSubject& subject, const BootTestOptions& options, Invocation& call);
+// Boots in QEMU, and shows it at the terminal.
+BootMachine boot_at_terminal(Invocation& call);
 // The verdict for people.
 void print_verdict(const BootReport& report, Invocation& call);
 // done, verdict_no or cancelled.
-ExitCode boot_exit_code(const BootReport& report, const BootTestOptions& options);
+ExitCode boot_exit_code(const BootReport& report, const BootRequest& request);
 
 } // namespace vm2oci::cli

@@ -1,9 +1,6 @@
 #include "tools/vm2oci/boot_test.hpp"
 
 #include "formats/base/error.hpp"
-#include "formats/base/escape.hpp"
-#include "formats/oci/written_image.hpp"
-#include "libconvert/source/image_content.hpp"
 #include "runner/report/json.hpp"
 #include "tools/vm2oci/help.hpp"
 
@@ -13,32 +10,13 @@
 #include <ostream>
 
 namespace vm2oci::cli {
-namespace {
-
-// What was written stands alone: of the source's options only the limits hold for it too.
-DiskSource written_disk(const SourceOptions& options, const std::string& path, std::optional<DiskFormat> format) {
-    DiskSource source;
-    source.path = path;
-    source.format = format;
-    source.policy = options.request().policy;
-    return source;
-}
-
-BootReport boot_subject(const BootTest& test, OpenedDisk disk, const BootTestSubject& subject, Invocation& call) {
-    BootSubject boot{subject.name, std::move(disk.device), nullptr};
-    if (subject.seed)
-        boot.seed = make_seed_disk(*subject.seed);
-    return boot_disk(boot, *test.options, call);
-}
-
-} // namespace
-
-void BootTest::check_usage(const CLI::App& command) const {
+std::optional<BootRequest> BootTest::request(const CLI::App& command) const {
     if (wanted)
-        return;
+        return options->request();
     for (const CLI::Option* option : command.get_options())
         if (option->get_group() == group::boot && option->count() != 0)
             fail(ErrorKind::usage, option->get_name() + " is for --boot-test");
+    return std::nullopt;
 }
 
 std::shared_ptr<BootTest> add_boot_test(CLI::App& command) {
@@ -49,25 +27,6 @@ std::shared_ptr<BootTest> add_boot_test(CLI::App& command) {
         ->group(group::boot);
     test->options = add_boot_test_options(command, SeedOptions::left_out);
     return test;
-}
-
-BootReport boot_written_image(const BootTest& test, ImageDestination& destination, const Descriptor& top,
-                              const SourceOptions& source_options, const BootTestSubject& subject, Invocation& call) {
-    WrittenImage image(destination, top);
-    const DiskInImage found = find_disk(image, read_image(image, ""), call.operation);
-    return boot_subject(
-        test, open_disk(found.bytes, written_disk(source_options, escape_untrusted(found.path), std::nullopt)), subject,
-        call);
-}
-
-BootReport boot_written_disk(const BootTest& test, std::shared_ptr<const BlockDevice> file, DiskFormat format,
-                             const SourceOptions& source_options, const BootTestSubject& subject, Invocation& call) {
-    return boot_subject(test, open_disk(std::move(file), written_disk(source_options, subject.name, format)), subject,
-                        call);
-}
-
-bool may_appear(const BootTestResult& boot) {
-    return !boot || boot->passed();
 }
 
 void add_boot_test_result(nlohmann::ordered_json& json, const BootTestResult& boot) {
@@ -87,7 +46,7 @@ bool print_boot_test_result(const BootTestResult& boot, Invocation& call) {
 }
 
 ExitCode boot_test_exit_code(const BootTestResult& boot) {
-    if (may_appear(boot))
+    if (!boot || boot->passed())
         return ExitCode::done;
     return boot->verdict->outcome == Outcome::stopped ? ExitCode::cancelled : ExitCode::verdict_no;
 }

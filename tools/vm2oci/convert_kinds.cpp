@@ -112,13 +112,19 @@ std::string applies_to(Kinds kinds) {
 
 } // namespace
 
-void refuse_inapplicable_options(const CLI::App& command, ConvertKind kind) {
+std::string inapplicable_option(const CLI::App& command, ConvertKind kind) {
     for (const CLI::Option* option : command.get_options()) {
         const Row* row = option->count() == 0 ? nullptr : find_row(option->get_name());
         if (row != nullptr && (row->kinds & bit(kind)) == 0)
-            fail(ErrorKind::usage, fmt::format("{} is for {}, and this is another kind ({}); leave it away",
-                                               option->get_name(), applies_to(row->kinds), describe(kind)));
+            return fmt::format("{} is for {}, and this is another kind ({}); leave it away", option->get_name(),
+                               applies_to(row->kinds), describe(kind));
     }
+    return {};
+}
+
+void refuse_inapplicable_options(const CLI::App& command, ConvertKind kind) {
+    if (std::string text = inapplicable_option(command, kind); !text.empty())
+        fail(ErrorKind::usage, std::move(text));
 }
 
 bool has_kind_row(std::string_view option) {

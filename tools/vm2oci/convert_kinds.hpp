@@ -4,6 +4,7 @@
 #include <CLI/App.hpp>
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace vm2oci::cli {
@@ -18,7 +19,9 @@ enum class ConvertKind : std::uint8_t {
     unpacked_bundle = 32, // a bundle, to the files in it
 };
 
-// Throws Error{usage} that names the first option that was given and does not apply, and the kinds to which it does.
+// What to say of the first option that was given and does not apply, with the kinds to which it does; "": all do.
+std::string inapplicable_option(const CLI::App& command, ConvertKind kind);
+// The same as Error{usage}.
 void refuse_inapplicable_options(const CLI::App& command, ConvertKind kind);
 
 // Whether the table knows the option (with its dashes); those that read the source and those of every command apply to

@@ -1,20 +1,15 @@
 // The words of `vm2oci convert`, and the values that they stand for.
 #pragma once
 
-#include "libconvert/package/container_disk.hpp"
-#include "libconvert/package/disk_image.hpp"
-#include "libconvert/package/rootfs.hpp"
+#include "tools/flows/convert.hpp"
 #include "tools/vm2oci/boot_test.hpp"
 #include "tools/vm2oci/bundle_options.hpp"
-#include "tools/vm2oci/command_table.hpp"
-#include "tools/vm2oci/convert_kinds.hpp"
 #include "tools/vm2oci/edit_options.hpp"
 #include "tools/vm2oci/guest_options.hpp"
 #include "tools/vm2oci/source_options.hpp"
 
 #include <CLI/App.hpp>
 
-#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -53,16 +48,8 @@ struct ConvertArguments {
 // Adds all of them, bound to `arguments`, which outlives the command.
 void add_convert_options(CLI::App& command, ConvertArguments& arguments);
 
-// Each throws Error{usage} for words that make no sense.
-ConvertKind kind_of_image(const ConvertArguments& arguments);
-DiskOutput disk_output(const ConvertArguments& arguments);
-// "" when --arch was not given.
-std::string wanted_architecture(const ConvertArguments& arguments);
-// Of --created, else of the environment.
-std::int64_t creation_time(const ConvertArguments& arguments);
-// `call.operation` outlives the result: frames may come from a registry.
-LayerOptions layer_options(const ConvertArguments& arguments, Invocation& call);
-ContainerDiskOptions container_disk_options(const ConvertArguments& arguments, const LayerOptions& layer);
-RootfsOptions rootfs_options(const ConvertArguments& arguments, const LayerOptions& layer, const ImageOptions& image);
+// From words to values. Reads the files that options name. Error{usage} for words that make no sense, and for options
+// that would be ignored, by name; what depends on the source is in the request.
+ConvertRequest convert_request(const ConvertArguments& arguments, const CLI::App& command);
 
 } // namespace vm2oci::cli

@@ -2,7 +2,6 @@
 
 #include "formats/base/error.hpp"
 #include "formats/base/fd.hpp"
-#include "formats/base/outputs.hpp"
 #include "libconvert/edit/agent_package.hpp"
 #include "libconvert/edit/planners.hpp"
 #include "tools/vm2oci/help.hpp"
@@ -20,22 +19,6 @@ namespace vm2oci::cli {
 namespace {
 
 constexpr std::size_t kTextFileLimit = 16 * 1024 * 1024; // user data and keys
-
-constexpr std::size_t kAnnotatedFileLimit = 256 * 1024; // registries take manifests of 4 MiB
-
-std::string encode_base64(std::string_view text) {
-    constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    std::string out;
-    for (std::size_t at = 0; at < text.size(); at += 3) {
-        const std::string_view group = text.substr(at, 3);
-        unsigned bits = 0;
-        for (std::size_t i = 0; i < 3; ++i)
-            bits = bits << 8 | (i < group.size() ? static_cast<unsigned char>(group[i]) : 0u);
-        for (std::size_t i = 0; i < 4; ++i)
-            out += i <= group.size() ? kDigits[bits >> (18 - 6 * i) & 63] : '=';
-    }
-    return out;
-}
 
 std::string read_users_file(const std::string& path, std::string_view option) {
     auto text = read_file(path, kTextFileLimit);
@@ -145,6 +128,8 @@ EditRequest EditOptions::request() const {
     request.cloud_init.network_config = read_optional(network_config, "--network-config");
     request.cloud_init.vendor_data = read_optional(vendor_data, "--vendor-data");
     request.cloud_init.place = cloud_init_as == "disk" ? SeedPlace::disk : SeedPlace::image;
+    if (request.cloud_init.place == SeedPlace::disk && !request.cloud_init.has_files())
+        fail(ErrorKind::usage, "--cloud-init-as disk needs something to put on it (--user-data)");
     for (const std::string& key : ssh_keys)
         request.ssh_keys.push_back(parse_key(key));
     request.hostname = hostname;
@@ -159,41 +144,6 @@ EditRequest EditOptions::request() const {
     if (!fix.empty())
         request.fixes = select_fixes(fix == "default" ? "all" : fix);
     return request;
-}
-
-std::optional<SeedFiles> wanted_seed_disk(const EditRequest& request) {
-    if (request.cloud_init.place != SeedPlace::disk)
-        return std::nullopt;
-    if (!request.cloud_init.has_files())
-        fail(ErrorKind::usage, "--cloud-init-as disk needs something to put on it (--user-data)");
-    Seed seed = make_cloud_init_seed(request);
-    return SeedFiles{std::move(seed.user_data), std::move(seed.meta_data), std::move(seed.network_config),
-                     std::move(seed.vendor_data)};
-}
-
-std::filesystem::path add_seed_beside(const SeedFiles& seed, const std::filesystem::path& destination,
-                                      Outputs& outputs) {
-    const std::filesystem::path path = destination.string() + ".cidata.iso";
-    constexpr unsigned kPrivate = 0600; // it may hold passwords
-    outputs.add_document(path, kPrivate).content = as_text(make_seed_iso(seed));
-    return path;
-}
-
-void add_seed_annotations(const SeedFiles& seed, std::map<std::string, std::string>& annotations) {
-    const auto add = [&](const char* name, const std::string& content) {
-        if (content.size() > kAnnotatedFileLimit)
-            fail(ErrorKind::limit,
-                 fmt::format("the {} is too large for an image's annotations; use the seed inside the "
-                             "guest (--cloud-init-as seed)",
-                             name));
-        annotations[std::string("org.vm2oci.cloud-init.") + name] = encode_base64(content);
-    };
-    add("user-data", seed.user_data);
-    add("meta-data", seed.meta_data);
-    if (seed.network_config)
-        add("network-config", *seed.network_config);
-    if (seed.vendor_data)
-        add("vendor-data", *seed.vendor_data);
 }
 
 std::shared_ptr<EditOptions> add_edit_options(CLI::App& command) {

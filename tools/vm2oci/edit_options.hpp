@@ -1,23 +1,15 @@
 // The options of every command that changes a guest.
 #pragma once
 
-#include "formats/tree/seed_iso.hpp"
 #include "libconvert/edit/edit_disk.hpp"
 #include "libconvert/edit/request.hpp"
 
 #include <CLI/App.hpp>
 #include <nlohmann/json_fwd.hpp>
 
-#include <filesystem>
-#include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
-
-namespace vm2oci {
-class Outputs;
-}
 
 namespace vm2oci::cli {
 
@@ -39,16 +31,6 @@ struct EditOptions {
     EditRequest request() const;
     EditMode mode() const { return dry_run ? EditMode::plan_only : EditMode::apply; }
 };
-
-// The second disk that --cloud-init-as disk asks for; nullopt: none was asked for.
-std::optional<SeedFiles> wanted_seed_disk(const EditRequest& request);
-
-// The disk that the guest looks for, among `outputs` as a file beside `destination` with ".cidata.iso" behind its name,
-// which is returned.
-std::filesystem::path add_seed_beside(const SeedFiles& seed, const std::filesystem::path& destination,
-                                      Outputs& outputs);
-// For images, which hold one disk: the seed's files in base64, for whoever starts machines from the image.
-void add_seed_annotations(const SeedFiles& seed, std::map<std::string, std::string>& annotations);
 
 std::shared_ptr<EditOptions> add_edit_options(CLI::App& command);
 

@@ -14,6 +14,15 @@ GuestAccess GuestOptions::access() const {
     return access;
 }
 
+void add_root_option(CLI::App& command, std::string& root) {
+    command
+        .add_option("--root-partition", root,
+                    "Which file system is the guest's root, where several look like one: a partition's number, VG/LV, "
+                    "or a name such as UUID=… (default: what the boot loader starts)")
+        ->option_text("NUMBER")
+        ->group(group::source);
+}
+
 std::shared_ptr<GuestOptions> add_guest_options(CLI::App& command) {
     auto options = std::make_shared<GuestOptions>();
     command
@@ -28,12 +37,7 @@ std::shared_ptr<GuestOptions> add_guest_options(CLI::App& command) {
         ->option_text("SELECTOR:file:FILE")
         ->allow_extra_args(false)
         ->group(group::source);
-    command
-        .add_option("--root-partition", options->root,
-                    "Which file system is the guest's root, where several look like one: a partition's number, VG/LV, "
-                    "or a name such as UUID=… (default: what the boot loader starts)")
-        ->option_text("NUMBER")
-        ->group(group::source);
+    add_root_option(command, options->root);
     return options;
 }
 

@@ -20,6 +20,9 @@ struct GuestOptions {
     GuestAccess access() const;
 };
 
+// Adds --root-partition alone.
+void add_root_option(CLI::App& command, std::string& root);
+
 // Adds --guest-backend, --key and --root-partition.
 std::shared_ptr<GuestOptions> add_guest_options(CLI::App& command);
 

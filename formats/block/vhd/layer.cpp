@@ -92,7 +92,7 @@ std::unique_ptr<Layer> load_fixed(const LayerSource& source, Refusals& refusals,
                                              footer.size, stored));
     DevicePtr disk = std::make_shared<const SliceDevice>(file, 0, stored);
     if (source.scan == TableScan::complete)
-        sizes.allocated_size = stored_bytes(*disk);
+        sizes.allocated_size = data_bytes(*disk);
     if (stored < footer.size)
         disk = std::make_shared<const PaddedDevice>(disk, footer.size);
     return std::make_unique<VhdLayer>(footer, disk);

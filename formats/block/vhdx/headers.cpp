@@ -134,7 +134,8 @@ Regions read_regions(const BlockDevice& file, const FileHeader& header) {
     const auto first = read_table_copy(file, kRegionTableOffsets[0]);
     const auto second = read_table_copy(file, kRegionTableOffsets[1]);
     if (!first && !second)
-        fail(ErrorKind::corrupt, "neither of the VHDX' region tables is sound: their signatures or checksums are wrong");
+        fail(ErrorKind::corrupt,
+             "neither of the VHDX' region tables is sound: their signatures or checksums are wrong");
     if (first && second && *first != *second)
         fail(ErrorKind::corrupt, "the VHDX' two region tables differ");
     const std::vector<std::byte>& table = first ? *first : *second;
@@ -148,8 +149,8 @@ Regions read_regions(const BlockDevice& file, const FileHeader& header) {
         const Region region =
             checked_region(load_le<std::uint64_t>(entry + 16), load_le<std::uint32_t>(entry + 24), "region");
         if (std::ranges::any_of(all, [&](const Region& other) { return overlap(region, other); }))
-            fail(ErrorKind::corrupt, fmt::format("the VHDX' region at {:#x} lies over another or the log",
-                                                 region.offset));
+            fail(ErrorKind::corrupt,
+                 fmt::format("the VHDX' region at {:#x} lies over another or the log", region.offset));
         all.push_back(region);
         std::optional<Region>* known = guid == block_table_guid() ? &block_table
                                        : guid == metadata_guid()  ? &metadata

@@ -136,7 +136,7 @@ void Loader::add_flat(const ExtentLine& line, const DevicePtr& file) {
     if (part.whole->size() < part.size)
         part.whole = std::make_shared<const PaddedDevice>(part.whole, part.size);
     if (source_.scan == TableScan::complete)
-        sizes_.allocated_size += stored_bytes(*part.whole);
+        sizes_.allocated_size += data_bytes(*part.whole);
     add_part(std::move(part));
 }
 

@@ -16,18 +16,6 @@ UniqueFd sparse_file(std::uint64_t size) {
     return fd;
 }
 
-std::uint64_t data_bytes(const BlockDevice& device) {
-    std::uint64_t bytes = 0;
-    for (std::uint64_t offset = 0; offset < device.size();) {
-        const Extent extent = device.extent_at(offset);
-        REQUIRE(extent.length > 0);
-        if (extent.kind == ExtentKind::data)
-            bytes += extent.length;
-        offset += extent.length;
-    }
-    return bytes;
-}
-
 } // namespace
 
 TEST_CASE("holes of a file are unallocated and everything else is data") {

@@ -31,6 +31,16 @@ TEST_CASE("base64 goes both ways") {
     CHECK(decode_base64("dXNlcjpwYXNz") == "user:pass");
     CHECK(decode_base64("dXNl*") == std::nullopt);
     CHECK(decode_base64("A") == std::nullopt);
+    CHECK(decode_base64("") == "");
+    CHECK(decode_base64("YQ") == "a");
+    CHECK(decode_base64("YQ==") == "a");
+    CHECK(decode_base64(" YWJj") == std::nullopt);
+    CHECK(decode_base64("YW\nJj") == std::nullopt);
+    CHECK(decode_base64("YWJj-") == std::nullopt);
+    CHECK(decode_base64_lenient("YW\r\nJj ==") == "abc");
+    CHECK(decode_base64_lenient("\"YQ\"") == "a");
+    CHECK(encode_base64("") == "");
+    CHECK(encode_base64("ab") == "YWI=");
 }
 
 TEST_CASE("the most exact key of a login file wins") {

@@ -88,5 +88,52 @@ TEST_CASE("a value of the wrong type names its line") {
     }
     CHECK_THROWS_AS(parse_registries_conf("[[registry]]\nlocation = unquoted"), Error);
     CHECK(parse_registries_conf("").empty());
-    CHECK(parse_registries_conf("[[registry.mirror]]\nlocation=\"x\"").empty());
+    CHECK_THROWS_AS(parse_registries_conf("[[registry.mirror]]\nlocation=\"x\""), Error);
+}
+
+TEST_CASE("registries.conf is TOML, in every way to write it") {
+    const auto inline_form = parse_registries_conf(
+        "registry = [{ location = \"a.test\", insecure = true, mirror = [{location=\"m.test\"}] }]\n");
+    REQUIRE(inline_form.size() == 1);
+    CHECK(inline_form[0].insecure);
+    REQUIRE(inline_form[0].mirrors.size() == 1);
+    CHECK(inline_form[0].mirrors[0].location == "m.test");
+    const auto escapes = parse_registries_conf("[[registry]]\nlocation = \"a\\u002etest\"\n\"insecure\" = true\n"
+                                               "[[ registry ]]\nlocation = \'\'\'b.test\'\'\'\n");
+    REQUIRE(escapes.size() == 2);
+    CHECK(escapes[0].location == "a.test");
+    CHECK(escapes[0].insecure);
+    CHECK(escapes[1].location == "b.test");
+    CHECK(parse_registries_conf("").empty());
+    CHECK(parse_registries_conf("unqualified-search-registries = [\n  \"a\",\n  \"b\" # c\n]\n").empty());
+}
+
+TEST_CASE("the first format's lists of insecure and blocked registries are obeyed") {
+    const auto entries = parse_registries_conf("[registries.search]\nregistries = ['x.test']\n"
+                                               "[registries.insecure]\nregistries = ['old.test:5000']\n"
+                                               "[registries.block]\nregistries = ['evil.test']\n");
+    REQUIRE(entries.size() == 2);
+    CHECK(endpoints_for(entries, "old.test:5000", "x", ReferenceBy::tag, Mirrors::use)[0].insecure);
+    CHECK_FALSE(endpoints_for(entries, "x.test", "x", ReferenceBy::tag, Mirrors::use)[0].insecure);
+    CHECK_THROWS_AS(endpoints_for(entries, "evil.test", "x", ReferenceBy::tag, Mirrors::use), Error);
+}
+
+TEST_CASE("a damaged registries.conf names its line") {
+    for (const auto& [text, line] :
+         std::vector<std::pair<std::string, std::string>>{{"[[registry]]\nlocation = \"a.test\n", "line 2"},
+                                                          {"\n\n[[registry]\n", "line 3"},
+                                                          {"[[registry]]\ninsecure = \"yes\"\n", "line 2"},
+                                                          {"[[registry]]\nlocation = 5\n", "line 2"},
+                                                          {"[[registry]]\na = 1\na = 2\n", "line 3"},
+                                                          {"registry = 7\n", "line 1"},
+                                                          {"[[registry]]\nlocation='a'\nmirror = ['b']\n", "line 3"}}) {
+        INFO(text);
+        try {
+            parse_registries_conf(text);
+            FAIL("it was taken");
+        } catch (const Error& error) {
+            CHECK(error.kind() == ErrorKind::usage);
+            CHECK(std::string(error.what()).find(line) != std::string::npos);
+        }
+    }
 }

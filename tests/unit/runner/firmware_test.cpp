@@ -1,4 +1,4 @@
-#include "runner/spec.hpp"
+#include "runner/machine/spec.hpp"
 #include "tests/support/memory_device.hpp"
 
 #include <catch2/catch.hpp>

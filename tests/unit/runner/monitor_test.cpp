@@ -1,7 +1,7 @@
 #include "formats/base/error.hpp"
-#include "runner/port_watch.hpp"
 #include "runner/qemu/monitor.hpp"
 #include "runner/qemu/picture.hpp"
+#include "runner/qemu/usernet.hpp"
 
 #include <catch2/catch.hpp>
 #include <zlib.h>

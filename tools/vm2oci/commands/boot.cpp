@@ -1,17 +1,13 @@
 // `vm2oci boot SOURCE`.
-#include "runner/boot.hpp"
+#include "tools/flows/boot.hpp"
 
 #include "formats/base/error.hpp"
-#include "formats/base/escape.hpp"
 #include "runner/report/comparison.hpp"
-#include "runner/report/files.hpp"
 #include "runner/report/json.hpp"
-#include "runner/report/junit.hpp"
 #include "runner/report/summary.hpp"
-#include "tools/flows/boot_source.hpp"
-#include "tools/vm2oci/boot_display.hpp"
 #include "tools/vm2oci/boot_options.hpp"
 #include "tools/vm2oci/command_table.hpp"
+#include "tools/vm2oci/guest_options.hpp"
 #include "tools/vm2oci/help.hpp"
 #include "tools/vm2oci/page.hpp"
 #include "tools/vm2oci/source_options.hpp"
@@ -30,6 +26,7 @@ struct BootArguments {
     std::shared_ptr<BootTestOptions> boot_options;
     std::shared_ptr<KernelRequest> kernel;
     std::string original; // --compare
+    std::string root;     // --root-partition
     bool probe = false;
 };
 
@@ -54,40 +51,18 @@ BootSourceRequest request_of(const std::string& reference, const BootArguments& 
             {}};
 }
 
-BootSource open_it(const BootArguments& arguments, const OperationContext& operation) {
-    BootSourceRequest request = request_of(arguments.source, arguments);
-    request.kernel = *arguments.kernel;
-    return open_boot_source(request, operation);
-}
-
-// The original first: without its units there is nothing to compare with. It is only watched: what the options demand
-// of the machine they demand of SOURCE.
-BootReport boot_beside_original(const BootArguments& arguments, Invocation& call) {
-    const BootTestOptions& options = *arguments.boot_options;
-    BootTestOptions watching = options;
-    watching.exec.clear();
-    watching.expect.clear();
-    watching.fail.clear();
-    watching.junit.clear();
-    watching.console = false;
-    watching.report = options.report.empty() ? "" : options.report + "/original";
-    BootSource original = open_boot_source(request_of(arguments.original, arguments), call.operation);
-    make_it_talk(original, call.operation);
-    BootSource source = open_it(arguments, call.operation);
-    make_it_talk(source, call.operation);
-    const BootReport there = boot_disk(original.subject, watching, call);
-    BootReport here = boot_disk(source.subject, options, call);
-    here.comparison = compare_boots(there, here);
-    if (!options.report.empty())
-        write_report_folder(options.report, here);
-    return here;
+BootCommand command_of(const BootArguments& arguments) {
+    BootCommand command{request_of(arguments.source, arguments), arguments.boot_options->request(), {}};
+    command.source.kernel = *arguments.kernel;
+    command.request.root = arguments.root;
+    if (!arguments.original.empty())
+        command.original = request_of(arguments.original, arguments);
+    return command;
 }
 
 ExitCode boot_command(const BootArguments& arguments, Invocation& call) {
-    const BootTestOptions& options = *arguments.boot_options;
-    const BootReport report = arguments.original.empty()
-                                  ? boot_disk(open_it(arguments, call.operation).subject, options, call)
-                                  : boot_beside_original(arguments, call);
+    const BootCommand command = command_of(arguments);
+    const BootReport report = boot(command, boot_at_terminal(call), call.operation);
     if (call.json()) {
         call.out << boot_report_json(report) << '\n';
     } else {
@@ -96,7 +71,7 @@ ExitCode boot_command(const BootArguments& arguments, Invocation& call) {
             for (const std::string& line : comparison_lines(*report.comparison))
                 call.out << "  " << line << '\n';
     }
-    const ExitCode code = boot_exit_code(report, options);
+    const ExitCode code = boot_exit_code(report, command.request);
     return code == ExitCode::done && report.comparison && !report.comparison->fits() ? ExitCode::verdict_no : code;
 }
 
@@ -123,6 +98,7 @@ void add_boot_command(CommandTable& table) {
     command.add_flag("--probe", arguments->probe, "Only say whether KVM works on this machine");
     arguments->source_options = add_source_options(command);
     add_verify_option(command, *arguments->source_options);
+    add_root_option(command, arguments->root);
     arguments->kernel = add_kernel_options(command);
     command
         .add_option("--compare", arguments->original,

@@ -1,20 +1,17 @@
 // `vm2oci inject SOURCE DEST`.
 #include "formats/base/error.hpp"
-#include "formats/base/outputs.hpp"
-#include "libconvert/convert.hpp"
 #include "libconvert/package/timestamp.hpp"
-#include "tools/flows/open_source.hpp"
+#include "tools/flows/convert.hpp"
 #include "tools/vm2oci/command_table.hpp"
+#include "tools/vm2oci/convert_report.hpp"
 #include "tools/vm2oci/edit_options.hpp"
 #include "tools/vm2oci/guest_options.hpp"
 #include "tools/vm2oci/help.hpp"
 #include "tools/vm2oci/source_options.hpp"
 
 #include <CLI/CLI.hpp>
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include <filesystem>
 #include <ostream>
 
 namespace vm2oci::cli {
@@ -29,61 +26,52 @@ struct InjectArguments {
     std::shared_ptr<GuestOptions> guest_options;
 };
 
+// What gets its format from nothing else is a qcow2.
 DiskReference destination_disk(const InjectArguments& arguments) {
     if (arguments.destination.empty())
         fail(ErrorKind::usage, "DEST is missing: where the changed disk goes (or --dry-run)");
     const Reference reference = parse_reference(arguments.destination);
     if (const auto* disk = std::get_if<DiskReference>(&reference)) {
         require_written(*disk);
-        return *disk;
+        return {disk->path, disk->format.value_or(DiskFormat::qcow2)};
     }
     fail(ErrorKind::usage, "inject writes disks; 'vm2oci convert' takes the same options and writes images");
 }
 
-ExitCode inject(const InjectArguments& arguments, Invocation& call) {
-    const EditOptions& edits = *arguments.edits;
-    const EditRequest request = edits.request();
-    if (request.empty())
+ConvertRequest inject_request(const InjectArguments& arguments) {
+    ConvertRequest request;
+    request.edits = arguments.edits->request();
+    if (request.edits.empty())
         fail(ErrorKind::usage, "nothing to change was asked for; see 'vm2oci inject --help'");
-    const std::optional<SeedFiles> seed = wanted_seed_disk(request);
-    const std::int64_t created = arguments.created.empty() ? default_timestamp() : parse_timestamp(arguments.created);
-    DiskReference destination;
-    if (edits.mode() == EditMode::apply)
+    request.mode = arguments.edits->mode();
+    request.image.created = arguments.created.empty() ? default_timestamp() : parse_timestamp(arguments.created);
+    request.source_name = arguments.source;
+    request.destination_name = arguments.destination;
+    request.source = parse_reference(arguments.source);
+    DiskReference destination{"", DiskFormat::qcow2};
+    if (request.mode == EditMode::apply)
         destination = destination_disk(arguments);
-    const SourceMachine source =
-        open_source_machine(parse_reference(arguments.source), arguments.source_options->request(), "", call.operation);
-    OpenedDisk disk = only_disk(source).opened;
-    const EditReport report =
-        edit_disk(disk, request, {arguments.guest_options->access(), created}, edits.mode(), call.operation);
-    nlohmann::ordered_json json = {{"source", arguments.source}, {"edits", edit_report_json(report)}};
-    if (edits.mode() == EditMode::apply) {
-        DiskOutput output;
-        output.format = destination.format == DiskFormat::raw ? DiskOutputFormat::raw : DiskOutputFormat::qcow2;
-        Outputs outputs;
-        if (seed)
-            json["seed_disk"] = add_seed_beside(*seed, destination.path, outputs).string();
-        DiskApproval approve;
-        if (std::filesystem::is_block_file(destination.path))
-            source.verify(call.operation); // what is written to a device cannot be held back
-        else
-            approve = [&](const std::shared_ptr<const BlockDevice>& /*file*/, DiskFormat /*format*/) {
-                source.verify(call.operation);
-                outputs.commit();
-                return true;
-            };
-        const DiskReport written = convert_to_disk(disk, output, destination.path, call.operation, approve);
-        outputs.commit();
-        json["destination"] = arguments.destination;
-        json["disk"] = {{"format", to_string(written.format)},
-                        {"file_size", written.file_size},
-                        {"virtual_size", written.virtual_size},
-                        {"allocated_size", written.allocated_size}};
+    request.disk.format = destination.format == DiskFormat::raw ? DiskOutputFormat::raw : DiskOutputFormat::qcow2;
+    request.destination = std::move(destination);
+    request.from = arguments.source_options->request();
+    request.access = arguments.guest_options->access();
+    request.shape = PlainDiskRequest();
+    return request;
+}
+
+void report_injection(const ConvertRequest& request, const ConvertResult& result, Invocation& call) {
+    if (!call.json()) {
+        call.out << edit_report_text(result.edits, result.mode);
+        return;
     }
-    if (call.json())
-        call.out << json.dump(2) << '\n';
-    else
-        call.out << edit_report_text(report, edits.mode());
-    return ExitCode::done;
+    nlohmann::ordered_json json = {{"source", request.source_name}, {"edits", edit_report_json(result.edits)}};
+    if (const auto* disk = std::get_if<PlainDiskResult>(&result.made)) {
+        if (!disk->seed_disk.empty())
+            json["seed_disk"] = disk->seed_disk.string();
+        json["destination"] = request.destination_name;
+        json["disk"] = disk_to_json(disk->disk);
+    }
+    call.out << json.dump(2) << '\n';
 }
 
 } // namespace
@@ -96,7 +84,11 @@ void add_inject_command(CommandTable& table) {
           "a seed for cloud-init and a key for root"},
          {"vm2oci inject --fix --sysprep vmware.qcow2 template.qcow2", "a template for KubeVirt from a VMware machine"},
          {"vm2oci inject --fix=virtio,console --dry-run old.qcow2", "what would be changed, and why"}},
-        [arguments](Invocation& call) { return inject(*arguments, call); });
+        [arguments](Invocation& call) {
+            const ConvertRequest request = inject_request(*arguments);
+            report_injection(request, convert(request, {}, call.operation), call);
+            return ExitCode::done;
+        });
     command.add_option("SOURCE", arguments->source, "A disk, or an image with a disk in it")->required();
     command.add_option("DEST", arguments->destination, "The changed disk (qcow2:PATH or raw:PATH; not with --dry-run)");
     arguments->source_options = add_source_options(command);

@@ -1,5 +1,6 @@
 // `vm2oci inspect SOURCE`.
 #include "formats/base/error.hpp"
+#include "formats/base/output_file.hpp"
 #include "libconvert/package/architecture.hpp"
 #include "tools/flows/open_source.hpp"
 #include "tools/flows/sbom.hpp"
@@ -36,7 +37,7 @@ void write_sbom_of(const std::optional<GuestFindings>& guest, const InspectArgum
         return;
     if (!guest || !guest->refusal.empty())
         fail(ErrorKind::unsupported, "there is no guest to list packages of");
-    write_sbom(make_sbom(guest->opened, guest->info.os, arguments.sbom), arguments.sbom);
+    write_output(arguments.sbom, as_bytes(make_sbom(guest->opened, arguments.sbom)));
 }
 
 // A qcow2 without its backing file is told whole: its own tables were read. Whatever else is refused was not read.

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "runner/judge/judge.hpp"
+#include "runner/machine/spec.hpp"
 #include "runner/report/boot_report.hpp"
-#include "runner/spec.hpp"
 
 #include <string>
 #include <string_view>

@@ -13,6 +13,9 @@
 
 namespace vm2oci {
 
+enum class Accelerator { kvm, tcg };
+std::string_view to_string(Accelerator accelerator); // "kvm", "tcg"
+
 enum class Firmware { bios, uefi, uefi_secure };
 std::string_view to_string(Firmware firmware); // "bios", "uefi", "uefi-secure"
 

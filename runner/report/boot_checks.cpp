@@ -1,4 +1,4 @@
-#include "runner/boot_checks.hpp"
+#include "runner/report/boot_checks.hpp"
 
 namespace vm2oci::boot_check {
 

@@ -1,4 +1,4 @@
-#include "runner/spec.hpp"
+#include "runner/machine/spec.hpp"
 
 #include "formats/base/error.hpp"
 #include "formats/partition/partition.hpp"
@@ -6,6 +6,10 @@
 #include <algorithm>
 
 namespace vm2oci {
+
+std::string_view to_string(Accelerator accelerator) {
+    return accelerator == Accelerator::kvm ? "kvm" : "tcg";
+}
 
 std::string_view to_string(Firmware firmware) {
     switch (firmware) {

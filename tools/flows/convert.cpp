@@ -1,0 +1,83 @@
+#include "tools/flows/convert_run.hpp"
+
+#include <utility>
+
+namespace vm2oci {
+namespace {
+
+template <class... Cases>
+struct Overloaded : Cases... {
+    using Cases::operator()...;
+};
+
+std::unique_ptr<ConvertShape> make_shape(ConvertRun& run) {
+    return std::visit(Overloaded{
+                          [&](const ContainerDiskRequest& request) { return make_container_disk_shape(run, request); },
+                          [&](const RootfsRequest& request) { return make_rootfs_shape(run, request); },
+                          [&](const BundleRequest& request) { return make_bundle_shape(run, request); },
+                          [&](const KataRequest& request) { return make_kata_shape(run, request); },
+                          [&](const PlainDiskRequest& request) { return make_plain_disk_shape(run, request); },
+                      },
+                      run.request.shape);
+}
+
+// Before work begins, so that a path that cannot be written stops the command in time.
+void open_side_outputs(ConvertRun& run) {
+    const ConvertRequest& request = run.request;
+    if (!request.sbom.empty())
+        run.sbom = &run.outputs.add_document(request.sbom);
+    if (request.boot_test)
+        run.report_files.emplace(run.reports, request.boot_test->junit, request.boot_test->report_folder);
+}
+
+// Whether what was written may appear. The report does, whatever it says.
+bool comes_up(ConvertRun& run, ConvertShape& shape) {
+    if (!run.request.boot_test)
+        return true;
+    run.result.boot = run.engine.boot_machine(shape.written(), *run.request.boot_test);
+    run.report_files->fill(*run.result.boot);
+    if (!run.result.is_published())
+        run.reports.commit();
+    require_verdict(*run.result.boot);
+    return run.result.is_published();
+}
+
+// Everything appears, the image last.
+void appear(ConvertRun& run, ConvertShape& shape) {
+    run.outputs.write();
+    run.reports.commit([&] { run.outputs.commit([&] { shape.publish(); }); });
+}
+
+} // namespace
+
+void ConvertRun::remark(std::string text) {
+    operation.progress->note(text);
+    result.remarks.push_back(std::move(text));
+}
+
+ConvertResult convert(const ConvertRequest& request, const ConvertEngine& engine, const OperationContext& operation) {
+    ConvertRun run{request, engine, operation};
+    run.result.mode = request.mode;
+    const bool writes = request.mode == EditMode::apply;
+    if (writes)
+        open_side_outputs(run);
+    const std::unique_ptr<ConvertShape> shape = make_shape(run);
+    if (writes)
+        shape->open_outputs();
+    shape->open_source();
+    shape->edit();
+    if (!writes)
+        return std::move(run.result);
+    shape->add_seed();
+    shape->leave_out_unused();
+    shape->list_packages();
+    shape->write();
+    run.machine.verify(operation);
+    if (comes_up(run, *shape)) {
+        appear(run, *shape);
+        shape->keep_notes();
+    }
+    return std::move(run.result);
+}
+
+} // namespace vm2oci

@@ -1,0 +1,121 @@
+// Disks and images become images, disks and folders.
+#pragma once
+
+#include "formats/oci/store.hpp"
+#include "libconvert/bundle/bundle.hpp"
+#include "libconvert/bundle/kata.hpp"
+#include "libconvert/bundle/unpack.hpp"
+#include "libconvert/convert.hpp"
+#include "libconvert/edit/edit_disk.hpp"
+#include "libconvert/package/rootfs.hpp"
+#include "tools/flows/boot.hpp"
+#include "tools/flows/open_source.hpp"
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace vm2oci {
+
+struct ContainerDiskRequest {
+    std::string file_name; // in /disk; empty: as the disk's format has it
+    std::string instancetype;
+    std::string preference;
+};
+
+struct BundleRequest {
+    KernelOrigin kernel = KernelOrigin::guest;
+    std::filesystem::path kernel_file; // KernelOrigin::file
+    InitramfsChoice initramfs = InitramfsChoice::automatic;
+    std::filesystem::path initramfs_file; // InitramfsChoice::file
+    std::optional<std::string> command_line;
+    BundleRootKind root = BundleRootKind::disk;
+    KrunSupport krun = KrunSupport::no;
+    std::string instancetype;
+    std::string preference;
+};
+
+struct RootfsRequest {
+    KernelFiles kernel_files = KernelFiles::leave_out;
+    RootfsLayers layers = RootfsLayers::one;
+};
+
+// The destination is a folder.
+struct KataRequest {
+    std::filesystem::path agent;
+    BundleRootKind root = BundleRootKind::disk;
+};
+
+// The destination is a disk, or, where the source turns out to be a bundle and the destination has no format, a folder
+// for its files.
+struct PlainDiskRequest {
+    // Why the request makes no sense for the one or the other; empty: it does. Told as Error{usage}.
+    std::string not_for_disks;
+    std::string not_for_bundles;
+};
+
+using ShapeRequest = std::variant<ContainerDiskRequest, BundleRequest, RootfsRequest, KataRequest, PlainDiskRequest>;
+
+struct ConvertRequest {
+    std::string source_name;      // as the user wrote it, for messages
+    std::string destination_name; // the same
+    Reference source;
+    Reference destination; // an image for the first three shapes, else a disk's
+    SourceRequest from;
+    std::string architecture; // GOARCH; chooses in an index; "": the source image's, else the guest's, else the host's
+    GuestAccess access;
+    EditRequest edits;
+    EditMode mode = EditMode::apply; // plan_only writes nothing
+    ShapeRequest shape;
+    DiskOutput disk;
+    UnusedBlocks unused_blocks = UnusedBlocks::keep;
+    std::filesystem::path sbom;           // empty: none
+    ImageOptions image;                   // `architecture` is found, `created` is what edits bear, too
+    LayerOptions layer;                   // `earlier` is found
+    std::optional<ImageReference> reuse;  // an earlier version, whose frames are taken where they did not change
+    std::filesystem::path frame_notes;    // what is known of frames, for the next version; empty: nothing is kept
+    std::optional<BootRequest> boot_test; // what does not come up does not appear
+};
+
+// What the conversion stands on; tests put others in their places.
+struct ConvertEngine {
+    std::function<SourceMachine(const Reference&, const SourceRequest&, const std::string& architecture,
+                                const OperationContext&)>
+        open_machine = open_source_machine;
+    std::function<std::unique_ptr<ImageDestination>(const ImageReference&, const OperationContext&,
+                                                    const registry::RegistryOptions&)>
+        open_destination = open_image_destination;
+    BootMachine boot_machine; // not called without a boot test
+};
+
+struct BundleResult {
+    PreparedBundle bundle;
+    BundleImage image;
+};
+
+struct PlainDiskResult {
+    DiskReport disk;
+    std::filesystem::path seed_disk; // empty: none
+};
+
+struct ConvertResult {
+    EditMode mode = EditMode::apply;
+    EditReport edits;
+    std::vector<std::string> remarks;
+    std::optional<BootReport> boot; // of the boot test
+    // What was made; nothing with EditMode::plan_only. Not there for anybody else if the boot test failed.
+    std::variant<std::monostate, ImageReport, RootfsImage, BundleResult, KataReport, PlainDiskResult, UnpackedBundle>
+        made;
+
+    bool is_published() const { return mode == EditMode::apply && (!boot || boot->passed()); }
+};
+
+// All or nothing: until everything is written and, where it was asked for, has booted, readers see what they saw
+// before; after an Error, too. The reports of a boot test appear whatever its verdict is.
+ConvertResult convert(const ConvertRequest& request, const ConvertEngine& engine, const OperationContext& operation);
+
+} // namespace vm2oci

@@ -1,0 +1,73 @@
+#include "tools/flows/disk_shape.hpp"
+
+#include "tools/flows/sbom.hpp"
+#include "tools/flows/seed.hpp"
+
+#include <utility>
+
+namespace vm2oci {
+
+DiskShape::DiskShape(ConvertRun& run, Boots boots)
+    : run_(run), boots_(boots), seed_(wanted_seed_disk(run.request.edits)) {}
+
+void DiskShape::open_source() {
+    const ConvertRequest& request = run_.request;
+    run_.machine = run_.engine.open_machine(request.source, request.from, request.architecture, run_.operation);
+    guest_.emplace(run_.source(), request.access, request.image.created, run_.operation);
+}
+
+void DiskShape::edit() {
+    const ConvertRequest& request = run_.request;
+    if (!request.edits.empty() || request.mode == EditMode::plan_only)
+        run_.result.edits = guest_->edit(request.edits, request.mode);
+    else if (boots_ == Boots::yes && request.disk.format != DiskOutputFormat::keep)
+        // A disk that is passed through is not looked into: that would cost more than copying it. `inspect` tells.
+        run_.result.edits = guest_->look();
+}
+
+void DiskShape::leave_out_unused() {
+    if (run_.request.unused_blocks == UnusedBlocks::keep)
+        return;
+    for (std::string& remark : guest_->leave_out_unused()) {
+        run_.operation.progress->note("sparsify: " + remark);
+        run_.result.remarks.push_back(std::move(remark));
+    }
+}
+
+void DiskShape::list_packages() {
+    if (run_.sbom != nullptr)
+        run_.sbom->content = make_sbom(guest_->guest(), run_.request.sbom);
+}
+
+std::optional<GuestSummary> DiskShape::summary() const {
+    std::optional<GuestSummary> summary = run_.result.edits.guest;
+    const EditRequest& edits = run_.request.edits;
+    // The machine's name is the one that it gets, and no template has one.
+    if (summary && !edits.hostname.empty())
+        summary->machine = edits.hostname;
+    else if (summary && !edits.sysprep.empty())
+        summary->machine.clear();
+    return summary;
+}
+
+BootSubject DiskShape::bootable(std::shared_ptr<const BlockDevice> file, const std::string& name,
+                                std::optional<DiskFormat> format) const {
+    DiskSource source;
+    source.path = name;
+    source.format = format;
+    source.policy = run_.request.from.policy;
+    BootSubject subject;
+    subject.name = run_.request.destination_name;
+    subject.disk = open_disk(std::move(file), source).device;
+    if (seed_)
+        subject.seed = make_seed_disk(*seed_);
+    return subject;
+}
+
+void add_seed_to_image(const SeedFiles& seed, ConvertRun& run, ImageOptions& image) {
+    add_seed_annotations(seed, image.annotations);
+    run.remark("warning: the cloud-init data stand in the image's annotations, where everybody who may pull the image "
+               "reads them: keep passwords and private keys out of them");
+}
+
+} // namespace vm2oci

@@ -1,0 +1,43 @@
+// The guest on a disk, for the steps of one command: the only place where a conversion opens it.
+#pragma once
+
+#include "formats/block/disk_view.hpp"
+#include "libconvert/edit/edit_disk.hpp"
+#include "libconvert/guest/open_guest.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace vm2oci {
+
+class GuestSession {
+  public:
+    // `time`: what changed files bear. `operation` outlives the session.
+    GuestSession(DiskView disk, GuestAccess access, std::int64_t time, const OperationContext& operation);
+
+    // The disk as it is now.
+    const DiskView& view() const { return view_; }
+    // The guest on it, opened when it is first asked for and when the disk has changed since.
+    const OpenedGuest& guest();
+
+    // An appliance that reads the guest need not live on; guest() opens it again.
+    void close() { opened_.reset(); }
+
+    // As edit_disk().
+    EditReport edit(const EditRequest& request, EditMode mode);
+    // As report_unchanged().
+    EditReport look() const;
+    // As sparsify(); its remarks.
+    std::vector<std::string> leave_out_unused();
+
+  private:
+    DiskView view_;
+    GuestAccess access_;
+    std::int64_t time_;
+    const OperationContext& operation_;
+    std::optional<OpenedGuest> opened_;
+};
+
+} // namespace vm2oci

@@ -1,0 +1,55 @@
+#include "tools/flows/image_output.hpp"
+
+#include "formats/base/error.hpp"
+#include "libconvert/copy/earlier_image.hpp"
+#include "libconvert/package/architecture.hpp"
+#include "libconvert/registry/blob_upload.hpp"
+
+#include <fmt/format.h>
+
+namespace vm2oci {
+
+ImageOptions ImageOutput::options() const {
+    ImageOptions options = run_.request.image;
+    const std::string& wanted = run_.request.architecture;
+    const std::string& found = run_.machine.architecture;
+    options.architecture = !wanted.empty() ? wanted : !found.empty() ? found : host_architecture();
+    return options;
+}
+
+LayerOptions ImageOutput::layer() const {
+    const ConvertRequest& request = run_.request;
+    LayerOptions options = request.layer;
+    if (request.reuse)
+        options.earlier = with_context("the earlier version", [&] {
+            const auto source = open_image_source(*request.reuse, run_.operation, request.from.registry);
+            return open_earlier_frames(*source, request.architecture, FrameNotebook(request.frame_notes),
+                                       run_.operation);
+        });
+    else if (options.compression.algorithm == Compression::zstd &&
+             !std::holds_alternative<NullReference>(std::get<ImageReference>(request.destination)))
+        options.earlier = std::make_shared<EarlierFrames>(); // none yet, but the next version has notes on this one
+    return options;
+}
+
+void ImageOutput::write(const std::function<Descriptor(ImageDestination&)>& write) {
+    constexpr int kAttempts = 4;
+    for (int attempt = 1;; ++attempt) {
+        destination_ = run_.engine.open_destination(std::get<ImageReference>(run_.request.destination), run_.operation,
+                                                    run_.request.from.registry);
+        try {
+            manifest_ = write(*destination_);
+            return;
+        } catch (const registry::UploadLost& lost) {
+            if (attempt == kAttempts)
+                throw;
+            run_.operation.progress->note(fmt::format("starting over: {}", lost.what()));
+        }
+    }
+}
+
+void ImageOutput::keep_notes(const std::vector<StoredLayer>& layers) const {
+    FrameNotebook(run_.request.frame_notes).keep(layers);
+}
+
+} // namespace vm2oci

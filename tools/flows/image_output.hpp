@@ -1,0 +1,38 @@
+// The image that a conversion writes: at a destination, complete before it is published.
+#pragma once
+
+#include "tools/flows/convert_run.hpp"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace vm2oci {
+
+class ImageOutput {
+  public:
+    explicit ImageOutput(ConvertRun& run) : run_(run) {}
+
+    // What users say of the image, with the architecture by what they want and what the source says; else the host's.
+    ImageOptions options() const;
+    // As the request has them, with the frames of an earlier version.
+    LayerOptions layer() const;
+
+    // Calls `write`, which gets the destination. A registry that cannot resume loses a stream that is cut in the
+    // middle; nothing of it is stored here, but the same input makes the same blob: it is called again.
+    void write(const std::function<Descriptor(ImageDestination&)>& write);
+    // The image that was written.
+    ImageDestination& destination() const { return *destination_; }
+    const Descriptor& manifest() const { return manifest_; }
+
+    void publish() { destination_->publish(manifest_); }
+    // Whoever converts one version may convert the next one: what is known of the frames is kept for that.
+    void keep_notes(const std::vector<StoredLayer>& layers) const;
+
+  private:
+    ConvertRun& run_;
+    std::unique_ptr<ImageDestination> destination_;
+    Descriptor manifest_;
+};
+
+} // namespace vm2oci

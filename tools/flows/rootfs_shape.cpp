@@ -1,0 +1,51 @@
+#include "formats/base/error.hpp"
+#include "tools/flows/disk_shape.hpp"
+#include "tools/flows/image_output.hpp"
+
+namespace vm2oci {
+namespace {
+
+class RootfsShape final : public DiskShape {
+  public:
+    RootfsShape(ConvertRun& run, const RootfsRequest& request) : DiskShape(run, Boots::no), output_(run) {
+        options_.kernel_files = request.kernel_files;
+        options_.layers = request.layers;
+    }
+
+    void open_source() override {
+        DiskShape::open_source();
+        options_.layer = output_.layer();
+        options_.image = output_.options();
+        if (run_.request.architecture.empty())
+            options_.image.architecture.clear(); // the guest's own
+    }
+    void add_seed() override {
+        if (seed())
+            add_seed_to_image(*seed(), run_, options_.image);
+    }
+    void write() override {
+        const OpenedGuest& opened = guest().guest();
+        output_.write([&](ImageDestination& destination) {
+            image_ = write_rootfs(opened, identify_guest(opened), options_, destination, run_.operation);
+            run_.operation.check_cancelled();
+            return image_.manifest;
+        });
+        run_.result.made = image_;
+    }
+    BootSubject written() override { fail(ErrorKind::usage, "a container image has no kernel that could be booted"); }
+    void publish() override { output_.publish(); }
+    void keep_notes() override { output_.keep_notes(image_.layers); }
+
+  private:
+    ImageOutput output_;
+    RootfsOptions options_;
+    RootfsImage image_;
+};
+
+} // namespace
+
+std::unique_ptr<ConvertShape> make_rootfs_shape(ConvertRun& run, const RootfsRequest& request) {
+    return std::make_unique<RootfsShape>(run, request);
+}
+
+} // namespace vm2oci

@@ -1,0 +1,189 @@
+#include "formats/base/error.hpp"
+#include "formats/base/size.hpp"
+#include "libconvert/copy/frame_notebook.hpp"
+#include "libconvert/package/architecture.hpp"
+#include "libconvert/package/timestamp.hpp"
+#include "tools/vm2oci/convert_kinds.hpp"
+#include "tools/vm2oci/convert_options.hpp"
+#include "tools/vm2oci/image_words.hpp"
+#include "tools/vm2oci/option_values.hpp"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <map>
+#include <utility>
+
+namespace vm2oci::cli {
+namespace {
+
+const std::map<std::string, ConvertKind> kConvertKinds = {{"containerdisk", ConvertKind::container_disk},
+                                                          {"bundle", ConvertKind::bundle},
+                                                          {"rootfs", ConvertKind::rootfs},
+                                                          {"kata", ConvertKind::kata}};
+
+const std::map<std::string, RootfsLayers> kRootfsLayers = {{"one", RootfsLayers::one}, {"split", RootfsLayers::split}};
+
+const std::map<std::string, DiskOutputFormat> kDiskFormats = {
+    {"qcow2", DiskOutputFormat::qcow2}, {"raw", DiskOutputFormat::raw}, {"keep", DiskOutputFormat::keep}};
+
+const std::map<std::string, ClusterCompression> kClusterCompressions = {
+    {"none", ClusterCompression::none}, {"zlib", ClusterCompression::zlib}, {"zstd", ClusterCompression::zstd}};
+
+std::map<std::string, std::string> parse_pairs(const std::vector<std::string>& texts, std::string_view option) {
+    std::map<std::string, std::string> pairs;
+    for (const std::string& text : texts) {
+        const std::size_t equals = text.find('=');
+        if (equals == 0 || equals == std::string::npos)
+            fail(ErrorKind::usage, fmt::format("{} takes KEY=VALUE, not '{}'", option, text));
+        pairs[text.substr(0, equals)] = text.substr(equals + 1);
+    }
+    return pairs;
+}
+
+ConvertKind kind_of_image(const ConvertArguments& arguments) {
+    return kConvertKinds.at(arguments.kind);
+}
+
+DiskOutput disk_output(const ConvertArguments& arguments, const std::optional<DiskFormat>& destination) {
+    DiskOutput output;
+    output.format = !destination                      ? kDiskFormats.at(arguments.disk_format)
+                    : *destination == DiskFormat::raw ? DiskOutputFormat::raw
+                                                      : DiskOutputFormat::qcow2;
+    output.cluster_compression = kClusterCompressions.at(arguments.cluster_compression);
+    if (!arguments.size.empty())
+        output.virtual_size = parse_size(arguments.size);
+    if (output.cluster_compression != ClusterCompression::none && output.format != DiskOutputFormat::qcow2)
+        fail(ErrorKind::usage, "--cluster-compression is for --disk-format qcow2");
+    return output;
+}
+
+LayerOptions layer_options(const ConvertArguments& arguments) {
+    LayerOptions options = parse_compression(arguments.compression);
+    if (arguments.chunked)
+        options.form = LayerForm::chunked;
+    if ((arguments.chunked || !arguments.reuse.empty()) && options.compression.algorithm != Compression::zstd)
+        fail(ErrorKind::usage, "--chunked and --reuse are for layers compressed with zstd");
+    return options;
+}
+
+ImageOptions image_options(const ConvertArguments& arguments) {
+    ImageOptions options;
+    options.created = arguments.created.empty() ? default_timestamp() : parse_timestamp(arguments.created);
+    options.labels = parse_pairs(arguments.labels, "--label");
+    options.annotations = parse_pairs(arguments.annotations, "--annotation");
+    parse_pairs(arguments.environment, "--env");
+    options.environment = arguments.environment;
+    return options;
+}
+
+void refuse_edits_of_kept_disk(const ConvertRequest& request) {
+    if (request.disk.format != DiskOutputFormat::keep)
+        return;
+    if (!request.edits.empty() || request.mode == EditMode::plan_only)
+        fail(ErrorKind::usage, "--disk-format keep leaves the disk as it is; it cannot go with edits");
+    if (request.unused_blocks == UnusedBlocks::leave_out)
+        fail(ErrorKind::usage, "--sparsify writes the disk anew; leave --disk-format keep away");
+}
+
+// An EROFS is as large as its files, and has one format.
+void refuse_disk_options_of_erofs(const ConvertArguments& arguments, const CLI::App& command) {
+    if (arguments.bundle.root != "erofs")
+        return;
+    for (const char* option : {"--size", "--disk-format", "--cluster-compression", "--sparsify"})
+        if (command.get_option(option)->count() != 0)
+            fail(ErrorKind::usage,
+                 fmt::format("{} is for roots that are disks; leave it away with --root erofs", option));
+}
+
+BundleRequest bundle_shape(const ConvertArguments& arguments, const CLI::App& command, DiskOutput& disk) {
+    refuse_disk_options_of_erofs(arguments, command);
+    BundleRequest bundle = bundle_request(arguments.bundle);
+    bundle.instancetype = arguments.instancetype;
+    bundle.preference = arguments.preference;
+    if (bundle.krun == KrunSupport::yes && disk.format == DiskOutputFormat::qcow2) {
+        if (disk.cluster_compression != ClusterCompression::none)
+            fail(ErrorKind::usage, "--cluster-compression makes a qcow2 file, and --krun needs a raw one");
+        disk.format = DiskOutputFormat::raw;
+    }
+    return bundle;
+}
+
+ShapeRequest image_shape(const ConvertArguments& arguments, const CLI::App& command, ConvertRequest& request) {
+    const ConvertKind kind = kind_of_image(arguments);
+    refuse_inapplicable_options(command, kind);
+    if (arguments.boot_test->wanted &&
+        std::holds_alternative<NullReference>(std::get<ImageReference>(request.destination)))
+        fail(ErrorKind::usage, "--boot-test boots what was written, and null: keeps nothing");
+    request.layer = layer_options(arguments);
+    if (!arguments.reuse.empty())
+        request.reuse = parse_image_only(arguments.reuse, "--reuse");
+    if (kind == ConvertKind::bundle)
+        return bundle_shape(arguments, command, request.disk);
+    if (kind == ConvertKind::rootfs)
+        return RootfsRequest{arguments.keep_kernel ? KernelFiles::keep : KernelFiles::leave_out,
+                             kRootfsLayers.at(arguments.layers)};
+    return ContainerDiskRequest{arguments.name, arguments.instancetype, arguments.preference};
+}
+
+KataRequest kata_shape(const ConvertArguments& arguments, const CLI::App& command, const std::string& agent,
+                       const Reference& destination) {
+    refuse_inapplicable_options(command, ConvertKind::kata);
+    const auto* folder = std::get_if<DiskReference>(&destination);
+    if (folder == nullptr || folder->format)
+        fail(ErrorKind::usage, "Kata reads its guest images from the host's disk: name a folder as DEST");
+    refuse_disk_options_of_erofs(arguments, command);
+    return {agent, arguments.bundle.root == "erofs" ? BundleRootKind::erofs : BundleRootKind::disk};
+}
+
+PlainDiskRequest disk_shape(const ConvertArguments& arguments, const CLI::App& command,
+                            const DiskReference& destination) {
+    PlainDiskRequest shape{inapplicable_option(command, ConvertKind::plain_disk),
+                           inapplicable_option(command, ConvertKind::unpacked_bundle)};
+    if (shape.not_for_disks.empty() && arguments.kind != "containerdisk")
+        shape.not_for_disks = fmt::format("--as {} makes an image, and the destination is a disk", arguments.kind);
+    if (shape.not_for_disks.empty() && destination.format && command.get_option("--disk-format")->count() != 0)
+        shape.not_for_disks = "the destination says its format already; leave --disk-format away";
+    return shape;
+}
+
+} // namespace
+
+ConvertRequest convert_request(const ConvertArguments& arguments, const CLI::App& command) {
+    ConvertRequest request;
+    request.boot_test = arguments.boot_test->request(command);
+    request.source_name = arguments.source;
+    request.destination_name = arguments.destination;
+    request.source = parse_reference(arguments.source);
+    request.destination = parse_reference(arguments.destination);
+    request.from = arguments.source_options->request();
+    if (!arguments.architecture.empty())
+        request.architecture = parse_architecture(arguments.architecture);
+    request.access = arguments.guest_options->access();
+    if (request.boot_test)
+        request.boot_test->root = request.access.root;
+    const auto* disk = std::get_if<DiskReference>(&request.destination);
+    if (disk != nullptr)
+        require_written(*disk);
+    request.disk = disk_output(arguments, disk == nullptr ? std::nullopt : disk->format);
+    if (arguments.sparsify)
+        request.unused_blocks = UnusedBlocks::leave_out;
+    request.image = image_options(arguments);
+    request.sbom = arguments.sbom;
+    request.frame_notes = user_frame_notes();
+    EditOptions edits = *arguments.edits;
+    if (kind_of_image(arguments) == ConvertKind::kata) {
+        const std::string agent = take_kata_agent(edits.agents);
+        request.shape = kata_shape(arguments, command, agent, request.destination);
+    } else if (disk == nullptr) {
+        request.shape = image_shape(arguments, command, request);
+    } else {
+        request.shape = disk_shape(arguments, command, *disk);
+    }
+    request.edits = edits.request();
+    request.mode = edits.mode();
+    refuse_edits_of_kept_disk(request);
+    return request;
+}
+
+} // namespace vm2oci::cli
