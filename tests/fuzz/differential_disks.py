@@ -138,6 +138,12 @@ class Image:
                 self.put(begin + 4, 4, 0)
                 self.put(begin + 4, 4, crc32c(self.bytes[begin:begin + length]))
 
+    def only_we_may_read(self):
+        """A VHDX whose first region table is broken has a second one, which qemu-img does not look at."""
+        table = bytearray(self.bytes[196608:262144])
+        checksum, table[4:8] = int.from_bytes(table[4:8], "little"), bytes(4)
+        return self.format == "vhdx" and (table[:4] != b"regi" or crc32c(table) != checksum)
+
     def mutate(self):
         ways = [self.break_number] * 3 + [self.nudge_number] * 3 + [self.copy_number, self.flip, self.flip, self.move]
         for _ in range(self.random.randint(1, 3)):
@@ -173,6 +179,8 @@ def main():
             ours = run([arguments.program, "--progress", "none", "convert", f"{arguments.format}:{image}",
                         f"raw:{our_output}"], our_output)
             verdict = judge(ours, theirs, our_output, their_output)
+            if verdict == "ONLY WE READ" and broken.only_we_may_read():
+                verdict = "only we read, as we may"
             counts[verdict] += 1
             if verdict.isupper():
                 print(f"seed {seed} ({base}): {verdict}: ours {ours}, qemu-img {theirs}", flush=True)
