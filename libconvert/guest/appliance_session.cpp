@@ -89,6 +89,14 @@ void ApplianceSession::start(const OperationContext& operation) {
     check(library.add_drive_opts_argv(handle(), "", &drive), "handing the disk to libguestfs");
     operation.progress->note("starting libguestfs' appliance; without KVM this takes about half a minute");
     check(library.launch(handle()), "starting libguestfs' appliance");
+    first_devices_ = block_devices();
+}
+
+void ApplianceSession::settle() const {
+    check(guestfs_library().umount_all(handle()), "unmounting");
+    check(guestfs_library().sync(handle()), "writing to the disk");
+    if (const std::optional<std::string> error = disk_error())
+        fail(ErrorKind::io, "the appliance could not read or write the disk: " + *error);
 }
 
 void ApplianceSession::check(int result, const char* what) const {

@@ -52,6 +52,10 @@ class ApplianceSession {
 
     // Opens what is encrypted and has a key among these, LVM on top included; what stays closed is named in the result.
     std::vector<std::string> open_encrypted(const std::vector<DiskKey>& keys) const;
+    // Nothing is mounted any more, and all that was written has reached the disk. Throws what the disk said meanwhile.
+    void settle() const;
+    // What there was before anything encrypted was opened.
+    const std::vector<std::string>& first_devices() const { return first_devices_; }
     // Everything that might hold a file system: partitions, logical volumes, whole disks, opened encrypted volumes.
     std::vector<std::string> block_devices() const;
 
@@ -68,6 +72,7 @@ class ApplianceSession {
     PrivateFolder folder_;
     NbdServer server_;
     std::unique_ptr<guestfs_h, Closer> handle_;
+    std::vector<std::string> first_devices_;
 };
 
 // Strings and lists of them as libguestfs returns them: freed as a whole. Null is empty.

@@ -43,16 +43,23 @@ bool is_trimmed_by_appliance(const std::string& type) {
     return type == "xfs" || type == "btrfs";
 }
 
-TrimmedDisk trim_by_appliance(const std::shared_ptr<const BlockDevice>& disk, const std::vector<DiskKey>& keys,
+TrimmedDisk trim_by_appliance(const std::shared_ptr<const BlockDevice>& disk, const GuestAccess& access,
                               const OperationContext& operation) {
-    const auto overlay = std::make_shared<OverlayDevice>(disk, std::nullopt, operation.scratch_folder);
-    const ApplianceSession appliance(overlay, operation);
-    const GuestfsLibrary& library = guestfs_library();
     TrimmedDisk result;
+    if (access.appliance) {
+        result.device = access.changes;
+        result.appliance = access.appliance;
+        access.appliance->settle();
+    } else {
+        result.device = std::make_shared<OverlayDevice>(disk, std::nullopt, operation.scratch_folder);
+        result.appliance = std::make_shared<const ApplianceSession>(result.device, operation);
+        result.remarks = result.appliance->open_encrypted(access.keys);
+    }
+    const ApplianceSession& appliance = *result.appliance;
+    const GuestfsLibrary& library = guestfs_library();
     const struct guestfs_fstrim_argv everything {};
-    const std::vector<std::string> plain = appliance.block_devices();
-    result.remarks = appliance.open_encrypted(keys);
-    allow_discards(appliance, keys);
+    const std::vector<std::string>& plain = appliance.first_devices();
+    allow_discards(appliance, access.keys);
     for (const std::string& device : appliance.block_devices()) {
         operation.check_cancelled();
         const bool was_encrypted = std::find(plain.begin(), plain.end(), device) == plain.end();
@@ -66,8 +73,7 @@ TrimmedDisk trim_by_appliance(const std::shared_ptr<const BlockDevice>& disk, co
                 fmt::format("{} is left whole: {}", escape_untrusted(device), appliance.last_error()));
         appliance.check(library.umount_all(appliance.handle()), "unmounting");
     }
-    appliance.check(library.shutdown(appliance.handle()), "stopping libguestfs' appliance");
-    result.device = overlay;
+    appliance.settle();
     return result;
 }
 

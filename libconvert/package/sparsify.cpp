@@ -5,7 +5,6 @@
 #include "formats/base/size.hpp"
 #include "formats/block/masked.hpp"
 #include "formats/ext4/file_system.hpp"
-#include "libconvert/guest/appliance_trim.hpp"
 #include "libconvert/guest/volumes.hpp"
 
 #include <fmt/format.h>
@@ -103,9 +102,9 @@ bool is_for_appliance(const DiskLayout& layout, const GuestAccess& access) {
 bool trim(SparsifiedDisk& result, const std::shared_ptr<const BlockDevice>& disk, const GuestAccess& access,
           const OperationContext& operation) {
     try {
-        TrimmedDisk trimmed = trim_by_appliance(disk, access.keys, operation);
-        result.device = std::move(trimmed.device);
-        result.remarks = std::move(trimmed.remarks);
+        result.trimmed = trim_by_appliance(disk, access, operation);
+        result.device = result.trimmed.device;
+        result.remarks = result.trimmed.remarks;
         return true;
     } catch (const Error& error) {
         if (error.kind() != ErrorKind::external)
