@@ -1,8 +1,9 @@
 // `vm2oci inspect SOURCE`.
+#include "tools/flows/inspect.hpp"
+
 #include "formats/base/error.hpp"
 #include "formats/base/output_file.hpp"
 #include "libconvert/package/architecture.hpp"
-#include "tools/flows/open_source.hpp"
 #include "tools/flows/sbom.hpp"
 #include "tools/vm2oci/command_table.hpp"
 #include "tools/vm2oci/disk_page.hpp"
@@ -40,13 +41,9 @@ void write_sbom_of(const std::optional<GuestFindings>& guest, const InspectArgum
     write_output(arguments.sbom, as_bytes(make_sbom(guest->opened, arguments.sbom)));
 }
 
-ExitCode inspect_disk(const DiskReference& reference, const InspectArguments& arguments, Invocation& call) {
-    const DiskSource source = arguments.source_options->request().disk_source(reference.path, reference.format);
-    const DiskFindings findings = examine_disk(source);
-    std::optional<GuestFindings> guest;
-    if (!findings.refusal)
-        guest = examine_guest(open_disk(source).device, {arguments.guest_options->access(), LargeFiles::read},
-                              call.operation);
+ExitCode run_on_disk(const DiskReference& reference, const InspectArguments& arguments, Invocation& call) {
+    const auto [findings, guest] = inspect_disk(reference, arguments.source_options->request(),
+                                                {arguments.guest_options->access(), LargeFiles::read}, call.operation);
     write_sbom_of(guest, arguments);
     if (call.json()) {
         Json document = {{"source", arguments.source}, {"disk", disk_to_json(findings)}};
@@ -63,21 +60,14 @@ ExitCode inspect_disk(const DiskReference& reference, const InspectArguments& ar
     return findings.format_known ? ExitCode::done : ExitCode::refused;
 }
 
-ExitCode inspect_image(const ImageReference& reference, const InspectArguments& arguments, Invocation& call) {
+ExitCode run_on_image(const ImageReference& reference, const InspectArguments& arguments, Invocation& call) {
     ImageReading reading;
     if (!arguments.architecture.empty())
         reading.architecture = parse_wanted_platform(arguments.architecture);
-    reading.policy = arguments.source_options->request().policy;
     reading.guest.access = arguments.guest_options->access();
-    if (std::holds_alternative<RegistryReference>(reference))
-        reading.guest.large_files = LargeFiles::leave;
-    const registry::RegistryOptions registry_options = arguments.source_options->registry->options();
-    const auto image = open_image_source(reference, call.operation, registry_options);
-    reading.verify = arguments.source_options->verify;
-    ImageFindings findings = examine_image(*image, reading, call.operation);
-    if (const auto* named = std::get_if<RegistryReference>(&reference))
-        findings.referrers = registry::list_registry_referrers(*named, findings.content.manifest.digest,
-                                                               registry_options, call.operation);
+    reading.check = arguments.source_options->check();
+    const ImageFindings findings =
+        inspect_image(reference, arguments.source_options->request(), std::move(reading), call.operation);
     write_sbom_of(findings.guest, arguments);
     if (call.json()) {
         Json document = image_to_json(findings);
@@ -103,8 +93,8 @@ void add_inspect_command(CommandTable& table) {
                   [arguments](Invocation& call) {
                       const Reference source = parse_reference(arguments->source);
                       if (const auto* image = std::get_if<ImageReference>(&source))
-                          return inspect_image(*image, *arguments, call);
-                      return inspect_disk(std::get<DiskReference>(source), *arguments, call);
+                          return run_on_image(*image, *arguments, call);
+                      return run_on_disk(std::get<DiskReference>(source), *arguments, call);
                   });
     command.add_option("SOURCE", arguments->source, "A disk or an image")->required();
     command.add_option("--arch", arguments->architecture, "Which image of an index to look at")
