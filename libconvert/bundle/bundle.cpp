@@ -39,7 +39,8 @@ void append(EditReport& into, EditReport&& from) {
 OpenedGuest settle_root(const DiskLayout& old_layout, const BundleOptions& options, PreparedBundle& bundle,
                         const OperationContext& operation) {
     const std::shared_ptr<OverlayDevice>& device = bundle.root_disk.device;
-    const GuestAccess access = options.access.to_lone_root();
+    GuestAccess access = options.access.to_lone_root();
+    access.changes = device; // one appliance, if any, serves all of it
     OpenedGuest lone = open_guest(device, access, operation);
     if (!lone.guest)
         fail(ErrorKind::unsupported,
@@ -52,10 +53,15 @@ OpenedGuest settle_root(const DiskLayout& old_layout, const BundleOptions& optio
     own.backend = apply_edits(own.plan, lone, device, {access, options.time}, operation);
     const bool changed = !own.plan.edits.empty();
     append(bundle.edits, std::move(own));
-    if (!options.edits.empty())
-        append(bundle.edits, edit_overlay(device, options.edits, {access, options.time}, EditMode::apply, operation));
     if (!changed && options.edits.empty())
         return lone;
+    access.appliance = lone.appliance;
+    lone = open_guest(device, access, operation);
+    if (options.edits.empty())
+        return lone;
+    const ApplyOptions apply{access, options.time};
+    append(bundle.edits, edit_guest(lone, device, options.edits, apply, EditMode::apply, operation));
+    access.appliance = lone.appliance;
     return open_guest(device, access, operation);
 }
 
@@ -86,7 +92,10 @@ DiskImage make_root_image(PreparedBundle& bundle, const BundleOptions& options, 
         output.virtual_size.reset(); // the file system has that size already
     DiskView disk(bundle.root_disk.device);
     if (options.unused_blocks == UnusedBlocks::leave_out) {
-        SparsifiedDisk sparse = sparsify(disk.device(), options.access.to_lone_root(), operation);
+        GuestAccess access = options.access.to_lone_root();
+        access.changes = bundle.root_disk.device;
+        access.appliance = bundle.guest.appliance;
+        SparsifiedDisk sparse = sparsify(disk.device(), access, operation);
         disk.change(std::move(sparse.device));
         bundle.remarks.insert(bundle.remarks.end(), sparse.remarks.begin(), sparse.remarks.end());
     }

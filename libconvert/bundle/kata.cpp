@@ -207,14 +207,18 @@ PreparedKata prepare_kata(const std::shared_ptr<const BlockDevice>& disk, const 
     const OpenedGuest opened = open_guest(disk, options.access, operation);
     const RootDisk root = make_root_disk(opened, {std::nullopt, options.time}, operation);
     prepared.uuid = root.uuid;
-    const GuestAccess access = options.access.to_lone_root();
-    const ApplyOptions apply{access, options.time};
-    if (!options.edits.empty())
-        prepared.edits = edit_overlay(root.device, options.edits, apply, EditMode::apply, operation);
+    GuestAccess access = options.access.to_lone_root();
+    access.changes = root.device; // one appliance, if any, serves all of it
     OpenedGuest lone = open_guest(root.device, access, operation);
     if (!lone.guest)
         fail(ErrorKind::unsupported,
              "the guest's root file system cannot be read by itself: " + escape_untrusted(lone.reason));
+    const ApplyOptions apply{access, options.time};
+    if (!options.edits.empty()) {
+        prepared.edits = edit_guest(lone, root.device, options.edits, apply, EditMode::apply, operation);
+        access.appliance = lone.appliance;
+        lone = open_guest(root.device, access, operation);
+    }
     EditPlan plan = plan_lone_root(*lone.guest, opened.layout, root, BundleRootKind::erofs);
     for (Edit& edit : plan_sandbox(*lone.guest, options.agent).edits)
         plan.edits.push_back(std::move(edit));
@@ -222,6 +226,7 @@ PreparedKata prepare_kata(const std::shared_ptr<const BlockDevice>& disk, const 
     if (prepared.edits.backend == "none")
         prepared.edits.backend = backend;
     std::move(plan.edits.begin(), plan.edits.end(), std::back_inserter(prepared.edits.plan.edits));
+    access.appliance = lone.appliance;
     if (options.mode == EditMode::apply)
         prepared.guest = open_guest(root.device, access, operation);
     return prepared;

@@ -102,9 +102,7 @@ class ApplianceEditor final : public FileSystemEditor {
 
     void finish() override {
         check(guestfs_library().umount_all(handle()), "unmounting");
-        check(guestfs_library().shutdown(handle()), "stopping the appliance");
-        if (const auto error = session_->disk_error())
-            fail(ErrorKind::io, "the appliance could not read or write the disk: " + *error);
+        session_->settle();
     }
 
   private:

@@ -21,8 +21,8 @@ struct ApplianceMount {
 std::vector<ApplianceMount> appliance_mounts(const OpenedGuest& opened, const std::vector<GuestMount>& mounts);
 
 // One editor for the whole guest: paths are relative to its root. What is mounted in the session is unmounted first,
-// and finish() ends it; what it writes lands in the session's overlay. `time` 0: changed files bear the time of the
-// latest change of the guest's /etc, /var/lib or /var/log. Error{external} with libguestfs's own words.
+// and finish() leaves nothing mounted; what it writes lands in the session's overlay. `time` 0: changed files bear the
+// time of the latest change of the guest's /etc, /var/lib or /var/log. Error{external} with libguestfs's own words.
 std::unique_ptr<FileSystemEditor> open_appliance_editor(std::shared_ptr<const ApplianceSession> session,
                                                         const std::vector<ApplianceMount>& mounts, std::int64_t time,
                                                         const OperationContext& operation);

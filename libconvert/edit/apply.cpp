@@ -198,6 +198,7 @@ std::string apply_edits(const EditPlan& plan, OpenedGuest& opened, const std::sh
         const auto obstacle = native_obstacle(plan, opened, mounts);
         if (!obstacle) {
             apply_natively(plan, opened, mounts, *overlay, options, operation);
+            opened.appliance.reset(); // it does not see what was written behind its back
             return "native";
         }
         if (options.access.backend == GuestBackend::native)
@@ -210,13 +211,14 @@ std::string apply_edits(const EditPlan& plan, OpenedGuest& opened, const std::sh
     if (!session || !session->may_write())
         session = start_session(overlay, options.access, operation);
     operation.progress->note(fmt::format("libguestfs' appliance makes {} changes", plan.edits.size()));
-    const auto editor = open_appliance_editor(std::move(session), devices, options.time, operation);
+    const auto editor = open_appliance_editor(session, devices, options.time, operation);
     for (const Edit& edit : plan.edits) {
         operation.check_cancelled();
         with_context(fmt::format("changing {} in the guest", quote_untrusted(edit.path)),
                      [&] { apply_edit(edit, edit.path.substr(1), *editor); });
     }
     editor->finish();
+    opened.appliance = std::move(session);
     return "libguestfs";
 }
 

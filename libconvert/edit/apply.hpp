@@ -22,8 +22,8 @@ struct ApplyOptions {
 // `opened` was opened from `overlay`, which `access.changes` named if an appliance that was started for it is to be
 // used on, instead of another. Native for ext4 on partitions, whole disks and linear logical volumes, libguestfs when
 // another file system has to be written (automatic), so that a plan is carried out by one of them as a whole. The guest
-// is closed before libguestfs writes. After an Error the overlay is in an undefined state: drop it. Error{unsupported}
-// says why neither can.
+// is closed before libguestfs writes; `opened.appliance` is then one that sees the changed overlay and may be used on.
+// After an Error the overlay is in an undefined state: drop it. Error{unsupported} says why neither can.
 std::string apply_edits(const EditPlan& plan, OpenedGuest& opened, const std::shared_ptr<OverlayDevice>& overlay,
                         const ApplyOptions& options, const OperationContext& operation);
 

@@ -61,20 +61,15 @@ EditReport edit_disk(DiskView& disk, const EditRequest& request, const ApplyOpti
                      const OperationContext& operation) {
     const auto overlay =
         std::make_shared<OverlayDevice>(disk.device(), std::nullopt, std::filesystem::path(operation.scratch_folder));
-    EditReport report = edit_overlay(overlay, request, options, mode, operation);
-    // Without a change the overlay has at most what a mount by the appliance left in it.
-    if (mode == EditMode::apply && !report.plan.edits.empty())
-        disk.change(overlay);
-    return report;
-}
-
-EditReport edit_overlay(const std::shared_ptr<OverlayDevice>& overlay, const EditRequest& request,
-                        const ApplyOptions& options, EditMode mode, const OperationContext& operation) {
     GuestAccess access = options.access;
     if (mode == EditMode::apply)
         access.changes = overlay;
     OpenedGuest opened = open_guest(overlay, access, operation);
-    return edit_guest(opened, overlay, request, options, mode, operation);
+    EditReport report = edit_guest(opened, overlay, request, options, mode, operation);
+    // Without a change the overlay has at most what a mount by the appliance left in it.
+    if (mode == EditMode::apply && !report.plan.edits.empty())
+        disk.change(overlay);
+    return report;
 }
 
 EditReport edit_guest(OpenedGuest& opened, const std::shared_ptr<OverlayDevice>& overlay, const EditRequest& request,

@@ -31,9 +31,6 @@ EditReport edit_disk(DiskView& disk, const EditRequest& request, const ApplyOpti
 // What `opened` shows afterwards is undefined if anything was changed.
 EditReport edit_guest(OpenedGuest& opened, const std::shared_ptr<OverlayDevice>& overlay, const EditRequest& request,
                       const ApplyOptions& options, EditMode mode, const OperationContext& operation);
-// The same for a disk that is an overlay already: no other is stacked on it.
-EditReport edit_overlay(const std::shared_ptr<OverlayDevice>& overlay, const EditRequest& request,
-                        const ApplyOptions& options, EditMode mode, const OperationContext& operation);
 
 // What would keep the guest from booting elsewhere or from its network; empty without a guest. Throws only what the
 // disk throws.

@@ -4,6 +4,7 @@
 #include "formats/base/escape.hpp"
 #include "libconvert/guest/appliance_session.hpp"
 #include "libconvert/guest/appliance_windows.hpp"
+#include "libconvert/guest/open_guest.hpp"
 
 #include <fmt/format.h>
 #include <sys/sysmacros.h>
@@ -262,13 +263,19 @@ int configure_appliance(void* handle) {
     return guestfs_library().set_backend_settings(guestfs, settings);
 }
 
-ApplianceGuest open_appliance(const ApplianceDisks& disks, const std::vector<DiskKey>& keys, const RootChoice& choose,
-                              const OperationContext& operation) {
-    const auto appliance = std::make_shared<const ApplianceSession>(disks, operation);
+ApplianceGuest open_appliance(const std::shared_ptr<const BlockDevice>& disk, const GuestAccess& access,
+                              const RootChoice& choose, const OperationContext& operation) {
     ApplianceGuest result;
-    result.session = appliance;
-    result.remarks = appliance->open_encrypted(keys);
-    operation.progress->note("libguestfs' appliance runs; it looks for the operating system");
+    if (access.appliance) {
+        result.session = access.appliance;
+        access.appliance->settle();
+    } else {
+        result.session = std::make_shared<const ApplianceSession>(
+            ApplianceDisks{disk, access.changes, access.disk_sizes}, operation);
+        result.remarks = result.session->open_encrypted(access.keys);
+        operation.progress->note("libguestfs' appliance runs; it looks for the operating system");
+    }
+    const std::shared_ptr<const ApplianceSession>& appliance = result.session;
     const std::string root = find_root(*appliance, choose, result);
     if (root.empty())
         return result;

@@ -86,6 +86,7 @@ ApplianceSession::ApplianceSession(const ApplianceDisks& disks, const OperationC
     }
     operation.progress->note("starting libguestfs' appliance; without KVM this takes about half a minute");
     check(library.launch(handle()), "starting libguestfs' appliance");
+    first_devices_ = block_devices();
 }
 
 void ApplianceSession::add_disk(const std::shared_ptr<NbdServer>& server) {
@@ -122,6 +123,13 @@ std::string appliance_device(const DiskLayout& layout, const Volume& volume) {
     if (const Partition* partition = partition_of(layout, volume))
         name += std::to_string(partition->number);
     return name;
+}
+
+void ApplianceSession::settle() const {
+    check(guestfs_library().umount_all(handle()), "unmounting");
+    check(guestfs_library().sync(handle()), "writing to the disk");
+    if (const std::optional<std::string> error = disk_error())
+        fail(ErrorKind::io, "the appliance could not read or write the disk: " + *error);
 }
 
 void ApplianceSession::check(int result, const char* what) const {

@@ -58,6 +58,10 @@ class ApplianceSession {
 
     // Opens what is encrypted and has a key among these, LVM on top included; what stays closed is named in the result.
     std::vector<std::string> open_encrypted(const std::vector<DiskKey>& keys) const;
+    // Nothing is mounted any more, and all that was written has reached the disk. Throws what the disk said meanwhile.
+    void settle() const;
+    // What there was before anything encrypted was opened.
+    const std::vector<std::string>& first_devices() const { return first_devices_; }
     // Everything that might hold a file system: partitions, logical volumes, whole disks, opened encrypted volumes.
     std::vector<std::string> block_devices() const;
 
@@ -74,6 +78,7 @@ class ApplianceSession {
     PrivateFolder folder_;
     std::vector<std::shared_ptr<NbdServer>> servers_; // one for each disk
     std::unique_ptr<guestfs_h, Closer> handle_;
+    std::vector<std::string> first_devices_;
 };
 
 // How libguestfs names a partition or a whole disk: "/dev/sdb1". Its devices are named in the order of the disks.

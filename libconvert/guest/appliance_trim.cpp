@@ -42,13 +42,21 @@ void allow_discards(const ApplianceSession& appliance, const std::vector<DiskKey
 
 TrimmedDisk trim_by_appliance(const std::shared_ptr<const BlockDevice>& disk, const GuestAccess& access,
                               const OperationContext& operation) {
-    const auto overlay = std::make_shared<OverlayDevice>(disk, std::nullopt, operation.scratch_folder);
-    const ApplianceSession appliance({disk, overlay, access.disk_sizes}, operation);
-    const GuestfsLibrary& library = guestfs_library();
     TrimmedDisk result;
+    if (access.appliance) {
+        result.device = access.changes;
+        result.appliance = access.appliance;
+        access.appliance->settle();
+    } else {
+        result.device = std::make_shared<OverlayDevice>(disk, std::nullopt, operation.scratch_folder);
+        result.appliance =
+            std::make_shared<const ApplianceSession>(ApplianceDisks{disk, result.device, access.disk_sizes}, operation);
+        result.remarks = result.appliance->open_encrypted(access.keys);
+    }
+    const ApplianceSession& appliance = *result.appliance;
+    const GuestfsLibrary& library = guestfs_library();
     const struct guestfs_fstrim_argv everything {};
-    const std::vector<std::string> plain = appliance.block_devices();
-    result.remarks = appliance.open_encrypted(access.keys);
+    const std::vector<std::string>& plain = appliance.first_devices();
     allow_discards(appliance, access.keys);
     for (const std::string& device : appliance.block_devices()) {
         operation.check_cancelled();
@@ -66,8 +74,7 @@ TrimmedDisk trim_by_appliance(const std::shared_ptr<const BlockDevice>& disk, co
                 fmt::format("{} is left whole: {}", escape_untrusted(device), appliance.last_error()));
         appliance.check(library.umount_all(appliance.handle()), "unmounting");
     }
-    appliance.check(library.shutdown(appliance.handle()), "stopping libguestfs' appliance");
-    result.device = overlay;
+    appliance.settle();
     return result;
 }
 

@@ -64,6 +64,7 @@
     FUNCTION(set_identifier)                                                                                           \
     FUNCTION(shutdown)                                                                                                 \
     FUNCTION(statvfs)                                                                                                  \
+    FUNCTION(sync)                                                                                                     \
     FUNCTION(umount_all)                                                                                               \
     FUNCTION(upload)                                                                                                   \
     FUNCTION(utimens)                                                                                                  \

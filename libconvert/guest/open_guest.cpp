@@ -357,7 +357,7 @@ std::optional<std::size_t> root_volume(const DiskLayout& layout, const GuestMoun
 
 void open_by_appliance(OpenedGuest& result, const GuestAccess& access, const OperationContext& operation) {
     ApplianceGuest found = open_appliance(
-        {result.disk, access.changes, access.disk_sizes}, access.keys,
+        result.disk, access,
         [&](const std::vector<std::string>& roots) -> std::optional<std::size_t> {
             if (access.root.empty())
                 return std::nullopt;

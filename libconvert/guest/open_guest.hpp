@@ -21,6 +21,8 @@ enum class GuestBackend { automatic, native, libguestfs };
 // "auto", "native", "libguestfs"; Error{usage} otherwise.
 GuestBackend parse_guest_backend(std::string_view text);
 
+class ApplianceSession;
+
 // How a guest may be read. What takes one takes a GuestBackend as well.
 struct GuestAccess {
     GuestAccess(GuestBackend which = GuestBackend::automatic, std::vector<DiskKey> known_keys = {})
@@ -36,17 +38,19 @@ struct GuestAccess {
     std::string root;
     // The disk that is opened, if the guest on it will be changed: an appliance that reads it can write it then.
     std::shared_ptr<OverlayDevice> changes;
+    // A running appliance that sees `changes`, used on instead of starting another; null: none.
+    std::shared_ptr<const ApplianceSession> appliance{};
 
     // For a disk that is nothing but the root, where no partition has a number.
     GuestAccess to_lone_root() const {
         GuestAccess access = *this;
         access.root.clear();
         access.disk_sizes.clear();
+        access.changes.reset();
+        access.appliance.reset();
         return access;
     }
 };
-
-class ApplianceSession;
 
 struct OpenedGuest {
     std::shared_ptr<const BlockDevice> disk;

@@ -4,7 +4,6 @@
 #include "formats/base/escape.hpp"
 #include "formats/base/size.hpp"
 #include "formats/block/masked.hpp"
-#include "libconvert/guest/appliance_trim.hpp"
 #include "libconvert/guest/file_system_drivers.hpp"
 #include "libconvert/guest/volumes.hpp"
 
@@ -97,9 +96,9 @@ bool is_for_appliance(const DiskLayout& layout, const GuestAccess& access) {
 bool trim(SparsifiedDisk& result, const std::shared_ptr<const BlockDevice>& disk, const GuestAccess& access,
           const OperationContext& operation) {
     try {
-        TrimmedDisk trimmed = trim_by_appliance(disk, access, operation);
-        result.device = std::move(trimmed.device);
-        result.remarks = std::move(trimmed.remarks);
+        result.trimmed = trim_by_appliance(disk, access, operation);
+        result.device = result.trimmed.device;
+        result.remarks = result.trimmed.remarks;
         return true;
     } catch (const Error& error) {
         if (error.kind() != ErrorKind::external)

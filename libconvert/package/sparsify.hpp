@@ -3,6 +3,7 @@
 
 #include "formats/base/progress.hpp"
 #include "formats/block/block_device.hpp"
+#include "libconvert/guest/appliance_trim.hpp"
 #include "libconvert/guest/open_guest.hpp"
 
 #include <cstdint>
@@ -14,6 +15,7 @@ namespace vm2oci {
 
 struct SparsifiedDisk {
     std::shared_ptr<const BlockDevice> device;
+    TrimmedDisk trimmed;              // what the appliance made of it; null: it did nothing
     std::uint64_t unused = 0;         // bytes of the disk that now read as zeros
     std::vector<std::string> remarks; // what was left whole, and why; which swap was emptied
 };
@@ -24,7 +26,8 @@ struct SparsifiedDisk {
 // journal, is left whole. Reads metadata only.
 //
 // The free space of xfs, btrfs and whatever `access.keys` open is found by libguestfs' appliance, unless the backend is
-// native or there is no appliance: then they are left whole, as is everything else.
+// native or there is no appliance: then they are left whole, as is everything else. An appliance in `access` sees
+// `disk` and is used on.
 SparsifiedDisk sparsify(const std::shared_ptr<const BlockDevice>& disk, const GuestAccess& access,
                         const OperationContext& operation);
 

@@ -28,6 +28,7 @@ class BundleShape final : public ConvertShape {
     BundleShape(ConvertRun& run, const BundleRequest& request)
         : run_(run), request_(request), output_(run), seed_(wanted_seed_disk(run.request.edits)) {}
 
+    void open_outputs() override { output_.open(); }
     void open_source() override {
         const ConvertRequest& request = run_.request;
         run_.open_machine();

@@ -14,6 +14,7 @@ class ContainerDiskShape final : public DiskShape {
     ContainerDiskShape(ConvertRun& run, const ContainerDiskRequest& request)
         : DiskShape(run, Boots::yes), request_(request), output_(run) {}
 
+    void open_outputs() override { output_.open(); }
     void open_source() override {
         DiskShape::open_source();
         options_.layer = output_.layer();

@@ -1,6 +1,7 @@
 #include "tools/flows/guest_session.hpp"
 
 #include "formats/block/overlay.hpp"
+#include "libconvert/guest/appliance_session.hpp"
 #include "libconvert/package/sparsify.hpp"
 
 #include <utility>
@@ -12,18 +13,32 @@ GuestSession::GuestSession(DiskView disk, GuestAccess access, std::int64_t time,
 
 const OpenedGuest& GuestSession::guest() {
     if (!opened_)
-        opened_.emplace(open_guest(view_.device(), access_, operation_));
+        opened_.emplace(open_guest(seen(), access_, operation_));
     return *opened_;
+}
+
+std::shared_ptr<const BlockDevice> GuestSession::seen() const {
+    return access_.appliance ? std::shared_ptr<const BlockDevice>(access_.changes) : view_.device();
+}
+
+void GuestSession::close() {
+    opened_.reset();
+    access_.appliance.reset();
+    access_.changes.reset();
 }
 
 EditReport GuestSession::edit(const EditRequest& request, EditMode mode) {
     const auto overlay =
         std::make_shared<OverlayDevice>(view_.device(), std::nullopt, std::filesystem::path(operation_.scratch_folder));
-    GuestAccess access = access_;
     if (mode == EditMode::apply)
-        access.changes = overlay;
-    opened_.emplace(open_guest(overlay, access, operation_));
+        access_.changes = overlay;
+    opened_.emplace(open_guest(overlay, access_, operation_));
     EditReport report = edit_guest(*opened_, overlay, request, {access_, time_}, mode, operation_);
+    access_.appliance = opened_->appliance;
+    if (!access_.appliance || !access_.appliance->may_write()) {
+        access_.appliance.reset();
+        access_.changes.reset();
+    }
     // Without a change the overlay has at most what a mount by the appliance left in it.
     if (mode == EditMode::apply && !report.plan.edits.empty()) {
         opened_.reset();
@@ -37,9 +52,14 @@ EditReport GuestSession::look() const {
 }
 
 std::vector<std::string> GuestSession::leave_out_unused() {
-    SparsifiedDisk sparse = sparsify(view_.device(), access_, operation_);
+    SparsifiedDisk sparse = sparsify(seen(), access_, operation_);
     view_.change(std::move(sparse.device));
-    return std::move(sparse.remarks); // the files are what they were: the guest stays open
+    if (sparse.trimmed.appliance) {
+        opened_.reset();
+        access_.changes = sparse.trimmed.device;
+        access_.appliance = sparse.trimmed.appliance;
+    }
+    return std::move(sparse.remarks);
 }
 
 } // namespace vm2oci

@@ -19,11 +19,12 @@ class GuestSession {
 
     // The disk as it is now.
     const DiskView& view() const { return view_; }
-    // The guest on it, opened when it is first asked for and when the disk has changed since.
+    // The guest on it, opened when it is first asked for and when the disk has changed since. An appliance is started
+    // at most once: it sees what is changed by its own writes.
     const OpenedGuest& guest();
 
     // An appliance that reads the guest need not live on; guest() opens it again.
-    void close() { opened_.reset(); }
+    void close();
 
     // As edit_disk().
     EditReport edit(const EditRequest& request, EditMode mode);
@@ -34,7 +35,10 @@ class GuestSession {
 
   private:
     DiskView view_;
-    GuestAccess access_;
+    // The disk that the appliance sees, if one runs: `view_`, or what lies below its last mask.
+    std::shared_ptr<const BlockDevice> seen() const;
+
+    GuestAccess access_; // with the appliance that runs, and the overlay that it writes to
     std::int64_t time_;
     const OperationContext& operation_;
     std::optional<OpenedGuest> opened_;

@@ -35,11 +35,14 @@ LayerOptions ImageOutput::layer() const {
     return options;
 }
 
+void ImageOutput::open() {
+    destination_ = run_.engine.open_destination(std::get<ImageReference>(run_.request.destination), run_.operation,
+                                                run_.request.from.registry);
+}
+
 void ImageOutput::write(const std::function<Descriptor(ImageDestination&)>& write) {
     constexpr int kAttempts = 4;
     for (int attempt = 1;; ++attempt) {
-        destination_ = run_.engine.open_destination(std::get<ImageReference>(run_.request.destination), run_.operation,
-                                                    run_.request.from.registry);
         try {
             manifest_ = write(*destination_);
             return;
@@ -47,6 +50,8 @@ void ImageOutput::write(const std::function<Descriptor(ImageDestination&)>& writ
             if (attempt == kAttempts)
                 throw;
             run_.operation.progress->note(fmt::format("starting over: {}", lost.what()));
+            destination_.reset(); // what it holds goes before another takes its place
+            open();
         }
     }
 }

@@ -18,6 +18,8 @@ class ImageOutput {
     // As the request has them, with the frames of an earlier version.
     LayerOptions layer() const;
 
+    // Before work begins, so that a destination that cannot be had stops the command in time.
+    void open();
     // Calls `write`, which gets the destination. A registry that cannot resume loses a stream that is cut in the
     // middle; nothing of it is stored here, but the same input makes the same blob: it is called again.
     void write(const std::function<Descriptor(ImageDestination&)>& write);

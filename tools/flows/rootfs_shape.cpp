@@ -12,6 +12,7 @@ class RootfsShape final : public DiskShape {
         options_.layers = request.layers;
     }
 
+    void open_outputs() override { output_.open(); }
     void open_source() override {
         DiskShape::open_source();
         options_.layer = output_.layer();

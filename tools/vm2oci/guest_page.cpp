@@ -1,9 +1,7 @@
 #include "tools/vm2oci/guest_page.hpp"
 
-#include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/base/size.hpp"
-#include "libconvert/edit/edit_disk.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -210,23 +208,6 @@ void describe_problems(Page& page, const std::vector<BootProblem>& problems) {
 }
 
 } // namespace
-
-GuestFindings examine_guest(const std::shared_ptr<const BlockDevice>& disk, const GuestReading& reading,
-                            const OperationContext& operation) {
-    GuestFindings findings;
-    try {
-        findings.opened = open_guest(disk, reading.access, operation);
-        findings.info = inspect_guest(findings.opened, operation, reading.large_files);
-        if (reading.large_files == LargeFiles::read && !findings.opened.windows)
-            findings.problems = diagnose(findings.opened);
-    } catch (const Error& error) {
-        if (error.kind() != ErrorKind::corrupt && error.kind() != ErrorKind::limit &&
-            error.kind() != ErrorKind::unsupported)
-            throw;
-        findings.refusal = error.what();
-    }
-    return findings;
-}
 
 void describe_guest(Page& page, const GuestFindings& findings) {
     if (!findings.refusal.empty()) {

@@ -1,6 +1,5 @@
 #include "tools/vm2oci/image_page.hpp"
 
-#include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/base/size.hpp"
 #include "tools/vm2oci/disk_page.hpp"
@@ -40,31 +39,6 @@ const std::string& kind_of(const Descriptor& referrer) {
 }
 
 } // namespace
-
-ImageFindings examine_image(ImageSource& source, const ImageReading& reading, const OperationContext& operation) {
-    ImageFindings findings;
-    findings.content = read_image(source, reading.architecture);
-    if (reading.verify)
-        verify_content(source, findings.content, operation);
-    findings.trust = reading.verify ? ContentTrust::verified : trust_in_parts(source, findings.content);
-    try {
-        const DiskInImage disk = find_disk(source, findings.content, operation);
-        findings.disk_path = disk.path;
-        DiskSource named;
-        named.path = escape_untrusted(disk.path);
-        named.policy = reading.policy;
-        findings.disk = examine_disk(disk.bytes, named);
-        if (!findings.disk->refusal)
-            findings.guest = examine_guest(open_disk(disk.bytes, named).device, reading.guest, operation);
-    } catch (const Error& error) {
-        // An image without a disk is still an image; a machine that fails is not a finding.
-        if (error.kind() == ErrorKind::io || error.kind() == ErrorKind::cancelled ||
-            error.kind() == ErrorKind::external)
-            throw;
-        findings.no_disk = error.what();
-    }
-    return findings;
-}
 
 void describe_image(Page& page, const ImageFindings& findings) {
     const ImageContent& content = findings.content;

@@ -2,8 +2,8 @@
 # The same guest through libguestfs' appliance, and one on xfs that only the appliance reads. Slow without KVM.
 # shellcheck source=../../support/integration.sh
 source "${VM2OCI_SOURCE_DIR:?}/tests/support/integration.sh"
-require_tool mke2fs mkfs.xfs sfdisk guestfish python3
-mkdir -p root/{etc,bin,sbin,boot,home,var,usr/bin,usr/lib,dev,proc}
+require_tool mke2fs mkfs.xfs sfdisk xfs_repair guestfish python3
+mkdir -p root/{etc,bin,sbin,boot,home,var/lib/dpkg,usr/bin,usr/lib,dev,proc}
 printf 'ID=debian\nPRETTY_NAME="Test Linux 1"\nVERSION_ID="1"\nNAME=Debian\n' > root/etc/os-release
 printf '12.1\n' > root/etc/debian_version
 printf 'root:x:0:0::/root:/bin/sh\n' > root/etc/passwd
@@ -11,6 +11,7 @@ cp /bin/true root/bin/sh
 ln -s ../bin/sh root/sbin/init
 ln root/bin/sh root/bin/also-sh
 head -c 3000000 /dev/urandom > root/usr/lib/blob
+printf 'Package: base\nStatus: install ok installed\nVersion: 1\nArchitecture: all\n' > root/var/lib/dpkg/status
 
 step "ext4: both backends see the same"
 printf '/dev/sda1 / ext4 defaults 0 1\n' > root/etc/fstab
@@ -38,10 +39,11 @@ PYTHON
 step "xfs: auto takes the appliance"
 printf '/dev/sda1 / xfs defaults 0 1\n' > root/etc/fstab
 tar -C root -cf root.tar .
+head -c 40000000 /dev/urandom > garbage
 truncate -s 400M xfs.raw
 printf 'label: dos\nstart=2048, type=83\n' | sfdisk -q xfs.raw
 LIBGUESTFS_BACKEND=direct LIBGUESTFS_BACKEND_SETTINGS=force_tcg guestfish --format=raw -a xfs.raw \
-    run : mkfs xfs /dev/sda1 : mount /dev/sda1 / : tar-in root.tar /
+    run : mkfs xfs /dev/sda1 : mount /dev/sda1 / : tar-in root.tar / : upload garbage /garbage : sync : rm /garbage
 "$VM2OCI" -q --json inspect xfs.raw > xfs.json
 python3 - << 'PYTHON'
 import json
@@ -53,3 +55,13 @@ PYTHON
 if "$VM2OCI" -q inspect --guest-backend native xfs.raw | grep -q 'Test Linux'; then
     fail "native read xfs: this test is void"
 fi
+
+step "one appliance for the edits, the free space and the packages of a conversion"
+"$VM2OCI" --json convert --hostname renamed --sparsify --sbom s.json xfs.raw raw:changed.raw > changed.json 2> changed.log
+expect_equal 1 "$(grep -c 'starting libguestfs' changed.log)" "how often an appliance was started"
+expect_match '"name": "renamed"' "$(cat s.json)" "the bill of materials, of the guest as it was changed"
+expect_match '"name": "base"' "$(cat s.json)" "its packages"
+dd if=changed.raw of=changed.xfs bs=1M skip=1 status=none
+xfs_repair -n changed.xfs > repair.log 2>&1 || fail "xfs_repair finds faults: $(cat repair.log)"
+stored=$(python3 -c 'import json; print(json.load(open("changed.json"))["disk"]["allocated_size"])')
+((stored < 30000000)) || fail "$stored bytes are stored: what was removed is still there"

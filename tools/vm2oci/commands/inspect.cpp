@@ -1,10 +1,9 @@
 // `vm2oci inspect SOURCE`.
+#include "tools/flows/inspect.hpp"
+
 #include "formats/base/error.hpp"
 #include "formats/base/output_file.hpp"
-#include "formats/block/joined.hpp"
 #include "libconvert/package/architecture.hpp"
-#include "tools/flows/disk_containers.hpp"
-#include "tools/flows/open_source.hpp"
 #include "tools/flows/sbom.hpp"
 #include "tools/vm2oci/command_table.hpp"
 #include "tools/vm2oci/disk_page.hpp"
@@ -51,116 +50,90 @@ ExitCode exit_code_of(const DiskFindings& findings) {
     return findings.format_known && (!findings.refusal || lacks_files) ? ExitCode::done : ExitCode::refused;
 }
 
-struct DiskSeen {
-    const DiskContainer& file;
-    DiskFindings findings;
-};
-
-// Of all disks together: a guest may lie on several.
-std::optional<GuestFindings> examine_guest_on(const std::vector<DiskSeen>& disks, const InspectArguments& arguments,
-                                              Invocation& call) {
-    GuestReading reading{arguments.guest_options->access(), LargeFiles::read};
-    std::vector<std::shared_ptr<const BlockDevice>> devices;
-    for (const DiskSeen& disk : disks) {
-        if (disk.findings.refusal)
-            return std::nullopt;
-        devices.push_back(open_disk(disk.file.bytes, disk.file.source, disk.file.siblings).device);
-    }
-    if (devices.size() == 1)
-        return examine_guest(devices.front(), reading, call.operation);
-    for (const auto& device : devices)
-        reading.access.disk_sizes.push_back(device->size());
-    return examine_guest(std::make_shared<const JoinedDevice>(devices), reading, call.operation);
-}
-
 Json disk_seen_json(const DiskSeen& disk) {
     Json json = disk_to_json(disk.findings);
-    if (disk.file.packing)
-        json["compression"] = packing_to_json(*disk.file.packing);
+    if (disk.packing)
+        json["compression"] = packing_to_json(*disk.packing);
     return json;
 }
 
 void describe_disk_seen(Page& page, const DiskSeen& disk) {
-    if (disk.file.packing)
-        page.row("compression", describe(*disk.file.packing));
+    if (disk.packing)
+        page.row("compression", describe(*disk.packing));
     describe_disk(page, disk.findings);
 }
 
-std::string_view trust_in(const MachineContainers& machine, const InspectArguments& arguments) {
-    if (!machine.verifier)
+std::string_view trust_line(const std::optional<ContentTrust>& trust) {
+    if (!trust)
         return "";
-    return arguments.source_options->verify ? "verified: every disk is what the package's digests say"
+    return *trust == ContentTrust::verified ? "verified: every disk is what the package's digests say"
                                             : "not verified against the package's digests, for only parts are read; "
                                               "--verify reads it all";
 }
 
-ExitCode inspect_disk(const DiskReference& reference, const InspectArguments& arguments, Invocation& call) {
-    const MachineContainers machine =
-        open_disk_containers(reference, arguments.source_options->request(), call.operation);
-    std::vector<DiskSeen> disks;
-    for (const DiskContainer& disk : machine.disks)
-        disks.push_back({disk, examine_disk(disk.bytes, disk.source, disk.siblings)});
-    const std::optional<GuestFindings> guest = examine_guest_on(disks, arguments, call);
-    if (machine.verifier && arguments.source_options->verify)
-        machine.verifier->finish(call.operation);
-    write_sbom_of(guest, arguments);
+Json machine_json(const DiskInspection& machine, const std::string& source) {
+    Json document = {{"source", source}, {"disk", disk_seen_json(machine.disks.front())}};
+    if (machine.disks.size() > 1)
+        for (const DiskSeen& disk : machine.disks) {
+            Json named = {{"name", disk.name}};
+            named.update(disk_seen_json(disk));
+            document["disks"].push_back(std::move(named));
+        }
+    if (machine.hardware)
+        document["machine"] = machine_to_json(*machine.hardware);
+    if (machine.trust)
+        document["content"] = *machine.trust == ContentTrust::verified ? "verified" : "not-verified";
+    if (!machine.remarks.empty())
+        document["remarks"] = machine.remarks;
+    document["inside"] = machine.guest ? guest_to_json(*machine.guest) : Json(nullptr);
+    return document;
+}
+
+void describe_inspection(Page& page, const DiskInspection& machine) {
+    if (machine.disks.size() == 1)
+        describe_disk_seen(page, machine.disks.front());
+    page.row_unless_empty("content", std::string(trust_line(machine.trust)));
+    for (const std::string& remark : machine.remarks)
+        page.row("remark", remark);
+    if (machine.hardware) {
+        page.heading("Machine");
+        describe_machine(page, *machine.hardware);
+    }
+    for (std::size_t i = 0; machine.disks.size() > 1 && i < machine.disks.size(); ++i) {
+        page.heading(fmt::format("Disk {}: {}", i + 1, machine.disks[i].name));
+        describe_disk_seen(page, machine.disks[i]);
+    }
+    if (machine.guest)
+        describe_guest(page, *machine.guest);
+}
+
+ExitCode run_on_disk(const DiskReference& reference, const InspectArguments& arguments, Invocation& call) {
+    const DiskInspection machine = inspect_disk(reference, arguments.source_options->request(),
+                                                {arguments.guest_options->access(), LargeFiles::read},
+                                                arguments.source_options->check(), call.operation);
+    write_sbom_of(machine.guest, arguments);
     if (call.json()) {
-        Json document = {{"source", arguments.source}, {"disk", disk_seen_json(disks.front())}};
-        if (disks.size() > 1)
-            for (const DiskSeen& disk : disks) {
-                Json named = {{"name", disk.file.name}};
-                named.update(disk_seen_json(disk));
-                document["disks"].push_back(std::move(named));
-            }
-        if (machine.hardware)
-            document["machine"] = machine_to_json(*machine.hardware);
-        if (machine.verifier)
-            document["content"] = arguments.source_options->verify ? "verified" : "not-verified";
-        if (!machine.remarks.empty())
-            document["remarks"] = machine.remarks;
-        document["inside"] = guest ? guest_to_json(*guest) : Json(nullptr);
-        call.out << document.dump(2) << '\n';
+        call.out << machine_json(machine, arguments.source).dump(2) << '\n';
     } else {
         Page page;
         page.heading(arguments.source);
-        if (disks.size() == 1)
-            describe_disk_seen(page, disks.front());
-        page.row_unless_empty("content", std::string(trust_in(machine, arguments)));
-        for (const std::string& remark : machine.remarks)
-            page.row("remark", remark);
-        if (machine.hardware) {
-            page.heading("Machine");
-            describe_machine(page, *machine.hardware);
-        }
-        for (std::size_t i = 0; disks.size() > 1 && i < disks.size(); ++i) {
-            page.heading(fmt::format("Disk {}: {}", i + 1, disks[i].file.name));
-            describe_disk_seen(page, disks[i]);
-        }
-        if (guest)
-            describe_guest(page, *guest);
+        describe_inspection(page, machine);
         call.out << page.text();
     }
-    for (const DiskSeen& disk : disks)
+    for (const DiskSeen& disk : machine.disks)
         if (exit_code_of(disk.findings) != ExitCode::done)
             return exit_code_of(disk.findings);
     return ExitCode::done;
 }
 
-ExitCode inspect_image(const ImageReference& reference, const InspectArguments& arguments, Invocation& call) {
+ExitCode run_on_image(const ImageReference& reference, const InspectArguments& arguments, Invocation& call) {
     ImageReading reading;
     if (!arguments.architecture.empty())
         reading.architecture = parse_wanted_platform(arguments.architecture);
-    reading.policy = arguments.source_options->request().policy;
     reading.guest.access = arguments.guest_options->access();
-    if (std::holds_alternative<RegistryReference>(reference))
-        reading.guest.large_files = LargeFiles::leave;
-    const registry::RegistryOptions registry_options = arguments.source_options->registry->options();
-    const auto image = open_image_source(reference, call.operation, registry_options);
-    reading.verify = arguments.source_options->verify;
-    ImageFindings findings = examine_image(*image, reading, call.operation);
-    if (const auto* named = std::get_if<RegistryReference>(&reference))
-        findings.referrers = registry::list_registry_referrers(*named, findings.content.manifest.digest,
-                                                               registry_options, call.operation);
+    reading.check = arguments.source_options->check();
+    const ImageFindings findings =
+        inspect_image(reference, arguments.source_options->request(), std::move(reading), call.operation);
     write_sbom_of(findings.guest, arguments);
     if (call.json()) {
         Json document = image_to_json(findings);
@@ -186,8 +159,8 @@ void add_inspect_command(CommandTable& table) {
                   [arguments](Invocation& call) {
                       const Reference source = parse_reference(arguments->source);
                       if (const auto* image = std::get_if<ImageReference>(&source))
-                          return inspect_image(*image, *arguments, call);
-                      return inspect_disk(std::get<DiskReference>(source), *arguments, call);
+                          return run_on_image(*image, *arguments, call);
+                      return run_on_disk(std::get<DiskReference>(source), *arguments, call);
                   });
     command.add_option("SOURCE", arguments->source, "A disk or an image")->required();
     command.add_option("--arch", arguments->architecture, "Which image of an index to look at")
