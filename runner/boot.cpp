@@ -7,6 +7,7 @@
 #include "runner/report/summary.hpp"
 
 #include <algorithm>
+#include <memory>
 
 namespace vm2oci {
 namespace {
@@ -63,6 +64,16 @@ VmSpec for_accelerator(VmSpec spec, Accelerator accelerator) {
     return spec;
 }
 
+std::unique_ptr<Machine> start_machine(const VmSpec& spec, const BootOptions& options, Accelerator accelerator,
+                                       const OperationContext& operation) {
+    switch (options.backend) {
+    case MachineBackend::automatic:
+    case MachineBackend::qemu:
+        return std::make_unique<QemuMachine>(spec, accelerator, options.qemu_binary, operation.scratch_folder);
+    }
+    fail(ErrorKind::usage, "nothing runs machines that way");
+}
+
 // One run of QEMU, and how it ended where that is reason for another.
 struct Attempt {
     BootReport report;
@@ -90,8 +101,8 @@ Attempt try_to_boot(const VmSpec& wanted, const BootOptions& options, const Choi
     JudgePolicy policy = policy_for(spec, options, choice.accelerator);
     report.checks = boot_check::planned(policy, spec.forwards, options.commands);
     observer.progress(report);
-    QemuMachine machine(spec, choice.accelerator, options.qemu_binary, operation.scratch_folder);
-    BootRun run(machine, spec.forwards, options, std::move(policy), report, observer, operation);
+    const std::unique_ptr<Machine> machine = start_machine(spec, options, choice.accelerator, operation);
+    BootRun run(*machine, spec.forwards, options, std::move(policy), report, observer, operation);
     run.run();
     return {std::move(report), run.died_at_once(), run.crashed()};
 }

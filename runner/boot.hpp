@@ -20,6 +20,12 @@ enum class AccelerationChoice {
     tcg,
 };
 
+// What runs the machine.
+enum class MachineBackend {
+    automatic, // the only one that there is
+    qemu,
+};
+
 // Hears of the boot while it goes on. Called from the thread of boot_machine(), often; must be quick.
 class BootObserver {
   public:
@@ -45,6 +51,7 @@ struct BootOptions {
     std::optional<Milliseconds> timeout; // of the user; replaces the policy's limits
     std::vector<std::string> commands;   // to run inside by the guest agent, once it is ready
     FactsChoice facts = FactsChoice::leave;
+    MachineBackend backend = MachineBackend::automatic;
     std::filesystem::path kvm_device = "/dev/kvm";
     std::string qemu_binary = "qemu-system-x86_64";
 };

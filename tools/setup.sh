@@ -23,10 +23,10 @@ build_tools=(
 # Libraries; CONTRIBUTING.md says what each is for.
 build_libraries=(
     libssl-dev libcurl4-openssl-dev
-    libzstd-dev zlib1g-dev liblzma-dev libbz2-dev libdeflate-dev libisal-dev libxxhash-dev
+    libzstd-dev zlib1g-dev liblzma-dev libbz2-dev liblz4-dev libdeflate-dev libisal-dev libxxhash-dev
     libarchive-dev libext2fs-dev comerr-dev
     libguestfs-dev libyaml-dev
-    libcli11-dev libfmt-dev nlohmann-json3-dev
+    libcli11-dev libfmt-dev nlohmann-json3-dev libpugixml-dev libnbd-dev
     libre2-dev libpng-dev libtomlplusplus-dev
     catch2          # unit tests are part of the default build
 )

@@ -69,7 +69,7 @@ void OrderedHash::feed(std::uint64_t offset, std::span<const std::byte> bytes) {
     take_kept();
 }
 
-Sha256Sum OrderedHash::finish(std::uint64_t size, const std::function<void()>& before_step) {
+std::vector<std::byte> OrderedHash::finish(std::uint64_t size, const std::function<void()>& before_step) {
     const std::lock_guard lock(mutex_);
     read_up_to(size, before_step);
     next_ = std::numeric_limits<std::uint64_t>::max();

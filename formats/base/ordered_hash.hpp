@@ -1,7 +1,7 @@
-// The SHA-256 of content that is read in no certain order, without reading it twice where it is read nearly in order.
+// The digest of content that is read in no certain order, without reading it twice where it is read nearly in order.
 #pragma once
 
-#include "formats/base/sha256.hpp"
+#include "formats/base/message_digest.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -19,14 +19,15 @@ class OrderedHash {
     // Fills the span from `offset`; it is called by feed() and finish(), and must not call feed().
     using Reader = std::function<void(std::uint64_t offset, std::span<std::byte> buffer)>;
 
-    explicit OrderedHash(Reader read) : read_(std::move(read)) {}
+    explicit OrderedHash(Reader read, HashAlgorithm algorithm = HashAlgorithm::sha256)
+        : read_(std::move(read)), hash_(algorithm) {}
 
     // What somebody read at `offset`, again or for the first time.
     void feed(std::uint64_t offset, std::span<const std::byte> bytes);
 
     // The digest of the first `size` bytes, of which those that were not fed are read now. `before_step` is called
     // before each reading and may throw, to cancel. Call once; what is fed afterwards is passed over.
-    Sha256Sum finish(std::uint64_t size, const std::function<void()>& before_step);
+    std::vector<std::byte> finish(std::uint64_t size, const std::function<void()>& before_step);
 
   private:
     void take(std::uint64_t offset, std::span<const std::byte> bytes);
@@ -36,7 +37,7 @@ class OrderedHash {
 
     const Reader read_;
     std::mutex mutex_;
-    Sha256 hash_;
+    MessageDigest hash_;
     std::uint64_t next_ = 0;                               // everything before is hashed
     std::map<std::uint64_t, std::vector<std::byte>> kept_; // pieces that lie behind `next_`
     std::size_t kept_bytes_ = 0;

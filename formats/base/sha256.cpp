@@ -4,6 +4,8 @@
 
 #include <openssl/evp.h>
 
+#include <algorithm>
+
 namespace vm2oci {
 
 struct Sha256::State {
@@ -40,6 +42,14 @@ Sha256Sum sha256(std::span<const std::byte> bytes) {
     Sha256 hash;
     hash.update(bytes);
     return hash.finish();
+}
+
+Sha256Sum as_sha256_sum(std::span<const std::byte> bytes) {
+    Sha256Sum sum{};
+    if (bytes.size() != sum.size())
+        fail(ErrorKind::usage, "a SHA-256 sum has 32 bytes");
+    std::copy(bytes.begin(), bytes.end(), sum.begin());
+    return sum;
 }
 
 std::string to_hex(std::span<const std::byte> bytes) {

@@ -29,6 +29,9 @@ class Sha256 {
 
 Sha256Sum sha256(std::span<const std::byte> bytes);
 
+// 32 bytes as the sum that they are.
+Sha256Sum as_sha256_sum(std::span<const std::byte> bytes);
+
 // 64 lower-case hexadecimal digits.
 std::string to_hex(std::span<const std::byte> bytes);
 

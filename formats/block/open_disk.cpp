@@ -162,6 +162,10 @@ ChainFile top_file(DevicePtr container, const DiskSource& source, std::optional<
             std::move(path)};
 }
 
+std::optional<std::filesystem::path> own_path(const DiskSource& source, Siblings siblings) {
+    return siblings == Siblings::beside_path ? std::optional(source.path) : std::nullopt;
+}
+
 OpenedDisk open_top(const ChainFile& top, const DiskSource& source) {
     DiskFindings findings;
     DevicePtr device = open_chain(top, source, OnRefusal::stop, findings);
@@ -187,16 +191,16 @@ OpenedDisk open_disk(const DiskSource& source) {
     return open_top(top_file(open_disk_file(source.path, source.policy), source, source.path), source);
 }
 
-OpenedDisk open_disk(std::shared_ptr<const BlockDevice> container, const DiskSource& source) {
-    return open_top(top_file(std::move(container), source, std::nullopt), source);
+OpenedDisk open_disk(std::shared_ptr<const BlockDevice> container, const DiskSource& source, Siblings siblings) {
+    return open_top(top_file(std::move(container), source, own_path(source, siblings)), source);
 }
 
 DiskFindings examine_disk(const DiskSource& source) {
     return examine_top(top_file(open_disk_file(source.path, source.policy), source, source.path), source);
 }
 
-DiskFindings examine_disk(std::shared_ptr<const BlockDevice> container, const DiskSource& source) {
-    return examine_top(top_file(std::move(container), source, std::nullopt), source);
+DiskFindings examine_disk(std::shared_ptr<const BlockDevice> container, const DiskSource& source, Siblings siblings) {
+    return examine_top(top_file(std::move(container), source, own_path(source, siblings)), source);
 }
 
 } // namespace vm2oci

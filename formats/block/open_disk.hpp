@@ -48,12 +48,20 @@ struct OpenedDisk {
 // none is cut to whole sectors: as qemu-img convert does.
 OpenedDisk open_disk(const DiskSource& source);
 
-// The same for a disk that lies inside something else (a layer, a registry); `source.path` is used in messages only.
-OpenedDisk open_disk(std::shared_ptr<const BlockDevice> container, const DiskSource& source);
+// Whether files beside `source.path` may be parts of the disk, as formats have it.
+enum class Siblings {
+    none,        // it lies inside something else (a layer, an archive, a registry): the path is used in messages only
+    beside_path, // the container is the file of that path
+};
+
+// The same for bytes that are open already.
+OpenedDisk open_disk(std::shared_ptr<const BlockDevice> container, const DiskSource& source,
+                     Siblings siblings = Siblings::none);
 
 // Looks at a disk that open_disk() would refuse, for `inspect`: the info, and the refusal if there is one.
 // Throws Error{io, not_found, usage} only: what the image does is in `refusal`.
 DiskFindings examine_disk(const DiskSource& source);
-DiskFindings examine_disk(std::shared_ptr<const BlockDevice> container, const DiskSource& source);
+DiskFindings examine_disk(std::shared_ptr<const BlockDevice> container, const DiskSource& source,
+                          Siblings siblings = Siblings::none);
 
 } // namespace vm2oci

@@ -13,6 +13,8 @@
 
 namespace vm2oci {
 
+class StreamDecoder;
+
 // By the first bytes, as readers of layers do; the media type is not asked. nullopt: fewer than 4 bytes, more are
 // needed to tell. Error{unsupported} for bzip2.
 std::optional<Compression> detect_compression(std::span<const std::byte> beginning);
@@ -40,8 +42,6 @@ class LayerDecoder final : public ByteSink {
     // nullopt before the first 4 bytes.
     std::optional<Compression> compression() const { return compression_; }
 
-    class Engine; // one compression format
-
   private:
     void start(Compression compression);
 
@@ -50,7 +50,7 @@ class LayerDecoder final : public ByteSink {
     std::unique_ptr<ByteSink> counted_;
     std::uint64_t content_size_ = 0;
     std::optional<Compression> compression_;
-    std::unique_ptr<Engine> engine_;
+    std::unique_ptr<StreamDecoder> engine_;
     std::byte beginning_[4];
     std::size_t beginning_size_ = 0;
 };

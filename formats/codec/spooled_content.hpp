@@ -1,8 +1,8 @@
 // The content of a layer that can only be decoded from its beginning: what was asked for lies in a scratch file.
 #pragma once
 
-#include "formats/base/fd.hpp"
 #include "formats/codec/layer_content.hpp"
+#include "formats/codec/sparse_scratch.hpp"
 
 #include <exception>
 #include <mutex>
@@ -18,30 +18,15 @@ class SpooledContent final : public LayerContent {
     std::size_t read_some_at(std::uint64_t offset, std::span<std::byte> buffer) const override;
 
   private:
-    // Appends to the scratch file; zeros become holes.
-    class ScratchSink final : public ByteSink {
-      public:
-        ScratchSink(int fd, std::uint64_t max_written) : fd_(fd), max_written_(max_written) {}
-        void write(std::span<const std::byte> bytes) override;
-        std::uint64_t end() const { return end_; }
-
-      private:
-        int fd_;
-        std::uint64_t max_written_;
-        std::uint64_t written_ = 0;
-        std::uint64_t end_ = 0;
-    };
-
     // Decodes until the content reaches `end` or ends; returns its length so far.
     std::uint64_t decode_up_to(std::uint64_t end) const;
     void decode_step() const;
 
     std::shared_ptr<const BlockDevice> layer_;
     const OperationContext operation_;
-    UniqueFd file_;
 
     mutable std::mutex mutex_; // guards what follows
-    mutable ScratchSink scratch_;
+    mutable SparseScratch scratch_;
     mutable LayerDecoder decoder_;
     mutable std::uint64_t read_ = 0; // of the layer
     mutable bool finished_ = false;

@@ -283,13 +283,19 @@ std::vector<CopiedBlob> copy_contents(ImageSource& source, const Descriptor& top
 
 CopyResult copy_image(ImageSource& source, ImageDestination& destination, const CopyOptions& options,
                       const OperationContext& operation) {
+    CopyResult result = copy_unpublished(source, destination, options, operation);
+    destination.publish(result.entry);
+    return result;
+}
+
+CopyResult copy_unpublished(ImageSource& source, ImageDestination& destination, const CopyOptions& options,
+                            const OperationContext& operation) {
     Descriptor top = source.resolve();
     if (!options.architecture.empty() && is_index(top.media_type))
         top = choose_manifest(parse_index(source.read_manifest(top)), options.architecture, "");
-    CopyResult result{top, copy_contents(source, top, destination, options, operation)};
+    CopyResult result{top, top, copy_contents(source, top, destination, options, operation)};
     if (!top.platform && is_manifest(top.media_type))
-        top.platform = platform_of(source, destination, top);
-    destination.publish(top);
+        result.entry.platform = platform_of(source, destination, top);
     return result;
 }
 

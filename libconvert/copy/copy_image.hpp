@@ -31,6 +31,7 @@ struct CopiedBlob {
 
 struct CopyResult {
     Descriptor top;
+    Descriptor entry;              // `top` as it is published, with its platform
     std::vector<CopiedBlob> blobs; // by digest
     std::uint64_t copied_bytes() const;
     std::uint64_t reused_bytes() const;
@@ -43,7 +44,11 @@ struct CopyResult {
 CopyResult copy_image(ImageSource& source, ImageDestination& destination, const CopyOptions& options,
                       const OperationContext& operation);
 
-// The same for one manifest or index of the source, and without the last step: nothing is published.
+// The same without the last step: the caller gives `entry` to destination.publish(), or drops it all.
+CopyResult copy_unpublished(ImageSource& source, ImageDestination& destination, const CopyOptions& options,
+                            const OperationContext& operation);
+
+// The same for one manifest or index of the source.
 std::vector<CopiedBlob> copy_contents(ImageSource& source, const Descriptor& top, ImageDestination& destination,
                                       const CopyOptions& options, const OperationContext& operation);
 

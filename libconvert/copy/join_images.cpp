@@ -78,7 +78,6 @@ JoinResult join_images(const std::vector<JoinSource>& sources, ImageDestination&
     index.manifests = result.manifests;
     index.annotations = annotations;
     result.top = destination.put_manifest(to_json(index), index.media_type);
-    destination.publish(result.top);
     return result;
 }
 

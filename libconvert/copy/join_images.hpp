@@ -20,9 +20,10 @@ struct JoinResult {
     std::vector<CopiedBlob> blobs;
 };
 
-// Copies the contents of all sources, then publishes an index of their manifests; a source that is an index itself
-// gives all of its manifests. The platform of a manifest is that of its config. Error{conflict} if two are for the same
-// platform, Error{unsupported} for a manifest whose config states none.
+// Copies the contents of all sources, and writes an index of their manifests, which the caller gives to
+// destination.publish(); a source that is an index itself gives all of its manifests. The platform of a manifest is
+// that of its config. Error{conflict} if two are for the same platform, Error{unsupported} for a manifest whose config
+// states none.
 JoinResult join_images(const std::vector<JoinSource>& sources, ImageDestination& destination,
                        const Annotations& annotations, const CopyOptions& options, const OperationContext& operation);
 

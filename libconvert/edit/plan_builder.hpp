@@ -48,7 +48,7 @@ class PlanBuilder final {
     void write(std::string_view path, std::string content, std::string reason, FileAttributes attributes = {});
     void write_host_file(std::string_view path, const std::filesystem::path& source, std::uint64_t size,
                          std::string reason, FileAttributes attributes);
-    // `content` goes behind the `expected` bytes that the guest's regular file has now.
+    // `content` goes behind what the guest's regular file holds. Error{not_found}: there is none.
     void append(std::string_view path, std::string content, std::string reason);
     // No edit when the folder is there.
     void make_folder(std::string_view path, std::string reason, FileAttributes attributes = {});

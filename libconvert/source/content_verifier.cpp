@@ -3,6 +3,7 @@
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/base/ordered_hash.hpp"
+#include "formats/base/sha256.hpp"
 #include "formats/codec/compression.hpp"
 #include "formats/codec/seek_table.hpp"
 #include "formats/oci/chunked_toc.hpp"
@@ -134,8 +135,8 @@ void ContentVerifier::finish(const OperationContext& operation) {
         std::optional<Digest> diff_id;
         // The content first: what it takes of the stored bytes is then hashed already.
         if (watched->content_hash)
-            diff_id = Digest(watched->content_hash->finish(watched->content->size(), before_step));
-        const Digest stored(watched->stored_hash->finish(watched->layer.size, before_step));
+            diff_id = Digest(as_sha256_sum(watched->content_hash->finish(watched->content->size(), before_step)));
+        const Digest stored(as_sha256_sum(watched->stored_hash->finish(watched->layer.size, before_step)));
         if (stored != digest)
             fail_layer(digest, "holds other content: its digest is " + stored.text());
         if (watched->stored_plainly)

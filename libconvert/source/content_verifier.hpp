@@ -6,6 +6,7 @@
 #include "formats/oci/image.hpp"
 #include "formats/oci/store.hpp"
 #include "libconvert/source/image_content.hpp"
+#include "libconvert/source/source_verifier.hpp"
 
 #include <map>
 #include <memory>
@@ -16,12 +17,12 @@ namespace vm2oci {
 
 // Everything is hashed on its way to whoever reads it; what is left is read by finish(). Not thread-safe itself; what
 // open() returns is.
-class ContentVerifier {
+class ContentVerifier final : public SourceVerifier {
   public:
     // `config`: nullopt for artifacts, whose layers have no diff_id. Error{corrupt}: another number of diff_ids than of
     // layers.
     ContentVerifier(const ImageManifest& manifest, const std::optional<ImageConfig>& config);
-    ~ContentVerifier();
+    ~ContentVerifier() override;
 
     // The content of a layer of this image, watched; asked again, the same object. Error{corrupt} if its size is not
     // what the manifest says, or as opening has it. The result may outlive this object.
@@ -30,7 +31,7 @@ class ContentVerifier {
 
     // Before anything that was made of the content is published: Error{corrupt} if one of the opened layers is not what
     // its digest or diff_id says. They are not watched any longer.
-    void finish(const OperationContext& operation);
+    void finish(const OperationContext& operation) override;
 
   private:
     struct Watched;

@@ -70,6 +70,18 @@ struct DirectKernel {
     KernelDevices devices = KernelDevices::pci;
 };
 
+// A disk beside the one that is booted.
+struct FurtherDisk {
+    std::shared_ptr<const BlockDevice> device;
+    std::uint64_t sector_size = 512; // as VmSpec has it
+};
+
+// How many disks a bus takes, the one that is booted and the seed among them: what fits beside the other devices of the
+// machine on its PCI bus, the six ports of an AHCI controller, two channels of IDE.
+constexpr std::size_t max_disks(DiskBus bus) {
+    return bus == DiskBus::virtio ? 18 : bus == DiskBus::sata ? 6 : 4;
+}
+
 struct VmSpec {
     MachineProfile profile;
     NotifyMode notify = NotifyMode::none;
@@ -79,6 +91,7 @@ struct VmSpec {
     unsigned cpus = 2;
     std::shared_ptr<const BlockDevice> disk;
     std::uint64_t sector_size = 512;         // that the disk shows; others than 512 with DiskBus::virtio only
+    std::vector<FurtherDisk> further_disks;  // in the order that the guest finds them in, behind `disk`
     std::optional<DirectKernel> kernel;      // none: the disk is booted by the firmware
     std::shared_ptr<const BlockDevice> seed; // a NoCloud disk for this boot; may be null
     NetworkMode network = NetworkMode::none;

@@ -1,5 +1,6 @@
 #include "runner/qemu/arguments.hpp"
 
+#include "formats/base/error.hpp"
 #include "runner/agent/own_session.hpp"
 
 #include <fmt/format.h>
@@ -16,6 +17,9 @@ constexpr std::string_view kEmulatedCpu = "qemu64,+cx16,+lahf_lm,+popcnt,+sse4.1
 
 // What the third level adds (psABI supplement, "Micro-Architecture Levels").
 constexpr std::string_view kThirdLevel = ",+avx,+avx2,+bmi1,+bmi2,+f16c,+fma,+abm,+movbe,+xsave";
+
+constexpr std::size_t kIdeChannels = 2; // each takes two drives
+constexpr std::uint64_t kSectorSize = 512;
 
 class Arguments {
   public:
@@ -68,33 +72,64 @@ void add_firmware(Arguments& arguments, const VmSpec& spec, const QemuInstallati
         arguments.option("-global", "driver=cfi.pflash01,property=secure,value=on");
 }
 
-std::string disk_device(const VmSpec& spec, std::string_view node, int boot_index) {
+// q35 has an AHCI controller built in, i440fx an IDE one; both call their first bus ide.0.
+bool has_added_ahci(const VmSpec& spec) {
+    return spec.profile.machine == MachineType::i440fx && spec.profile.disk == DiskBus::sata;
+}
+
+std::string drive_place(const VmSpec& spec, std::size_t port) {
+    if (has_added_ahci(spec))
+        return fmt::format("bus=ahci.{}", port);
+    if (spec.profile.machine == MachineType::i440fx && port >= kIdeChannels)
+        return fmt::format("bus=ide.{},unit=1", port - kIdeChannels);
+    return fmt::format("bus=ide.{}", port);
+}
+
+// `port`: 0 is the first that the firmware asks.
+std::string disk_device(const VmSpec& spec, std::string_view node, std::size_t port, std::uint64_t sector_size) {
     const MachineProfile& profile = spec.profile;
-    const std::string boot = boot_index > 0 ? fmt::format(",bootindex={}", boot_index) : "";
+    const std::string boot = port == 0 ? ",bootindex=1" : "";
     if (profile.disk == DiskBus::virtio) {
         const std::string sectors =
-            node == "disk" && spec.sector_size != 512
-                ? fmt::format(",logical_block_size={0},physical_block_size={0}", spec.sector_size)
-                : "";
+            sector_size != 512 ? fmt::format(",logical_block_size={0},physical_block_size={0}", sector_size) : "";
         return fmt::format("{},drive={}{}{}", virtio(spec, "virtio-blk"), node, boot, sectors);
     }
-    // q35 has an AHCI controller built in, i440fx an IDE one; both call their first bus ide.0.
-    const bool added = profile.machine == MachineType::i440fx && profile.disk == DiskBus::sata;
-    return fmt::format("ide-hd,drive={},bus={}.{}{}", node, added ? "ahci" : "ide", boot_index > 0 ? 0 : 1, boot);
+    return fmt::format("ide-hd,drive={},{}{}", node, drive_place(spec, port), boot);
+}
+
+void check_disk_count(const VmSpec& spec) {
+    const std::size_t count = 1 + spec.further_disks.size() + (spec.seed ? 1 : 0);
+    const std::size_t most = max_disks(spec.profile.disk);
+    if (count > most)
+        fail(ErrorKind::unsupported,
+             fmt::format("the machine would have {} disks, the seed among them, and its {} controller takes {}", count,
+                         to_string(spec.profile.disk), most));
 }
 
 void add_disks(Arguments& arguments, const VmSpec& spec, const QemuDescriptors& descriptors) {
-    if (spec.profile.machine == MachineType::i440fx && spec.profile.disk == DiskBus::sata)
+    check_disk_count(spec);
+    if (has_added_ahci(spec))
         arguments.option("-device", "ich9-ahci,id=ahci");
     arguments.option("-blockdev",
                      fmt::format("driver=nbd,node-name=disk,server.type=fd,server.str={}", descriptors.disk));
-    arguments.option("-device", disk_device(spec, "disk", 1));
+    arguments.option("-device", disk_device(spec, "disk", 0, spec.sector_size));
+    std::size_t port = 1;
+    for (const FurtherDisk& disk : spec.further_disks) {
+        const std::string node = fmt::format("disk{}", port + 1);
+        arguments.option("-blockdev", fmt::format("driver=nbd,node-name={},server.type=fd,server.str={}", node,
+                                                  descriptors.first_further_disk + static_cast<int>(port) - 1));
+        arguments.option("-device", disk_device(spec, node, port, disk.sector_size));
+        ++port;
+    }
     if (!spec.seed)
         return;
     arguments.option("-blockdev", fmt::format("driver=nbd,node-name=seed,read-only=on,server.type=fd,server.str={}",
                                               descriptors.seed));
-    arguments.option("-device", spec.profile.disk == DiskBus::virtio ? disk_device(spec, "seed", 0)
-                                                                     : "ide-cd,drive=seed,bus=ide.1");
+    if (spec.profile.disk == DiskBus::virtio)
+        arguments.option("-device", disk_device(spec, "seed", port, kSectorSize));
+    else // beside an AHCI controller that was added, the machine's own IDE controller is free
+        arguments.option("-device",
+                         "ide-cd,drive=seed," + (has_added_ahci(spec) ? "bus=ide.1" : drive_place(spec, port)));
 }
 
 void add_network(Arguments& arguments, const VmSpec& spec) {

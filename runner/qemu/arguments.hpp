@@ -23,6 +23,7 @@ struct QemuDescriptors {
     int vhost = 11;             // of vsock
     int kernel = 12;
     int initramfs = 13;
+    int first_further_disk = 14; // and on, in their order
 };
 
 struct QemuInstallation {
@@ -36,7 +37,8 @@ struct VsockAddress {
     std::uint32_t host_port = 0;
 };
 
-// The first word is the binary. The machine does not run until the monitor says `cont`.
+// Error{unsupported}: more disks than the bus takes. The first word is the binary. The machine does not run until the
+// monitor says `cont`.
 std::vector<std::string> qemu_arguments(const VmSpec& spec, Accelerator accelerator,
                                         const QemuInstallation& installation, const QemuDescriptors& descriptors = {},
                                         const std::optional<VsockAddress>& vsock = std::nullopt);

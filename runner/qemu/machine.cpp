@@ -135,18 +135,27 @@ class CountingDevice final : public BlockDevice {
     mutable std::atomic<std::uint64_t> read_{0};
 };
 
-QemuMachine::QemuMachine(const VmSpec& spec, Accelerator accelerator, const std::string& binary,
-                         const std::filesystem::path& scratch_folder)
-    : forwards_(spec.forwards) {
-    image_ = std::make_shared<CountingDevice>(spec.disk);
+QemuMachine::ServedDisk QemuMachine::serve(const std::shared_ptr<const BlockDevice>& disk,
+                                           const std::filesystem::path& scratch_folder) {
+    ServedDisk served;
+    served.image = std::make_shared<CountingDevice>(disk);
     // A disk of QEMU's has whole sectors.
-    overlay_ = std::make_shared<OverlayDevice>(image_, align_up(spec.disk->size(), 512), scratch_folder);
-    disk_server_ = std::make_unique<NbdServer>(
-        NbdExport{overlay_,
-                  [overlay = overlay_](std::uint64_t offset, std::span<const std::byte> bytes) {
+    served.overlay = std::make_shared<OverlayDevice>(served.image, align_up(disk->size(), 512), scratch_folder);
+    served.server = std::make_unique<NbdServer>(
+        NbdExport{served.overlay,
+                  [overlay = served.overlay](std::uint64_t offset, std::span<const std::byte> bytes) {
                       overlay->write_at(offset, bytes);
                   },
                   {}});
+    return served;
+}
+
+QemuMachine::QemuMachine(const VmSpec& spec, Accelerator accelerator, const std::string& binary,
+                         const std::filesystem::path& scratch_folder)
+    : forwards_(spec.forwards) {
+    disks_.push_back(serve(spec.disk, scratch_folder));
+    for (const FurtherDisk& disk : spec.further_disks)
+        disks_.push_back(serve(disk.device, scratch_folder));
 
     const FirmwareFiles firmware = require_firmware(spec.firmware);
     const UniqueFd variables = copy_variables(firmware.variables, scratch_folder);
@@ -162,7 +171,9 @@ QemuMachine::QemuMachine(const VmSpec& spec, Accelerator accelerator, const std:
     SocketPair own_agent = make_sockets();
     if (spec.notify == NotifyMode::vsock)
         notify_ = NotifyChannel::open(notify_problem_);
-    const UniqueFd disk = disk_server_->connect();
+    std::vector<UniqueFd> disks;
+    for (const ServedDisk& disk : disks_)
+        disks.push_back(disk.server->connect());
     UniqueFd seed;
     if (spec.seed) {
         seed_server_ = std::make_unique<NbdServer>(NbdExport{spec.seed, {}, {}});
@@ -172,11 +183,13 @@ QemuMachine::QemuMachine(const VmSpec& spec, Accelerator accelerator, const std:
     const QemuDescriptors numbers;
     std::vector<InheritedFd> inherited = {
         {monitor.theirs.get(), numbers.monitor},       {serial.theirs.get(), numbers.serial},
-        {agent.theirs.get(), numbers.agent},           {disk.get(), numbers.disk},
+        {agent.theirs.get(), numbers.agent},           {disks.front().get(), numbers.disk},
         {variables.get(), numbers.firmware_variables}, {picture_writer.get(), kPictureFd},
         {own_agent.theirs.get(), numbers.own_agent}};
     if (seed)
         inherited.push_back({seed.get(), numbers.seed});
+    for (std::size_t i = 1; i < disks.size(); ++i)
+        inherited.push_back({disks[i].get(), numbers.first_further_disk + static_cast<int>(i) - 1});
     UniqueFd kernel;
     UniqueFd initramfs;
     if (spec.kernel) {
@@ -348,15 +361,20 @@ std::vector<std::byte> QemuMachine::take_screenshot(std::chrono::milliseconds li
 
 DiskUse QemuMachine::disk_use() const {
     DiskUse use;
-    use.size = image_->size();
-    use.read = image_->bytes_read();
-    use.touched = image_->bytes_touched();
-    use.written = overlay_->scratch_bytes();
+    for (const ServedDisk& disk : disks_) {
+        use.size += disk.image->size();
+        use.read += disk.image->bytes_read();
+        use.touched += disk.image->bytes_touched();
+        use.written += disk.overlay->scratch_bytes();
+    }
     return use;
 }
 
 std::optional<std::string> QemuMachine::disk_error() const {
-    return disk_server_->first_error();
+    for (const ServedDisk& disk : disks_)
+        if (auto error = disk.server->first_error())
+            return error;
+    return {};
 }
 
 std::optional<MachineExit> QemuMachine::exit() {

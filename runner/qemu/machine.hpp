@@ -60,9 +60,16 @@ class QemuMachine final : public Machine {
 
     std::vector<std::string> arguments_;
     std::vector<PortForward> forwards_;
-    std::shared_ptr<CountingDevice> image_;
-    std::shared_ptr<OverlayDevice> overlay_;
-    std::unique_ptr<NbdServer> disk_server_;
+    // One that the guest may write to: what it writes goes into an overlay.
+    struct ServedDisk {
+        std::shared_ptr<CountingDevice> image;
+        std::shared_ptr<OverlayDevice> overlay;
+        std::unique_ptr<NbdServer> server;
+    };
+    static ServedDisk serve(const std::shared_ptr<const BlockDevice>& disk,
+                            const std::filesystem::path& scratch_folder);
+
+    std::vector<ServedDisk> disks_; // the boot disk first
     std::unique_ptr<NbdServer> seed_server_;
     UniqueFd monitor_;
     UniqueFd serial_;

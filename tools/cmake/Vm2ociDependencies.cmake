@@ -15,7 +15,11 @@ pkg_check_modules(isal REQUIRED IMPORTED_TARGET libisal)
 pkg_check_modules(ext2fs REQUIRED IMPORTED_TARGET ext2fs com_err)
 pkg_check_modules(guestfs REQUIRED IMPORTED_TARGET libguestfs)
 pkg_check_modules(re2 REQUIRED IMPORTED_TARGET re2)
-# What initrds are packed with.
+pkg_check_modules(nbd REQUIRED libnbd)
+# Descriptions of machines.
+pkg_check_modules(pugixml REQUIRED IMPORTED_TARGET pugixml)
+pkg_check_modules(lz4 REQUIRED IMPORTED_TARGET liblz4)
+# What initrds are packed with, too.
 pkg_check_modules(lzma REQUIRED IMPORTED_TARGET liblzma)
 find_package(BZip2 REQUIRED)
 pkg_check_modules(yaml REQUIRED IMPORTED_TARGET yaml-0.1)

@@ -23,14 +23,15 @@ enum class ConsoleMode { status, interactive };
 // What is not said is what the guest or its disk asks for.
 struct BootRequest {
     AccelerationChoice acceleration = AccelerationChoice::automatic;
+    MachineBackend backend = MachineBackend::automatic;
     std::optional<Firmware> firmware;
     std::optional<MachineType> machine;
     std::optional<DiskBus> disk_bus;
     std::optional<NetworkModel> network_model;
-    std::string cpu;  // QEMU's name of a processor model
-    std::string root; // which of several roots is asked what it needs, as GuestAccess::root
-    std::uint64_t memory = 1 * GiB;
-    unsigned cpus = 2;
+    std::string cpu;                     // QEMU's name of a processor model
+    std::string root;                    // which of several roots is asked what it needs, as GuestAccess::root
+    std::optional<std::uint64_t> memory; // none: as the machine is described, else VmSpec's
+    std::optional<unsigned> cpus;        // the same
     std::optional<Milliseconds> timeout;
     std::vector<ReadyCondition> ready;
     std::vector<ConsolePattern> expected;

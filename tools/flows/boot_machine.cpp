@@ -1,9 +1,11 @@
 #include "formats/base/error.hpp"
+#include "formats/block/joined.hpp"
 #include "formats/partition/partition.hpp"
 #include "libconvert/guest/open_guest.hpp"
 #include "runner/qemu/arguments.hpp"
 #include "runner/report/junit.hpp"
 #include "tools/flows/boot.hpp"
+#include "tools/flows/described_machine.hpp"
 
 #include <fmt/format.h>
 
@@ -41,13 +43,29 @@ class JunitKeeper final : public BootObserver {
     Clock::time_point next_{};
 };
 
-Firmware firmware_of(const BootRequest& request, const BlockDevice& disk, const MachineAdvice& advice) {
+Firmware firmware_of(const BootRequest& request, const BlockDevice& disk, const MachineAdvice& advice,
+                     const DescribedMachine& described) {
     if (request.firmware)
         return *request.firmware;
+    if (described.firmware == Firmware::uefi_secure && !find_firmware(Firmware::uefi_secure))
+        return Firmware::uefi;
+    if (described.firmware)
+        return *described.firmware;
     const Firmware firmware = firmware_for(disk);
     return firmware == Firmware::uefi && advice.secure_boot && find_firmware(Firmware::uefi_secure)
                ? Firmware::uefi_secure
                : firmware;
+}
+
+// All disks of the machine, one behind another, as open_guest() takes them.
+std::shared_ptr<const BlockDevice> joined_disks(const BootSubject& subject, GuestAccess& access) {
+    if (subject.further_disks.empty())
+        return subject.disk;
+    std::vector<std::shared_ptr<const BlockDevice>> disks{subject.disk};
+    disks.insert(disks.end(), subject.further_disks.begin(), subject.further_disks.end());
+    for (const auto& disk : disks)
+        access.disk_sizes.push_back(disk->size());
+    return std::make_shared<const JoinedDevice>(disks);
 }
 
 // What the guest inside asks for. A disk in which nothing can be read boots, or not, on the default machine.
@@ -60,7 +78,7 @@ MachineAdvice look_inside(const BootSubject& subject, const BootRequest& request
         GuestAccess access(GuestBackend::native);
         if (!subject.kernel) // such a disk is the root alone
             access.root = request.root;
-        const OpenedGuest guest = open_guest(subject.disk, access, operation);
+        const OpenedGuest guest = open_guest(joined_disks(subject, access), access, operation);
         return guest.guest ? advise_machine(inspect_guest(guest, operation)) : MachineAdvice{};
     } catch (const Error& error) {
         if (error.kind() == ErrorKind::io || error.kind() == ErrorKind::cancelled || error.kind() == ErrorKind::usage)
@@ -100,9 +118,13 @@ VmSpec machine_spec(const BootRequest& request, const BootSubject& subject, cons
     spec.profile.disk = request.disk_bus.value_or(spec.profile.disk);
     spec.profile.network = request.network_model.value_or(spec.profile.network);
     spec.profile.cpu = request.cpu;
-    spec.memory = request.memory;
-    spec.cpus = request.cpus;
-    spec.firmware = subject.kernel ? Firmware::bios : firmware_of(request, *subject.disk, advice);
+    const DescribedMachine described =
+        subject.hardware ? described_machine(*subject.hardware, host_resources()) : DescribedMachine{};
+    spec.memory = request.memory.value_or(described.memory.value_or(spec.memory));
+    spec.cpus = request.cpus.value_or(described.cpus.value_or(spec.cpus));
+    if (!request.memory || !request.cpus)
+        spec.profile_reasons.insert(spec.profile_reasons.end(), described.reasons.begin(), described.reasons.end());
+    spec.firmware = subject.kernel ? Firmware::bios : firmware_of(request, *subject.disk, advice, described);
     spec.network = request.network;
     spec.forwards = request.forwards;
     spec.disk = subject.disk;
@@ -112,6 +134,8 @@ VmSpec machine_spec(const BootRequest& request, const BootSubject& subject, cons
             fmt::format("the partition table counts sectors of {} bytes: {}", spec.sector_size,
                         spec.profile.disk == DiskBus::virtio ? "the disk has them, as KubeVirt's blockSize gives it"
                                                              : "only virtio disks can have them, and this is none"));
+    for (const auto& disk : subject.further_disks)
+        spec.further_disks.push_back({disk, gpt_sector_size(*disk)});
     spec.seed = request.seed ? make_seed_disk(*request.seed) : subject.seed;
     spec.kernel = subject.kernel;
     return spec;
@@ -129,6 +153,7 @@ BootOptions boot_options(const BootRequest& request, const BootSubject& subject,
             {ReadySignal::cloud_init, std::nullopt},
             {advice.ready == DefaultReady::agent ? ReadySignal::agent : ReadySignal::login, std::nullopt}};
     result.acceleration = request.acceleration;
+    result.backend = request.backend;
     result.timeout = request.timeout;
     result.commands = request.commands;
     result.policy.expected = request.expected;

@@ -56,6 +56,22 @@ BootSource open_image(const ImageReference& reference, const BootSourceRequest& 
     return source;
 }
 
+BootSource open_plain_machine(const BootSourceRequest& request, const OperationContext& operation) {
+    SourceMachine machine = open_source_machine(request.reference, request.source, "", operation);
+    if (machine.verifier && request.check == ContentCheck::whole)
+        machine.verify(operation);
+    else if (machine.verifier)
+        operation.progress->note("the disks are read in parts, and not verified against the package's digests");
+    for (const std::string& remark : machine.remarks)
+        operation.progress->note(remark);
+    BootSource source;
+    source.subject.disk = machine.boot_disk().opened.device;
+    for (std::size_t i = 1; i < machine.disks.size(); ++i)
+        source.subject.further_disks.push_back(machine.disks[i].opened.device);
+    source.subject.hardware = std::move(machine.hardware);
+    return source;
+}
+
 void apply_kernel(BootSource& source, const KernelRequest& request) {
     const bool is_named = request.kernel != BootKernel::of_source;
     if (!is_named && !request.initramfs && !request.command_line)
@@ -88,8 +104,7 @@ BootSource open_boot_source(const BootSourceRequest& request, const OperationCon
     if (const auto* image = std::get_if<ImageReference>(&request.reference))
         source = open_image(*image, request, operation);
     else
-        source.subject.disk =
-            only_disk(open_source_machine(request.reference, request.source, "", operation)).opened.device;
+        source = open_plain_machine(request, operation);
     apply_kernel(source, request.kernel);
     source.subject.name = request.name;
     return source;

@@ -2,19 +2,23 @@
 #pragma once
 
 #include "formats/block/block_device.hpp"
+#include "libconvert/hardware/hardware.hpp"
 #include "runner/boot.hpp"
 
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace vm2oci {
 
 struct BootSubject {
     std::string name; // for the report: the reference as the user wrote it
     std::shared_ptr<const BlockDevice> disk;
-    std::shared_ptr<const BlockDevice> seed{}; // a second disk; may be null
-    std::optional<DirectKernel> kernel{};      // of a bundle, or one that was named
+    std::vector<std::shared_ptr<const BlockDevice>> further_disks{}; // of the same machine, behind `disk`
+    std::optional<MachineHardware> hardware{};                       // none: nothing describes it
+    std::shared_ptr<const BlockDevice> seed{};                       // a second disk; may be null
+    std::optional<DirectKernel> kernel{};                            // of a bundle, or one that was named
     FactsChoice facts = FactsChoice::leave;
 };
 

@@ -30,7 +30,7 @@ class BundleShape final : public ConvertShape {
 
     void open_source() override {
         const ConvertRequest& request = run_.request;
-        run_.machine = run_.engine.open_machine(request.source, request.from, request.architecture, run_.operation);
+        run_.open_machine();
         image_options_ = {output_.layer(), output_.options(), request_.instancetype, request_.preference};
         options_ = bundle_options(image_options_.image.architecture);
         if (request.architecture.empty())

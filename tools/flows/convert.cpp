@@ -50,6 +50,12 @@ void appear(ConvertRun& run, ConvertShape& shape) {
 
 } // namespace
 
+void ConvertRun::open_machine() {
+    machine = engine.open_machine(request.source, request.from, request.architecture, operation);
+    for (const std::string& text : machine.remarks)
+        remark(text);
+}
+
 void ConvertRun::remark(std::string text) {
     operation.progress->note(text);
     result.remarks.push_back(std::move(text));

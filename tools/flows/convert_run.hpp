@@ -22,6 +22,8 @@ struct ConvertRun {
     SourceMachine machine{};
     ConvertResult result{};
 
+    // The source; what is to be said of how it is read is told.
+    void open_machine();
     const OpenedDisk& source() const { return only_disk(machine).opened; }
     // Told at once, and in the result.
     void remark(std::string text);

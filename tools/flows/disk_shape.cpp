@@ -12,7 +12,7 @@ DiskShape::DiskShape(ConvertRun& run, Boots boots)
 
 void DiskShape::open_source() {
     const ConvertRequest& request = run_.request;
-    run_.machine = run_.engine.open_machine(request.source, request.from, request.architecture, run_.operation);
+    run_.open_machine();
     guest_.emplace(run_.source(), request.access, request.image.created, run_.operation);
 }
 
@@ -59,6 +59,7 @@ BootSubject DiskShape::bootable(std::shared_ptr<const BlockDevice> file, const s
     BootSubject subject;
     subject.name = run_.request.destination_name;
     subject.disk = open_disk(std::move(file), source).device;
+    subject.hardware = run_.machine.hardware;
     if (seed_)
         subject.seed = make_seed_disk(*seed_);
     return subject;

@@ -3,6 +3,7 @@
 #include "formats/base/error.hpp"
 #include "libconvert/copy/earlier_image.hpp"
 #include "libconvert/package/architecture.hpp"
+#include "libconvert/package/machine_labels.hpp"
 #include "libconvert/registry/blob_upload.hpp"
 
 #include <fmt/format.h>
@@ -14,6 +15,8 @@ ImageOptions ImageOutput::options() const {
     const std::string& wanted = run_.request.architecture;
     const std::string& found = run_.machine.architecture;
     options.architecture = !wanted.empty() ? wanted : !found.empty() ? found : host_architecture();
+    if (run_.machine.hardware)
+        add_machine_labels(*run_.machine.hardware, options);
     return options;
 }
 

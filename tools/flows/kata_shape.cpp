@@ -17,10 +17,7 @@ class KataShape final : public ConvertShape {
         options_.time = run.request.image.created;
     }
 
-    void open_source() override {
-        const ConvertRequest& request = run_.request;
-        run_.machine = run_.engine.open_machine(request.source, request.from, request.architecture, run_.operation);
-    }
+    void open_source() override { run_.open_machine(); }
     void edit() override {
         prepared_ = prepare_kata(run_.source().device, options_, run_.operation);
         run_.result.edits = prepared_.edits;

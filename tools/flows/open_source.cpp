@@ -7,6 +7,7 @@
 #include "formats/oci/null_store.hpp"
 #include "libconvert/source/content_verifier.hpp"
 #include "libconvert/source/image_content.hpp"
+#include "tools/flows/disk_containers.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -60,8 +61,13 @@ struct OpenMachine {
     const OperationContext& operation;
 
     SourceMachine operator()(const DiskReference& reference) const {
+        MachineContainers containers = open_disk_containers(reference, request, operation);
         SourceMachine machine;
-        machine.disks.push_back({reference.path, open_disk(request.disk_source(reference.path, reference.format))});
+        for (const DiskContainer& disk : containers.disks)
+            machine.disks.push_back({disk.name, open_disk(disk.bytes, disk.source, disk.siblings)});
+        machine.verifier = std::move(containers.verifier);
+        machine.hardware = std::move(containers.hardware);
+        machine.remarks = std::move(containers.remarks);
         return machine;
     }
     SourceMachine operator()(const ImageReference& reference) const {

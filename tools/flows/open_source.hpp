@@ -3,7 +3,9 @@
 
 #include "formats/block/open_disk.hpp"
 #include "formats/oci/store.hpp"
+#include "libconvert/hardware/hardware.hpp"
 #include "libconvert/registry/open_registry.hpp"
+#include "libconvert/source/source_verifier.hpp"
 #include "tools/flows/reference.hpp"
 
 #include <filesystem>
@@ -14,8 +16,6 @@
 
 namespace vm2oci {
 
-class ContentVerifier;
-
 // How a source is read, besides what its reference says.
 struct SourceRequest {
     std::vector<BackingFile> backing; // the chain below the disk, nearest first
@@ -23,6 +23,10 @@ struct SourceRequest {
     std::vector<std::filesystem::path> extents; // of a VMDK in several files
     DiskPolicy policy;
     registry::RegistryOptions registry{};
+    // Further disks of the same machine, as references; of a package the one disk that is wanted.
+    std::vector<std::string> disks{};
+    // Certificates (PEM), one of which must have signed a package; none: nobody must.
+    std::optional<std::filesystem::path> authorities{};
 
     // `path` and `format` come from the reference.
     DiskSource disk_source(std::string path, std::optional<DiskFormat> format) const;
@@ -44,12 +48,14 @@ struct SourceDisk {
 struct SourceMachine {
     std::vector<SourceDisk> disks; // the first one is the boot disk; never empty
     std::string architecture;      // GOARCH, of the image that it came from; "" for plain disks
-    // Of the image that it came from; null for plain disks, and where only parts are read.
-    std::shared_ptr<ContentVerifier> verifier{};
+    // Of the image or package that it came from; null for plain disks, and where only parts are read.
+    std::shared_ptr<SourceVerifier> verifier{};
+    std::optional<MachineHardware> hardware{}; // none: nothing describes it
+    std::vector<std::string> remarks{};        // on how it was read, for people; escaped
 
     const SourceDisk& boot_disk() const { return disks.front(); }
 
-    // Call before what was made of the disks is published: Error{corrupt} if the image is not what its digests say.
+    // Call before what was made of the disks is published: Error{corrupt} if the source is not what its digests say.
     void verify(const OperationContext& operation) const;
 };
 

@@ -1,6 +1,7 @@
 #include "tools/flows/reference.hpp"
 
 #include "formats/base/error.hpp"
+#include "libconvert/remote/nbd_disk.hpp"
 
 #include <fmt/format.h>
 
@@ -17,12 +18,24 @@ Reference parse_reference(const std::string& text) {
         if (text.starts_with(prefix))
             disk = {text.substr(prefix.size()), format};
     }
+    constexpr std::string_view package = "ova:";
+    if (text.starts_with(package)) {
+        disk.path = text.substr(package.size());
+        disk.is_package = true;
+    }
     if (disk.path.empty())
         fail(ErrorKind::usage, "'" + text + "' names no disk");
     return disk;
 }
 
 void require_written(const DiskReference& destination) {
+    const std::string& path = destination.path;
+    if (is_nbd_uri(path))
+        fail(ErrorKind::usage, "'" + path + "' is on a server, which is read and not written");
+    if (destination.is_package)
+        fail(ErrorKind::usage, "'" + path + "' would be a package of a machine, which is read and not written");
+    if (path == "-")
+        fail(ErrorKind::usage, "'-' is standard input, and a disk is not written in order; name a file as DEST");
     if (destination.format && !is_written(*destination.format))
         fail(ErrorKind::usage, fmt::format("{} is read and not written; write qcow2:PATH or raw:PATH",
                                            display_name(*destination.format)));

@@ -10,10 +10,12 @@
 
 namespace vm2oci {
 
-// "qcow2:PATH", "raw:PATH", "vmdk:PATH" and so on, or a bare path.
+// "qcow2:PATH", "raw:PATH", "vmdk:PATH" and so on, or a bare path; "-" is standard input. "ova:PATH[:DISK]" is a
+// package of a machine.
 struct DiskReference {
     std::string path;
     std::optional<DiskFormat> format;
+    bool is_package = false; // as it is said; a bare path may be one as well
 };
 
 using Reference = std::variant<DiskReference, ImageReference>;
@@ -21,7 +23,7 @@ using Reference = std::variant<DiskReference, ImageReference>;
 // Error{usage}. A path that looks like a reference is written with a folder: "./oci:x".
 Reference parse_reference(const std::string& text);
 
-// Error{usage} for a disk in a format that is only read.
+// Error{usage} for what can only be read from: a format, standard input, a package, a server.
 void require_written(const DiskReference& destination);
 
 // "PATH:qcow2", "PATH:raw", "PATH:vmdk" and so on state a format; any other colon belongs to the path.

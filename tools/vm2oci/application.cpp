@@ -31,15 +31,18 @@ void add_commands(CommandTable& table) {
     add_completion_command(table);
 }
 
-// Errors are one line on standard error, and with --json a document on standard output too.
-ExitCode report(const Error& error, OutputFormat output, std::ostream& out, std::ostream& err) {
+// Errors are one line on standard error, and with --json a document on standard output too; with --verbose a second
+// line says where in the source they were thrown.
+ExitCode report(const Error& error, const GlobalOptions& global, std::ostream& out, std::ostream& err) {
     const ExitCode code = exit_code_for(error.kind());
     // Messages are made of escaped parts already; paths given by the user may still hold anything.
     std::string line = "vm2oci: ";
     for (const char c : std::string(error.what()))
         line += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
     err << line << std::endl;
-    if (output == OutputFormat::json) {
+    if (global.verbosity == Verbosity::verbose)
+        err << "vm2oci: thrown at " << error.where().file_name() << ':' << error.where().line() << std::endl;
+    if (global.output == OutputFormat::json) {
         nlohmann::ordered_json document;
         document["error"] = {{"kind", to_string(error.kind())}, {"message", error.what()}, {"exit_code", code}};
         out << document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << std::endl;
@@ -106,22 +109,19 @@ int run(const std::vector<std::string>& arguments, std::ostream& out, std::ostre
         const Cancellation& cancellation) {
     CommandTable table;
     add_commands(table);
-    const auto output = [&] { return table.global().output; };
+    const auto tell = [&](const Error& error) { return static_cast<int>(report(error, table.global(), out, err)); };
     try {
         return static_cast<int>(run_command(table, arguments, out, err, cancellation));
     } catch (const Error& error) {
-        return static_cast<int>(report(error, output(), out, err));
+        return tell(error);
     } catch (const std::bad_alloc&) {
-        return static_cast<int>(report(Error(ErrorKind::io, "out of memory"), output(), out, err));
+        return tell(Error(ErrorKind::io, "out of memory"));
     } catch (const std::system_error& error) {
         // Threads, folders: the operating system refused, and says why.
-        return static_cast<int>(
-            report(Error(ErrorKind::io, "the operating system refused: " + escape_untrusted(error.what())), output(),
-                   out, err));
+        return tell(Error(ErrorKind::io, "the operating system refused: " + escape_untrusted(error.what())));
     } catch (const std::exception& error) {
-        const std::string text = escape_untrusted(error.what());
-        return static_cast<int>(
-            report(Error(ErrorKind::io, "unexpected failure: " + text + "; please report this"), output(), out, err));
+        return tell(
+            Error(ErrorKind::io, "unexpected failure: " + escape_untrusted(error.what()) + "; please report this"));
     }
 }
 

@@ -119,13 +119,15 @@ void print_verdict(const BootReport& report, Invocation& call) {
 
 BootRequest BootTestOptions::request() const {
     BootRequest request;
+    request.backend = backend == "qemu" ? MachineBackend::qemu : MachineBackend::automatic;
     request.acceleration = kAccelerators.at(accelerator);
     request.firmware = choice(kFirmwares, firmware);
     request.machine = choice(kMachines, machine);
     request.disk_bus = choice(kDiskBuses, disk_bus);
     request.network_model = choice(kNetworkModels, network_model);
     request.cpu = cpu;
-    request.memory = parse_size(memory);
+    if (!memory.empty())
+        request.memory = parse_size(memory);
     request.cpus = cpus;
     if (!timeout.empty())
         request.timeout = parse_duration(timeout);
@@ -152,9 +154,9 @@ BootRequest BootTestOptions::request() const {
     request.report_folder = report;
     if (!request.forwards.empty() && request.network == NetworkMode::none)
         vm2oci::fail(ErrorKind::usage, "--forward needs --network user");
-    if (request.memory < kMinMemory)
+    if (request.memory && *request.memory < kMinMemory)
         vm2oci::fail(ErrorKind::usage, "--memory is too small to boot anything; at least 64M");
-    if (request.cpus == 0 || request.cpus > kMaxCpus)
+    if (request.cpus && (*request.cpus == 0 || *request.cpus > kMaxCpus))
         vm2oci::fail(ErrorKind::usage, fmt::format("--cpus goes from 1 to {}", kMaxCpus));
     return request;
 }
@@ -203,8 +205,9 @@ std::shared_ptr<BootTestOptions> add_boot_test_options(CLI::App& command, SeedOp
         ->check(CLI::IsMember({"auto", "virtio", "e1000", "rtl8139"}));
     text("--cpu", options->cpu, "MODEL",
          "QEMU's processor model (default: host with KVM, else x86-64-v2, or -v3 where the guest needs it)");
-    text("--memory", options->memory, "SIZE", "The machine's memory (default: 1G)")->check(size_value());
-    command.add_option("--cpus", options->cpus, "The machine's processors (default: 2)")
+    text("--memory", options->memory, "SIZE", "The machine's memory (default: what an OVF says, else 1G)")
+        ->check(size_value());
+    command.add_option("--cpus", options->cpus, "The machine's processors (default: what an OVF says, else 2)")
         ->option_text("N")
         ->group(group::boot);
     text("--timeout", options->timeout, "DURATION", "Limit until ready, in processor time when emulated (default: 3m)")

@@ -20,8 +20,8 @@ struct BootTestOptions {
     std::string disk_bus = "auto";
     std::string network_model = "auto";
     std::string cpu;
-    std::string memory = "1G";
-    unsigned cpus = 2;
+    std::string memory;           // empty: as the machine is described, else 1G
+    std::optional<unsigned> cpus; // none: the same, else 2
     std::string timeout;
     std::vector<std::string> ready;
     std::vector<std::string> fail;

@@ -249,4 +249,10 @@ Json disk_to_json(const DiskFindings& findings) {
     return disk;
 }
 
+Json packing_to_json(const FilePacking& packing) {
+    return {{"format", to_string(packing.compression)},
+            {"stored_size", packing.stored_size},
+            {"read", to_string(packing.method)}};
+}
+
 } // namespace vm2oci::cli

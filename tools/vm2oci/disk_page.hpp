@@ -2,6 +2,7 @@
 #pragma once
 
 #include "formats/block/open_disk.hpp"
+#include "libconvert/source/disk_file.hpp"
 #include "tools/vm2oci/page.hpp"
 
 #include <nlohmann/json_fwd.hpp>
@@ -12,5 +13,6 @@ namespace vm2oci::cli {
 void describe_disk(Page& page, const DiskFindings& findings);
 
 nlohmann::ordered_json disk_to_json(const DiskFindings& findings);
+nlohmann::ordered_json packing_to_json(const FilePacking& packing);
 
 } // namespace vm2oci::cli

@@ -20,6 +20,9 @@ SourceRequest SourceOptions::request() const {
     source.policy.in_use = allow_in_use ? Tolerance::allow : Tolerance::refuse;
     source.policy.truncation = allow_truncated ? Tolerance::allow : Tolerance::refuse;
     source.registry = registry->options();
+    source.disks = disks;
+    if (!authorities.empty())
+        source.authorities = authorities;
     return source;
 }
 
@@ -55,6 +58,18 @@ std::shared_ptr<SourceOptions> add_source_options(CLI::App& command) {
     command
         .add_flag("--allow-in-use", options->allow_in_use,
                   "Read a disk that a running QEMU, or a mount, may be writing to")
+        ->group(group::source);
+    command
+        .add_option("--disk", options->disks,
+                    "A further disk of the same machine (repeatable); of an OVA or OVF the one disk that is wanted, by "
+                    "number, id or file")
+        ->option_text("DISK")
+        ->allow_extra_args(false)
+        ->group(group::source);
+    command
+        .add_option("--ca", options->authorities,
+                    "Certificates in PEM: take an OVA or OVF only if one of them vouches for its signature")
+        ->option_text("FILE")
         ->group(group::source);
     options->registry = add_registry_options(command);
     return options;

@@ -16,6 +16,8 @@ namespace vm2oci::cli {
 struct SourceOptions {
     std::vector<std::string> backing;
     std::string data_file;
+    std::vector<std::string> disks;
+    std::string authorities;
     std::vector<std::string> extents;
     std::string max_virtual_size;
     bool allow_corrupt = false;
@@ -29,8 +31,8 @@ struct SourceOptions {
     ContentCheck check() const { return verify ? ContentCheck::whole : ContentCheck::parts; }
 };
 
-// Adds --backing, --data-file, --extent, --max-virtual-size, --allow-corrupt, --allow-truncated and --allow-in-use, and
-// the registry's options.
+// Adds --disk, --ca, --backing, --data-file, --extent, --max-virtual-size, --allow-corrupt, --allow-truncated and
+// --allow-in-use, and the registry's options.
 std::shared_ptr<SourceOptions> add_source_options(CLI::App& command);
 
 // Adds --verify, for commands that read an image in parts.

@@ -1,4 +1,5 @@
 #include "formats/base/ordered_hash.hpp"
+#include "formats/base/sha256.hpp"
 #include "formats/base/size.hpp"
 
 #include <catch2/catch.hpp>
@@ -27,7 +28,7 @@ struct Subject {
         hash.feed(offset, std::span(bytes).subspan(static_cast<std::size_t>(offset), length));
     }
     Sha256Sum finish() {
-        return hash.finish(bytes.size(), [] {});
+        return as_sha256_sum(hash.finish(bytes.size(), [] {}));
     }
 
     std::vector<std::byte> bytes;

@@ -105,3 +105,62 @@ TEST_CASE("what cannot be written whole changes nothing") {
     CHECK(text_of(folder.path() / "first") == "first");
     CHECK_FALSE(std::filesystem::exists(folder.path() / "large"));
 }
+
+TEST_CASE("what has appeared is taken back when what comes after it fails") {
+    const test::TemporaryFolder folder;
+    std::ofstream(folder.path() / "old") << "old";
+    std::filesystem::permissions(folder.path() / "old", std::filesystem::perms(0640));
+    {
+        Outputs outputs;
+        outputs.add_document(folder.path() / "old").content = "new";
+        outputs.add_document(folder.path() / "fresh").content = "fresh";
+        outputs.add_folder(folder.path() / "a" / "b");
+        outputs.add_document(folder.path() / "a" / "b" / "c").content = "c";
+        CHECK_THROWS_WITH(outputs.commit([&] {
+            CHECK(text_of(folder.path() / "old") == "new");
+            CHECK(text_of(folder.path() / "a" / "b" / "c") == "c");
+            fail(ErrorKind::external, "the registry is gone");
+        }),
+                          "the registry is gone");
+    }
+    CHECK(names_in(folder.path()) == std::set<std::string>{"old"});
+    CHECK(text_of(folder.path() / "old") == "old");
+    struct stat status {};
+    REQUIRE(::stat((folder.path() / "old").c_str(), &status) == 0);
+    CHECK((status.st_mode & 0777) == 0640);
+}
+
+TEST_CASE("a transaction within another is taken back with it") {
+    const test::TemporaryFolder folder;
+    Outputs outer;
+    Outputs inner;
+    outer.add_document(folder.path() / "outer").content = "outer";
+    inner.add_document(folder.path() / "inner").content = "inner";
+    CHECK_THROWS_AS(outer.commit([&] { inner.commit([] { fail(ErrorKind::io, "no"); }); }), Error);
+    CHECK(names_in(folder.path()).empty());
+}
+
+TEST_CASE("a document without content does not appear, and a name is given to one output") {
+    const test::TemporaryFolder folder;
+    Outputs outputs;
+    outputs.add_document(folder.path() / "screenshot");
+    outputs.add_document(folder.path() / "report").content = "";
+    CHECK_THROWS_AS(outputs.add_document(folder.path() / "." / "report"), Error);
+    std::filesystem::create_symlink("report", folder.path() / "link");
+    CHECK_THROWS_AS(outputs.add_file(folder.path() / "link"), Error);
+    outputs.commit();
+    CHECK(names_in(folder.path()) == std::set<std::string>{"link", "report"});
+}
+
+TEST_CASE("a folder for outputs stays if somebody else put something into it") {
+    const test::TemporaryFolder folder;
+    std::ofstream(folder.path() / "file") << "a file";
+    {
+        Outputs outputs;
+        CHECK_THROWS_AS(outputs.add_folder(folder.path() / "file"), Error);
+        outputs.add_folder(folder.path() / "made" / "deep/");
+        std::ofstream(folder.path() / "made" / "theirs") << "theirs";
+    }
+    CHECK(text_of(folder.path() / "made" / "theirs") == "theirs");
+    CHECK_FALSE(std::filesystem::exists(folder.path() / "made" / "deep"));
+}

@@ -1,8 +1,7 @@
 // `vm2oci check IMAGE`.
-#include "formats/base/error.hpp"
-#include "libconvert/check/consumers.hpp"
+#include "tools/flows/check.hpp"
+
 #include "libconvert/package/architecture.hpp"
-#include "tools/flows/open_source.hpp"
 #include "tools/vm2oci/command_table.hpp"
 #include "tools/vm2oci/help.hpp"
 #include "tools/vm2oci/image_words.hpp"
@@ -27,29 +26,11 @@ struct CheckArguments {
     std::shared_ptr<RegistryArguments> registry;
 };
 
-struct ConsumerVerdict {
-    const Consumer* consumer;
-    std::vector<Problem> problems;
-
-    bool works() const {
-        return std::none_of(problems.begin(), problems.end(),
-                            [](const Problem& problem) { return problem.severity == ProblemSeverity::error; });
-    }
-};
-
 std::vector<const Consumer*> named_consumers(const std::vector<std::string>& names) {
     std::vector<const Consumer*> named;
     for (const std::string& name : names)
         named.push_back(&find_consumer(name));
     return named;
-}
-
-std::vector<const Consumer*> concerned_consumers(const ImageFacts& facts) {
-    std::vector<const Consumer*> concerned;
-    for (const Consumer& consumer : consumers())
-        if (consumer.concerns(facts))
-            concerned.push_back(&consumer);
-    return concerned;
 }
 
 Json to_json(const std::vector<ConsumerVerdict>& verdicts, const std::string& image, ContentTrust trust) {
@@ -82,25 +63,20 @@ std::string to_text(const std::vector<ConsumerVerdict>& verdicts) {
 }
 
 ExitCode check(const CheckArguments& arguments, Invocation& call) {
-    const std::vector<const Consumer*> named = named_consumers(arguments.consumers);
-    const ImageReference reference = parse_image_only(arguments.image, "check");
-    const auto source = open_image_source(reference, call.operation, arguments.registry->options());
-    const std::string architecture =
-        arguments.architecture.empty() ? std::string() : parse_wanted_platform(arguments.architecture);
-    const ImageFacts facts = gather_image_facts(*source, architecture, call.operation,
-                                                arguments.verify ? LayerReading::whole : LayerReading::whole_if_local);
-    if (facts.trust == ContentTrust::not_verified)
-        call.operation.progress->note("the image's content is " + std::string(describe(facts.trust)));
-    std::vector<ConsumerVerdict> verdicts;
-    for (const Consumer* consumer : named.empty() ? concerned_consumers(facts) : named)
-        verdicts.push_back({consumer, consumer->check(facts)});
+    CheckRequest request;
+    request.consumers = named_consumers(arguments.consumers);
+    request.image = parse_image_only(arguments.image, "check");
+    if (!arguments.architecture.empty())
+        request.architecture = parse_wanted_platform(arguments.architecture);
+    if (arguments.verify)
+        request.check = ContentCheck::whole;
+    request.registry = arguments.registry->options();
+    const CheckResult result = check_image(request, call.operation);
     if (call.json())
-        call.out << to_json(verdicts, arguments.image, facts.trust).dump(2) << '\n';
+        call.out << to_json(result.verdicts, arguments.image, result.trust).dump(2) << '\n';
     else
-        call.out << to_text(verdicts);
-    const bool all_work =
-        std::all_of(verdicts.begin(), verdicts.end(), [](const ConsumerVerdict& verdict) { return verdict.works(); });
-    return all_work ? ExitCode::done : ExitCode::verdict_no;
+        call.out << to_text(result.verdicts);
+    return result.all_work() ? ExitCode::done : ExitCode::verdict_no;
 }
 
 std::string consumer_names() {

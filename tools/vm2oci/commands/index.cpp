@@ -1,10 +1,11 @@
 // `vm2oci index create DEST SOURCE…`.
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
-#include "libconvert/copy/join_images.hpp"
+#include "tools/flows/copy.hpp"
+#include "tools/vm2oci/command_table.hpp"
 #include "tools/vm2oci/help.hpp"
-#include "tools/vm2oci/image_copy.hpp"
 #include "tools/vm2oci/image_words.hpp"
+#include "tools/vm2oci/registry_options.hpp"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -51,23 +52,15 @@ Json to_json(const JoinResult& result, const std::string& destination) {
             {"manifests", std::move(manifests)}};
 }
 
-ExitCode create_index(const IndexArguments& arguments, Invocation& call) {
-    registry::RegistryOptions options = arguments.registry->options();
-    std::vector<ImageReference> references;
-    std::vector<std::unique_ptr<ImageSource>> images;
-    std::vector<JoinSource> sources;
-    for (const std::string& text : arguments.sources) {
-        references.push_back(parse_image_only(text, "index create"));
-        images.push_back(open_image_source(references.back(), call.operation, options));
-        sources.push_back({images.back().get(), text});
-    }
-    const ImageReference wanted = parse_image_only(arguments.destination, "index create");
-    mount_from_sources(options, references, wanted);
-    const auto destination = open_image_destination(wanted, call.operation, options);
-    const JoinResult result =
-        join_images(sources, *destination, parse_annotations(arguments.annotations), {}, call.operation);
-    if (!arguments.digest_file.empty())
-        write_small_file(arguments.digest_file, result.top.digest.text());
+ExitCode run_index(const IndexArguments& arguments, Invocation& call) {
+    IndexRequest request;
+    for (const std::string& text : arguments.sources)
+        request.sources.push_back({parse_image_only(text, "index create"), text});
+    request.destination = parse_image_only(arguments.destination, "index create");
+    request.annotations = parse_annotations(arguments.annotations);
+    request.registry = arguments.registry->options();
+    request.digest_file = arguments.digest_file;
+    const JoinResult result = create_index(request, call.operation);
     if (call.json()) {
         call.out << to_json(result, arguments.destination).dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
         return ExitCode::done;
@@ -87,7 +80,7 @@ void add_index_command(CommandTable& table) {
         table.add("index", "Join images for several architectures under one name",
                   {{"vm2oci index create docker://registry.example/team/web01:v1 oci:amd64:web01 oci:arm64:web01",
                     "Push both images and an index of them"}},
-                  [arguments](Invocation& call) { return create_index(*arguments, call); });
+                  [arguments](Invocation& call) { return run_index(*arguments, call); });
     command.add_option("ACTION", arguments->action, "create")->required()->check(CLI::IsMember({"create"}));
     command.add_option("DEST", arguments->destination, "The image that is made")->required();
     command.add_option("SOURCE", arguments->sources, "The images that it joins")->required()->expected(1, 64);

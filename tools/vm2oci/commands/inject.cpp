@@ -65,6 +65,7 @@ void report_injection(const ConvertRequest& request, const ConvertResult& result
         return;
     }
     nlohmann::ordered_json json = {{"source", request.source_name}, {"edits", edit_report_json(result.edits)}};
+    json["remarks"] = result.remarks;
     if (const auto* disk = std::get_if<PlainDiskResult>(&result.made)) {
         if (!disk->seed_disk.empty())
             json["seed_disk"] = disk->seed_disk.string();

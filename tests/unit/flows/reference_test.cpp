@@ -1,0 +1,49 @@
+#include "formats/base/error.hpp"
+#include "formats/block/empty.hpp"
+#include "tools/flows/open_source.hpp"
+#include "tools/flows/reference.hpp"
+
+#include <catch2/catch.hpp>
+
+#include <memory>
+#include <string>
+
+using namespace vm2oci;
+
+TEST_CASE("a reference is an image, a disk with a format, or a disk") {
+    const auto disk = [](const std::string& text) { return std::get<DiskReference>(parse_reference(text)); };
+    CHECK(disk("qcow2:a/b:c").path == "a/b:c");
+    CHECK(disk("qcow2:a/b:c").format == DiskFormat::qcow2);
+    CHECK(disk("raw:/dev/sda").format == DiskFormat::raw);
+    CHECK_FALSE(disk("web 01.img").format);
+    CHECK(disk("./oci:x").path == "./oci:x");
+    CHECK(std::holds_alternative<ImageReference>(parse_reference("oci:images:web")));
+    for (const char* nothing : {"", "raw:", "qcow2:"})
+        CHECK_THROWS_AS(parse_reference(nothing), Error);
+}
+
+TEST_CASE("a backing file's format stands behind its path") {
+    CHECK(parse_backing_file("base.img:raw").path == "base.img");
+    CHECK(parse_backing_file("base.img:raw").format == DiskFormat::raw);
+    CHECK(parse_backing_file("a:b:qcow2").path == "a:b");
+    CHECK(parse_backing_file("a:vmdk").path == "a:vmdk");
+    CHECK_FALSE(parse_backing_file("a:vmdk").format);
+}
+
+TEST_CASE("another tag takes the place of tag and digest") {
+    CHECK(to_string(with_tag(*parse_image_reference("oci:images:web"), "new")) == "oci:images:new");
+    CHECK(to_string(with_tag(*parse_image_reference("oci-archive:a.tar"), "new")) == "oci-archive:a.tar:new");
+    const std::string digest = "@sha256:" + std::string(64, 'a');
+    CHECK(to_string(with_tag(*parse_image_reference("docker://r.example/a:b" + digest), "new")) ==
+          "docker://r.example/a:new");
+}
+
+TEST_CASE("what works on one disk refuses a machine with several, by their names") {
+    SourceMachine machine;
+    for (const char* name : {"system.raw", "data.raw"})
+        machine.disks.push_back({name, {std::make_shared<EmptyDevice>(512), nullptr, {}}});
+    CHECK(machine.boot_disk().name == "system.raw");
+    CHECK_THROWS_WITH(only_disk(machine), Catch::Contains("system.raw, data.raw"));
+    machine.disks.pop_back();
+    CHECK(only_disk(machine).name == "system.raw");
+}
