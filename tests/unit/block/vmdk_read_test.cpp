@@ -274,7 +274,10 @@ TEST_CASE("tables that are holes of the file cost nothing, however many there ar
     CHECK(disk.info.allocated_size == kVmdkGrain);
     CHECK(file->bytes_read() < 32 * MiB);
     const std::uint64_t place = std::uint64_t{1000} * 512 * kVmdkGrain;
-    CHECK(disk.device->extent_at(0).length == place);
+    const std::uint64_t read_to_open = file->reads();
+    for (std::uint64_t offset = 0; offset < disk.device->size(); offset += GiB)
+        CHECK(disk.device->extent_at(offset).length >= (offset / GiB == place / GiB ? kVmdkGrain : GiB));
+    CHECK(file->reads() - read_to_open < 200); // no call goes through all of the disk
     CHECK(cluster_value(*disk.device, place / kVmdkGrain, kVmdkGrain) == 9);
     CHECK(cluster_value(*disk.device, place / kVmdkGrain + 1, kVmdkGrain) == 0);
 }
