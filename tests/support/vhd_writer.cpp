@@ -4,7 +4,7 @@ namespace vm2oci::test {
 namespace {
 
 constexpr std::uint64_t kFooter = 512;
-constexpr std::uint64_t kSector = 512;
+constexpr std::uint64_t kVhdSector = 512;
 
 void put_checksum(ImageBytes& image, std::uint64_t offset, std::uint64_t length, std::uint64_t place) {
     image.put_be(offset + place, 4, 0);
@@ -66,16 +66,16 @@ ImageBytes make_vhd(const VhdShape& shape) {
     image.fill(vhd_at::table, vhd_at::first_block - vhd_at::table, 0xff);
     for (const auto& [block, value] : shape.blocks) {
         const std::uint64_t at = image.size();
-        image.put_be(vhd_at::table + 4 * block, 4, at / kSector);
-        image.fill(at, kSector, 0);
-        image.fill(at, kVhdBlock / kSector / 8, 0xff);
-        image.fill(at + kSector, kVhdBlock, value);
+        image.put_be(vhd_at::table + 4 * block, 4, at / kVhdSector);
+        image.fill(at, kVhdSector, 0);
+        image.fill(at, kVhdBlock / kVhdSector / 8, 0xff);
+        image.fill(at + kVhdSector, kVhdBlock, value);
         for (const std::uint64_t sector : shape.missing_sectors) {
-            if (sector / (kVhdBlock / kSector) != block)
+            if (sector / (kVhdBlock / kVhdSector) != block)
                 continue;
-            const std::uint64_t within = sector % (kVhdBlock / kSector);
+            const std::uint64_t within = sector % (kVhdBlock / kVhdSector);
             image.bytes[static_cast<std::size_t>(at + within / 8)] &= ~std::byte(0x80U >> (within % 8));
-            image.fill(at + kSector + within * kSector, kSector, 0);
+            image.fill(at + kVhdSector + within * kVhdSector, kVhdSector, 0);
         }
     }
     image.fill(image.size(), kFooter, 0);
@@ -93,7 +93,7 @@ ImageBytes make_vdi(const std::map<std::uint64_t, unsigned>& blocks) {
     image.put(84, "made by a test");
     image.put_le(340, 4, vdi_at::map);
     image.put_le(344, 4, vdi_at::data);
-    image.put_le(360, 4, kSector);
+    image.put_le(360, 4, kVhdSector);
     image.put_le(368, 8, kVdiBlock * kVdiBlocks);
     image.put_le(376, 4, kVdiBlock);
     image.put_le(384, 4, kVdiBlocks);

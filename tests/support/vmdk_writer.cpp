@@ -5,7 +5,7 @@
 namespace vm2oci::test {
 namespace {
 
-constexpr std::uint64_t kSector = 512;
+constexpr std::uint64_t kVmdkSector = 512;
 constexpr std::uint64_t kTableEntries = 512;
 
 void put_header(ImageBytes& image, std::uint64_t offset, std::uint32_t version, std::uint32_t flags,
@@ -15,7 +15,7 @@ void put_header(ImageBytes& image, std::uint64_t offset, std::uint32_t version, 
     image.put_le(offset + 4, 4, version);
     image.put_le(offset + 8, 4, flags);
     image.put_le(offset + 12, 8, kVmdkSectors);
-    image.put_le(offset + 20, 8, kVmdkGrain / kSector);
+    image.put_le(offset + 20, 8, kVmdkGrain / kVmdkSector);
     image.put_le(offset + 28, 8, descriptor_sectors == 0 ? 0 : 1);
     image.put_le(offset + 36, 8, descriptor_sectors);
     image.put_le(offset + 44, 4, kTableEntries);
@@ -24,7 +24,7 @@ void put_header(ImageBytes& image, std::uint64_t offset, std::uint32_t version, 
     image.put_le(offset + 64, 8, overhead);
     image.put(offset + 73, "\n \r\n");
     image.put_le(offset + 77, 2, compression);
-    image.fill(offset + 79, kSector - 79, 0);
+    image.fill(offset + 79, kVmdkSector - 79, 0);
 }
 
 std::vector<std::byte> packed(unsigned value) {
@@ -39,7 +39,7 @@ std::vector<std::byte> packed(unsigned value) {
 
 void put_marker(ImageBytes& image, std::uint64_t sectors, std::uint32_t type) {
     const std::uint64_t at = image.size();
-    image.fill(at, kSector, 0);
+    image.fill(at, kVmdkSector, 0);
     image.put_le(at, 8, sectors);
     image.put_le(at + 12, 4, type);
 }
@@ -56,18 +56,19 @@ std::string vmdk_descriptor(const std::string& create_type, const std::string& e
 ImageBytes make_sparse_vmdk(const GrainValues& values, const std::string& descriptor) {
     constexpr std::uint32_t kFlags = 1 | 2 | 4; // newline test, redundant directory, zeroed grains
     ImageBytes image;
-    put_header(image, 0, 2, kFlags, descriptor.empty() ? 0 : 20, sparse_at::redundant_directory / kSector,
-               sparse_at::directory / kSector, sparse_at::grains / kSector, 0);
+    put_header(image, 0, 2, kFlags, descriptor.empty() ? 0 : 20, sparse_at::redundant_directory / kVmdkSector,
+               sparse_at::directory / kVmdkSector, sparse_at::grains / kVmdkSector, 0);
     image.put(sparse_at::descriptor, descriptor);
     for (std::uint64_t table = 0; table < 2; ++table) {
-        image.put_le(sparse_at::redundant_directory + 4 * table, 4, sparse_at::redundant_tables / kSector + 4 * table);
-        image.put_le(sparse_at::directory + 4 * table, 4, sparse_at::tables / kSector + 4 * table);
+        image.put_le(sparse_at::redundant_directory + 4 * table, 4,
+                     sparse_at::redundant_tables / kVmdkSector + 4 * table);
+        image.put_le(sparse_at::directory + 4 * table, 4, sparse_at::tables / kVmdkSector + 4 * table);
     }
     image.fill(sparse_at::grains - 1, 1, 0);
     for (const auto& [grain, value] : values) {
         std::uint64_t entry = 1;
         if (value != kZeroedGrain) {
-            entry = image.size() / kSector;
+            entry = image.size() / kVmdkSector;
             image.fill(image.size(), kVmdkGrain, static_cast<std::uint8_t>(value));
         }
         image.put_le(sparse_at::tables + 4 * grain, 4, entry);
@@ -84,8 +85,8 @@ ImageBytes make_stream_vmdk(const GrainValues& values) {
     constexpr std::uint32_t kEndMarker = 0;
     ImageBytes image;
     put_header(image, 0, 3, kFlags, 20, 0, ~std::uint64_t{0}, 128, 1);
-    image.put(kSector, vmdk_descriptor("streamOptimized",
-                                       "RW " + std::to_string(kVmdkSectors) + " SPARSE \"generated-stream.vmdk\"\n"));
+    image.put(kVmdkSector, vmdk_descriptor("streamOptimized", "RW " + std::to_string(kVmdkSectors) +
+                                                                  " SPARSE \"generated-stream.vmdk\"\n"));
     image.fill(kStreamGrainsAt - 1, 1, 0);
     std::vector<std::uint64_t> directory;
     for (std::uint64_t first = 0; first < kVmdkGrains; first += kTableEntries) {
@@ -98,15 +99,15 @@ ImageBytes make_stream_vmdk(const GrainValues& values) {
             any = true;
             const std::uint64_t at = image.size();
             const std::vector<std::byte> stream = packed(value);
-            table.put_le((grain - first) * 4, 4, at / kSector);
-            image.put_le(at, 8, grain * kVmdkGrain / kSector);
+            table.put_le((grain - first) * 4, 4, at / kVmdkSector);
+            image.put_le(at, 8, grain * kVmdkGrain / kVmdkSector);
             image.put_le(at + 8, 4, stream.size());
             image.put(at + 12, stream);
-            image.align(kSector);
+            image.align(kVmdkSector);
         }
         if (any) {
-            put_marker(image, kTableEntries * 4 / kSector, kTableMarker);
-            directory.push_back(image.size() / kSector);
+            put_marker(image, kTableEntries * 4 / kVmdkSector, kTableMarker);
+            directory.push_back(image.size() / kVmdkSector);
             image.put(image.size(), table.bytes);
         } else {
             directory.push_back(0);
@@ -116,9 +117,9 @@ ImageBytes make_stream_vmdk(const GrainValues& values) {
     const std::uint64_t directory_at = image.size();
     for (std::size_t i = 0; i < directory.size(); ++i)
         image.put_le(directory_at + 4 * i, 4, directory[i]);
-    image.align(kSector);
+    image.align(kVmdkSector);
     put_marker(image, 1, kFooterMarker);
-    put_header(image, image.size(), 3, kFlags, 20, 0, directory_at / kSector, 128, 1);
+    put_header(image, image.size(), 3, kFlags, 20, 0, directory_at / kVmdkSector, 128, 1);
     put_marker(image, 0, kEndMarker);
     return image;
 }
@@ -129,16 +130,16 @@ ImageBytes make_cowd_extent(const GrainValues& values) {
     image.put_le(4, 4, 1);
     image.put_le(8, 4, 3);
     image.put_le(12, 4, kVmdkSectors);
-    image.put_le(16, 4, kVmdkGrain / kSector);
-    image.put_le(20, 4, cowd_at::directory / kSector);
+    image.put_le(16, 4, kVmdkGrain / kVmdkSector);
+    image.put_le(20, 4, cowd_at::directory / kVmdkSector);
     image.put_le(24, 4, 1);
-    image.put_le(cowd_at::directory, 4, cowd_at::table / kSector);
+    image.put_le(cowd_at::directory, 4, cowd_at::table / kVmdkSector);
     image.fill(cowd_at::grains - 1, 1, 0);
     for (const auto& [grain, value] : values) {
-        image.put_le(cowd_at::table + 4 * grain, 4, image.size() / kSector);
+        image.put_le(cowd_at::table + 4 * grain, 4, image.size() / kVmdkSector);
         image.fill(image.size(), kVmdkGrain, static_cast<std::uint8_t>(value));
     }
-    image.put_le(28, 4, image.size() / kSector);
+    image.put_le(28, 4, image.size() / kVmdkSector);
     return image;
 }
 

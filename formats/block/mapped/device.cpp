@@ -11,7 +11,9 @@ namespace vm2oci::mapped {
 namespace {
 
 constexpr std::uint64_t kDecodedBytes = 4 * MiB;
-constexpr std::uint64_t kMaxExtentSteps = 256; // lookups in one extent_at, so that one call stays short
+// What one extent_at looks at: those who walk the disk in pieces ask once a piece, and no call may cost the whole disk.
+constexpr std::uint64_t kMaxExtentSteps = 256;
+constexpr std::uint64_t kMaxExtentBytes = GiB;
 
 } // namespace
 
@@ -127,7 +129,7 @@ void MappedDevice::read_compressed(std::uint64_t guest_offset, const Mapping& ma
 }
 
 Extent MappedDevice::look(std::uint64_t offset) const {
-    const Mapping mapping = parts_.map->lookup(offset, size() - offset, RunRule::same_kind);
+    const Mapping mapping = parts_.map->lookup(offset, std::min(kMaxExtentBytes, size() - offset), RunRule::same_kind);
     if (mapping.placement == Placement::zero)
         return {mapping.length, ExtentKind::zero};
     if (mapping.placement != Placement::unallocated)
@@ -142,7 +144,8 @@ Extent MappedDevice::look(std::uint64_t offset) const {
 Extent MappedDevice::extent_at(std::uint64_t offset) const {
     check_range(*this, offset, 1);
     Extent extent = look(offset);
-    for (std::uint64_t step = 1; step < kMaxExtentSteps && extent.length < size() - offset; ++step) {
+    const std::uint64_t wanted = std::min(kMaxExtentBytes, size() - offset);
+    for (std::uint64_t step = 1; step < kMaxExtentSteps && extent.length < wanted; ++step) {
         const Extent next = look(offset + extent.length);
         if (next.kind != extent.kind)
             break;

@@ -34,6 +34,13 @@ void TableCache::read(std::uint64_t host_offset, std::span<std::byte> buffer) co
     std::ranges::fill(buffer.subspan(count), std::byte{0});
 }
 
+bool TableCache::is_hole(std::uint64_t host_offset, std::uint64_t length) const {
+    if (host_offset > container_->size() || length > container_->size() - host_offset)
+        return false;
+    const Extent extent = container_->extent_at(host_offset);
+    return extent.kind != ExtentKind::data && extent.length >= length;
+}
+
 std::shared_ptr<const TableCache::Slice> TableCache::load(std::uint64_t host_offset) const {
     {
         const std::lock_guard lock(mutex_);

@@ -35,6 +35,9 @@ class TableCache {
     };
     Window window(std::uint64_t host_offset, std::size_t needed) const;
 
+    // Whether a stretch lies in a hole of the file, and so is all zeros without reading it.
+    bool is_hole(std::uint64_t host_offset, std::uint64_t length) const;
+
     // Past the cache, for who goes through a table once.
     void read(std::uint64_t host_offset, std::span<std::byte> buffer) const;
 

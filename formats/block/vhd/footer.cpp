@@ -132,9 +132,9 @@ BlockHeader read_block_header(const BlockDevice& file, const Footer& footer) {
     if (header.block_size > kMaxBlockBytes)
         fail(ErrorKind::limit, fmt::format("the VHD's blocks have {}; the limit is {}", format_size(header.block_size),
                                            format_size(kMaxBlockBytes)));
-    if (divide_up(footer.size, header.block_size) > kMaxBlocks)
-        fail(ErrorKind::limit, fmt::format("the VHD's disk has {} blocks; the limit is {}",
-                                           divide_up(footer.size, header.block_size), kMaxBlocks));
+    if (header.entries > kMaxBlocks)
+        fail(ErrorKind::limit,
+             fmt::format("the VHD's table has {} entries; the limit is {}", header.entries, kMaxBlocks));
     if (header.entries < divide_up(footer.size, header.block_size))
         fail(ErrorKind::corrupt,
              fmt::format("the VHD's table has {} entries, and a disk of {} needs {}", header.entries,

@@ -127,9 +127,17 @@ mapped::Survey survey_blocks(const BlockTable& table, const Footer& footer, cons
     taken.add(header.table_offset, table_end);
     if (data_end != file_size)
         taken.add(data_end, file_size);
-    for (std::uint64_t index = 0; index < divide_up(table.size(), table.unit()); ++index)
-        if (const std::uint64_t block = table.block_at(index); block != 0)
-            taken.add(block, block + table.bitmap_bytes());
+    const std::uint64_t visible = divide_up(table.size(), table.unit());
+    for (std::uint64_t index = 0; index < header.entries; ++index) {
+        const std::uint64_t block = table.block_at(index);
+        if (block == 0)
+            continue;
+        // Disks whose size is their geometry's may have blocks behind their end, which nobody sees.
+        const std::uint64_t end = block + table.bitmap_bytes() + (index < visible ? 0 : table.unit());
+        if (index >= visible && end > data_end && policy.truncation == Tolerance::refuse)
+            mapped::fail_beyond_end(index * table.unit(), block, data_end);
+        taken.add(block, end);
+    }
     return mapped::survey(table, taken, data_end, policy);
 }
 

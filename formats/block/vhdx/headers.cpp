@@ -96,9 +96,11 @@ FileHeader parse_header(const HeaderCopy& copy) {
 std::optional<std::vector<std::byte>> read_table_copy(const BlockDevice& file, std::uint64_t offset) {
     std::vector<std::byte> bytes(kRegionTableBytes);
     file.read_at(offset, bytes);
-    if (!as_text(bytes).starts_with("regi") || !checksum_is_right(bytes) ||
-        load_le<std::uint32_t>(&bytes[8]) > kMaxRegions)
+    if (!as_text(bytes).starts_with("regi") || !checksum_is_right(bytes))
         return std::nullopt;
+    if (load_le<std::uint32_t>(&bytes[8]) > kMaxRegions)
+        fail(ErrorKind::corrupt, fmt::format("the VHDX has {} regions; the format ends at {}",
+                                             load_le<std::uint32_t>(&bytes[8]), kMaxRegions));
     return bytes;
 }
 

@@ -184,12 +184,15 @@ Descriptor DescriptorParser::finish() {
                                                  quote_untrusted(*create_type_, 40)));
     if (!content_id_)
         fail(ErrorKind::corrupt, "the descriptor of the VMDK tells no content ID (CID)");
+    // Without it nobody knows whether the disk is whole.
+    if (!parent_content_id_)
+        fail(ErrorKind::corrupt, "the descriptor of the VMDK does not tell whether it has a parent (parentCID)");
     if (result_.extents.empty())
         fail(ErrorKind::corrupt, "the descriptor of the VMDK names no extents");
     result_.create_type = *create_type_;
     result_.content_id = *content_id_;
     constexpr std::uint32_t kNoParent = 0xffffffff;
-    if (parent_content_id_ && *parent_content_id_ != kNoParent)
+    if (*parent_content_id_ != kNoParent)
         result_.parent_content_id = parent_content_id_;
     return std::move(result_);
 }

@@ -85,18 +85,12 @@ DevicePtr ExtentFilesOnDisk::open_sibling(const std::string& name) const {
     };
     if (!descriptor_ || !is_sibling_name(descriptor_->filename().string(), name))
         refuse("is not opened on an image's word");
-    std::filesystem::path folder = descriptor_->parent_path();
-    if (folder.empty())
-        folder = ".";
-    const UniqueFd folder_fd(::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    if (!folder_fd)
-        fail_errno("cannot open " + escape_untrusted(folder.string()), errno);
-    UniqueFd file(::openat(folder_fd.get(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+    const std::filesystem::path path = descriptor_->parent_path() / name;
+    UniqueFd file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
     if (!file && errno == ENOENT)
         refuse("is not beside its descriptor");
     if (!file && errno == ELOOP)
         refuse("is a link");
-    const std::filesystem::path path = folder / name;
     if (!file)
         fail_errno("cannot open " + escape_untrusted(path.string()), errno);
     struct stat status {};

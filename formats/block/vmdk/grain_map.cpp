@@ -34,6 +34,10 @@ std::uint64_t GrainMap::table_at(const Place& directory, std::uint64_t index) co
     return std::uint64_t{entry_at(window.bytes(), 0)} * kSectorBytes;
 }
 
+bool GrainMap::is_empty(std::uint64_t table) const {
+    return table == 0 || tables_.is_hole(table, table_bytes());
+}
+
 Mapping GrainMap::mapping_of(std::uint32_t entry) const {
     if (entry == 0)
         return {Placement::unallocated, unit()};
@@ -48,9 +52,10 @@ Mapping GrainMap::lookup(std::uint64_t offset, std::uint64_t max_length, RunRule
     const std::uint64_t left = std::min(max_length, size() - offset);
     std::uint64_t index = offset / reach;
     const std::uint64_t table = table_at(header_.directory, index);
-    if (table == 0) {
+    // Holes are looked for once a table, by who comes from its beginning.
+    if (table == 0 || (offset % reach == 0 && is_empty(table))) {
         std::uint64_t end = (index + 1) * reach;
-        while (end - offset < left && table_at(header_.directory, ++index) == 0)
+        while (end - offset < left && is_empty(table_at(header_.directory, ++index)))
             end += reach;
         return {Placement::unallocated, std::min(left, end - offset)};
     }
@@ -147,6 +152,8 @@ void GrainMap::check_tables(mapped::RangeSet& taken) const {
         if (table == 0)
             continue;
         add(copy);
+        if (tables_.is_hole(table, table_bytes()) && tables_.is_hole(copy, table_bytes()))
+            continue;
         compare_tables(table, copy, index);
     }
 }

@@ -29,6 +29,8 @@ class GrainMap final : public mapped::BlockMap {
     // Offset of the table in the file; 0: none.
     std::uint64_t table_at(const Place& directory, std::uint64_t index) const;
     std::uint64_t table_bytes() const { return header_.entries_per_table * sizeof(std::uint32_t); }
+    // Whether nothing is there for all that the entry stands for: no table, or one that is a hole.
+    bool is_empty(std::uint64_t table) const;
     mapped::Mapping mapping_of(std::uint32_t entry) const;
     void compare_tables(std::uint64_t first, std::uint64_t second, std::uint64_t index) const;
     std::uint64_t max_stream_bytes() const;

@@ -128,6 +128,10 @@ std::uint64_t SeSparseMap::table_at(std::uint64_t index) const {
     return header_.tables.offset + table;
 }
 
+bool SeSparseMap::is_empty(std::uint64_t table) const {
+    return table == 0 || tables_.is_hole(table, kSeTableBytes);
+}
+
 Mapping SeSparseMap::mapping_of(std::uint64_t entry, std::uint64_t guest_offset) const {
     const auto broken = [&](std::string_view what) {
         fail(ErrorKind::corrupt,
@@ -156,9 +160,9 @@ Mapping SeSparseMap::lookup(std::uint64_t offset, std::uint64_t max_length, RunR
     const std::uint64_t left = std::min(max_length, size() - offset);
     std::uint64_t index = offset / kSeReach;
     const std::uint64_t table = table_at(index);
-    if (table == 0) {
+    if (table == 0 || (offset % kSeReach == 0 && is_empty(table))) {
         std::uint64_t end = (index + 1) * kSeReach;
-        while (end - offset < left && table_at(++index) == 0)
+        while (end - offset < left && is_empty(table_at(++index)))
             end += kSeReach;
         return {Placement::unallocated, std::min(left, end - offset)};
     }

@@ -45,6 +45,8 @@ class SeSparseMap final : public mapped::BlockMap {
   private:
     // Offset of the table in the file; 0: none.
     std::uint64_t table_at(std::uint64_t index) const;
+    // Whether nothing is there for all that the entry stands for: no table, or one that is a hole.
+    bool is_empty(std::uint64_t table) const;
     mapped::Mapping mapping_of(std::uint64_t entry, std::uint64_t guest_offset) const;
 
     SeSparseHeader header_;

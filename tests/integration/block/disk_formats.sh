@@ -154,6 +154,6 @@ expect_match 'format +VHDX' "$(cat stdout)" 'the page of a broken VHDX'
 expect_equal null "$("$VM2OCI" inspect --json broken.vhdx | jq .disk.virtual_size)" 'its size'
 
 step 'no file is opened that was not named'
-printf '# Disk DescriptorFile\nversion=1\nCID=1\ncreateType="vmfs"\nRW 8 VMFS "%s"\n' "$PWD/disk.raw" > evil.vmdk
+printf '# Disk DescriptorFile\nversion=1\nCID=1\nparentCID=ffffffff\ncreateType="vmfs"\nRW 8 VMFS "%s"\n' "$PWD/disk.raw" > evil.vmdk
 expect_exit 3 strace --follow-forks --trace=%file --output=trace "$VM2OCI" inspect evil.vmdk
 ! grep -q disk.raw trace || fail "a name from a descriptor was touched: $(grep disk.raw trace)"

@@ -1,10 +1,12 @@
 // Sound images with a few numbers changed, seeded: reading them ends in content or in an Error, and what opening lets
 // through has extents that make sense.
+#include "formats/block/parallel.hpp"
 #include "tests/support/vhd_writer.hpp"
 #include "tests/support/vhdx_writer.hpp"
 #include "tests/support/vmdk_writer.hpp"
 #include "tests/unit/block/foreign_fixture.hpp"
 
+#include <atomic>
 #include <random>
 
 using namespace vm2oci;
@@ -127,5 +129,29 @@ TEST_CASE("images with numbers changed are content or refused") {
                      seal_vhdx(changed);
                      seal_log_entry(changed, 0, 2);
                  });
+    }
+}
+
+TEST_CASE("many threads may read one disk") {
+    GrainValues values;
+    for (std::uint64_t grain = 0; grain < kVmdkGrains; grain += 1 + grain % 3)
+        values[grain] = static_cast<unsigned>(1 + grain % 250);
+    VhdxShape shape;
+    shape.blocks = {{0, 1}, {4, 2}, {9, 3}};
+    for (const ImageBytes& image : {make_stream_vmdk(values), make_sparse_vmdk(values), make_vhdx(shape)}) {
+        const auto device = open_disk(image.device(), DiskSource{}).device;
+        const std::vector<std::byte> all = read_all(*device);
+        std::atomic<unsigned> wrong{0};
+        OperationContext operation;
+        operation.threads = 4;
+        parallel_for(400, operation, [&](std::uint64_t piece) {
+            const std::uint64_t offset = piece * 7919 * 512 % device->size();
+            std::vector<std::byte> bytes(
+                static_cast<std::size_t>(std::min<std::uint64_t>(5000, device->size() - offset)));
+            device->read_at(offset, bytes);
+            if (!std::equal(bytes.begin(), bytes.end(), all.begin() + static_cast<std::ptrdiff_t>(offset)))
+                ++wrong;
+        });
+        CHECK(wrong == 0);
     }
 }

@@ -165,6 +165,22 @@ TEST_CASE("VHDs that lie are refused") {
     CHECK(refusal_of(image, DiskFormat::vhd));
 }
 
+TEST_CASE("entries of a VHD's table behind the end of the disk lie in the file, too") {
+    VhdShape shape = shape_of(3);
+    shape.blocks = {{0, 1}, {39, 2}};
+    ImageBytes image = make_vhd(shape);
+    image.put_be(vhd_at::header + 28, 4, kVhdBlocks + 8); // there is room in the table's sector
+    seal_vhd(image);
+    REQUIRE_FALSE(refusal_of(image, DiskFormat::vhd));
+    image.put_be(48, 8, 38 * kVhdBlock); // block 39 is behind the end now
+    seal_vhd(image);
+    CHECK_FALSE(refusal_of(image, DiskFormat::vhd));
+    for (const std::uint64_t sector : {std::uint64_t{0xfffffffe}, std::uint64_t{1}, vhd_at::first_block / 512}) {
+        image.put_be(vhd_at::table + 4 * 45, 4, sector);
+        CHECK(refusal_of(image, DiskFormat::vhd));
+    }
+}
+
 TEST_CASE("footers and headers of VHDs must have their checksums, and both footers agree") {
     ImageBytes image = make_vhd(shape_of(3));
     const std::uint64_t last = image.size() - 512;

@@ -222,6 +222,10 @@ TEST_CASE("headers and region tables of a VHDX must have their checksums, and ag
         image.put_le(vhdx_at::regions[1] + 60000, 1, 1);
         seal_vhdx(image);
     }
+    SECTION("a region table with its checksum and too many regions, before a sound one") {
+        image.put_le(vhdx_at::regions[0] + 8, 4, 0xffffff82);
+        seal_vhdx(image);
+    }
     SECTION("a file that ends in them") {
         image.bytes.resize(kMegabyte - 1);
     }

@@ -250,3 +250,34 @@ TEST_CASE("what a cut-off VMDK lacks is read as zeros when that is allowed") {
     whole.bytes.resize(whole.bytes.size() - 1024);
     CHECK(cluster_value(*open_disk(whole.device(), declared(DiskFormat::vmdk)).device, 1, kVmdkGrain) == 0);
 }
+
+TEST_CASE("tables that are holes of the file cost nothing, however many there are") {
+    // 1 TiB in grains of 4 KiB: half a million tables, all but one of which are holes.
+    constexpr std::uint64_t sectors = (std::uint64_t{1} << 40) / 512;
+    constexpr std::uint64_t tables = sectors / 8 / 512;
+    constexpr std::uint64_t directory = 64;
+    constexpr std::uint64_t first_table = directory + tables * 4 / 512;
+    ImageBytes image = make_sparse_vmdk({}, vmdk_descriptor("monolithicSparse", line(sectors, "SPARSE \"a.vmdk\"")));
+    image.put_le(8, 4, 1);
+    image.put_le(12, 8, sectors);
+    image.put_le(56, 8, directory);
+    for (std::uint64_t table = 0; table < tables; ++table)
+        image.put_le(directory * 512 + 4 * table, 4, first_table + 4 * table);
+    const std::uint64_t grain = (first_table + tables * 4 + 7) / 8 * 8;
+    const auto file = std::make_shared<MemoryDevice>(grain * 512 + kVmdkGrain);
+    file->put(0, std::span<const std::byte>(image.bytes));
+    std::array<std::byte, 4> entry;
+    store_le<std::uint32_t>(entry.data(), static_cast<std::uint32_t>(grain));
+    file->put((first_table + 4 * 1000) * 512, entry);
+    file->fill(grain * 512, kVmdkGrain, 9);
+    const OpenedDisk disk = open_disk(file, DiskSource{});
+    CHECK(disk.info.allocated_size == kVmdkGrain);
+    CHECK(file->bytes_read() < 32 * MiB);
+    const std::uint64_t place = std::uint64_t{1000} * 512 * kVmdkGrain;
+    const std::uint64_t read_to_open = file->reads();
+    for (std::uint64_t offset = 0; offset < disk.device->size(); offset += GiB)
+        CHECK(disk.device->extent_at(offset).length >= (offset / GiB == place / GiB ? kVmdkGrain : GiB));
+    CHECK(file->reads() - read_to_open < 200); // no call goes through all of the disk
+    CHECK(cluster_value(*disk.device, place / kVmdkGrain, kVmdkGrain) == 9);
+    CHECK(cluster_value(*disk.device, place / kVmdkGrain + 1, kVmdkGrain) == 0);
+}

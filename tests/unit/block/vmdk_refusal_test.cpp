@@ -121,7 +121,9 @@ TEST_CASE("descriptors that lie are refused") {
         replaced("\"a.vmdk\"", "a.vmdk"), replaced("\"a.vmdk\"", "\"a.vmdk"), replaced("\"a.vmdk\"", "\"\""),
         replaced("\"a.vmdk\"", "\"a.vmdk\" 0"), replaced("SPARSE \"a.vmdk\"", "FLAT \"a.vmdk\" 0"),
         replaced("SPARSE \"a.vmdk\"", "SPARSE"), replaced("ddb.", "nothing\nddb."),
-        replaced("#DDB", "isNativeSnapshot=\"yes\""), replaced("parentCID=ffffffff", "parentCID=12"));
+        replaced("#DDB", "isNativeSnapshot=\"yes\""), replaced("parentCID=ffffffff", "parentCID=12"),
+        replaced("parentCID=ffffffff\n", ""), replaced("parentCID", "parentCIE"),
+        replaced("parentCID=ffffffff", "parentCID=ffffffff\nparentCID=ffffffff"));
     INFO(text);
     CHECK_FALSE(refusal_of(make_sparse_vmdk(kFew, good), DiskFormat::vmdk));
     CHECK(refusal_of(make_sparse_vmdk(kFew, text), DiskFormat::vmdk));

@@ -18,6 +18,7 @@ void add_convert_command(CommandTable& table) {
                   {{"vm2oci convert web01.qcow2 oci:images:web01", "a containerDisk in an OCI layout, tagged web01"},
                    {"vm2oci convert --compression gzip raw:sda.img oci-archive:web01.tar",
                     "the same in one tar file, for old readers"},
+                   {"vm2oci convert --extent data/web01-flat.vmdk web01.vmdk oci:images:web01", "a VMDK in two files"},
                    {"vm2oci convert --boot-test web01.qcow2 oci:images:web01", "tagged only if it comes up"},
                    {"vm2oci convert oci:images:web01 raw:sda.img", "the disk of an image as a sparse raw file"},
                    {"vm2oci convert --size 40G web01.qcow2 qcow2:large.qcow2", "a canonical qcow2 with room to grow"}},
