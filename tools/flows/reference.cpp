@@ -50,6 +50,24 @@ BackingFile parse_backing_file(const std::string& text) {
     return {text, std::nullopt};
 }
 
+std::string tag_of_disk(const ImageReference& reference, std::size_t number) {
+    std::optional<std::string> tag;
+    if (const auto* layout = std::get_if<LayoutReference>(&reference))
+        tag = layout->tag.value_or("");
+    else if (const auto* archive = std::get_if<ArchiveReference>(&reference))
+        tag = archive->tag.value_or("");
+    else if (const auto* named = std::get_if<RegistryReference>(&reference))
+        tag = named->digest.empty() ? named->tag : named->tag + "@";
+    if (!tag)
+        return "";
+    if (tag->find('@') != std::string::npos || tag->find("sha256:") != std::string::npos)
+        fail(ErrorKind::usage, "several images get tags of their own, and this destination says a digest");
+    const std::string whole = fmt::format("{}{}disk{}", *tag, tag->empty() ? "" : "-", number);
+    if (!is_registry_tag(whole))
+        fail(ErrorKind::usage, fmt::format("'{}', the tag of a further disk, is no tag of an image", whole));
+    return whole;
+}
+
 ImageReference with_tag(ImageReference reference, const std::string& tag) {
     if (auto* layout = std::get_if<LayoutReference>(&reference)) {
         layout->tag = tag;

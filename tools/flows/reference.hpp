@@ -4,6 +4,7 @@
 #include "formats/block/open_disk.hpp"
 #include "formats/oci/reference.hpp"
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <variant>
@@ -28,6 +29,10 @@ void require_written(const DiskReference& destination);
 
 // "PATH:qcow2", "PATH:raw", "PATH:vmdk" and so on state a format; any other colon belongs to the path.
 BackingFile parse_backing_file(const std::string& text);
+
+// The tag of a machine's `number`th disk beside the reference's own: "web01-disk2"; "" for a destination without tags.
+// Error{usage} for a reference that says a digest, and for a tag that would be too long.
+std::string tag_of_disk(const ImageReference& reference, std::size_t number);
 
 // The same reference with another tag, and without a digest.
 ImageReference with_tag(ImageReference reference, const std::string& tag);
