@@ -1,6 +1,7 @@
 #include "tools/flows/reference.hpp"
 
 #include "formats/base/error.hpp"
+#include "libconvert/registry/http_disk.hpp"
 #include "libconvert/remote/nbd_disk.hpp"
 
 #include <fmt/format.h>
@@ -8,6 +9,10 @@
 #include <utility>
 
 namespace vm2oci {
+
+bool is_server_address(std::string_view path) {
+    return is_nbd_uri(path) || registry::is_http_url(path);
+}
 
 Reference parse_reference(const std::string& text) {
     if (auto image = parse_image_reference(text))
@@ -30,7 +35,7 @@ Reference parse_reference(const std::string& text) {
 
 void require_written(const DiskReference& destination) {
     const std::string& path = destination.path;
-    if (is_nbd_uri(path))
+    if (is_server_address(path))
         fail(ErrorKind::usage, "'" + path + "' is on a server, which is read and not written");
     if (destination.is_package)
         fail(ErrorKind::usage, "'" + path + "' would be a package of a machine, which is read and not written");

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 
 namespace vm2oci {
@@ -20,6 +21,9 @@ struct DiskReference {
 };
 
 using Reference = std::variant<DiskReference, ImageReference>;
+
+// Whether the path of a disk is the address of one on a server: NBD, HTTP.
+bool is_server_address(std::string_view path);
 
 // Error{usage}. A path that looks like a reference is written with a folder: "./oci:x".
 Reference parse_reference(const std::string& text);
