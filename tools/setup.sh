@@ -48,6 +48,7 @@ tests=(
     erofs-utils xxd                     # read-only roots
     docker-registry                     # a registry on the loopback interface
     nbdkit nbdkit-plugin-dev libnbd-bin # our plugin for it is built where its header is, and tested with its tools
+    libvmdk-utils libvhdi-utils         # second readers of VMDK and VHD
     rpm db5.3-util                      # packages, and databases of rpm in every form
     libwin-hivex-perl ntfs-3g           # hivexregedit: registries of Windows
     libguestfs-tools libguestfs-xfs     # guestfish: a second opinion on file systems

@@ -42,19 +42,27 @@ struct FormatLine {
         return line;
     }
     std::string operator()(const VmdkInfo& vmdk) const {
+        if (vmdk.create_type.empty())
+            return "VMDK"; // its descriptor was not read
         std::string line = "VMDK, " + escape_untrusted(vmdk.create_type);
         if (vmdk.version != 0)
             line += fmt::format(", version {}, grains of {}", vmdk.version, format_size(vmdk.grain_size));
         return vmdk.compressed ? line + ", compressed" : line;
     }
     std::string operator()(const VhdInfo& vhd) const {
+        if (vhd.type.empty())
+            return "VHD";
         const std::string line = "VHD, " + vhd.type;
         return vhd.block_size != 0 ? fmt::format("{}, blocks of {}", line, format_size(vhd.block_size)) : line;
     }
     std::string operator()(const VhdxInfo& vhdx) const {
+        if (vhdx.type.empty())
+            return "VHDX";
         return fmt::format("VHDX, {}, blocks of {}", vhdx.type, format_size(vhdx.block_size));
     }
     std::string operator()(const VdiInfo& vdi) const {
+        if (vdi.type.empty())
+            return "VDI";
         return fmt::format("VDI, {}, blocks of {}", vdi.type, format_size(vdi.block_size));
     }
 };

@@ -29,9 +29,9 @@ std::unique_ptr<Layer> load(const LayerSource& source, Refusals& refusals, VdiIn
     info.block_size = header.block_size;
     info.comment = header.comment;
     sizes.virtual_size = header.disk_size;
-    refusals.attempt([&] { check_virtual_size(header.disk_size, source.policy); });
+    const bool may_scan = refusals.attempt([&] { check_virtual_size(header.disk_size, source.policy); });
     const auto index = std::make_shared<const BlockIndex>(file, header, source.policy.truncation);
-    if (source.scan == TableScan::complete)
+    if (may_scan && source.scan == TableScan::complete)
         refusals.attempt([&] {
             mapped::RangeSet taken;
             taken.add(0, kSectorBytes);

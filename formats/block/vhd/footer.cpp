@@ -19,7 +19,8 @@ namespace {
 constexpr std::uint32_t kVersion = 0x00010000;
 constexpr std::uint64_t kMaxDiskBytes = 2040 * GiB; // the format's
 constexpr std::uint64_t kMaxGeometrySectors = std::uint64_t{65535} * 16 * 255;
-constexpr std::uint32_t kMaxBlockBytes = 1U << 30; // 2 MiB in practice
+constexpr std::uint32_t kMaxBlockBytes = 1U << 30;     // 2 MiB in practice
+constexpr std::uint64_t kMaxBlocks = 32 * 1024 * 1024; // each is looked at: 2 TiB in blocks of 64 KiB
 constexpr std::string_view kHeaderMagic = "cxsparse";
 
 namespace at {
@@ -131,6 +132,9 @@ BlockHeader read_block_header(const BlockDevice& file, const Footer& footer) {
     if (header.block_size > kMaxBlockBytes)
         fail(ErrorKind::limit, fmt::format("the VHD's blocks have {}; the limit is {}", format_size(header.block_size),
                                            format_size(kMaxBlockBytes)));
+    if (divide_up(footer.size, header.block_size) > kMaxBlocks)
+        fail(ErrorKind::limit, fmt::format("the VHD's disk has {} blocks; the limit is {}",
+                                           divide_up(footer.size, header.block_size), kMaxBlocks));
     if (header.entries < divide_up(footer.size, header.block_size))
         fail(ErrorKind::corrupt,
              fmt::format("the VHD's table has {} entries, and a disk of {} needs {}", header.entries,

@@ -143,7 +143,7 @@ std::unique_ptr<Layer> load(const LayerSource& source, Refusals& refusals, VhdIn
     describe(footer, info, sizes);
     if (footer.type == DiskType::fixed)
         fail(ErrorKind::corrupt, "the VHD is fixed, and has a copy of its footer where its first sector should be");
-    refusals.attempt([&] { check_virtual_size(footer.size, source.policy); });
+    const bool may_scan = refusals.attempt([&] { check_virtual_size(footer.size, source.policy); });
     const BlockHeader header = read_block_header(*file, footer);
     info.block_size = header.block_size;
     std::optional<ParentLink> parent;
@@ -154,7 +154,7 @@ std::unique_ptr<Layer> load(const LayerSource& source, Refusals& refusals, VhdIn
     }
     const std::uint64_t data_end = find_data_end(*file, footer, source.policy.truncation);
     const auto table = std::make_shared<const BlockTable>(file, footer, header, source.policy.truncation);
-    if (source.scan == TableScan::complete)
+    if (may_scan && source.scan == TableScan::complete)
         refusals.attempt([&] {
             const mapped::Survey survey = survey_blocks(*table, footer, header, data_end, file->size(), source.policy);
             info.blocks = survey.units;

@@ -61,10 +61,10 @@ std::unique_ptr<Layer> load(const LayerSource& source, Refusals& refusals, VhdxI
     info.replayed_log_entries = replay.entries;
     const Metadata metadata = read_metadata(*replay.file, regions.metadata);
     std::optional<ParentLink> parent = describe(metadata, info, sizes);
-    refusals.attempt([&] { check_virtual_size(metadata.disk_size, source.policy); });
+    const bool may_scan = refusals.attempt([&] { check_virtual_size(metadata.disk_size, source.policy); });
     const auto states =
         std::make_shared<const BlockStates>(replay.file, regions.block_table, metadata, source.policy.truncation);
-    if (source.scan == TableScan::complete)
+    if (may_scan && source.scan == TableScan::complete)
         refusals.attempt([&] {
             mapped::RangeSet taken;
             taken.add(0, kHeaderSectionBytes);

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <map>
 
 namespace vm2oci::vmdk {
 namespace {
@@ -57,7 +58,12 @@ bool is_sibling_name(std::string_view descriptor, std::string_view name) {
 
 std::vector<DevicePtr> ExtentFilesOnDisk::open(const std::vector<std::string>& names) {
     std::vector<DevicePtr> opened;
+    std::map<std::string, DevicePtr> by_name; // lines may share a file
     for (const std::string& name : names) {
+        if (const auto known = by_name.find(name); known != by_name.end()) {
+            opened.push_back(known->second);
+            continue;
+        }
         GivenExtents::File* given = find_given(given_, name);
         if (given == nullptr)
             given = next_given(given_, names);
@@ -67,6 +73,7 @@ std::vector<DevicePtr> ExtentFilesOnDisk::open(const std::vector<std::string>& n
         } else {
             opened.push_back(open_sibling(name));
         }
+        by_name[name] = opened.back();
     }
     return opened;
 }

@@ -31,6 +31,7 @@ constexpr std::uint64_t kMaxGrainSectors = 0x200000;                         // 
 constexpr std::uint64_t kMaxCompressedGrainSectors = 4 * MiB / kSectorBytes; // decoded as a whole; 64 KiB in practice
 constexpr std::uint64_t kMaxDirectoryEntries = 32 * 1024 * 1024;
 constexpr std::uint64_t kCowdHeaderBytes = 2048;
+constexpr std::uint32_t kDirectoryMarker = 2;
 constexpr std::uint32_t kFooterMarker = 3;
 
 using Sector = std::array<std::byte, kSectorBytes>;
@@ -140,6 +141,11 @@ std::uint64_t directory_bytes(std::uint64_t capacity, std::uint64_t grain, std::
     return tables * kDirectoryEntryBytes;
 }
 
+// A marker of metadata: sectors u64, 0 u32, type u32.
+bool is_marker(const Sector& bytes, std::uint32_t type) {
+    return field32(bytes, 8) == 0 && field32(bytes, 12) == type;
+}
+
 // The header of a stream that ends in a footer is right only there.
 HostedFields read_footer(const BlockDevice& file, const HostedFields& head, SparseHeader& header) {
     if (file.size() % kSectorBytes != 0 || file.size() < 4 * kSectorBytes)
@@ -150,7 +156,7 @@ HostedFields read_footer(const BlockDevice& file, const HostedFields& head, Spar
     const Sector marker = read_sector(file, header.footer.offset, "footer");
     const Sector end = read_sector(file, file.size() - kSectorBytes, "footer");
     const Sector copy = read_sector(file, header.footer.offset + kSectorBytes, "footer");
-    if (field32(marker, 8) != 0 || field32(marker, 12) != kFooterMarker || !as_text(copy).starts_with(kHostedMagic))
+    if (!is_marker(marker, kFooterMarker) || !as_text(copy).starts_with(kHostedMagic))
         fail(ErrorKind::corrupt,
              "the VMDK keeps its grain directory at its end, and there is no footer: it is truncated; "
              "get it again");
@@ -164,6 +170,10 @@ HostedFields read_footer(const BlockDevice& file, const HostedFields& head, Spar
         fields.grain != head.grain || fields.entries != head.entries ||
         fields.descriptor_offset != head.descriptor_offset || fields.descriptor_size != head.descriptor_size)
         fail(ErrorKind::corrupt, "the VMDK's footer contradicts its header");
+    // What is taken for the directory must be one: empty entries would make an empty disk.
+    if (fields.directory < 2 || fields.directory >= header.footer.offset / kSectorBytes ||
+        !is_marker(read_sector(file, (fields.directory - 1) * kSectorBytes, "grain directory"), kDirectoryMarker))
+        fail(ErrorKind::corrupt, "the VMDK has no grain directory where its footer says");
     return fields;
 }
 

@@ -13,6 +13,7 @@
 #include "formats/block/vmdk/descriptor.hpp"
 #include "formats/block/vmdk/grain_map.hpp"
 #include "formats/block/vmdk/header.hpp"
+#include "formats/block/vmdk/sesparse.hpp"
 
 #include <fmt/format.h>
 
@@ -24,8 +25,7 @@ namespace vm2oci::vmdk {
 namespace {
 
 constexpr std::size_t kReportedExtents = 64;
-constexpr std::size_t kMagicBytes = 4;
-constexpr std::string_view kSeSparseMagic = "\xbe\xba\xfe\xca";
+constexpr std::size_t kMagicBytes = 8;
 
 // One extent, ready but for the parent's part of it.
 struct Part {
@@ -84,7 +84,9 @@ class Loader {
 
     void add_zeros(const ExtentLine& line);
     void add_flat(const ExtentLine& line, const DevicePtr& file);
-    void add_hosted(const ExtentLine& line, const DevicePtr& file, const SparseHeader& header);
+    // Hosted or COWD.
+    void add_sparse(const ExtentLine& line, const DevicePtr& file, const SparseHeader& header);
+    void add_sesparse(const ExtentLine& line, const DevicePtr& file);
     std::vector<Part> take() { return std::move(parts_); }
 
   private:
@@ -92,6 +94,8 @@ class Loader {
         return checked_multiply(line.sectors, kSectorBytes, "size of an extent");
     }
     void add_part(Part part);
+    void add_map(const DevicePtr& file, std::shared_ptr<const mapped::BlockMap> map, mapped::RangeSet& taken);
+    void check_capacity(const ExtentLine& line, std::uint64_t capacity) const;
     void describe(const SparseHeader& header);
 
     const LayerSource& source_;
@@ -150,17 +154,15 @@ void Loader::describe(const SparseHeader& header) {
         add_feature("zeroed grains");
 }
 
-void Loader::add_hosted(const ExtentLine& line, const DevicePtr& file, const SparseHeader& header) {
-    describe(header);
-    if (header.capacity != bytes_of(line))
+void Loader::check_capacity(const ExtentLine& line, std::uint64_t capacity) const {
+    if (capacity != bytes_of(line))
         fail(ErrorKind::corrupt,
              fmt::format("the descriptor gives the extent {} {} sectors, and its own header says {}",
-                         quote_untrusted(line.name), line.sectors, header.capacity / kSectorBytes));
-    const auto map = std::make_shared<const GrainMap>(file, header, source_.policy.truncation);
+                         quote_untrusted(line.name), line.sectors, capacity / kSectorBytes));
+}
+
+void Loader::add_map(const DevicePtr& file, std::shared_ptr<const mapped::BlockMap> map, mapped::RangeSet& taken) {
     if (source_.scan == TableScan::complete) {
-        mapped::RangeSet taken;
-        add_metadata(header, taken);
-        map->check_tables(taken);
         const mapped::Survey survey = mapped::survey(*map, taken, file->size(), source_.policy);
         info_.grains.data += survey.units.data;
         info_.grains.compressed += survey.units.compressed;
@@ -169,10 +171,33 @@ void Loader::add_hosted(const ExtentLine& line, const DevicePtr& file, const Spa
         sizes_.allocated_size += survey.allocated_bytes;
     }
     Part part;
-    part.size = header.capacity;
-    part.map = map;
+    part.size = map->size();
+    part.map = std::move(map);
     part.file = file;
     add_part(std::move(part));
+}
+
+void Loader::add_sparse(const ExtentLine& line, const DevicePtr& file, const SparseHeader& header) {
+    describe(header);
+    check_capacity(line, header.capacity);
+    const auto map = std::make_shared<const GrainMap>(file, header, source_.policy.truncation);
+    mapped::RangeSet taken;
+    if (source_.scan == TableScan::complete) {
+        add_metadata(header, taken);
+        map->check_tables(taken);
+    }
+    add_map(file, map, taken);
+}
+
+void Loader::add_sesparse(const ExtentLine& line, const DevicePtr& file) {
+    const SeSparseHeader header = read_sesparse_header(*file, source_.policy.truncation);
+    check_capacity(line, header.capacity);
+    const auto map = std::make_shared<const SeSparseMap>(file, header, source_.policy.truncation);
+    info_.grain_size = map->unit();
+    mapped::RangeSet taken;
+    if (source_.scan == TableScan::complete)
+        map->check_tables(taken);
+    add_map(file, map, taken);
 }
 
 std::string read_text(const BlockDevice& file, std::uint64_t offset, std::uint64_t length) {
@@ -236,11 +261,16 @@ void load_extents(const Descriptor& descriptor, const LayerSource& source, Loade
                 loader.add_flat(line, *file);
                 break;
             case ExtentType::sparse:
-                loader.add_hosted(line, *file, read_hosted_header(**file, source.policy.truncation));
+                loader.add_sparse(line, *file, read_hosted_header(**file, source.policy.truncation));
                 break;
-            default:
-                fail(ErrorKind::unsupported,
-                     fmt::format("extents of the kind {} are not read here", to_string(line.type)));
+            case ExtentType::vmfs_sparse:
+                loader.add_sparse(line, *file, read_cowd_header(**file, source.policy.truncation));
+                break;
+            case ExtentType::se_sparse:
+                loader.add_sesparse(line, *file);
+                break;
+            case ExtentType::zero:
+                break;
             }
         });
         ++file;
@@ -253,7 +283,7 @@ void load_embedded(const Descriptor& descriptor, const LayerSource& source, cons
     if (descriptor.extents.size() != 1 || descriptor.extents.front().type != ExtentType::sparse)
         fail(ErrorKind::corrupt, fmt::format("the VMDK holds one sparse extent, and its descriptor names {} extents",
                                              descriptor.extents.size()));
-    loader.add_hosted(descriptor.extents.front(), source.container, header);
+    loader.add_sparse(descriptor.extents.front(), source.container, header);
 }
 
 } // namespace
@@ -261,10 +291,10 @@ void load_embedded(const Descriptor& descriptor, const LayerSource& source, cons
 std::unique_ptr<Layer> load(const LayerSource& source, Refusals& refusals, VmdkInfo& info, LayerSizes& sizes) {
     const BlockDevice& container = *source.container;
     const std::string magic = read_magic(container);
-    if (magic == kCowdMagic || magic == kSeSparseMagic)
+    if (magic.starts_with(kCowdMagic) || magic == kSeSparseMagic)
         fail_lone_extent();
     std::optional<SparseHeader> header;
-    if (magic == kHostedMagic) {
+    if (magic.starts_with(kHostedMagic)) {
         header = read_hosted_header(container, source.policy.truncation);
         if (header->descriptor.length == 0)
             fail_lone_extent();
@@ -274,8 +304,10 @@ std::unique_ptr<Layer> load(const LayerSource& source, Refusals& refusals, VmdkI
                                 : read_text(container, 0, container.size()));
     describe(descriptor, info);
     sizes.virtual_size = descriptor.sectors() * kSectorBytes;
-    refusals.attempt([&] { check_virtual_size(sizes.virtual_size, source.policy); });
-    Loader loader(source, info, sizes);
+    LayerSource scanned = source;
+    if (!refusals.attempt([&] { check_virtual_size(sizes.virtual_size, source.policy); }))
+        scanned.scan = TableScan::none;
+    Loader loader(scanned, info, sizes);
     if (header && header->capacity != 0)
         load_embedded(descriptor, source, *header, loader);
     else

@@ -42,8 +42,13 @@ truncate --size 1M vmdk.img
 refused 3 'VMDK|vmdk' "$VM2OCI" convert vmdk.img oci:out:x
 
 step 'inspect names what it cannot read, and exits 3'
-for format in vhdx vdi parallels; do
+qemu-img create -q -f parallels foreign.parallels 4M
+for format in vhdx vdi; do
     qemu-img create -q -f "$format" "foreign.$format" 4M
+    expect_exit 0 "$VM2OCI" inspect "foreign.$format"
+    truncate --size 400 "foreign.$format" # in the middle of its headers
+done
+for format in vhdx vdi parallels; do
     expect_exit 3 "$VM2OCI" inspect "foreign.$format"
     expect_match "format +${format^^}" "$(tr '[:lower:]' '[:upper:]' < stdout | sed 's/FORMAT/format/')" "the page about $format"
     expect_exit 3 "$VM2OCI" inspect --json "foreign.$format"

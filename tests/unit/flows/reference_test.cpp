@@ -26,8 +26,9 @@ TEST_CASE("a backing file's format stands behind its path") {
     CHECK(parse_backing_file("base.img:raw").path == "base.img");
     CHECK(parse_backing_file("base.img:raw").format == DiskFormat::raw);
     CHECK(parse_backing_file("a:b:qcow2").path == "a:b");
-    CHECK(parse_backing_file("a:vmdk").path == "a:vmdk");
-    CHECK_FALSE(parse_backing_file("a:vmdk").format);
+    CHECK(parse_backing_file("a:vmdk").format == DiskFormat::vmdk);
+    CHECK(parse_backing_file("a:vmfs").path == "a:vmfs");
+    CHECK_FALSE(parse_backing_file("a:vmfs").format);
 }
 
 TEST_CASE("another tag takes the place of tag and digest") {
