@@ -161,14 +161,14 @@ class OciArchiveDestination::State {
                                                     : duplicate_stretch(archive_->fd(), placed->second, blob.size);
     }
 
-    void publish(const Descriptor& top) {
+    void publish(const Descriptor& top, const std::vector<TaggedImage>& others) {
         const std::lock_guard lock(mutex_);
         if (published_)
             fail(ErrorKind::usage, file_.string() + " has been published; an archive is written once");
         if (!slots_.empty())
             fail(ErrorKind::usage, "a blob of " + file_.string() + " is still being written");
         open_archive();
-        take_over_others(top);
+        take_over_others(top, others);
         append(std::string(kTarEndSize, '\0'));
         archive_->publish();
         published_ = true;
@@ -186,7 +186,7 @@ class OciArchiveDestination::State {
     }
 
     // What the archive that is there has for this image and for others, and the index of them all.
-    void take_over_others(const Descriptor& top) {
+    void take_over_others(const Descriptor& top, const std::vector<TaggedImage>& others) {
         for (const BlobIdentity& blob : kept_)
             append_member(found_, blob);
         const bool is_changed = identify_file(file_) != identity_; // somebody else has added to it meanwhile
@@ -194,7 +194,9 @@ class OciArchiveDestination::State {
         Descriptor entry = top;
         if (!tag_)
             entry.annotations[kContainerdNameAnnotation] = import_name(file_);
-        const std::string index = layout_index_with(current.index_text, entry, tag_);
+        std::string index = layout_index_with(current.index_text, entry, tag_);
+        for (const TaggedImage& other : others)
+            index = layout_index_with(index, other.top, other.tag);
         with_context(file_.string() + ", an image of another tag", [&] {
             for (const BlobIdentity& blob : reachable_blobs(index, top.digest, current.members))
                 append_member(current, blob);
@@ -361,7 +363,11 @@ std::shared_ptr<const BlockDevice> OciArchiveDestination::open_written(const Des
 }
 
 void OciArchiveDestination::publish(const Descriptor& top) {
-    state_->publish(top);
+    state_->publish(top, {});
+}
+
+void OciArchiveDestination::publish_together(const Descriptor& top, const std::vector<TaggedImage>& others) {
+    state_->publish(top, others);
 }
 
 OciArchiveSource::OciArchiveSource(const fs::path& file, std::optional<std::string> tag,

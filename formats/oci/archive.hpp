@@ -33,6 +33,7 @@ class OciArchiveDestination final : public ImageDestination {
     std::shared_ptr<const BlockDevice> open_written(const Descriptor& blob) override;
     // Once. Error{corrupt} if a blob of another tag's image is not what its digest says.
     void publish(const Descriptor& top) override;
+    void publish_together(const Descriptor& top, const std::vector<TaggedImage>& others) override;
 
   private:
     class State; // shared with the writers, which may outlive this object

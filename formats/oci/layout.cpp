@@ -190,7 +190,7 @@ class OciLayoutDestination::State {
         return *stored ? std::make_shared<FileStretch>(std::move(stored), 0, blob.size) : nullptr;
     }
 
-    void publish(const Descriptor& top) {
+    void publish(const Descriptor& top, const std::vector<TaggedImage>& others) {
         const std::lock_guard lock(mutex_);
         make_folders(blob_folder(folder_));
         collect_stale_files(folder_);
@@ -209,7 +209,9 @@ class OciLayoutDestination::State {
         write_file_unless_there(folder_, "oci-layout", kLayoutFileText);
         const LayoutLock layout_lock(folder_);
         const std::string old_index = current_index();
-        const std::string new_index = layout_index_with(old_index, top, tag_);
+        std::string new_index = layout_index_with(old_index, top, tag_);
+        for (const TaggedImage& other : others)
+            new_index = layout_index_with(new_index, other.top, other.tag);
         if (new_index != old_index)
             write_file(folder_, "index.json", new_index);
         made_folders_.clear();
@@ -317,7 +319,11 @@ std::shared_ptr<const BlockDevice> OciLayoutDestination::open_written(const Desc
 }
 
 void OciLayoutDestination::publish(const Descriptor& top) {
-    state_->publish(top);
+    state_->publish(top, {});
+}
+
+void OciLayoutDestination::publish_together(const Descriptor& top, const std::vector<TaggedImage>& others) {
+    state_->publish(top, others);
 }
 
 OciLayoutSource::OciLayoutSource(fs::path folder, std::optional<std::string> tag)

@@ -30,6 +30,7 @@ class OciLayoutDestination final : public ImageDestination {
     std::shared_ptr<const BlockDevice> open_written(const Descriptor& blob) override;
     // May be called again; each call publishes the blobs that were committed since.
     void publish(const Descriptor& top) override;
+    void publish_together(const Descriptor& top, const std::vector<TaggedImage>& others) override;
 
   private:
     class State; // shared with the writers, which may outlive this object

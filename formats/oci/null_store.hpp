@@ -12,6 +12,7 @@ class NullDestination final : public ImageDestination {
     std::unique_ptr<BlobWriter> begin_blob(const std::optional<Descriptor>& expected) override;
     Descriptor put_manifest(const std::string& bytes, const std::string& media_type) override;
     void publish(const Descriptor& /*top*/) override {}
+    void publish_together(const Descriptor& /*top*/, const std::vector<TaggedImage>& /*others*/) override {}
 };
 
 } // namespace vm2oci

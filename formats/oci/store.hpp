@@ -29,6 +29,12 @@ struct DestinationTraits {
     std::uint64_t max_manifest_bytes = 4 * 1024 * 1024;
 };
 
+// An image under a tag of its own, at the same place as the one that a reference names.
+struct TaggedImage {
+    std::string tag;
+    Descriptor top;
+};
+
 class ImageDestination {
   public:
     virtual ~ImageDestination() = default;
@@ -49,6 +55,9 @@ class ImageDestination {
     // Makes `top` what the destination's reference names. The last step: until it returns, readers see the old image.
     // What else the destination holds stays.
     virtual void publish(const Descriptor& top) = 0;
+    // The same, with `others` under tags of their own: at one moment where the destination can, else the others first
+    // and what the reference names last. Error{unsupported} where there is no second tag.
+    virtual void publish_together(const Descriptor& top, const std::vector<TaggedImage>& others);
 };
 
 // What is particular about a source, as data.

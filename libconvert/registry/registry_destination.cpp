@@ -111,6 +111,10 @@ std::shared_ptr<const BlockDevice> RegistryDestination::open_written(const Descr
 }
 
 void RegistryDestination::publish(const Descriptor& top) {
+    publish_together(top, {});
+}
+
+void RegistryDestination::publish_together(const Descriptor& top, const std::vector<TaggedImage>& others) {
     if (!reference_.digest.empty() && reference_.digest != top.digest)
         fail(ErrorKind::conflict,
              fmt::format("the image is {}, and the reference names {}", top.digest.text(), reference_.digest.text()));
@@ -128,6 +132,10 @@ void RegistryDestination::publish(const Descriptor& top) {
                 store_manifest(*client_, manifest.descriptor.digest.text(), manifest.bytes, manifest.descriptor);
         if (top_manifest == nullptr)
             fail(ErrorKind::not_found, "the manifest " + top.digest.text() + " was not given to the registry");
+        for (const TaggedImage& other : others)
+            for (const Pending& manifest : pending)
+                if (manifest.descriptor.digest == other.top.digest)
+                    store_manifest(*client_, other.tag, manifest.bytes, manifest.descriptor);
         const std::string name = !reference_.tag.empty()      ? reference_.tag
                                  : !reference_.digest.empty() ? reference_.digest.text()
                                                               : std::string("latest");

@@ -27,6 +27,7 @@ class RegistryDestination final : public ImageDestination {
     Descriptor put_manifest(const std::string& bytes, const std::string& media_type) override;
     std::shared_ptr<const BlockDevice> open_written(const Descriptor& blob) override;
     void publish(const Descriptor& top) override;
+    void publish_together(const Descriptor& top, const std::vector<TaggedImage>& others) override;
 
   private:
     struct Pending {

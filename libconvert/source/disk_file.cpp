@@ -21,14 +21,6 @@
 namespace vm2oci {
 namespace {
 
-// Tables of a container format, its snapshots' too, beside a disk that is full: a sixteenth is far more than qcow2 with
-// the smallest clusters takes.
-std::uint64_t largest_container(std::uint64_t virtual_size) {
-    constexpr std::uint64_t fixed = 16 * MiB;
-    const std::uint64_t extra = virtual_size / 16 + fixed;
-    return extra > std::numeric_limits<std::uint64_t>::max() - virtual_size ? virtual_size : virtual_size + extra;
-}
-
 // Compressed data look like anything by chance at one place of two bytes only: a boot sector's signature.
 void refuse_two_things(const BlockDevice& stored, FileCompression compression) {
     const Detection detection = detect(stored);
@@ -129,6 +121,13 @@ DiskFile open_packed_file(const DiskSource& source, const OperationContext& oper
     std::shared_ptr<const BlockDevice> file = open_disk_file(source.path, source.policy);
     return with_context(escape_untrusted(source.path.string()),
                         [&] { return unpack_disk_file(std::move(file), source, operation); });
+}
+
+std::uint64_t largest_container(std::uint64_t virtual_size) {
+    // A sixteenth is far more than qcow2 with the smallest clusters takes.
+    constexpr std::uint64_t fixed = 16 * MiB;
+    const std::uint64_t extra = virtual_size / 16 + fixed;
+    return extra > std::numeric_limits<std::uint64_t>::max() - virtual_size ? virtual_size : virtual_size + extra;
 }
 
 std::string describe(const FilePacking& packing) {

@@ -37,6 +37,9 @@ DiskFile open_packed_file(const DiskSource& source, const OperationContext& oper
 DiskFile unpack_disk_file(std::shared_ptr<const BlockDevice> stored, const DiskSource& source,
                           const OperationContext& operation);
 
+// What the file of a disk of that size may take at most, with its tables and snapshots.
+std::uint64_t largest_container(std::uint64_t virtual_size);
+
 // "gzip, 12 MiB packed".
 std::string describe(const FilePacking& packing);
 

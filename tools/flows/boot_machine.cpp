@@ -1,5 +1,4 @@
 #include "formats/base/error.hpp"
-#include "formats/block/joined.hpp"
 #include "formats/partition/partition.hpp"
 #include "libconvert/guest/open_guest.hpp"
 #include "runner/qemu/arguments.hpp"
@@ -55,17 +54,6 @@ Firmware firmware_of(const BootRequest& request, const BlockDevice& disk, const 
     return firmware == Firmware::uefi && advice.secure_boot && find_firmware(Firmware::uefi_secure)
                ? Firmware::uefi_secure
                : firmware;
-}
-
-// All disks of the machine, one behind another, as open_guest() takes them.
-std::shared_ptr<const BlockDevice> joined_disks(const BootSubject& subject, GuestAccess& access) {
-    if (subject.further_disks.empty())
-        return subject.disk;
-    std::vector<std::shared_ptr<const BlockDevice>> disks{subject.disk};
-    disks.insert(disks.end(), subject.further_disks.begin(), subject.further_disks.end());
-    for (const auto& disk : disks)
-        access.disk_sizes.push_back(disk->size());
-    return std::make_shared<const JoinedDevice>(disks);
 }
 
 // What the guest inside asks for. A disk in which nothing can be read boots, or not, on the default machine.

@@ -2,6 +2,7 @@
 
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
+#include "formats/block/slice.hpp"
 #include "formats/oci/bundle.hpp"
 #include "libconvert/bundle/kernel.hpp"
 #include "libconvert/edit/agent_package.hpp"
@@ -119,10 +120,23 @@ void add_own_agent(BootSource& source, const OperationContext& operation) {
     }
     EditRequest request;
     request.agents = {load_agent("vm2oci")};
-    DiskView disk(source.subject.disk);
-    with_context("putting the agent into " + escape_untrusted(source.subject.name) + ", for this boot only",
-                 [&] { edit_disk(disk, request, {}, EditMode::apply, operation); });
-    source.subject.disk = disk.device();
+    GuestAccess access;
+    DiskView disk(joined_disks(source.subject, access));
+    with_context("putting the agent into " + escape_untrusted(source.subject.name) + ", for this boot only", [&] {
+        edit_disk(disk, request, {access, {}}, EditMode::apply, operation);
+    });
+    if (source.subject.further_disks.empty()) {
+        source.subject.disk = disk.device();
+        return;
+    }
+    std::uint64_t begin = 0;
+    const auto take = [&](std::shared_ptr<const BlockDevice>& part) {
+        part = std::make_shared<const SliceDevice>(disk.device(), begin, part->size());
+        begin += part->size();
+    };
+    take(source.subject.disk);
+    for (std::shared_ptr<const BlockDevice>& further : source.subject.further_disks)
+        take(further);
 }
 
 } // namespace vm2oci

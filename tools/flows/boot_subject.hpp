@@ -2,6 +2,7 @@
 #pragma once
 
 #include "formats/block/block_device.hpp"
+#include "libconvert/guest/open_guest.hpp"
 #include "libconvert/hardware/hardware.hpp"
 #include "runner/boot.hpp"
 
@@ -21,5 +22,8 @@ struct BootSubject {
     std::optional<DirectKernel> kernel{};                            // of a bundle, or one that was named
     FactsChoice facts = FactsChoice::leave;
 };
+
+// All disks of the machine, one behind another, as open_guest() takes them: `access` learns of their sizes.
+std::shared_ptr<const BlockDevice> joined_disks(const BootSubject& subject, GuestAccess& access);
 
 } // namespace vm2oci

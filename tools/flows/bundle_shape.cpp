@@ -38,7 +38,7 @@ class BundleShape final : public ConvertShape {
             image_options_.image.architecture.clear(); // the guest's own
     }
     void edit() override {
-        made_.bundle = prepare_bundle(run_.source(), options_, run_.operation);
+        made_.bundle = prepare_bundle({run_.disks().device(), nullptr, {}}, options_, run_.operation);
         run_.result.edits = made_.bundle.edits;
     }
     void add_seed() override {
@@ -84,7 +84,7 @@ class BundleShape final : public ConvertShape {
         options.unused_blocks = request.unused_blocks;
         options.edits = request.edits;
         options.mode = request.mode;
-        options.access = request.access;
+        options.access = run_.access();
         options.time = request.image.created;
         return options;
     }

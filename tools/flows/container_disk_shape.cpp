@@ -1,4 +1,5 @@
 #include "formats/base/escape.hpp"
+#include "formats/block/slice.hpp"
 #include "formats/oci/written_image.hpp"
 #include "libconvert/source/image_content.hpp"
 #include "tools/flows/disk_shape.hpp"
@@ -6,13 +7,17 @@
 
 #include <fmt/format.h>
 
+#include <deque>
+#include <string>
+#include <vector>
+
 namespace vm2oci {
 namespace {
 
 class ContainerDiskShape final : public DiskShape {
   public:
     ContainerDiskShape(ConvertRun& run, const ContainerDiskRequest& request)
-        : DiskShape(run, Boots::yes), request_(request), output_(run) {}
+        : DiskShape(run, Boots::yes, Disks::several), request_(request), output_(run) {}
 
     void open_outputs() override { output_.open(); }
     void open_source() override {
@@ -22,6 +27,8 @@ class ContainerDiskShape final : public DiskShape {
         options_.file_name = request_.file_name;
         options_.instancetype = request_.instancetype;
         options_.preference = request_.preference;
+        unchanged_ = guest().view().device();
+        name_images();
     }
     void edit() override {
         DiskShape::edit();
@@ -36,8 +43,9 @@ class ContainerDiskShape final : public DiskShape {
     void write() override {
         guest().close();
         output_.write([&](ImageDestination& destination) {
-            report_ =
-                write_container_disk_image(guest().view(), run_.request.disk, options_, destination, run_.operation);
+            write_further(destination);
+            report_ = write_container_disk_image(disk_view(0), run_.request.disk, numbered(options_, 0), destination,
+                                                 run_.operation);
             return report_.manifest;
         });
         run_.result.made = report_;
@@ -45,12 +53,84 @@ class ContainerDiskShape final : public DiskShape {
     BootSubject written() override {
         image_.emplace(output_.destination(), output_.manifest());
         const DiskInImage found = find_disk(*image_, read_image(*image_, ""), run_.operation);
-        return bootable(found.bytes, escape_untrusted(found.path), std::nullopt);
+        BootSubject subject = bootable(found.bytes, escape_untrusted(found.path), std::nullopt);
+        for (const FurtherImage& further : run_.result.further_images) {
+            further_.emplace_back(output_.destination(), further.report.manifest);
+            const DiskInImage other = find_disk(further_.back(), read_image(further_.back(), ""), run_.operation);
+            subject.further_disks.push_back(bootable(other.bytes, escape_untrusted(other.path), std::nullopt).disk);
+        }
+        return subject;
     }
-    void publish() override { output_.publish(); }
-    void keep_notes() override { output_.keep_notes({report_.layer}); }
+    void publish() override {
+        std::vector<TaggedImage> others;
+        for (const FurtherImage& further : run_.result.further_images)
+            others.push_back({further.tag, further.report.manifest});
+        output_.publish(others);
+    }
+    void keep_notes() override {
+        std::vector<StoredLayer> layers{report_.layer};
+        for (const FurtherImage& further : run_.result.further_images)
+            layers.push_back(further.report.layer);
+        output_.keep_notes(layers);
+    }
 
   private:
+    std::size_t disk_count() const { return run_.machine.disks.size(); }
+
+    // Which images belong together, in all of them.
+    void name_images() {
+        if (disk_count() == 1)
+            return;
+        const auto& destination = std::get<ImageReference>(run_.request.destination);
+        std::string names;
+        for (std::size_t i = 1; i < disk_count(); ++i) {
+            tags_.push_back(tag_of_disk(destination, i + 1));
+            names += tags_.back().empty() ? "" : " " + tags_.back();
+        }
+        const auto say = [&](const std::string& name, const std::string& value) {
+            options_.image.labels.emplace("org.vm2oci.machine." + name, value);
+            options_.image.annotations.emplace("org.vm2oci.machine." + name, value);
+        };
+        say("disk-count", std::to_string(disk_count()));
+        if (!names.empty())
+            say("further-images", names.substr(1));
+    }
+
+    // With the number of the disk, from 1.
+    ContainerDiskOptions numbered(ContainerDiskOptions options, std::size_t disk) const {
+        if (disk_count() == 1)
+            return options;
+        const std::string number = std::to_string(disk + 1);
+        options.image.labels.emplace("org.vm2oci.machine.disk", number);
+        options.image.annotations.emplace("org.vm2oci.machine.disk", number);
+        return options;
+    }
+
+    // One of the disks, as it is now. Those that nothing changed are the source's own.
+    DiskView disk_view(std::size_t disk) {
+        if (disk_count() == 1)
+            return guest().view();
+        DiskView view(run_.machine.disks[disk].opened);
+        std::uint64_t begin = 0;
+        for (std::size_t i = 0; i < disk; ++i)
+            begin += run_.machine.disks[i].opened.device->size();
+        if (guest().view().device() != unchanged_)
+            view.change(std::make_shared<const SliceDevice>(guest().view().device(), begin, view.device()->size()));
+        return view;
+    }
+
+    void write_further(ImageDestination& destination) {
+        run_.result.further_images.clear(); // of an attempt that was lost
+        for (std::size_t i = 1; i < disk_count(); ++i) {
+            ContainerDiskOptions options = numbered(options_, i);
+            if (options.layer.earlier) // an earlier version is one of the first disk
+                options.layer.earlier = std::make_shared<EarlierFrames>();
+            run_.result.further_images.push_back(
+                {run_.machine.disks[i].name, tags_[i - 1],
+                 write_container_disk_image(disk_view(i), run_.request.disk, options, destination, run_.operation)});
+        }
+    }
+
     void compare_architectures(const std::string& guest) {
         std::string& image = options_.image.architecture;
         if (guest.empty() || image == guest)
@@ -67,6 +147,9 @@ class ContainerDiskShape final : public DiskShape {
     ContainerDiskOptions options_;
     ImageReport report_;
     std::optional<WrittenImage> image_;
+    std::deque<WrittenImage> further_;
+    std::vector<std::string> tags_;                // of the disks behind the first
+    std::shared_ptr<const BlockDevice> unchanged_; // what the guest was read from
 };
 
 } // namespace

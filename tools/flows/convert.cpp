@@ -1,3 +1,4 @@
+#include "formats/block/joined.hpp"
 #include "tools/flows/convert_run.hpp"
 
 #include <utility>
@@ -54,6 +55,23 @@ void ConvertRun::open_machine() {
     machine = engine.open_machine(request.source, request.from, request.architecture, operation);
     for (const std::string& text : machine.remarks)
         remark(text);
+}
+
+DiskView ConvertRun::disks() const {
+    if (machine.disks.size() == 1)
+        return machine.boot_disk().opened;
+    std::vector<std::shared_ptr<const BlockDevice>> devices;
+    for (const SourceDisk& disk : machine.disks)
+        devices.push_back(disk.opened.device);
+    return DiskView(std::make_shared<const JoinedDevice>(devices));
+}
+
+GuestAccess ConvertRun::access() const {
+    GuestAccess access = request.access;
+    if (machine.disks.size() > 1)
+        for (const SourceDisk& disk : machine.disks)
+            access.disk_sizes.push_back(disk.opened.device->size());
+    return access;
 }
 
 void ConvertRun::remark(std::string text) {

@@ -102,11 +102,19 @@ struct PlainDiskResult {
     std::filesystem::path seed_disk; // empty: none
 };
 
+// A disk beside the first one, which became an image of its own.
+struct FurtherImage {
+    std::string disk; // its name in the source; escaped
+    std::string tag;  // beside the one of the destination; empty for destinations without tags
+    ImageReport report;
+};
+
 struct ConvertResult {
     EditMode mode = EditMode::apply;
     EditReport edits;
     std::vector<std::string> remarks;
-    std::optional<BootReport> boot; // of the boot test
+    std::optional<BootReport> boot;             // of the boot test
+    std::vector<FurtherImage> further_images{}; // of the machine's other disks, in their order
     // What was made; nothing with EditMode::plan_only. Not there for anybody else if the boot test failed.
     std::variant<std::monostate, ImageReport, RootfsImage, BundleResult, KataReport, PlainDiskResult, UnpackedBundle>
         made;

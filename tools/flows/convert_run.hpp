@@ -25,6 +25,10 @@ struct ConvertRun {
     // The source; what is to be said of how it is read is told.
     void open_machine();
     const OpenedDisk& source() const { return only_disk(machine).opened; }
+    // All disks of the machine, one behind another, as GuestAccess has them; of one disk, that.
+    DiskView disks() const;
+    // What the request says, with the sizes of those disks.
+    GuestAccess access() const;
     // Told at once, and in the result.
     void remark(std::string text);
 };

@@ -3,6 +3,7 @@
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/codec/compressed_file.hpp"
+#include "libconvert/registry/http_disk.hpp"
 #include "libconvert/remote/nbd_disk.hpp"
 #include "libconvert/source/machine_package.hpp"
 #include "libconvert/source/package_files.hpp"
@@ -78,17 +79,30 @@ MachineContainers from_package(const PackageFiles& files, const std::string& nam
     return machine;
 }
 
+DiskFile open_remote_file(const DiskSource& source, const SourceRequest& request, const OperationContext& operation) {
+    const std::string address = source.path.string();
+    const std::uint64_t largest = largest_container(source.policy.max_virtual_size);
+    return unpack_disk_file(is_nbd_uri(address)
+                                ? open_nbd_disk(address, operation)
+                                : registry::open_http_disk(address, request.registry, largest, operation),
+                            source, operation);
+}
+
 DiskContainer open_file(const DiskReference& reference, const SourceRequest& request,
                         const OperationContext& operation) {
     DiskContainer disk;
-    disk.name = escape_untrusted(reference.path);
+    const bool has_secrets = registry::is_http_url(reference.path); // what stands behind a question mark
+    disk.name = escape_untrusted(has_secrets ? reference.path.substr(0, reference.path.find('?')) : reference.path);
     disk.source = request.disk_source(reference.path, reference.format);
-    DiskFile file = is_nbd_uri(reference.path)
-                        ? unpack_disk_file(open_nbd_disk(reference.path, operation), disk.source, operation)
+    const bool is_remote = is_server_address(reference.path);
+    DiskFile file = is_remote
+                        ? with_context(disk.name, [&] { return open_remote_file(disk.source, request, operation); })
                         : open_packed_file(disk.source, operation);
+    if (has_secrets)
+        disk.source.path = disk.name;
     disk.bytes = std::move(file.container);
     disk.packing = file.packing;
-    const bool is_file = !file.packing && reference.path != kStandardInput && !is_nbd_uri(reference.path);
+    const bool is_file = !disk.packing && reference.path != kStandardInput && !is_remote;
     disk.siblings = is_file ? Siblings::beside_path : Siblings::none;
     return disk;
 }
@@ -126,7 +140,7 @@ MachineContainers open_disk_containers(const DiskReference& reference, const Sou
     if (may_be_package && (reference.is_package ? !looks_like_ovf(*file.bytes) : looks_like_ova(*file.bytes)))
         return from_package(*with_context(file.name, [&] { return open_ova_members(file.bytes); }), named.path, disk,
                             request, operation);
-    if (may_be_package && named.path != kStandardInput && !is_nbd_uri(named.path) && looks_like_ovf(*file.bytes))
+    if (may_be_package && named.path != kStandardInput && !is_server_address(named.path) && looks_like_ovf(*file.bytes))
         return from_package(*open_ovf_folder(named.path, file.bytes, request.policy), named.path, disk, request,
                             operation);
     if (reference.is_package)

@@ -7,13 +7,15 @@
 
 namespace vm2oci {
 
-DiskShape::DiskShape(ConvertRun& run, Boots boots)
-    : run_(run), boots_(boots), seed_(wanted_seed_disk(run.request.edits)) {}
+DiskShape::DiskShape(ConvertRun& run, Boots boots, Disks disks)
+    : run_(run), boots_(boots), disks_(disks), seed_(wanted_seed_disk(run.request.edits)) {}
 
 void DiskShape::open_source() {
     const ConvertRequest& request = run_.request;
     run_.open_machine();
-    guest_.emplace(run_.source(), request.access, request.image.created, run_.operation);
+    if (disks_ == Disks::one)
+        only_disk(run_.machine);
+    guest_.emplace(run_.disks(), run_.access(), request.image.created, run_.operation);
 }
 
 void DiskShape::edit() {

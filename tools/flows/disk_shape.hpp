@@ -14,7 +14,10 @@ class DiskShape : public ConvertShape {
     // Whether what is made is a machine that boots: then what would keep it from that is looked for.
     enum class Boots { no, yes };
 
-    DiskShape(ConvertRun& run, Boots boots);
+    // Whether what is made can hold the disks of a machine that has several. A guest is read from all of them.
+    enum class Disks { one, several };
+
+    DiskShape(ConvertRun& run, Boots boots, Disks disks);
 
     void open_source() override;
     void edit() override;
@@ -34,6 +37,7 @@ class DiskShape : public ConvertShape {
 
   private:
     Boots boots_;
+    Disks disks_;
     std::optional<SeedFiles> seed_;
     std::optional<GuestSession> guest_;
 };

@@ -27,7 +27,8 @@ class ImageOutput {
     ImageDestination& destination() const { return *destination_; }
     const Descriptor& manifest() const { return manifest_; }
 
-    void publish() { destination_->publish(manifest_); }
+    // `others`: images that were written to the same destination.
+    void publish(const std::vector<TaggedImage>& others = {}) { destination_->publish_together(manifest_, others); }
     // Whoever converts one version may convert the next one: what is known of the frames is kept for that.
     void keep_notes(const std::vector<StoredLayer>& layers) const;
 

@@ -13,13 +13,13 @@ class KataShape final : public ConvertShape {
         options_.size = run.request.disk.virtual_size;
         options_.edits = run.request.edits;
         options_.mode = run.request.mode;
-        options_.access = run.request.access;
         options_.time = run.request.image.created;
     }
 
     void open_source() override { run_.open_machine(); }
     void edit() override {
-        prepared_ = prepare_kata(run_.source().device, options_, run_.operation);
+        options_.access = run_.access();
+        prepared_ = prepare_kata(run_.disks().device(), options_, run_.operation);
         run_.result.edits = prepared_.edits;
     }
     void list_packages() override {

@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 class PlainDiskShape final : public DiskShape {
   public:
     explicit PlainDiskShape(ConvertRun& run)
-        : DiskShape(run, Boots::yes), destination_(std::get<DiskReference>(run.request.destination).path),
+        : DiskShape(run, Boots::yes, Disks::one), destination_(std::get<DiskReference>(run.request.destination).path),
           is_device_(fs::is_block_file(destination_)) {}
 
     void open_outputs() override {

@@ -1,6 +1,7 @@
 #include "tools/flows/reference.hpp"
 
 #include "formats/base/error.hpp"
+#include "libconvert/registry/http_disk.hpp"
 #include "libconvert/remote/nbd_disk.hpp"
 
 #include <fmt/format.h>
@@ -8,6 +9,10 @@
 #include <utility>
 
 namespace vm2oci {
+
+bool is_server_address(std::string_view path) {
+    return is_nbd_uri(path) || registry::is_http_url(path);
+}
 
 Reference parse_reference(const std::string& text) {
     if (auto image = parse_image_reference(text))
@@ -30,7 +35,7 @@ Reference parse_reference(const std::string& text) {
 
 void require_written(const DiskReference& destination) {
     const std::string& path = destination.path;
-    if (is_nbd_uri(path))
+    if (is_server_address(path))
         fail(ErrorKind::usage, "'" + path + "' is on a server, which is read and not written");
     if (destination.is_package)
         fail(ErrorKind::usage, "'" + path + "' would be a package of a machine, which is read and not written");
@@ -48,6 +53,24 @@ BackingFile parse_backing_file(const std::string& text) {
             return {text.substr(0, text.size() - suffix.size()), format};
     }
     return {text, std::nullopt};
+}
+
+std::string tag_of_disk(const ImageReference& reference, std::size_t number) {
+    std::optional<std::string> tag;
+    if (const auto* layout = std::get_if<LayoutReference>(&reference))
+        tag = layout->tag.value_or("");
+    else if (const auto* archive = std::get_if<ArchiveReference>(&reference))
+        tag = archive->tag.value_or("");
+    else if (const auto* named = std::get_if<RegistryReference>(&reference))
+        tag = named->digest.empty() ? named->tag : named->tag + "@";
+    if (!tag)
+        return "";
+    if (tag->find('@') != std::string::npos || tag->find("sha256:") != std::string::npos)
+        fail(ErrorKind::usage, "several images get tags of their own, and this destination says a digest");
+    const std::string whole = fmt::format("{}{}disk{}", *tag, tag->empty() ? "" : "-", number);
+    if (!is_registry_tag(whole))
+        fail(ErrorKind::usage, fmt::format("'{}', the tag of a further disk, is no tag of an image", whole));
+    return whole;
 }
 
 ImageReference with_tag(ImageReference reference, const std::string& tag) {

@@ -4,8 +4,10 @@
 #include "formats/block/open_disk.hpp"
 #include "formats/oci/reference.hpp"
 
+#include <cstddef>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 
 namespace vm2oci {
@@ -20,6 +22,9 @@ struct DiskReference {
 
 using Reference = std::variant<DiskReference, ImageReference>;
 
+// Whether the path of a disk is the address of one on a server: NBD, HTTP.
+bool is_server_address(std::string_view path);
+
 // Error{usage}. A path that looks like a reference is written with a folder: "./oci:x".
 Reference parse_reference(const std::string& text);
 
@@ -28,6 +33,10 @@ void require_written(const DiskReference& destination);
 
 // "PATH:qcow2", "PATH:raw", "PATH:vmdk" and so on state a format; any other colon belongs to the path.
 BackingFile parse_backing_file(const std::string& text);
+
+// The tag of a machine's `number`th disk beside the reference's own: "web01-disk2"; "" for a destination without tags.
+// Error{usage} for a reference that says a digest, and for a tag that would be too long.
+std::string tag_of_disk(const ImageReference& reference, std::size_t number);
 
 // The same reference with another tag, and without a digest.
 ImageReference with_tag(ImageReference reference, const std::string& tag);

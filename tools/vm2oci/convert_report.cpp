@@ -41,6 +41,13 @@ Json to_json(const ConvertRequest& request, const ConvertResult& result) {
         return json;
     if (!result.is_published())
         json.erase("seed_disk");
+    for (const FurtherImage& further : result.further_images) {
+        Json image = made_to_json(further.report, request);
+        image.erase("destination");
+        image["source_disk"] = further.disk;
+        image["tag"] = further.tag.empty() ? Json(nullptr) : Json(further.tag);
+        json["further_images"].push_back(std::move(image));
+    }
     json["edits"] = edit_report_json(result.edits);
     std::vector<std::string> remarks = result.remarks;
     const std::vector<std::string> more = std::visit(RemarksOfShape{}, result.made);
@@ -145,6 +152,10 @@ ExitCode report_conversion(const ConvertRequest& request, const ConvertResult& r
         call.out << edit_report_text(result.edits, result.mode);
     if (print_boot_test_result(result.boot, call))
         std::visit([&](const auto& made) { print_made(made, request, call.out); }, result.made);
+    for (const FurtherImage& further : result.further_images)
+        if (result.is_published())
+            call.out << fmt::format("  and     {} of {}: {}\n", further.tag.empty() ? "an image" : further.tag,
+                                    further.disk, further.report.manifest.digest.text());
     return boot_test_exit_code(result.boot);
 }
 
