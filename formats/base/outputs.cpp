@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <string>
 #include <system_error>
 
 namespace vm2oci {
@@ -24,10 +25,12 @@ Outputs::~Outputs() {
 }
 
 void Outputs::claim(const fs::path& target) {
-    std::error_code error;
-    fs::path place = fs::weakly_canonical(target, error);
-    if (error)
-        place = target;
+    // Two ways to one folder are one, and nothing above it is looked at.
+    const fs::path folder = target.has_parent_path() ? target.parent_path() : fs::path(".");
+    struct stat status {};
+    fs::path place = target;
+    if (::stat(folder.c_str(), &status) == 0)
+        place = fs::path(std::to_string(status.st_dev)) / std::to_string(status.st_ino) / target.filename();
     if (std::find(claimed_.begin(), claimed_.end(), place) != claimed_.end())
         fail(ErrorKind::usage, target.string() + " is named for two outputs; give each a name of its own");
     claimed_.push_back(std::move(place));
