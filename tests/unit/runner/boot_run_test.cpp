@@ -44,7 +44,8 @@ struct Setting {
 Watched watch(test::ScriptedMachine& machine, Setting& setting) {
     Watched watched;
     watched.report.checks = boot_check::planned(setting.policy, setting.forwards, setting.options.commands);
-    BootRun run(machine, setting.forwards, setting.options, setting.policy, watched.report, setting.typist, {});
+    const OperationContext operation;
+    BootRun run(machine, setting.forwards, setting.options, setting.policy, watched.report, setting.typist, operation);
     run.run();
     watched.died_at_once = run.died_at_once();
     watched.crashed = run.crashed();
