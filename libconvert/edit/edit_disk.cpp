@@ -13,11 +13,9 @@ std::vector<DiskVolume> disk_volumes(const DiskLayout& layout) {
     for (const Volume& volume : layout.volumes)
         if (volume.signature && volume.logical_volume.empty()) {
             const Partition* partition = partition_of(layout, volume);
-            const std::size_t disk = volume.disk == layout.root_disk  ? 0
-                                     : volume.disk < layout.root_disk ? volume.disk + 1
-                                                                      : volume.disk;
             volumes.push_back({partition != nullptr ? partition->number : 0, volume.signature->type,
-                               volume.signature->uuid, partition != nullptr ? partition->uuid : "", disk});
+                               volume.signature->uuid, partition != nullptr ? partition->uuid : "",
+                               place_in_layout(layout, volume.disk)});
         }
     return volumes;
 }

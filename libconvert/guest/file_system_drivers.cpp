@@ -19,24 +19,18 @@ std::unique_ptr<FileSystemEditor> edit_ext4(const std::shared_ptr<const BlockDev
     return std::make_unique<Ext4Editor>(device, changes, time);
 }
 
-constexpr FileSystemDriver ext_row(FileSystemType type, std::string_view name) {
-    return {type,
-            name,
-            FileSystemRole::system,
-            open_with<Ext4FileSystem>,
-            edit_ext4,
-            reason_not_to_edit_ext4,
-            FreeSpaceSource::reader};
+constexpr FileSystemDriver ext_row(std::string_view name) {
+    return {name,      FileSystemRole::system,  open_with<Ext4FileSystem>,
+            edit_ext4, reason_not_to_edit_ext4, FreeSpaceSource::reader};
 }
 
 constexpr FileSystemDriver kDrivers[] = {
-    ext_row(FileSystemType::ext2, "ext2"),
-    ext_row(FileSystemType::ext3, "ext3"),
-    ext_row(FileSystemType::ext4, "ext4"),
-    {FileSystemType::vfat, "vfat", FileSystemRole::firmware, open_with<FatFileSystem>, nullptr, nullptr,
-     FreeSpaceSource::nobody},
-    {FileSystemType::xfs, "xfs", FileSystemRole::system, nullptr, nullptr, nullptr, FreeSpaceSource::appliance},
-    {FileSystemType::btrfs, "btrfs", FileSystemRole::system, nullptr, nullptr, nullptr, FreeSpaceSource::appliance},
+    ext_row("ext2"),
+    ext_row("ext3"),
+    ext_row("ext4"),
+    {"vfat", FileSystemRole::firmware, open_with<FatFileSystem>, nullptr, nullptr, FreeSpaceSource::nobody},
+    {"xfs", FileSystemRole::system, nullptr, nullptr, nullptr, FreeSpaceSource::appliance},
+    {"btrfs", FileSystemRole::system, nullptr, nullptr, nullptr, FreeSpaceSource::appliance},
 };
 
 } // namespace

@@ -15,8 +15,6 @@
 
 namespace vm2oci {
 
-enum class FileSystemType { ext2, ext3, ext4, vfat, xfs, btrfs };
-
 enum class FileSystemRole {
     system,   // a Linux may have its root on it
     firmware, // what firmware and boot loaders read; never a root
@@ -29,7 +27,6 @@ enum class FreeSpaceSource {
 };
 
 struct FileSystemDriver {
-    FileSystemType type;
     std::string_view name; // as signatures and mounts have it
     FileSystemRole role;
     // Null: not read in this process.

@@ -78,7 +78,7 @@ std::optional<std::size_t> find_on_disk(const DiskLayout& layout, const DiskDevi
     const std::optional<std::size_t> place = place_of_disk(layout.guest_disks, name.disk);
     if (!place)
         return std::nullopt;
-    const std::size_t disk = *place == 0 ? layout.root_disk : *place <= layout.root_disk ? *place - 1 : *place;
+    const std::size_t disk = disk_at_place(layout, *place);
     // Xen hands its guests file systems without a partition table around them, under the names of partitions.
     const unsigned lone = *place == 0 ? layout.guest_disks.lone_partition.value_or(1) : 1;
     return first_match(layout, [&](const Volume& v) {
@@ -267,6 +267,18 @@ DiskLayout examine_layout(const std::shared_ptr<const BlockDevice>& device, cons
     }
     add_logical_volumes(layout);
     return layout;
+}
+
+std::size_t place_in_layout(const DiskLayout& layout, std::size_t disk) {
+    if (disk == layout.root_disk)
+        return 0;
+    return disk < layout.root_disk ? disk + 1 : disk;
+}
+
+std::size_t disk_at_place(const DiskLayout& layout, std::size_t place) {
+    if (place == 0)
+        return layout.root_disk;
+    return place <= layout.root_disk ? place - 1 : place;
 }
 
 std::optional<std::size_t> find_volume(const DiskLayout& layout, std::string_view specification) {

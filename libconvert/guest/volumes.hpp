@@ -54,6 +54,10 @@ DiskLayout examine_layout(const std::shared_ptr<const BlockDevice>& device,
 // The entry of the partition table; null: the volume is no partition.
 const Partition* partition_of(const DiskLayout& layout, const Volume& volume);
 
+// As place_of_disk() counts the disks: 0 is the root's, 1 and on are the others in their order; and the way back.
+std::size_t place_in_layout(const DiskLayout& layout, std::size_t disk);
+std::size_t disk_at_place(const DiskLayout& layout, std::size_t place);
+
 // Which volume an fstab or a kernel command line means: "UUID=…", "LABEL=…", "PARTUUID=…", "PARTLABEL=…",
 // "/dev/disk/by-…/…", "/dev/vg/lv", what crypttab maps, arrays (the first of their members), and all that
 // parse_disk_device() knows, if the disk is the guest's. nullopt: none of this disk's.

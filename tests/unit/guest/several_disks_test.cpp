@@ -169,3 +169,15 @@ TEST_CASE("joined disks read as one, across their borders") {
     CHECK_THROWS_AS(joined.read_at(6 * kSectorBytes - 1, std::as_writable_bytes(std::span(text).first(2))), Error);
     CHECK_THROWS_AS(joined.extent_at(6 * kSectorBytes), Error);
 }
+
+TEST_CASE("places of disks lead back to the disks, wherever the root lies") {
+    DiskLayout layout;
+    for (layout.root_disk = 0; layout.root_disk < 4; ++layout.root_disk) {
+        INFO(layout.root_disk);
+        CHECK(disk_at_place(layout, 0) == layout.root_disk);
+        for (std::size_t disk = 0; disk < 4; ++disk) {
+            CHECK(disk_at_place(layout, place_in_layout(layout, disk)) == disk);
+            CHECK((place_in_layout(layout, disk) == 0) == (disk == layout.root_disk));
+        }
+    }
+}
