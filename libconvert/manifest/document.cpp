@@ -1,5 +1,7 @@
 #include "libconvert/manifest/document.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <cctype>
@@ -31,10 +33,44 @@ bool is_plain(std::string_view text) {
     return std::find(kWords.begin(), kWords.end(), lower) == kWords.end();
 }
 
+// The bytes at `at` that JSON prints and YAML does not hold or takes for the end of a line: DEL, C1 controls, U+2028,
+// U+2029, the byte order mark. 0: none of them.
+std::size_t unprintable_at(std::string_view text, std::size_t at) {
+    const std::string_view rest = text.substr(at);
+    if (rest.front() == '\x7f')
+        return 1;
+    if (rest.front() == '\xc2' && rest.size() > 1 && static_cast<unsigned char>(rest[1]) < 0xa0)
+        return 2;
+    const std::string_view three = rest.substr(0, 3);
+    return three == "\xe2\x80\xa8" || three == "\xe2\x80\xa9" || three == "\xef\xbb\xbf" ? 3 : 0;
+}
+
+std::string quoted(const std::string& text) {
+    const std::string json = Json(text).dump();
+    std::string result;
+    for (std::size_t i = 0; i < json.size();) {
+        const std::size_t length = unprintable_at(json, i);
+        if (length == 0) {
+            result += json[i++];
+            continue;
+        }
+        const auto byte = [&](std::size_t n) { return static_cast<unsigned>(static_cast<unsigned char>(json[i + n])); };
+        const unsigned code = length == 1   ? byte(0)
+                              : length == 2 ? byte(1)
+                                            : (byte(0) & 0xfU) << 12 | (byte(1) & 0x3fU) << 6 | (byte(2) & 0x3fU);
+        result += fmt::format("\\u{:04x}", code);
+        i += length;
+    }
+    return result;
+}
+
 // Whether it can stand as a literal block, byte for byte.
 bool is_block(std::string_view text) {
     if (text.find('\n') == std::string_view::npos || text.front() == ' ' || text.front() == '\n')
         return false;
+    for (std::size_t i = 0; i < text.size(); ++i)
+        if (unprintable_at(text, i) != 0)
+            return false;
     return std::all_of(text.begin(), text.end(), [](unsigned char c) { return c == '\n' || c == '\t' || c >= ' '; });
 }
 
@@ -82,7 +118,7 @@ class YamlWriter {
 
     void write_string(const std::string& text, unsigned depth) {
         if (!is_block(text)) {
-            text_ += " " + (is_plain(text) ? text : Json(text).dump()) + "\n";
+            text_ += " " + (is_plain(text) ? text : quoted(text)) + "\n";
             return;
         }
         const std::size_t last = text.find_last_not_of('\n');
@@ -106,7 +142,7 @@ class YamlWriter {
         for (const auto& [key, member] : value.items()) {
             const std::string place = pointer + pointer_step(key);
             write_comment(place, depth);
-            text_ += indent + (is_plain(key) ? key : Json(key).dump()) + ":";
+            text_ += indent + (is_plain(key) ? key : quoted(key)) + ":";
             write_value(member, place, depth + 1);
         }
     }

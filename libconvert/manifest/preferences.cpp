@@ -76,10 +76,10 @@ std::string preference_for(const RunnableMachine& machine) {
     }
     if (machine.attachment == DiskAttachment::sata)
         return "legacy";
-    if (machine.transitional_virtio)
-        return "linux.virtiotransitional";
     if (const std::string preference = linux_preference(machine); !preference.empty())
         return preference;
+    if (machine.transitional_virtio)
+        return "linux.virtiotransitional";
     return machine.firmware == StartFirmware::bios ? "linux" : "linux.efi";
 }
 

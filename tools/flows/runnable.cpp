@@ -19,13 +19,22 @@ constexpr std::uint64_t kMemory = 2 * GiB;
 constexpr std::uint64_t kWindowsMemory = 4 * GiB;
 // Less than this boots none of today's distributions; appliances that say less were made for what was small then.
 constexpr std::uint64_t kLeastMemory = 256 * MiB;
-// virtio 1.0 came with Linux 4.0. Older kernels with a distribution's backport take transitional devices as well.
+// virtio 1.0 came with Linux 4.0, and with Red Hat's 7.3, whose kernel is 3.10.0-514.
 constexpr unsigned kFirstModernVirtio = 4;
+constexpr std::string_view kRedHatKernel = "3.10.0-";
+constexpr unsigned kFirstModernRedHat = 514;
 
 unsigned leading(std::string_view text) {
     unsigned number = 0;
     std::from_chars(text.data(), text.data() + text.size(), number);
     return number;
+}
+
+bool has_old_virtio(std::string_view kernel) {
+    if (kernel.substr(0, kRedHatKernel.size()) == kRedHatKernel && kernel.find(".el7") != std::string_view::npos)
+        return leading(kernel.substr(kRedHatKernel.size())) < kFirstModernRedHat;
+    const unsigned major = leading(kernel);
+    return major != 0 && major < kFirstModernVirtio;
 }
 
 bool is_windows(const MachineFacts& facts) {
@@ -131,8 +140,7 @@ void choose_devices(const MachineFacts& facts, const MachineWishes& wishes, Runn
     machine.attachment = wishes.attachment.value_or(machine.attachment);
     if (wishes.attachment)
         machine.reasons.attachment.clear();
-    if (kernel != nullptr && machine.attachment == DiskAttachment::virtio && x86 && !kernel->version.empty() &&
-        leading(kernel->version) != 0 && leading(kernel->version) < kFirstModernVirtio)
+    if (kernel != nullptr && machine.attachment == DiskAttachment::virtio && x86 && has_old_virtio(kernel->version))
         machine.transitional_virtio = true;
 }
 
