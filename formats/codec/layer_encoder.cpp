@@ -120,7 +120,7 @@ class LayerEncoder::Pipeline {
         try {
             for (unsigned i = 0; i < compressors; ++i)
                 start([this] { compress_frames(); });
-            if (compresses())
+            if (hashes())
                 start([this] { hash_frames(); });
             start([this] { write_frames(); });
         } catch (...) {
@@ -134,6 +134,7 @@ class LayerEncoder::Pipeline {
     Pipeline& operator=(const Pipeline&) = delete;
 
     bool compresses() const { return spec_.algorithm != Compression::none; }
+    bool hashes() const { return compresses() && options_.content_digest == ContentDigest::compute; }
 
     void append(std::span<const std::byte> bytes) {
         while (!bytes.empty()) {
@@ -181,7 +182,7 @@ class LayerEncoder::Pipeline {
         operation_.check_cancelled();
         if (spec_.algorithm == Compression::zstd)
             write_tail(make_tail);
-        if (compresses())
+        if (hashes())
             layer_.diff_id = content_hash_.finish();
         return std::move(layer_);
     }
@@ -247,14 +248,15 @@ class LayerEncoder::Pipeline {
     void submit(FrameStyle style) {
         filling_->style = style;
         filling_->is_packed = !compresses();
-        filling_->is_hashed = !compresses();
+        filling_->is_hashed = !hashes();
         {
             const std::lock_guard lock(mutex_);
             if (failure_)
                 std::rethrow_exception(failure_);
             if (compresses()) {
                 to_pack_.push_back(filling_.get());
-                to_hash_.push_back(filling_.get());
+                if (hashes())
+                    to_hash_.push_back(filling_.get());
             }
             in_order_.push_back(std::move(filling_));
         }

@@ -28,8 +28,9 @@ struct FrameContent {
 };
 
 struct EncodedLayer {
-    // Of the content. Absent for Compression::none, where the content is what went to the sink, so that whoever hashes
-    // the blob has the diff_id already (LayerWriter in formats/oci/layer_writer.hpp does).
+    // Of the content. Absent for ContentDigest::leave_out, and for Compression::none, where the content is what went to
+    // the sink, so that whoever hashes the blob has the diff_id already (LayerWriter in formats/oci/layer_writer.hpp
+    // does).
     std::optional<Sha256Sum> diff_id;
     std::uint64_t content_size = 0;
     std::uint64_t compressed_size = 0;  // all that was written to the sink
@@ -41,9 +42,13 @@ struct EncodedLayer {
 
 enum class FrameDigests { leave_out, compute };
 
+// Layers of artifacts have no diff_id, and to hash a disk of holes takes longer than all the rest.
+enum class ContentDigest { compute, leave_out };
+
 struct EncoderOptions {
     FrameDigests frame_digests = FrameDigests::leave_out;
     std::shared_ptr<const EarlierFrames> earlier; // zstd only; null: everything is compressed
+    ContentDigest content_digest = ContentDigest::compute;
 };
 
 // What stands between the content and the seek table of a zstd layer: skippable frames, made when all of the content is

@@ -30,13 +30,15 @@ std::unique_ptr<ChunkedRecorder> recorder_for(const LayerOptions& options) {
 }
 
 EncoderOptions encoder_options(const LayerOptions& options) {
-    return {options.form == LayerForm::chunked ? FrameDigests::compute : FrameDigests::leave_out, options.earlier};
+    return {options.form == LayerForm::chunked ? FrameDigests::compute : FrameDigests::leave_out, options.earlier,
+            options.content_digest};
 }
 
 } // namespace
 
 LayerWriter::LayerWriter(ImageDestination& destination, const LayerOptions& options, const OperationContext& operation)
-    : compression_(options.compression.algorithm), recorder_(recorder_for(options)), blob_(destination.begin_blob()),
+    : compression_(options.compression.algorithm), content_digest_(options.content_digest),
+      recorder_(recorder_for(options)), blob_(destination.begin_blob()),
       encoder_(options.compression, *blob_, operation, encoder_options(options)) {}
 
 void LayerWriter::entry_begins(const Entry& entry, std::string_view header) {
@@ -73,11 +75,16 @@ StoredLayer LayerWriter::finish() {
         recorder_ ? encoder_.finish([&](const EncodedLayer& content) { return recorder_->make_tail(content); })
                   : encoder_.finish();
     const BlobIdentity blob = blob_->commit();
+    Digest diff_id = blob.digest;
+    if (content_digest_ == ContentDigest::leave_out)
+        diff_id = {};
+    else if (encoded.diff_id)
+        diff_id = Digest(*encoded.diff_id);
     return {.descriptor = {.media_type = layer_media_type(compression_),
                            .digest = blob.digest,
                            .size = blob.size,
                            .annotations = recorder_ ? recorder_->annotations() : Annotations()},
-            .diff_id = encoded.diff_id ? Digest(*encoded.diff_id) : blob.digest,
+            .diff_id = std::move(diff_id),
             .content_size = encoded.content_size,
             .frames = std::move(encoded.frames),
             .reused_frames = encoded.reused_frames,

@@ -23,11 +23,12 @@ struct LayerOptions {
     CompressionSpec compression;
     LayerForm form = LayerForm::plain;            // Error{usage} for chunked with another compression than zstd
     std::shared_ptr<const EarlierFrames> earlier; // as EncoderOptions has it
+    ContentDigest content_digest = ContentDigest::compute; // the same
 };
 
 struct StoredLayer {
     Descriptor descriptor; // media type by compression; annotations of chunked layers
-    Digest diff_id;
+    Digest diff_id;        // empty with ContentDigest::leave_out
     std::uint64_t content_size = 0;
     std::vector<EncodedFrame> frames; // empty for Compression::none
     std::uint64_t reused_frames = 0;
@@ -54,6 +55,7 @@ class LayerWriter final : public ByteSink, public TarObserver {
 
   private:
     Compression compression_;
+    ContentDigest content_digest_;
     std::unique_ptr<ChunkedRecorder> recorder_; // null: a plain layer
     std::unique_ptr<BlobWriter> blob_;
     LayerEncoder encoder_; // writes to the blob, so it goes first

@@ -49,6 +49,19 @@ std::string list_tags(const std::vector<std::string>& tags) {
     return tags.size() > kListedTags ? list + ", …" : list;
 }
 
+// The type that the index says is that of its only entry.
+void place_artifact_type(json& index, json& entries) {
+    if (const auto type = index.find("artifactType"); type != index.end()) {
+        if (!entries.empty() && !entries[0].contains("artifactType"))
+            entries[0]["artifactType"] = *type;
+        index.erase(type);
+    }
+    if (entries.size() == 1 && entries[0].contains("artifactType")) {
+        index["artifactType"] = entries[0]["artifactType"];
+        entries[0].erase("artifactType");
+    }
+}
+
 } // namespace
 
 std::string empty_layout_index() {
@@ -98,6 +111,7 @@ std::string layout_index_with(std::string_view index_text, const Descriptor& top
         fail(ErrorKind::conflict, fmt::format("index.json has {} images without a tag; name a tag", same_name));
     if (!placed)
         kept.push_back(to_json_value(entry));
+    place_artifact_type(document, kept);
     entries = std::move(kept);
     std::string text = canonical_json(document);
     if (text.size() > kMaxManifestBytes)

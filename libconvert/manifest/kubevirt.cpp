@@ -15,6 +15,10 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 void require_images(const RunnableMachine& machine) {
+    if (machine.form == RunnableForm::vm_artifact)
+        fail(ErrorKind::unsupported, "this is a machine artifact, which KubeVirt imports with the machine that it "
+                                     "describes (hack/oci-import.sh); to run it from an image make a containerDisk of "
+                                     "it");
     if (!machine.disks.empty() && machine.disks.front().image.empty())
         fail(ErrorKind::unsupported, "KubeVirt takes its disks from images, and nothing says in which this one is");
 }

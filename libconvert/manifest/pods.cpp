@@ -33,9 +33,10 @@ PodmanRuntime podman_runtime(const RunnableMachine& machine) {
     case RunnableForm::rootfs:
         return {"", "", "the guest's files as a container: it shares the host's kernel"};
     case RunnableForm::disk:
+    case RunnableForm::vm_artifact:
         break;
     }
-    fail(ErrorKind::unsupported, "podman runs images, and this is a plain disk; convert it to an image first");
+    fail(ErrorKind::unsupported, "podman runs images, and this is none that it runs; make a containerDisk of it first");
 }
 
 // The guest's init is the main program of a container that is a whole system.

@@ -57,6 +57,7 @@ enum class RunnableForm {
     container_disk, // an image with a disk
     bundle,         // kernel and root
     rootfs,         // a container image
+    vm_artifact,    // KubeVirt's machine artifact
 };
 
 struct RunnableGuest {

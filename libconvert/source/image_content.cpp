@@ -8,6 +8,8 @@
 #include "formats/codec/layer_content.hpp"
 #include "formats/oci/select.hpp"
 #include "formats/tree/tar_reader.hpp"
+#include "libconvert/package/machine_labels.hpp"
+#include "libconvert/package/vm_artifact.hpp"
 #include "libconvert/source/content_verifier.hpp"
 
 #include <fmt/format.h>
@@ -23,14 +25,16 @@ constexpr std::uint64_t kMaxConfigBytes = 4 * MiB; // as manifests; real ones ha
 std::optional<ImageConfig> read_config(ImageSource& source, const Descriptor& config) {
     if (config.media_type != media_type::oci_config && config.media_type != media_type::docker_config)
         return std::nullopt;
-    const auto blob = source.open_blob(config);
-    if (blob->size() != config.size || config.size > kMaxConfigBytes)
-        fail(ErrorKind::corrupt, "the image's configuration has another size than its manifest says");
-    std::string text(blob->size(), '\0');
-    blob->read_at(0, std::as_writable_bytes(std::span(text)));
-    if (Digest::of(text) != config.digest)
-        fail(ErrorKind::corrupt, "the image's configuration does not have the digest that its manifest says");
-    return parse_config(text);
+    return parse_config(read_small_blob(source, config, "the image's configuration"));
+}
+
+// Labels of the configuration, and annotations of the manifest, which win.
+std::map<std::string, std::string> labels_of(const ImageContent& image) {
+    std::map<std::string, std::string> labels(image.parsed_manifest.annotations.begin(),
+                                              image.parsed_manifest.annotations.end());
+    if (image.config)
+        labels.insert(image.config->labels.begin(), image.config->labels.end());
+    return labels;
 }
 
 // kubevirt/containerized-data-importer, pkg/importer/transport.go: by the name as it is stored, with no slash behind
@@ -132,6 +136,20 @@ bool begins_like_a_disk(const std::shared_ptr<const LayerContent>& content) {
            (detection.matches.empty() && !detection.raw_signs.empty());
 }
 
+MachineInImage machine_of_artifact(ImageSource& source, const ImageContent& image, const OperationContext& operation) {
+    const ImageManifest& manifest = image.parsed_manifest;
+    const std::string described = read_small_blob(source, manifest.config, "the artifact's VirtualMachine");
+    MachineInImage machine{{}, hardware_of_virtual_machine(described)};
+    for (const MachineDiskLayer& disk : disks_of_vm_artifact(manifest, described)) {
+        const auto content = open_layer(source, image, manifest.layers[disk.layer], operation);
+        if (disk.size && *disk.size != content->size())
+            fail(ErrorKind::corrupt, fmt::format("disk {} of the artifact has {} bytes, and the artifact says {}",
+                                                 quote_untrusted(disk.name), content->size(), *disk.size));
+        machine.disks.push_back({disk.name, disk.layer, content_stretch(content, 0, content->size()), DiskFormat::raw});
+    }
+    return machine;
+}
+
 } // namespace
 
 ImageContent read_image(ImageSource& source, const std::string& architecture) {
@@ -164,8 +182,8 @@ std::optional<DiskInImage> find_artifact_disk(ImageSource& source, const ImageCo
         if (disk)
             fail(ErrorKind::unsupported, "the artifact holds several disks, and nothing says which one is meant");
         const std::string title = title_of(layer);
-        disk =
-            DiskInImage{title.empty() ? layer.digest.text() : title, i, content_stretch(content, 0, content->size())};
+        disk = DiskInImage{title.empty() ? layer.digest.text() : title, i, content_stretch(content, 0, content->size()),
+                           std::nullopt};
     }
     if (!disk)
         fail(ErrorKind::unsupported, "the image is an artifact, and none of its layers is a disk: " +
@@ -220,6 +238,23 @@ std::shared_ptr<const BlockDevice> ImageFiles::open(std::string_view path) const
     return open(*file);
 }
 
+std::string read_small_blob(ImageSource& source, const Descriptor& blob, std::string_view what) {
+    const auto bytes = source.open_blob(blob);
+    if (bytes->size() != blob.size || blob.size > kMaxConfigBytes)
+        fail(ErrorKind::corrupt, fmt::format("{} has another size than its manifest says", what));
+    std::string text(bytes->size(), '\0');
+    bytes->read_at(0, std::as_writable_bytes(std::span(text)));
+    if (Digest::of(text) != blob.digest)
+        fail(ErrorKind::corrupt, fmt::format("{} does not have the digest that its manifest says", what));
+    return text;
+}
+
+MachineInImage find_machine(ImageSource& source, const ImageContent& image, const OperationContext& operation) {
+    if (is_vm_artifact(image.parsed_manifest))
+        return machine_of_artifact(source, image, operation);
+    return {{find_disk(source, image, operation)}, hardware_of_labels(labels_of(image))};
+}
+
 DiskInImage find_disk(ImageSource& source, const ImageContent& image, const OperationContext& operation) {
     if (std::optional<DiskInImage> disk = find_artifact_disk(source, image, operation))
         return *std::move(disk);
@@ -233,7 +268,7 @@ DiskInImage find_disk(ImageSource& source, const ImageContent& image, const Oper
              fmt::format("the image holds {} files under /disk, and a containerDisk holds one", found.size()));
     const auto& [path, file] = found.front();
     require_regular(path, *file);
-    return {path, file->layer, files.open(*file)};
+    return {path, file->layer, files.open(*file), std::nullopt};
 }
 
 std::shared_ptr<const BlockDevice> find_file(ImageSource& source, const ImageContent& image, std::string_view path,

@@ -3,9 +3,11 @@
 
 #include "formats/base/progress.hpp"
 #include "formats/block/block_device.hpp"
+#include "formats/block/disk_format.hpp"
 #include "formats/codec/layer_content.hpp"
 #include "formats/oci/image.hpp"
 #include "formats/oci/store.hpp"
+#include "libconvert/hardware/hardware.hpp"
 #include "libconvert/source/layered_view.hpp"
 
 #include <cstdint>
@@ -35,6 +37,7 @@ struct DiskInImage {
     std::string path;                         // in the image, untrusted: "disk/disk.qcow2"
     std::size_t layer = 0;                    // index in the manifest
     std::shared_ptr<const BlockDevice> bytes; // the file itself, decoded as it is read
+    std::optional<DiskFormat> format{};       // as the image says it; none: it does not
 };
 
 // The files in the layers of an image, as a container sees them. The source must outlive this object.
@@ -74,6 +77,19 @@ std::optional<DiskInImage> find_artifact_disk(ImageSource& source, const ImageCo
 // The only file under /disk, as KubeVirt, CDI and crun-vm look for it; else as find_artifact_disk().
 // Error{unsupported}: no file there, or several. Error{unsafe}: no regular file, or in doubt.
 DiskInImage find_disk(ImageSource& source, const ImageContent& image, const OperationContext& operation);
+
+// The disks of a machine that an image holds, and what it says of the machine.
+struct MachineInImage {
+    std::vector<DiskInImage> disks;          // the boot disk first; never empty
+    std::optional<MachineHardware> hardware; // none: nothing is said
+};
+
+// Of KubeVirt's machine artifact all disks; of other images find_disk()'s, and the hardware in its labels.
+// Error{corrupt}: a disk of another size than the artifact says.
+MachineInImage find_machine(ImageSource& source, const ImageContent& image, const OperationContext& operation);
+
+// A blob that is no layer, whole: size and digest are those of `blob`. Error{limit} beyond 4 MiB, Error{corrupt}.
+std::string read_small_blob(ImageSource& source, const Descriptor& blob, std::string_view what);
 
 // The regular file of that path ("boot/vmlinuz"), as ImageFiles has it.
 std::shared_ptr<const BlockDevice> find_file(ImageSource& source, const ImageContent& image, std::string_view path,

@@ -51,9 +51,16 @@ BootSource open_image(const ImageReference& reference, const BootSourceRequest& 
     if (const auto bundle = parse_bundle(image.parsed_manifest.annotations))
         return open_bundle(*bundle, *images, image, request.source, operation);
     BootSource source;
-    const DiskInImage disk = find_disk(*images, image, operation);
-    source.subject.disk =
-        open_disk(disk.bytes, request.source.disk_source(escape_untrusted(disk.path), std::nullopt)).device;
+    MachineInImage machine = find_machine(*images, image, operation);
+    for (const DiskInImage& disk : machine.disks) {
+        auto device =
+            open_disk(disk.bytes, request.source.disk_source(escape_untrusted(disk.path), disk.format)).device;
+        if (source.subject.disk == nullptr)
+            source.subject.disk = std::move(device);
+        else
+            source.subject.further_disks.push_back(std::move(device));
+    }
+    source.subject.hardware = std::move(machine.hardware);
     return source;
 }
 

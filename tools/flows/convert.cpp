@@ -17,6 +17,7 @@ std::unique_ptr<ConvertShape> make_shape(ConvertRun& run) {
                           [&](const ContainerDiskRequest& request) { return make_container_disk_shape(run, request); },
                           [&](const RootfsRequest& request) { return make_rootfs_shape(run, request); },
                           [&](const BundleRequest& request) { return make_bundle_shape(run, request); },
+                          [&](const VmRequest& request) { return make_vm_shape(run, request); },
                           [&](const KataRequest& request) { return make_kata_shape(run, request); },
                           [&](const PlainDiskRequest& request) { return make_plain_disk_shape(run, request); },
                       },

@@ -45,6 +45,11 @@ struct RootfsRequest {
     RootfsLayers layers = RootfsLayers::one;
 };
 
+// KubeVirt's machine artifact: the machine that is described, and all its disks.
+struct VmRequest {
+    MachineWishes machine;
+};
+
 // The destination is a folder.
 struct KataRequest {
     std::filesystem::path agent;
@@ -59,13 +64,14 @@ struct PlainDiskRequest {
     std::string not_for_bundles;
 };
 
-using ShapeRequest = std::variant<ContainerDiskRequest, BundleRequest, RootfsRequest, KataRequest, PlainDiskRequest>;
+using ShapeRequest =
+    std::variant<ContainerDiskRequest, BundleRequest, RootfsRequest, VmRequest, KataRequest, PlainDiskRequest>;
 
 struct ConvertRequest {
     std::string source_name;      // as the user wrote it, for messages
     std::string destination_name; // the same
     Reference source;
-    Reference destination; // an image for the first three shapes, else a disk's
+    Reference destination; // an image for the first four shapes, else a disk's
     SourceRequest from;
     std::string architecture; // GOARCH; chooses in an index; "": the source image's, else the guest's, else the host's
     GuestAccess access;
@@ -100,6 +106,12 @@ struct BundleResult {
     BundleImage image;
 };
 
+struct VmResult {
+    Descriptor manifest;
+    std::vector<StoredLayer> disks; // the boot disk first
+    std::string machine;            // its name
+};
+
 struct PlainDiskResult {
     DiskReport disk;
     std::filesystem::path seed_disk; // empty: none
@@ -119,7 +131,8 @@ struct ConvertResult {
     std::optional<BootReport> boot;             // of the boot test
     std::vector<FurtherImage> further_images{}; // of the machine's other disks, in their order
     // What was made; nothing with EditMode::plan_only. Not there for anybody else if the boot test failed.
-    std::variant<std::monostate, ImageReport, RootfsImage, BundleResult, KataReport, PlainDiskResult, UnpackedBundle>
+    std::variant<std::monostate, ImageReport, RootfsImage, BundleResult, VmResult, KataReport, PlainDiskResult,
+                 UnpackedBundle>
         made;
 
     bool is_published() const { return mode == EditMode::apply && (!boot || boot->passed()); }

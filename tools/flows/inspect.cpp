@@ -12,6 +12,15 @@ namespace vm2oci {
 namespace {
 
 // Of all disks together: a guest may lie on several.
+GuestFindings examine_guest_over(const std::vector<std::shared_ptr<const BlockDevice>>& devices, GuestReading reading,
+                                 const OperationContext& operation) {
+    if (devices.size() == 1)
+        return examine_guest(devices.front(), reading, operation);
+    for (const auto& device : devices)
+        reading.access.disk_sizes.push_back(device->size());
+    return examine_guest(std::make_shared<const JoinedDevice>(devices), reading, operation);
+}
+
 std::optional<GuestFindings> examine_guest_on(const MachineContainers& machine, const std::vector<DiskSeen>& seen,
                                               GuestReading reading, const OperationContext& operation) {
     const auto is_refused = [](const DiskSeen& disk) { return disk.findings.refusal.has_value(); };
@@ -20,11 +29,7 @@ std::optional<GuestFindings> examine_guest_on(const MachineContainers& machine, 
     std::vector<std::shared_ptr<const BlockDevice>> devices;
     for (const DiskContainer& disk : machine.disks)
         devices.push_back(open_disk(disk.bytes, disk.source, disk.siblings).device);
-    if (devices.size() == 1)
-        return examine_guest(devices.front(), reading, operation);
-    for (const auto& device : devices)
-        reading.access.disk_sizes.push_back(device->size());
-    return examine_guest(std::make_shared<const JoinedDevice>(devices), reading, operation);
+    return examine_guest_over(devices, std::move(reading), operation);
 }
 
 } // namespace
@@ -69,14 +74,26 @@ ImageFindings examine_image(ImageSource& source, const ImageReading& reading, co
         verify_content(source, findings.content, operation);
     findings.trust = is_verified ? ContentTrust::verified : trust_in_parts(source, findings.content);
     try {
-        const DiskInImage disk = find_disk(source, findings.content, operation);
-        findings.disk_path = disk.path;
-        DiskSource named;
-        named.path = escape_untrusted(disk.path);
-        named.policy = reading.policy;
-        findings.disk = examine_disk(disk.bytes, named);
-        if (!findings.disk->refusal)
-            findings.guest = examine_guest(open_disk(disk.bytes, named).device, reading.guest, operation);
+        const MachineInImage machine = find_machine(source, findings.content, operation);
+        findings.hardware = machine.hardware;
+        std::vector<std::shared_ptr<const BlockDevice>> devices;
+        for (const DiskInImage& disk : machine.disks) {
+            DiskSource named;
+            named.path = escape_untrusted(disk.path);
+            named.policy = reading.policy;
+            named.format = disk.format;
+            DiskFindings seen = examine_disk(disk.bytes, named);
+            if (!seen.refusal)
+                devices.push_back(open_disk(disk.bytes, named).device);
+            if (!findings.disk) {
+                findings.disk_path = disk.path;
+                findings.disk = std::move(seen);
+            } else {
+                findings.further_disks.push_back({named.path, std::move(seen), std::nullopt});
+            }
+        }
+        if (devices.size() == machine.disks.size())
+            findings.guest = examine_guest_over(devices, reading.guest, operation);
     } catch (const Error& error) {
         // An image without a disk is still an image; a machine that fails is not a finding.
         if (error.kind() == ErrorKind::io || error.kind() == ErrorKind::cancelled ||

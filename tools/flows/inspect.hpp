@@ -59,8 +59,10 @@ struct ImageFindings {
     ImageContent content;
     std::optional<std::string> disk_path; // untrusted
     std::optional<DiskFindings> disk;
-    std::string no_disk;                // why there is none; empty if there is one
-    std::optional<GuestFindings> guest; // none: there is no disk, or it is refused
+    std::vector<DiskSeen> further_disks;     // of the same machine
+    std::optional<MachineHardware> hardware; // none: the image says nothing of it
+    std::string no_disk;                     // why there is none; empty if there is one
+    std::optional<GuestFindings> guest;      // none: there is no disk, or it is refused
     ContentTrust trust = ContentTrust::not_verified;
     std::vector<Descriptor> referrers; // signatures and the like, of the same repository
 };

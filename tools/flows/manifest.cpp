@@ -5,7 +5,7 @@
 #include "formats/base/escape.hpp"
 #include "formats/block/joined.hpp"
 #include "formats/partition/partition.hpp"
-#include "libconvert/package/machine_labels.hpp"
+#include "libconvert/package/vm_artifact.hpp"
 
 #include <fmt/format.h>
 
@@ -43,17 +43,6 @@ ImageName parse_image_name(const std::string& text) {
     return {named.host + port + "/" + named.repository, named.tag, false};
 }
 
-// The store's own name of it: a tag, else a folder's or file's name.
-std::string local_name(const ImageReference& reference) {
-    if (const auto* layout = std::get_if<LayoutReference>(&reference))
-        return layout->tag.value_or(last_part(fs::path(layout->folder).lexically_normal().string()));
-    if (const auto* archive = std::get_if<ArchiveReference>(&reference))
-        return archive->tag.value_or(fs::path(archive->file).stem().string());
-    if (const auto* registry = std::get_if<RegistryReference>(&reference))
-        return last_part(registry->repository);
-    return "vm";
-}
-
 ImageName name_image(const ImageReference& reference, const std::string& wish) {
     if (!wish.empty())
         return parse_image_name(wish);
@@ -61,7 +50,7 @@ ImageName name_image(const ImageReference& reference, const std::string& wish) {
         const std::string port = registry->port == 0 ? "" : ":" + std::to_string(registry->port);
         return {registry->host + port + "/" + registry->repository, registry->tag, false};
     }
-    return {std::string(kPlaceholderHost) + dns_label(local_name(reference), "vm"), "", true};
+    return {std::string(kPlaceholderHost) + dns_label(name_of_image(reference), "vm"), "", true};
 }
 
 std::optional<RunnableSeed> seed_in_annotations(const Annotations& annotations) {
@@ -73,14 +62,6 @@ std::optional<RunnableSeed> seed_in_annotations(const Annotations& annotations) 
     if (!user_data)
         return std::nullopt;
     return RunnableSeed{std::move(*user_data), value("network-config")};
-}
-
-std::map<std::string, std::string> labels_of(const ImageContent& content) {
-    std::map<std::string, std::string> labels(content.parsed_manifest.annotations.begin(),
-                                              content.parsed_manifest.annotations.end());
-    if (content.config)
-        labels.insert(content.config->labels.begin(), content.config->labels.end());
-    return labels;
 }
 
 std::string_view format_name(const OpenedDisk& disk) {
@@ -101,18 +82,10 @@ struct DiskOfImage {
     std::shared_ptr<const BlockDevice> device;
 };
 
-DiskOfImage disk_of_image(ImageSource& source, const ImageContent& content,
-                          const std::optional<BundleDescription>& bundle, const OperationContext& operation) {
-    DiskInImage found;
+DiskOfImage open_disk_of_image(const DiskInImage& found) {
     DiskSource named;
-    if (bundle) {
-        found.path = bundle->root;
-        found.bytes = find_file(source, content, bundle->root, operation);
-        named.format = bundle->root_format == BundleRootFormat::qcow2 ? DiskFormat::qcow2 : DiskFormat::raw;
-    } else {
-        found = find_disk(source, content, operation);
-    }
     named.path = escape_untrusted(found.path);
+    named.format = found.format;
     const OpenedDisk opened = open_disk(found.bytes, named);
     RunnableDisk disk;
     disk.path = "/" + found.path;
@@ -122,16 +95,25 @@ DiskOfImage disk_of_image(ImageSource& source, const ImageContent& content,
     return {std::move(disk), opened.device};
 }
 
+// Of a bundle its root.
+MachineInImage machine_of_image(ImageSource& source, const ImageContent& content,
+                                const std::optional<BundleDescription>& bundle, const OperationContext& operation) {
+    if (!bundle)
+        return find_machine(source, content, operation);
+    const auto format = bundle->root_format == BundleRootFormat::qcow2 ? DiskFormat::qcow2 : DiskFormat::raw;
+    return {{{bundle->root, 0, find_file(source, content, bundle->root, operation), format}}, std::nullopt};
+}
+
 void place_image(RunnableDisk& disk, const ImageName& name, const Digest& digest) {
     disk.image = name.repository + "@" + digest.text();
     disk.tagged = name.tag.empty() ? "" : name.repository + ":" + name.tag;
 }
 
-// Whether a container runtime would take it for an image to run: it has layers, and no disk among its files.
-std::optional<DiskOfImage> find_boot_disk(const ImageInStore& image, const std::optional<BundleDescription>& bundle,
-                                          const OperationContext& operation) {
+// nullopt: a container runtime would run it, for it has layers and no disk among its files.
+std::optional<MachineInImage> find_machine_in(const ImageInStore& image, const std::optional<BundleDescription>& bundle,
+                                              const OperationContext& operation) {
     try {
-        return disk_of_image(image.source, image.content, bundle, operation);
+        return machine_of_image(image.source, image.content, bundle, operation);
     } catch (const Error& error) {
         if (bundle || error.kind() != ErrorKind::unsupported || !image.content.config)
             throw;
@@ -162,8 +144,7 @@ Manifest make_image_manifest(const ImageInStore& image, const ImageReference& re
     MachineFacts facts;
     const Annotations& annotations = image.content.parsed_manifest.annotations;
     facts.bundle = parse_bundle(annotations);
-    facts.name = local_name(reference);
-    facts.hardware = hardware_of_labels(labels_of(image.content));
+    facts.name = name_of_image(reference);
     facts.seed = seed_in_annotations(annotations);
     if (image.content.config)
         facts.architecture = image.content.config->platform.architecture;
@@ -171,17 +152,22 @@ Manifest make_image_manifest(const ImageInStore& image, const ImageReference& re
     if (name.is_placeholder)
         facts.image_reason = not_in_a_registry(name.repository);
     const Digest& digest = image.content.top.digest;
-    if (auto boot = find_boot_disk(image, facts.bundle, operation)) {
-        facts.form = facts.bundle ? RunnableForm::bundle : RunnableForm::container_disk;
-        place_image(boot->disk, name, digest);
-        std::vector<std::shared_ptr<const BlockDevice>> devices{boot->device};
-        facts.disks.push_back(std::move(boot->disk));
-        for (const auto& [source, content] : image.further) {
-            DiskOfImage other = disk_of_image(*source, content, std::nullopt, operation);
-            place_image(other.disk, {name.repository, "", name.is_placeholder}, content.top.digest);
-            devices.push_back(other.device);
-            facts.disks.push_back(std::move(other.disk));
-        }
+    if (auto machine = find_machine_in(image, facts.bundle, operation)) {
+        facts.form = facts.bundle                                    ? RunnableForm::bundle
+                     : is_vm_artifact(image.content.parsed_manifest) ? RunnableForm::vm_artifact
+                                                                     : RunnableForm::container_disk;
+        facts.hardware = std::move(machine->hardware);
+        std::vector<std::shared_ptr<const BlockDevice>> devices;
+        const auto add = [&](const DiskInImage& found, const ImageName& place, const Digest& where) {
+            DiskOfImage opened = open_disk_of_image(found);
+            place_image(opened.disk, place, where);
+            devices.push_back(opened.device);
+            facts.disks.push_back(std::move(opened.disk));
+        };
+        for (const DiskInImage& disk : machine->disks)
+            add(disk, name, digest);
+        for (const auto& [source, content] : image.further)
+            add(find_disk(*source, content, operation), {name.repository, "", name.is_placeholder}, content.top.digest);
         GuestAccess reading = facts.bundle ? access.to_lone_root() : access;
         if (devices.size() > 1)
             for (const auto& device : devices)
@@ -267,6 +253,16 @@ Manifest manifest_of_disks(const ManifestRequest& request, const OperationContex
 }
 
 } // namespace
+
+std::string name_of_image(const ImageReference& reference) {
+    if (const auto* layout = std::get_if<LayoutReference>(&reference))
+        return layout->tag.value_or(last_part(fs::path(layout->folder).lexically_normal().string()));
+    if (const auto* archive = std::get_if<ArchiveReference>(&reference))
+        return archive->tag.value_or(fs::path(archive->file).stem().string());
+    if (const auto* registry = std::get_if<RegistryReference>(&reference))
+        return last_part(registry->repository);
+    return "vm";
+}
 
 Manifest make_manifest(const ManifestRequest& request, const OperationContext& operation) {
     if (const auto* image = std::get_if<ImageReference>(&request.source))

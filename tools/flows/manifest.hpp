@@ -35,6 +35,9 @@ struct Manifest {
     std::string text;
 };
 
+// What a store calls an image: its tag, else the folder's, file's or repository's name.
+std::string name_of_image(const ImageReference& reference);
+
 Manifest make_manifest(const ManifestRequest& request, const OperationContext& operation);
 
 // An image and what belongs to it, in its store.

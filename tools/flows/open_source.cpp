@@ -74,10 +74,13 @@ struct OpenMachine {
         const auto source = open_image_source(reference, operation, request.registry);
         ImageContent image = read_image(*source, architecture);
         image.verifier = std::make_shared<ContentVerifier>(image.parsed_manifest, image.config);
-        const DiskInImage disk = find_disk(*source, image, operation);
-        const std::string name = escape_untrusted(disk.path);
+        MachineInImage found = find_machine(*source, image, operation);
         SourceMachine machine;
-        machine.disks.push_back({name, open_disk(disk.bytes, request.disk_source(name, std::nullopt))});
+        for (const DiskInImage& disk : found.disks) {
+            const std::string name = escape_untrusted(disk.path);
+            machine.disks.push_back({name, open_disk(disk.bytes, request.disk_source(name, disk.format))});
+        }
+        machine.hardware = std::move(found.hardware);
         machine.architecture = image.config ? image.config->platform.architecture : "";
         machine.verifier = image.verifier;
         return machine;

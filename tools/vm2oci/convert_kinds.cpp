@@ -24,9 +24,11 @@ constexpr Kinds bit(ConvertKind kind) {
 constexpr Kinds kContainerDisk = bit(ConvertKind::container_disk);
 constexpr Kinds kBundle = bit(ConvertKind::bundle);
 constexpr Kinds kRootfs = bit(ConvertKind::rootfs);
+constexpr Kinds kVm = bit(ConvertKind::vm);
 constexpr Kinds kKata = bit(ConvertKind::kata);
 constexpr Kinds kPlainDisk = bit(ConvertKind::plain_disk);
-constexpr Kinds kImages = kContainerDisk | kBundle | kRootfs;
+constexpr Kinds kContainerImages = kContainerDisk | kBundle | kRootfs;
+constexpr Kinds kImages = kContainerImages | kVm;
 constexpr Kinds kGuests = kImages | kKata | kPlainDisk; // whatever a guest is read for
 constexpr Kinds kAll = kGuests | bit(ConvertKind::unpacked_bundle);
 
@@ -40,11 +42,11 @@ constexpr std::array kRows = std::to_array<Row>({
     {"--arch", kAll}, // also chooses in the source's index
     {"--disk-format", kContainerDisk | kBundle | kPlainDisk},
     {"--cluster-compression", kContainerDisk | kBundle | kPlainDisk},
-    {"--size", kContainerDisk | kBundle | kKata | kPlainDisk},
-    {"--sparsify", kContainerDisk | kBundle | kPlainDisk},
+    {"--size", kContainerDisk | kBundle | kVm | kKata | kPlainDisk},
+    {"--sparsify", kContainerDisk | kBundle | kVm | kPlainDisk},
     {"--sbom", kGuests},
-    {"--manifest", kImages},
-    {"--manifest-for", kImages},
+    {"--manifest", kContainerImages},
+    {"--manifest-for", kContainerImages},
     {"--keep-kernel", kRootfs},
     {"--layers", kRootfs},
     {"--kernel", kBundle},
@@ -53,14 +55,14 @@ constexpr std::array kRows = std::to_array<Row>({
     {"--root", kBundle | kKata},
     {"--krun", kBundle},
     {"--compression", kImages},
-    {"--chunked", kImages},
+    {"--chunked", kContainerImages},
     {"--reuse", kImages},
     {"--name", kContainerDisk},
-    {"--label", kImages},
+    {"--label", kContainerImages},
     {"--annotation", kImages},
-    {"--env", kImages},
-    {"--instancetype", kContainerDisk | kBundle},
-    {"--preference", kContainerDisk | kBundle},
+    {"--env", kContainerImages},
+    {"--instancetype", kContainerDisk | kBundle | kVm},
+    {"--preference", kContainerDisk | kBundle | kVm},
     {"--created", kGuests}, // edits bear it too
     {"--user-data", kGuests},
     {"--meta-data", kGuests},
@@ -74,7 +76,7 @@ constexpr std::array kRows = std::to_array<Row>({
     {"--sysprep", kGuests},
     {"--fix", kGuests},
     {"--dry-run", kGuests},
-    {"--boot-test", kContainerDisk | kPlainDisk},
+    {"--boot-test", kContainerDisk | kVm | kPlainDisk},
 });
 
 struct KindName {
@@ -86,6 +88,7 @@ constexpr std::array kNames = std::to_array<KindName>({
     {kContainerDisk, "--as containerdisk"},
     {kBundle, "--as bundle"},
     {kRootfs, "--as rootfs"},
+    {kVm, "--as vm"},
     {kKata, "--as kata"},
     {kPlainDisk, "plain disks"},
 });

@@ -17,6 +17,7 @@ enum class ConvertKind : std::uint8_t {
     kata = 8,
     plain_disk = 16,      // a disk or an image, to a disk
     unpacked_bundle = 32, // a bundle, to the files in it
+    vm = 64,
 };
 
 // What to say of the first option that was given and does not apply, with the kinds to which it does; "": all do.

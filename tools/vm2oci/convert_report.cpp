@@ -91,6 +91,21 @@ Json made_to_json(const ImageReport& report, const ConvertRequest& request) {
               {"allocated_size", report.allocated_size}}}};
 }
 
+Json made_to_json(const VmResult& result, const ConvertRequest& request) {
+    Json disks = Json::array();
+    for (const StoredLayer& disk : result.disks) {
+        Json json = layer_to_json(disk);
+        json.erase("diff_id"); // artifacts have none
+        disks.push_back(std::move(json));
+    }
+    return {{"destination", request.destination_name},
+            {"digest", result.manifest.digest.text()},
+            {"media_type", result.manifest.media_type},
+            {"size", result.manifest.size},
+            {"machine", result.machine},
+            {"disks", std::move(disks)}};
+}
+
 Json made_to_json(const PlainDiskResult& result, const ConvertRequest& request) {
     Json json = {{"destination", request.destination_name}, {"disk", disk_to_json(result.disk)}};
     if (!result.seed_disk.empty())
@@ -109,6 +124,14 @@ void print_made(const RootfsImage& image, const ConvertRequest& request, std::os
     out << fmt::format("  files   {}\n", image.report.entries);
     for (const std::string& remark : image.remarks)
         out << "  note    " << remark << '\n';
+}
+
+void print_made(const VmResult& result, const ConvertRequest& request, std::ostream& out) {
+    out << fmt::format("{}\n  image   {}\n  machine {}\n", request.destination_name, result.manifest.digest.text(),
+                       result.machine);
+    for (const StoredLayer& disk : result.disks)
+        out << fmt::format("  disk    {} ({} of {})\n", disk.descriptor.digest.text(),
+                           format_size(disk.descriptor.size), format_size(disk.content_size));
 }
 
 void print_made(const PlainDiskResult& result, const ConvertRequest& request, std::ostream& out) {

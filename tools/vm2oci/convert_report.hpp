@@ -18,6 +18,7 @@ ExitCode report_conversion(const ConvertRequest& request, const ConvertResult& r
 nlohmann::ordered_json made_to_json(const ImageReport& made, const ConvertRequest& request);
 nlohmann::ordered_json made_to_json(const RootfsImage& made, const ConvertRequest& request);
 nlohmann::ordered_json made_to_json(const BundleResult& made, const ConvertRequest& request);
+nlohmann::ordered_json made_to_json(const VmResult& made, const ConvertRequest& request);
 nlohmann::ordered_json made_to_json(const KataReport& made, const ConvertRequest& request);
 nlohmann::ordered_json made_to_json(const PlainDiskResult& made, const ConvertRequest& request);
 nlohmann::ordered_json made_to_json(const UnpackedBundle& made, const ConvertRequest& request);
@@ -25,6 +26,7 @@ nlohmann::ordered_json made_to_json(const std::monostate& made, const ConvertReq
 void print_made(const ImageReport& made, const ConvertRequest& request, std::ostream& out);
 void print_made(const RootfsImage& made, const ConvertRequest& request, std::ostream& out);
 void print_made(const BundleResult& made, const ConvertRequest& request, std::ostream& out);
+void print_made(const VmResult& made, const ConvertRequest& request, std::ostream& out);
 void print_made(const KataReport& made, const ConvertRequest& request, std::ostream& out);
 void print_made(const PlainDiskResult& made, const ConvertRequest& request, std::ostream& out);
 void print_made(const UnpackedBundle& made, const ConvertRequest& request, std::ostream& out);

@@ -20,6 +20,7 @@ namespace {
 const std::map<std::string, ConvertKind> kConvertKinds = {{"containerdisk", ConvertKind::container_disk},
                                                           {"bundle", ConvertKind::bundle},
                                                           {"rootfs", ConvertKind::rootfs},
+                                                          {"vm", ConvertKind::vm},
                                                           {"kata", ConvertKind::kata}};
 
 const std::map<std::string, RootfsLayers> kRootfsLayers = {{"one", RootfsLayers::one}, {"split", RootfsLayers::split}};
@@ -123,6 +124,12 @@ ShapeRequest image_shape(const ConvertArguments& arguments, const CLI::App& comm
     if (kind == ConvertKind::rootfs)
         return RootfsRequest{arguments.keep_kernel ? KernelFiles::keep : KernelFiles::leave_out,
                              kRootfsLayers.at(arguments.layers)};
+    if (kind == ConvertKind::vm) {
+        MachineWishes machine;
+        machine.instance_type = arguments.instancetype;
+        machine.preference = arguments.preference;
+        return VmRequest{machine};
+    }
     return ContainerDiskRequest{arguments.name, arguments.instancetype, arguments.preference};
 }
 

@@ -3,6 +3,7 @@
 #include "formats/base/escape.hpp"
 #include "formats/base/size.hpp"
 #include "tools/vm2oci/disk_page.hpp"
+#include "tools/vm2oci/machine_page.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -69,6 +70,14 @@ void describe_image(Page& page, const ImageFindings& findings) {
     if (findings.disk) {
         page.heading("/" + escape_untrusted(*findings.disk_path));
         describe_disk(page, *findings.disk);
+        for (const DiskSeen& disk : findings.further_disks) {
+            page.heading("/" + disk.name);
+            describe_disk(page, disk.findings);
+        }
+        if (findings.hardware) {
+            page.heading("Machine");
+            describe_machine(page, *findings.hardware);
+        }
         if (findings.guest)
             describe_guest(page, *findings.guest);
     } else {
@@ -119,6 +128,12 @@ Json image_to_json(const ImageFindings& findings) {
     if (findings.disk) {
         document["disk"] = disk_to_json(*findings.disk);
         document["disk"]["path"] = "/" + escape_untrusted(*findings.disk_path);
+        for (const DiskSeen& disk : findings.further_disks) {
+            document["further_disks"].push_back(disk_to_json(disk.findings));
+            document["further_disks"].back()["path"] = "/" + disk.name;
+        }
+        if (findings.hardware)
+            document["machine"] = machine_to_json(*findings.hardware);
         document["inside"] = findings.guest ? guest_to_json(*findings.guest) : Json(nullptr);
     } else {
         document["no_disk"] = findings.no_disk;
