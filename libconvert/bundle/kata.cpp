@@ -104,7 +104,8 @@ class GzipFile final : public ByteSink {
     explicit GzipFile(int fd) : fd_(fd), buffer_(256 * KiB) {
         constexpr int kGzipWindow = 15 + 16;
         constexpr int kMemoryLevel = 9;
-        if (deflateInit2(&stream_, Z_BEST_COMPRESSION, Z_DEFLATED, kGzipWindow, kMemoryLevel, Z_DEFAULT_STRATEGY) !=
+        constexpr int kLevel = 4; // of Debian's files 3 % more than the best one, in an eighth of its time
+        if (deflateInit2(&stream_, kLevel, Z_DEFLATED, kGzipWindow, kMemoryLevel, Z_DEFAULT_STRATEGY) !=
             Z_OK)
             throw std::bad_alloc();
     }

@@ -4,6 +4,7 @@
 #include "formats/base/escape.hpp"
 #include "formats/oci/bundle.hpp"
 #include "libconvert/bundle/kernel.hpp"
+#include "libconvert/check/rules.hpp"
 
 #include <fmt/format.h>
 
@@ -11,32 +12,7 @@
 #include <array>
 
 namespace vm2oci {
-namespace {
 
-constexpr std::uint64_t kLargeSector = 4096;
-constexpr std::uint64_t kQemuId = 107; // KubeVirt's launcher reads the disk as 107:107
-constexpr std::string_view kConvertAgain = "convert the disk again with vm2oci convert";
-
-class Problems {
-  public:
-    void error(std::string rule, std::string text, std::string_view remedy = kConvertAgain) {
-        found_.push_back({ProblemSeverity::error, std::move(rule), std::move(text), std::string(remedy)});
-    }
-    void warning(std::string rule, std::string text, std::string_view remedy = "") {
-        found_.push_back({ProblemSeverity::warning, std::move(rule), std::move(text), std::string(remedy)});
-    }
-    std::vector<Problem> take() { return std::move(found_); }
-
-  private:
-    std::vector<Problem> found_;
-};
-
-struct Child {
-    std::string path;
-    const ImageFile* file;
-};
-
-// What lies directly in `folder` ("disk"; "": the root).
 std::vector<Child> children(const ImageFacts& facts, std::string_view folder) {
     const std::string prefix = folder.empty() ? "" : std::string(folder) + "/";
     std::vector<Child> found;
@@ -46,6 +22,44 @@ std::vector<Child> children(const ImageFacts& facts, std::string_view folder) {
     return found;
 }
 
+// What unpacks the image refuses it as a whole, wherever the disk lies.
+void check_layers(const ImageFacts& facts, Problems& problems) {
+    if (!facts.content_problem.empty())
+        problems.error("content", facts.content_problem, "");
+    for (std::size_t i = 0; i < facts.layers.size(); ++i)
+        if (const std::string& member = facts.layers[i].cut_member; !member.empty())
+            problems.error("whole-layers", fmt::format("layer {} ends in the middle of {}: \"unexpected EOF\"", i + 1,
+                                                       quote_untrusted(member)));
+}
+
+void check_platform(const ImageFacts& facts, Problems& problems) {
+    check_layers(facts, problems);
+    if (!facts.content.config)
+        problems.error("image-config",
+                       "the image has no image configuration: it is an artifact, which only image volumes "
+                       "of CRI-O can mount");
+    else if (facts.content.config->platform.architecture.empty())
+        problems.error("architecture", "the image's configuration names no architecture");
+    else if (facts.content.config->platform.os != "linux")
+        problems.error("architecture", "the image is for " + quote_untrusted(facts.content.config->platform.os) +
+                                           ", and nodes pull images for linux");
+}
+
+// containerd/containerd, core pkg/archive/tar.go, moby/go-archive, containers/storage, umoci: by the type of the
+// header, though Go's reader knows the form.
+void check_unpacking(const ImageFacts& facts, Problems& problems) {
+    if (facts.gnu_sparse)
+        problems.error("sparse-member",
+                       fmt::format("{} is stored in GNU tar's sparse form, which no container runtime unpacks: "
+                                   "\"unhandled tar header type\"",
+                                   quote_untrusted(*facts.gnu_sparse)),
+                       "convert the image once more with vm2oci convert, or pack it with tar --format=posix");
+}
+
+namespace {
+
+constexpr std::uint64_t kLargeSector = 4096;
+constexpr std::uint64_t kQemuId = 107; // KubeVirt's launcher reads the disk as 107:107
 std::vector<Child> without_folders(std::vector<Child> all) {
     std::erase_if(all, [](const Child& child) { return child.file->type == TarType::directory; });
     return all;
@@ -129,16 +143,6 @@ void check_own_format(const DiskFindings& disk, Problems& problems) {
                          "convert it with --size, rounded up");
 }
 
-// What unpacks the image refuses it as a whole, wherever the disk lies.
-void check_layers(const ImageFacts& facts, Problems& problems) {
-    if (!facts.content_problem.empty())
-        problems.error("content", facts.content_problem, "");
-    for (std::size_t i = 0; i < facts.layers.size(); ++i)
-        if (const std::string& member = facts.layers[i].cut_member; !member.empty())
-            problems.error("whole-layers", fmt::format("layer {} ends in the middle of {}: \"unexpected EOF\"", i + 1,
-                                                       quote_untrusted(member)));
-}
-
 void check_disk_contents(const ImageFacts& facts, Problems& problems) {
     if (!facts.disk)
         return;
@@ -147,30 +151,6 @@ void check_disk_contents(const ImageFacts& facts, Problems& problems) {
                                           ", and only qcow2 and raw are accepted: \"unsupported image format\"");
     else
         check_own_format(*facts.disk, problems);
-}
-
-void check_platform(const ImageFacts& facts, Problems& problems) {
-    check_layers(facts, problems);
-    if (!facts.content.config)
-        problems.error("image-config",
-                       "the image has no image configuration: it is an artifact, which only image volumes "
-                       "of CRI-O can mount");
-    else if (facts.content.config->platform.architecture.empty())
-        problems.error("architecture", "the image's configuration names no architecture");
-    else if (facts.content.config->platform.os != "linux")
-        problems.error("architecture", "the image is for " + quote_untrusted(facts.content.config->platform.os) +
-                                           ", and nodes pull images for linux");
-}
-
-// containerd/containerd, core pkg/archive/tar.go, moby/go-archive, containers/storage, umoci: by the type of the
-// header, though Go's reader knows the form.
-void check_unpacking(const ImageFacts& facts, Problems& problems) {
-    if (facts.gnu_sparse)
-        problems.error("sparse-member",
-                       fmt::format("{} is stored in GNU tar's sparse form, which no container runtime unpacks: "
-                                   "\"unhandled tar header type\"",
-                                   quote_untrusted(*facts.gnu_sparse)),
-                       "convert the image once more with vm2oci convert, or pack it with tar --format=posix");
 }
 
 void check_pullers(const ImageFacts& facts, Problems& problems) {
@@ -327,8 +307,9 @@ std::vector<Problem> check_crun_vm(const ImageFacts& facts) {
     return problems.take();
 }
 
-bool concerns_every_image(const ImageFacts&) {
-    return true;
+// Artifacts of machines are for whoever imports machines, and those of podman for podman.
+bool concerns_disk_images(const ImageFacts& facts) {
+    return !facts.machine && !is_podman_machine(facts) && !is_rancher_vm(facts);
 }
 
 bool concerns_bundles(const ImageFacts& facts) {
@@ -377,12 +358,18 @@ std::vector<Problem> check_kernel_boot(const ImageFacts& facts) {
     return problems.take();
 }
 
-constexpr std::array<Consumer, 5> kConsumers = {{
-    {"kubevirt", "KubeVirt containerDisk", check_kubevirt, concerns_every_image},
-    {"image-volume", "KubeVirt disk on a Kubernetes image volume", check_image_volume, concerns_every_image},
+constexpr std::array<Consumer, 11> kConsumers = {{
+    {"kubevirt", "KubeVirt containerDisk", check_kubevirt, concerns_disk_images},
+    {"image-volume", "KubeVirt disk on a Kubernetes image volume", check_image_volume, concerns_disk_images},
     {"kernel-boot", "KubeVirt kernelBoot container", check_kernel_boot, concerns_bundles},
-    {"cdi", "Containerized Data Importer, registry source", check_cdi, concerns_every_image},
-    {"crun-vm", "crun-vm under Podman or Docker", check_crun_vm, concerns_every_image},
+    {"cdi", "Containerized Data Importer, registry source", check_cdi, concerns_disk_images},
+    {"crun-vm", "crun-vm under Podman or Docker", check_crun_vm, concerns_disk_images},
+    {"kubevirt-vm", "KubeVirt's importer of machine artifacts", check_machine_artifact, is_machine_artifact},
+    {"podman-machine", "podman machine", check_podman_machine, is_podman_machine},
+    {"rancher-vm", "RancherVM", check_rancher_vm, is_rancher_vm},
+    {"krun", "krun under Podman", check_krun, has_krun_settings},
+    {"firecracker", "Firecracker and Cloud Hypervisor, unpacked", check_micro_vmm, concerns_bundles},
+    {"kata", "Kata Containers, as a pod's image", check_kata, is_named_alone},
 }};
 
 } // namespace

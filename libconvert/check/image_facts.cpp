@@ -97,6 +97,48 @@ void add_artifact_disk(ImageFacts& facts, const DiskInImage& disk, ImageSource& 
         facts.sector_size = sector_size_of(blob, disk.path);
 }
 
+void examine_machine(ImageFacts& facts, ImageSource& source) {
+    MachineArtifactFacts& machine = facts.machine.emplace();
+    const ImageManifest& manifest = facts.content.parsed_manifest;
+    try {
+        const std::string described = read_small_blob(source, manifest.config, "the artifact's VirtualMachine");
+        machine.disks = disks_of_vm_artifact(manifest, described);
+        machine.claims = claims_of_virtual_machine(described);
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::corrupt && error.kind() != ErrorKind::limit)
+            throw;
+        machine.problem = error.what();
+    }
+}
+
+void examine_index(ImageFacts& facts, ImageSource& source) {
+    if (!is_index(facts.content.top.media_type))
+        return;
+    facts.index.emplace();
+    for (const Descriptor& entry : parse_index(source.read_manifest(facts.content.top)).manifests) {
+        IndexEntryFacts& seen = facts.index->emplace_back();
+        if (const auto type = entry.annotations.find("disktype"); type != entry.annotations.end())
+            seen.disk_type = type->second;
+        if (entry.platform) {
+            seen.architecture = entry.platform->architecture;
+            seen.os = entry.platform->os;
+        }
+        if (seen.disk_type.empty())
+            continue;
+        try {
+            const ImageManifest manifest = parse_manifest(source.read_manifest(entry));
+            seen.is_read = true;
+            for (const Descriptor& layer : manifest.layers) {
+                const auto title = layer.annotations.find("org.opencontainers.image.title");
+                seen.titles.push_back(title == layer.annotations.end() ? "" : title->second);
+            }
+        } catch (const Error& error) {
+            if (error.kind() != ErrorKind::not_found && error.kind() != ErrorKind::corrupt)
+                throw;
+        }
+    }
+}
+
 void verify_layers(ImageFacts& facts, ImageSource& source, const OperationContext& operation) {
     try {
         verify_content(source, facts.content, operation);
@@ -140,6 +182,11 @@ ImageFacts gather_image_facts(ImageSource& source, const std::string& architectu
     for (std::size_t i = 0; i < layers.size(); ++i) {
         operation.check_cancelled();
         facts.layers.push_back(read_head(*source.open_blob(layers[i])));
+    }
+    examine_index(facts, source);
+    if (is_vm_artifact(facts.content.parsed_manifest)) {
+        examine_machine(facts, source);
+        return facts;
     }
     if (const std::optional<DiskInImage> disk = find_artifact_disk(source, facts.content, operation)) {
         add_artifact_disk(facts, *disk, source);

@@ -4,6 +4,7 @@
 
 #include "formats/block/open_disk.hpp"
 #include "formats/tree/tar_reader.hpp"
+#include "libconvert/package/vm_artifact.hpp"
 #include "libconvert/source/content_verifier.hpp"
 #include "libconvert/source/image_content.hpp"
 
@@ -42,9 +43,27 @@ struct ImportedDisk {
     std::optional<DiskFindings> findings; // none: no regular file, or an empty one
 };
 
+// KubeVirt's machine artifact, as its importer reads it.
+struct MachineArtifactFacts {
+    std::string problem;                 // of the VirtualMachine or the disks; "": they can be read
+    std::vector<MachineDiskLayer> disks; // in the order of the machine
+    std::vector<std::string> claims;     // that the machine mounts, in the importer's spelling
+};
+
+// An entry of an index, as podman machine looks for its own.
+struct IndexEntryFacts {
+    std::string disk_type; // of the entry; empty: it is another image
+    std::string architecture;
+    std::string os;
+    bool is_read = false;            // the manifest is there
+    std::vector<std::string> titles; // of its layers; empty: none is said
+};
+
 struct ImageFacts {
     ImageContent content;
-    std::vector<LayerHead> layers; // as in the manifest
+    std::optional<MachineArtifactFacts> machine;       // none: the image is no machine artifact
+    std::optional<std::vector<IndexEntryFacts>> index; // none: the reference names a single image
+    std::vector<LayerHead> layers;                     // as in the manifest
     std::optional<ImportedDisk> imported;
     std::map<std::string, ImageFile> files; // the merged tree, by path without a leading slash; whiteouts applied
     std::optional<std::string> gnu_sparse;  // path of a member of tar's type 'S', untrusted

@@ -182,6 +182,10 @@ std::vector<MachineDiskLayer> disks_of_vm_artifact(const ImageManifest& manifest
     return disks;
 }
 
+std::vector<std::string> claims_of_virtual_machine(std::string_view virtual_machine) {
+    return mounted_claims(parse_machine(virtual_machine));
+}
+
 MachineHardware hardware_of_virtual_machine(std::string_view virtual_machine) {
     const VmJson machine = parse_machine(virtual_machine);
     const VmJson& domain = at_path(machine, {"spec", "template", "spec", "domain"});

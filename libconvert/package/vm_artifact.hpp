@@ -48,6 +48,10 @@ struct MachineDiskLayer {
 // those that it does not mount follow. Error{corrupt}: no disk, a name twice, a size that is none.
 std::vector<MachineDiskLayer> disks_of_vm_artifact(const ImageManifest& manifest, std::string_view virtual_machine);
 
+// The claims that it mounts, boot order first, spelled as the importer compares them with the disks' names.
+// Error{corrupt}: no VirtualMachine.
+std::vector<std::string> claims_of_virtual_machine(std::string_view virtual_machine);
+
 // What the VirtualMachine asks for; what is not said or not understood stays open. Error{corrupt}: no VirtualMachine.
 MachineHardware hardware_of_virtual_machine(std::string_view virtual_machine);
 
