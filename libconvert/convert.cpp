@@ -50,8 +50,7 @@ ImageReport write_container_disk_image(const DiskView& disk, const DiskOutput& o
     const DiskImage image = make_disk_image(disk, output, operation);
     const ContainerDisk packaged = write_container_disk(image, options, destination, operation);
     operation.check_cancelled();
-    return {packaged.manifest, packaged.layer,     packaged.file_name,
-            image.format,      image.virtual_size, image.allocated_size};
+    return {packaged.manifest, packaged.layer, packaged.path, image.format, image.virtual_size, image.allocated_size};
 }
 
 ImageReport convert_to_container_disk(const DiskView& disk, const DiskOutput& output,

@@ -12,7 +12,7 @@ namespace vm2oci {
 struct ImageReport {
     Descriptor manifest; // what the destination's reference names once it is published
     StoredLayer layer;
-    std::string disk_file_name;
+    std::string disk_path; // in the image
     DiskFormat disk_format = DiskFormat::qcow2;
     std::uint64_t virtual_size = 0;
     std::uint64_t allocated_size = 0;

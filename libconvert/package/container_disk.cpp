@@ -24,8 +24,11 @@ ContainerDisk write_container_disk(const DiskImage& disk, const ContainerDiskOpt
 
     ImageContents contents;
     contents.title = file_name;
-    contents.created_by = "vm2oci convert --as containerdisk";
-    contents.entrypoint = {"no-entrypoint"}; // crun-vm under docker needs one, and none may be real
+    const std::string folder = options.form == ContainerDiskForm::rancher_vm ? "base_image" : "disk";
+    const bool is_rancher = options.form == ContainerDiskForm::rancher_vm;
+    contents.created_by = is_rancher ? "vm2oci convert --as rancher" : "vm2oci convert --as containerdisk";
+    if (!is_rancher)                             // which hands its command to QEMU
+        contents.entrypoint = {"no-entrypoint"}; // crun-vm under docker needs one, and none may be real
     contents.labels = {{"org.vm2oci.disk.format", std::string(to_string(disk.format))},
                        {"org.vm2oci.disk.virtual-size", std::to_string(disk.virtual_size)}};
     // How much of a raw file is stored tells where it lay, not what it holds: the same disk must give the same image.
@@ -37,11 +40,11 @@ ContainerDisk write_container_disk(const DiskImage& disk, const ContainerDiskOpt
         contents.environment.push_back("INSTANCETYPE_KUBEVIRT_IO_DEFAULT_INSTANCETYPE=" + options.instancetype);
     if (!options.preference.empty())
         contents.environment.push_back("INSTANCETYPE_KUBEVIRT_IO_DEFAULT_PREFERENCE=" + options.preference);
-    contents.layers.push_back(write_disk_layer(disk, file_name, options.layer, destination, operation));
+    contents.layers.push_back(write_disk_layer(disk, file_name, options.layer, destination, operation, folder));
 
     ContainerDisk image;
     image.layer = contents.layers.front();
-    image.file_name = file_name;
+    image.path = folder + "/" + file_name;
     image.manifest = assemble_image(options.image, contents, destination);
     return image;
 }

@@ -17,7 +17,14 @@
 
 namespace vm2oci {
 
+// Who looks for the disk where.
+enum class ContainerDiskForm {
+    kubevirt,   // /disk, and everybody else's
+    rancher_vm, // /base_image: rancher/vm's docs/images.md
+};
+
 struct ContainerDiskOptions {
+    ContainerDiskForm form = ContainerDiskForm::kubevirt;
     std::string file_name; // in /disk; empty: disk.qcow2 or disk.img
     LayerOptions layer;
     ImageOptions image;
@@ -29,7 +36,7 @@ struct ContainerDiskOptions {
 struct ContainerDisk {
     Descriptor manifest;
     StoredLayer layer;
-    std::string file_name;
+    std::string path; // in the image: "disk/disk.qcow2"
 };
 
 // Writes layer, config and manifest to `destination`; the caller publishes. One pass over the disk.

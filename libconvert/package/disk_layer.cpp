@@ -49,22 +49,39 @@ void write_in_windows(const CanonicalQcow2& image, LayerWriter& layer, const Ope
     }
 }
 
-} // namespace
-
-StoredLayer write_disk_layer(const DiskImage& disk, const std::string& file_name, const LayerOptions& options,
-                             ImageDestination& destination, const OperationContext& operation) {
-    const std::uint64_t size = disk.bytes->size();
-    operation.progress->begin("package", size);
-    LayerWriter layer(destination, options, operation);
-    write_header(owned_by_qemu("disk", FileType::directory, 0555, 0), layer);
-    write_header(owned_by_qemu("disk/" + file_name, FileType::regular, 0444, size), layer);
-    // CDI probes the first 512 bytes of what it decompresses and corrupts the stream when a compressed frame shorter
-    // than that comes first (kubevirt/containerized-data-importer#4277): the head goes uncompressed.
-    layer.end_frame_stored();
+void write_content(const DiskImage& disk, LayerWriter& layer, const OperationContext& operation) {
     if (disk.canonical)
         write_in_windows(*disk.canonical, layer, operation);
     else
         copy_bytes(*disk.bytes, layer, operation);
+}
+
+} // namespace
+
+StoredLayer write_bare_disk(const DiskImage& disk, const LayerOptions& options, ImageDestination& destination,
+                            const OperationContext& operation) {
+    operation.progress->begin("package", disk.bytes->size());
+    LayerOptions plain = options;
+    plain.content_digest = ContentDigest::leave_out;
+    LayerWriter layer(destination, plain, operation);
+    write_content(disk, layer, operation);
+    StoredLayer stored = layer.finish();
+    operation.progress->end();
+    return stored;
+}
+
+StoredLayer write_disk_layer(const DiskImage& disk, const std::string& file_name, const LayerOptions& options,
+                             ImageDestination& destination, const OperationContext& operation,
+                             const std::string& folder) {
+    const std::uint64_t size = disk.bytes->size();
+    operation.progress->begin("package", size);
+    LayerWriter layer(destination, options, operation);
+    write_header(owned_by_qemu(folder, FileType::directory, 0555, 0), layer);
+    write_header(owned_by_qemu(folder + "/" + file_name, FileType::regular, 0444, size), layer);
+    // CDI probes the first 512 bytes of what it decompresses and corrupts the stream when a compressed frame shorter
+    // than that comes first (kubevirt/containerized-data-importer#4277): the head goes uncompressed.
+    layer.end_frame_stored();
+    write_content(disk, layer, operation);
     layer.write(std::vector<std::byte>(tar_padding(size) + kTarEndSize));
     StoredLayer stored = layer.finish();
     operation.progress->end();

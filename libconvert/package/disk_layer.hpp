@@ -12,10 +12,17 @@
 
 namespace vm2oci {
 
-// One layer with the folder "disk" (0555) and in it the disk (0444), both owned by 107:107, dated 1970. One pass.
+// One layer with the folder (0555) and in it the disk (0444), both owned by 107:107, dated 1970. One pass.
 // A canonical qcow2 is cut into frames where the guest's disk has its own borders.
+// `folder` instead of "disk": where another consumer looks.
 StoredLayer write_disk_layer(const DiskImage& disk, const std::string& file_name, const LayerOptions& options,
-                             ImageDestination& destination, const OperationContext& operation);
+                             ImageDestination& destination, const OperationContext& operation,
+                             const std::string& folder = "disk");
+
+// The disk's file alone, without a tar around it, as artifacts carry it: no diff_id; media type and annotations are the
+// caller's.
+StoredLayer write_bare_disk(const DiskImage& disk, const LayerOptions& options, ImageDestination& destination,
+                            const OperationContext& operation);
 
 struct LayerFile {
     std::string path; // "boot/vmlinuz"; the folders that hold it come before it by themselves

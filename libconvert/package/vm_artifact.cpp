@@ -5,8 +5,8 @@
 #include "formats/base/escape.hpp"
 #include "formats/base/fd.hpp"
 #include "formats/base/size.hpp"
-#include "formats/block/copy.hpp"
 #include "formats/oci/json.hpp"
+#include "libconvert/package/disk_layer.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -36,13 +36,6 @@ std::string annotation(const Descriptor& layer, const char* name) {
     return found == layer.annotations.end() ? std::string() : found->second;
 }
 
-VmJson parse_machine(std::string_view text) {
-    VmJson machine = parse_untrusted_json(text, "the artifact's VirtualMachine");
-    if (!machine.is_object() || machine.value("kind", "") != "VirtualMachine")
-        fail(ErrorKind::corrupt, "the artifact's config is no VirtualMachine");
-    return machine;
-}
-
 // The value at a path; null where something on the way is not there or something else.
 const VmJson& at_path(const VmJson& value, std::initializer_list<std::string_view> path) {
     static const VmJson kNothing;
@@ -61,6 +54,13 @@ const VmJson& at_path(const VmJson& value, std::initializer_list<std::string_vie
 std::string text_at(const VmJson& value, std::initializer_list<std::string_view> path) {
     const VmJson& found = at_path(value, path);
     return found.is_string() ? found.get<std::string>() : std::string();
+}
+
+VmJson parse_machine(std::string_view text) {
+    VmJson machine = parse_untrusted_json(text, "the artifact's VirtualMachine");
+    if (text_at(machine, {"kind"}) != "VirtualMachine")
+        fail(ErrorKind::corrupt, "the artifact's config is no VirtualMachine");
+    return machine;
 }
 
 std::optional<unsigned> count_at(const VmJson& value, std::initializer_list<std::string_view> path) {
@@ -115,20 +115,14 @@ Descriptor store_blob(std::string_view bytes, std::string_view media_type, Image
 
 } // namespace
 
-StoredLayer write_machine_disk(const BlockDevice& disk, const std::string& name, const LayerOptions& options,
+StoredLayer write_machine_disk(const DiskImage& disk, const std::string& name, const LayerOptions& options,
                                ImageDestination& destination, const OperationContext& operation) {
     if (options.compression.algorithm != Compression::zstd)
         fail(ErrorKind::usage, "a machine's disks are compressed with zstd");
-    operation.progress->begin("package", disk.size());
-    LayerOptions plain = options;
-    plain.content_digest = ContentDigest::leave_out;
-    LayerWriter layer(destination, plain, operation);
-    copy_bytes(disk, layer, operation);
-    StoredLayer stored = layer.finish();
-    operation.progress->end();
+    StoredLayer stored = write_bare_disk(disk, options, destination, operation);
     stored.descriptor.media_type = vm_artifact::disk_type;
     stored.descriptor.annotations = {{vm_artifact::disk_name, name},
-                                     {vm_artifact::disk_size, binary_quantity(disk.size())},
+                                     {vm_artifact::disk_size, binary_quantity(disk.bytes->size())},
                                      {"org.opencontainers.image.title", name + ".raw.zst"}};
     return stored;
 }

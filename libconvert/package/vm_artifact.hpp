@@ -4,11 +4,11 @@
 // the annotations say the disk's name, which is the claim's that the machine mounts, and its size.
 #pragma once
 
-#include "formats/block/block_device.hpp"
 #include "formats/oci/image.hpp"
 #include "formats/oci/layer_writer.hpp"
 #include "formats/oci/store.hpp"
 #include "libconvert/hardware/hardware.hpp"
+#include "libconvert/package/disk_image.hpp"
 #include "libconvert/package/image_assembly.hpp"
 
 #include <optional>
@@ -26,9 +26,9 @@ inline constexpr const char* disk_name = "io.kubevirt.disk.name"; // annotations
 inline constexpr const char* disk_size = "io.kubevirt.disk.size"; // a quantity: "10Gi", or bytes
 } // namespace vm_artifact
 
-// A disk as the guest sees it, whole. `name`: a DNS label. One pass; frames with a seek table, which `zstd -d` passes
+// A raw disk, whole. `name`: a DNS label. One pass; frames with a seek table, which `zstd -d` passes
 // over. Error{usage} for a compression that is not zstd.
-StoredLayer write_machine_disk(const BlockDevice& disk, const std::string& name, const LayerOptions& options,
+StoredLayer write_machine_disk(const DiskImage& disk, const std::string& name, const LayerOptions& options,
                                ImageDestination& destination, const OperationContext& operation);
 
 // Config and manifest; of `options` the architecture and the annotations count. The caller publishes.

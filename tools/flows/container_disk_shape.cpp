@@ -25,6 +25,7 @@ class ContainerDiskShape final : public DiskShape {
         options_.layer = output_.layer();
         options_.image = output_.options();
         options_.file_name = request_.file_name;
+        options_.form = request_.form;
         options_.instancetype = request_.instancetype;
         options_.preference = request_.preference;
         unchanged_ = guest().view().device();

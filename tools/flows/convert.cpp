@@ -18,6 +18,7 @@ std::unique_ptr<ConvertShape> make_shape(ConvertRun& run) {
                           [&](const RootfsRequest& request) { return make_rootfs_shape(run, request); },
                           [&](const BundleRequest& request) { return make_bundle_shape(run, request); },
                           [&](const VmRequest& request) { return make_vm_shape(run, request); },
+                          [&](const PodmanMachineRequest&) { return make_podman_machine_shape(run); },
                           [&](const KataRequest& request) { return make_kata_shape(run, request); },
                           [&](const PlainDiskRequest& request) { return make_plain_disk_shape(run, request); },
                       },

@@ -7,6 +7,7 @@
 #include "libconvert/bundle/unpack.hpp"
 #include "libconvert/convert.hpp"
 #include "libconvert/edit/edit_disk.hpp"
+#include "libconvert/package/podman_machine.hpp"
 #include "libconvert/package/rootfs.hpp"
 #include "tools/flows/boot.hpp"
 #include "tools/flows/manifest.hpp"
@@ -26,7 +27,11 @@ struct ContainerDiskRequest {
     std::string file_name; // in /disk; empty: as the disk's format has it
     std::string instancetype;
     std::string preference;
+    ContainerDiskForm form = ContainerDiskForm::kubevirt;
 };
+
+// An index with one entry: a disk in the format that podman's machines of a kind take, qcow2 or raw.
+struct PodmanMachineRequest {};
 
 struct BundleRequest {
     KernelOrigin kernel = KernelOrigin::guest;
@@ -64,14 +69,14 @@ struct PlainDiskRequest {
     std::string not_for_bundles;
 };
 
-using ShapeRequest =
-    std::variant<ContainerDiskRequest, BundleRequest, RootfsRequest, VmRequest, KataRequest, PlainDiskRequest>;
+using ShapeRequest = std::variant<ContainerDiskRequest, BundleRequest, RootfsRequest, VmRequest, PodmanMachineRequest,
+                                  KataRequest, PlainDiskRequest>;
 
 struct ConvertRequest {
     std::string source_name;      // as the user wrote it, for messages
     std::string destination_name; // the same
     Reference source;
-    Reference destination; // an image for the first four shapes, else a disk's
+    Reference destination; // an image for the first five shapes, else a disk's
     SourceRequest from;
     std::string architecture; // GOARCH; chooses in an index; "": the source image's, else the guest's, else the host's
     GuestAccess access;
@@ -112,6 +117,10 @@ struct VmResult {
     std::string machine;            // its name
 };
 
+struct PodmanMachineResult {
+    PodmanMachineDisk image;
+};
+
 struct PlainDiskResult {
     DiskReport disk;
     std::filesystem::path seed_disk; // empty: none
@@ -131,8 +140,8 @@ struct ConvertResult {
     std::optional<BootReport> boot;             // of the boot test
     std::vector<FurtherImage> further_images{}; // of the machine's other disks, in their order
     // What was made; nothing with EditMode::plan_only. Not there for anybody else if the boot test failed.
-    std::variant<std::monostate, ImageReport, RootfsImage, BundleResult, VmResult, KataReport, PlainDiskResult,
-                 UnpackedBundle>
+    std::variant<std::monostate, ImageReport, RootfsImage, BundleResult, VmResult, PodmanMachineResult, KataReport,
+                 PlainDiskResult, UnpackedBundle>
         made;
 
     bool is_published() const { return mode == EditMode::apply && (!boot || boot->passed()); }

@@ -60,6 +60,7 @@ class ConvertShape {
 std::unique_ptr<ConvertShape> make_container_disk_shape(ConvertRun& run, const ContainerDiskRequest& request);
 std::unique_ptr<ConvertShape> make_rootfs_shape(ConvertRun& run, const RootfsRequest& request);
 std::unique_ptr<ConvertShape> make_bundle_shape(ConvertRun& run, const BundleRequest& request);
+std::unique_ptr<ConvertShape> make_podman_machine_shape(ConvertRun& run);
 std::unique_ptr<ConvertShape> make_vm_shape(ConvertRun& run, const VmRequest& request);
 std::unique_ptr<ConvertShape> make_kata_shape(ConvertRun& run, const KataRequest& request);
 std::unique_ptr<ConvertShape> make_plain_disk_shape(ConvertRun& run, const PlainDiskRequest& request);

@@ -39,8 +39,8 @@ class VmShape final : public DiskShape {
         output_.write([&](ImageDestination& destination) {
             made_ = {};
             for (std::size_t i = 0; i < run_.machine.disks.size(); ++i)
-                made_.disks.push_back(write_machine_disk(*raw_disk(i).bytes, machine_.disks[i].name, layer_,
-                                                         destination, run_.operation));
+                made_.disks.push_back(
+                    write_machine_disk(raw_disk(i), machine_.disks[i].name, layer_, destination, run_.operation));
             made_.manifest = assemble_vm_artifact(virtual_machine_json(machine_), made_.disks, image_, destination);
             return made_.manifest;
         });
@@ -65,12 +65,13 @@ class VmShape final : public DiskShape {
     void describe() {
         MachineFacts facts;
         facts.form = RunnableForm::container_disk;
-        const auto& destination = std::get<ImageReference>(run_.request.destination);
-        facts.name = name_of_image(destination);
         facts.hardware = run_.machine.hardware;
         const OpenedGuest& opened = guest().guest();
         if (opened.guest || opened.windows)
             facts.guest = inspect_guest(opened, run_.operation);
+        // The same wherever it is written, so that the artifact is.
+        if (facts.guest)
+            facts.name = facts.guest->os.hostname;
         // As containerDisks have it: what was asked for, the source image's, the guest's, this machine's.
         if (run_.request.architecture.empty() && run_.machine.architecture.empty() && facts.guest &&
             !facts.guest->os.architecture.empty())

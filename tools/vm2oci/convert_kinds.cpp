@@ -27,8 +27,9 @@ constexpr Kinds kRootfs = bit(ConvertKind::rootfs);
 constexpr Kinds kVm = bit(ConvertKind::vm);
 constexpr Kinds kKata = bit(ConvertKind::kata);
 constexpr Kinds kPlainDisk = bit(ConvertKind::plain_disk);
+constexpr Kinds kPodmanMachine = bit(ConvertKind::podman_machine);
 constexpr Kinds kContainerImages = kContainerDisk | kBundle | kRootfs;
-constexpr Kinds kImages = kContainerImages | kVm;
+constexpr Kinds kImages = kContainerImages | kVm | kPodmanMachine;
 constexpr Kinds kGuests = kImages | kKata | kPlainDisk; // whatever a guest is read for
 constexpr Kinds kAll = kGuests | bit(ConvertKind::unpacked_bundle);
 
@@ -40,10 +41,10 @@ struct Row {
 constexpr std::array kRows = std::to_array<Row>({
     {"--as", kAll},
     {"--arch", kAll}, // also chooses in the source's index
-    {"--disk-format", kContainerDisk | kBundle | kPlainDisk},
-    {"--cluster-compression", kContainerDisk | kBundle | kPlainDisk},
-    {"--size", kContainerDisk | kBundle | kVm | kKata | kPlainDisk},
-    {"--sparsify", kContainerDisk | kBundle | kVm | kPlainDisk},
+    {"--disk-format", kContainerDisk | kBundle | kPodmanMachine | kPlainDisk},
+    {"--cluster-compression", kContainerDisk | kBundle | kPodmanMachine | kPlainDisk},
+    {"--size", kContainerDisk | kBundle | kVm | kPodmanMachine | kKata | kPlainDisk},
+    {"--sparsify", kContainerDisk | kBundle | kVm | kPodmanMachine | kPlainDisk},
     {"--sbom", kGuests},
     {"--manifest", kContainerImages},
     {"--manifest-for", kContainerImages},
@@ -89,6 +90,7 @@ constexpr std::array kNames = std::to_array<KindName>({
     {kBundle, "--as bundle"},
     {kRootfs, "--as rootfs"},
     {kVm, "--as vm"},
+    {kPodmanMachine, "--as podman-machine"},
     {kKata, "--as kata"},
     {kPlainDisk, "plain disks"},
 });

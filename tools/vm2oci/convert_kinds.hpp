@@ -17,7 +17,8 @@ enum class ConvertKind : std::uint8_t {
     kata = 8,
     plain_disk = 16,      // a disk or an image, to a disk
     unpacked_bundle = 32, // a bundle, to the files in it
-    vm = 64,
+    vm = 64,              // KubeVirt's machine artifact
+    podman_machine = 128,
 };
 
 // What to say of the first option that was given and does not apply, with the kinds to which it does; "": all do.

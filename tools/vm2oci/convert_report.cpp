@@ -85,10 +85,26 @@ Json made_to_json(const ImageReport& report, const ConvertRequest& request) {
             {"size", report.manifest.size},
             {"layer", std::move(layer)},
             {"disk",
-             {{"path", "disk/" + report.disk_file_name},
+             {{"path", report.disk_path},
               {"format", to_string(report.disk_format)},
               {"virtual_size", report.virtual_size},
               {"allocated_size", report.allocated_size}}}};
+}
+
+Json made_to_json(const PodmanMachineResult& result, const ConvertRequest& request) {
+    Json layer = layer_to_json(result.image.layer);
+    layer.erase("diff_id"); // artifacts have none
+    layer["title"] = result.image.title;
+    return {{"destination", request.destination_name},     {"digest", result.image.index.digest.text()},
+            {"media_type", result.image.index.media_type}, {"size", result.image.index.size},
+            {"disk_type", result.image.disk_type},         {"layer", std::move(layer)}};
+}
+
+void print_made(const PodmanMachineResult& result, const ConvertRequest& request, std::ostream& out) {
+    const StoredLayer& layer = result.image.layer;
+    out << fmt::format("{}\n  index   {}\n  disk    {} ({}, {} for {})\n", request.destination_name,
+                       result.image.index.digest.text(), layer.descriptor.digest.text(),
+                       format_size(layer.descriptor.size), result.image.title, result.image.disk_type);
 }
 
 Json made_to_json(const VmResult& result, const ConvertRequest& request) {
@@ -144,9 +160,8 @@ void print_made(const ImageReport& report, const ConvertRequest& request, std::o
                        report.layer.descriptor.digest.text(), format_size(report.layer.descriptor.size));
     if (request.reuse)
         out << fmt::format("  reused  {} of {} frames\n", report.layer.reused_frames, report.layer.frames.size());
-    out << fmt::format("  disk    disk/{}, {}, {} of data in {}\n", report.disk_file_name,
-                       to_string(report.disk_format), format_size(report.allocated_size),
-                       format_size(report.virtual_size));
+    out << fmt::format("  disk    {}, {}, {} of data in {}\n", report.disk_path, to_string(report.disk_format),
+                       format_size(report.allocated_size), format_size(report.virtual_size));
 }
 
 void print_made(const std::monostate& /*nothing*/, const ConvertRequest& /*request*/, std::ostream& /*out*/) {}

@@ -19,6 +19,7 @@ nlohmann::ordered_json made_to_json(const ImageReport& made, const ConvertReques
 nlohmann::ordered_json made_to_json(const RootfsImage& made, const ConvertRequest& request);
 nlohmann::ordered_json made_to_json(const BundleResult& made, const ConvertRequest& request);
 nlohmann::ordered_json made_to_json(const VmResult& made, const ConvertRequest& request);
+nlohmann::ordered_json made_to_json(const PodmanMachineResult& made, const ConvertRequest& request);
 nlohmann::ordered_json made_to_json(const KataReport& made, const ConvertRequest& request);
 nlohmann::ordered_json made_to_json(const PlainDiskResult& made, const ConvertRequest& request);
 nlohmann::ordered_json made_to_json(const UnpackedBundle& made, const ConvertRequest& request);
@@ -27,6 +28,7 @@ void print_made(const ImageReport& made, const ConvertRequest& request, std::ost
 void print_made(const RootfsImage& made, const ConvertRequest& request, std::ostream& out);
 void print_made(const BundleResult& made, const ConvertRequest& request, std::ostream& out);
 void print_made(const VmResult& made, const ConvertRequest& request, std::ostream& out);
+void print_made(const PodmanMachineResult& made, const ConvertRequest& request, std::ostream& out);
 void print_made(const KataReport& made, const ConvertRequest& request, std::ostream& out);
 void print_made(const PlainDiskResult& made, const ConvertRequest& request, std::ostream& out);
 void print_made(const UnpackedBundle& made, const ConvertRequest& request, std::ostream& out);

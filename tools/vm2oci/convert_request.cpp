@@ -21,6 +21,8 @@ const std::map<std::string, ConvertKind> kConvertKinds = {{"containerdisk", Conv
                                                           {"bundle", ConvertKind::bundle},
                                                           {"rootfs", ConvertKind::rootfs},
                                                           {"vm", ConvertKind::vm},
+                                                          {"podman-machine", ConvertKind::podman_machine},
+                                                          {"rancher", ConvertKind::container_disk},
                                                           {"kata", ConvertKind::kata}};
 
 const std::map<std::string, RootfsLayers> kRootfsLayers = {{"one", RootfsLayers::one}, {"split", RootfsLayers::split}};
@@ -130,7 +132,11 @@ ShapeRequest image_shape(const ConvertArguments& arguments, const CLI::App& comm
         machine.preference = arguments.preference;
         return VmRequest{machine};
     }
-    return ContainerDiskRequest{arguments.name, arguments.instancetype, arguments.preference};
+    if (kind == ConvertKind::podman_machine)
+        return PodmanMachineRequest{};
+    return ContainerDiskRequest{arguments.name, arguments.instancetype, arguments.preference,
+                                arguments.kind == "rancher" ? ContainerDiskForm::rancher_vm
+                                                            : ContainerDiskForm::kubevirt};
 }
 
 KataRequest kata_shape(const ConvertArguments& arguments, const CLI::App& command, const std::string& agent,

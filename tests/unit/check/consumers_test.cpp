@@ -175,9 +175,10 @@ TEST_CASE("an image without architecture or configuration is no image for a node
 }
 
 TEST_CASE("our own bundle has no problem anywhere, and kernelBoot finds its files") {
-    for (const Consumer& consumer : consumers()) {
-        CHECK(consumer.concerns(good_bundle()));
-        CHECK(consumer.check(good_bundle()).empty());
+    for (const char* name : {"kubevirt", "image-volume", "kernel-boot", "cdi", "crun-vm", "firecracker"}) {
+        INFO(name);
+        CHECK(find_consumer(name).concerns(good_bundle()));
+        CHECK(find_consumer(name).check(good_bundle()).empty());
     }
     CHECK_FALSE(find_consumer("kernel-boot").concerns(good_facts()));
     CHECK(has_error("kernel-boot", good_facts(), "bundle-annotations"));

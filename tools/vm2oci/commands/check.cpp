@@ -11,7 +11,10 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include <map>
 #include <ostream>
+#include <string>
+#include <vector>
 
 namespace vm2oci::cli {
 namespace {
@@ -51,14 +54,31 @@ Json to_json(const std::vector<ConsumerVerdict>& verdicts, const std::string& im
     return {{"image", image}, {"content", to_string(trust)}, {"consumers", std::move(list)}};
 }
 
+std::string line_of(const Problem& problem) {
+    return problem.text + (problem.remedy.empty() ? "" : "; " + problem.remedy);
+}
+
+// What several consumers have to say in the same words is said once, at the end.
 std::string to_text(const std::vector<ConsumerVerdict>& verdicts) {
+    std::vector<std::string> notes; // in the order in which they come up
+    std::map<std::string, unsigned> times;
+    for (const ConsumerVerdict& verdict : verdicts)
+        for (const Problem& problem : verdict.problems)
+            if (problem.severity == ProblemSeverity::warning && ++times[line_of(problem)] == 2)
+                notes.push_back(line_of(problem));
     Page page;
     for (const ConsumerVerdict& verdict : verdicts) {
         page.heading(std::string(verdict.consumer->description) + ": " + (verdict.works() ? "works" : "does not work"));
         for (const Problem& problem : verdict.problems)
-            page.row(problem.severity == ProblemSeverity::error ? "error" : "note",
-                     problem.text + (problem.remedy.empty() ? "" : "; " + problem.remedy));
+            if (problem.severity == ProblemSeverity::error)
+                page.row("error", line_of(problem));
+            else if (times[line_of(problem)] == 1)
+                page.row("note", line_of(problem));
     }
+    if (!notes.empty())
+        page.heading("For several of them");
+    for (const std::string& note : notes)
+        page.row("note", note);
     return page.text();
 }
 
