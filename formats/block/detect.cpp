@@ -28,6 +28,8 @@ constexpr auto kConvert = "convert it to qcow2 first, with qemu-img convert -O q
 constexpr auto kUnwrap = "convert it to raw or qcow2 first, with the tool that made it"sv;
 constexpr auto kDecompress = "decompress it first"sv;
 constexpr auto kUnpack = "unpack it first, and name the disk in it"sv;
+constexpr auto kNameDisk = "name the disk that it describes"sv;
+constexpr auto kNameDiskOfHyperv = "name its disks (*.vhdx), the boot disk first and the others with --disk"sv;
 constexpr auto kDecrypt = "decrypt it first"sv;
 
 constexpr FormatMatch kVmdk{"VMDK"sv, ""sv, DiskFormat::vmdk};
@@ -73,6 +75,9 @@ constexpr std::array kMagics{
     Magic{"\x04\x22\x4d\x18"sv, 0, {"lz4-compressed data"sv, kDecompress}},
     Magic{"PK\x03\x04"sv, 0, {"ZIP archive"sv, kUnpack}},
     Magic{"7z\xbc\xaf\x27\x1c"sv, 0, {"7z archive"sv, kUnpack}},
+    Magic{"<?xml"sv, 0, {kXmlDocument, kNameDisk}},
+    // Hyper-V's configurations and saved states since 2016 (HyperVStorage).
+    Magic{"\x14\x20\x28\x01"sv, 0, {"binary configuration of Hyper-V (VMCX)"sv, kNameDiskOfHyperv}},
     Magic{"ustar"sv, 257, {"tar archive (perhaps an OVA)"sv, kUnpack}},
 };
 

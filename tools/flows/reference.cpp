@@ -23,11 +23,15 @@ Reference parse_reference(const std::string& text) {
         if (text.starts_with(prefix))
             disk = {text.substr(prefix.size()), format};
     }
-    constexpr std::string_view package = "ova:";
-    if (text.starts_with(package)) {
-        disk.path = text.substr(package.size());
-        disk.is_package = true;
-    }
+    constexpr std::pair<std::string_view, MachineSource> machines[] = {{"ova:", MachineSource::package},
+                                                                       {"vmx:", MachineSource::vmx},
+                                                                       {"libvirt:", MachineSource::libvirt},
+                                                                       {"hyperv:", MachineSource::hyperv}};
+    for (const auto& [prefix, machine] : machines)
+        if (text.starts_with(prefix)) {
+            disk.path = text.substr(prefix.size());
+            disk.machine = machine;
+        }
     if (disk.path.empty())
         fail(ErrorKind::usage, "'" + text + "' names no disk");
     return disk;
@@ -37,8 +41,9 @@ void require_written(const DiskReference& destination) {
     const std::string& path = destination.path;
     if (is_server_address(path))
         fail(ErrorKind::usage, "'" + path + "' is on a server, which is read and not written");
-    if (destination.is_package)
-        fail(ErrorKind::usage, "'" + path + "' would be a package of a machine, which is read and not written");
+    if (destination.machine)
+        fail(ErrorKind::usage,
+             "'" + path + "' would be a machine's package or description, which is read and not written");
     if (path == "-")
         fail(ErrorKind::usage, "'-' is standard input, and a disk is not written in order; name a file as DEST");
     if (destination.format && !is_written(*destination.format))

@@ -12,12 +12,15 @@
 
 namespace vm2oci {
 
-// "qcow2:PATH", "raw:PATH", "vmdk:PATH" and so on, or a bare path; "-" is standard input. "ova:PATH[:DISK]" is a
-// package of a machine.
+// A machine with all its disks: an OVA or OVF, or what describes one whose disks lie elsewhere.
+enum class MachineSource { package, vmx, libvirt, hyperv };
+
+// "qcow2:PATH", "raw:PATH", "vmdk:PATH" and so on, or a bare path; "-" is standard input. "ova:PATH[:DISK]",
+// "vmx:PATH[:DISK]", "libvirt:PATH[:DISK]" and "hyperv:PATH[:DISK]" are machines.
 struct DiskReference {
     std::string path;
     std::optional<DiskFormat> format;
-    bool is_package = false; // as it is said; a bare path may be one as well
+    std::optional<MachineSource> machine{}; // as it is said; a bare path may be one as well
 };
 
 using Reference = std::variant<DiskReference, ImageReference>;

@@ -38,16 +38,19 @@ TEST_CASE("a described machine is made as far as this host goes") {
 
 TEST_CASE("references to packages and servers") {
     const auto disk = [](const std::string& text) { return std::get<DiskReference>(parse_reference(text)); };
-    CHECK(disk("ova:web.ova:2").is_package);
+    CHECK(disk("ova:web.ova:2").machine == MachineSource::package);
     CHECK(disk("ova:web.ova:2").path == "web.ova:2");
-    CHECK_FALSE(disk("web.ova").is_package);
+    CHECK_FALSE(disk("web.ova").machine);
+    CHECK(disk("vmx:web.vmx").machine == MachineSource::vmx);
+    CHECK(disk("libvirt:web.xml:vda").machine == MachineSource::libvirt);
+    CHECK(disk("hyperv:web.xml").path == "web.xml");
     CHECK_THROWS_WITH(parse_reference("ova:"), Catch::Contains("names no disk"));
     CHECK(is_server_address(disk("nbd+unix:///x?socket=/s").path));
     CHECK(is_server_address(disk("raw:nbds://host.example/x").path));
     CHECK(is_server_address(disk("https://host.example/x.qcow2").path));
     CHECK_FALSE(is_server_address(disk("./https:/x").path));
-    for (const char* read_only :
-         {"-", "qcow2:-", "ova:web.ova", "nbd://host.example/x", "raw:https://host.example/x"}) {
+    for (const char* read_only : {"-", "qcow2:-", "ova:web.ova", "vmx:web.vmx", "libvirt:d.xml", "hyperv:d.xml",
+                                  "nbd://host.example/x", "raw:https://host.example/x"}) {
         INFO(read_only);
         CHECK_THROWS_AS(require_written(disk(read_only)), Error);
     }
