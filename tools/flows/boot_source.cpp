@@ -65,6 +65,9 @@ BootSource open_plain_machine(const BootSourceRequest& request, const OperationC
         operation.progress->note("the disks are read in parts, and not verified against the package's digests");
     for (const std::string& remark : machine.remarks)
         operation.progress->note(remark);
+    if (machine.hardware)
+        for (const std::string& remark : machine.hardware->remarks)
+            operation.progress->note("the machine's description: " + remark);
     BootSource source;
     source.subject.disk = machine.boot_disk().opened.device;
     for (std::size_t i = 1; i < machine.disks.size(); ++i)

@@ -8,6 +8,7 @@
 #include "formats/codec/compressed_file.hpp"
 #include "libconvert/registry/http_disk.hpp"
 #include "libconvert/remote/nbd_disk.hpp"
+#include "libconvert/source/archive_refusal.hpp"
 #include "libconvert/source/described_disks.hpp"
 #include "libconvert/source/machine_package.hpp"
 #include "libconvert/source/package_files.hpp"
@@ -47,6 +48,7 @@ DiskContainer container_of(const PackageDisk& disk, const std::string& package, 
     const std::string& file = disk.is_blank ? disk.id : disk.file;
     container.name = escape_untrusted(package) + ": " + escape_untrusted(file);
     container.source = request.disk_source(package + ": " + file, std::nullopt);
+    container.source.package = disk.parts;
     if (disk.is_blank) {
         container.source.format = DiskFormat::raw;
         container.bytes = disk.bytes;
@@ -280,6 +282,8 @@ MachineContainers open_disk_containers(const DiskReference& reference, const Sou
                             operation);
     if (is_package)
         with_context(file.name, [&] { fail(ErrorKind::unsupported, "it is no package of a machine (OVA or OVF)"); });
+    if (may_be_machine && is_vagrant_box(names_in_tar(*file.bytes)))
+        with_context(file.name, [&] { refuse_tar(*file.bytes, ""); });
     if (request.authorities)
         fail(ErrorKind::usage,
              "only packages of machines are signed, and this is a plain disk: no authority can vouch for it");
