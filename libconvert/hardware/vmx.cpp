@@ -46,6 +46,39 @@ std::string unescaped(std::string_view text) {
     return plain;
 }
 
+// What windows-1252 has where Latin 1 has control characters; 0: nothing.
+constexpr std::array<char16_t, 32> kWindows1252 = {0x20ac, 0,      0x201a, 0x0192, 0x201e, 0x2026, 0x2020, 0x2021,
+                                                   0x02c6, 0x2030, 0x0160, 0x2039, 0x0152, 0,      0x017d, 0,
+                                                   0,      0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014,
+                                                   0x02dc, 0x2122, 0x0161, 0x203a, 0x0153, 0,      0x017e, 0x0178};
+
+// Windows hosts write what their users type; file names here are UTF-8.
+std::string utf8_of_windows1252(std::string_view text) {
+    std::string utf8;
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        unsigned code = byte;
+        if (byte >= 0x80 && byte < 0xa0 && kWindows1252.at(byte - 0x80U) != 0)
+            code = kWindows1252.at(byte - 0x80U);
+        if (code < 0x80) {
+            utf8 += c;
+        } else if (code < 0x800) {
+            utf8 += static_cast<char>(0xc0 | code >> 6);
+            utf8 += static_cast<char>(0x80 | (code & 0x3f));
+        } else {
+            utf8 += static_cast<char>(0xe0 | code >> 12);
+            utf8 += static_cast<char>(0x80 | (code >> 6 & 0x3f));
+            utf8 += static_cast<char>(0x80 | (code & 0x3f));
+        }
+    }
+    return utf8;
+}
+
+bool is_windows1252(std::string_view encoding) {
+    const std::string lower = to_lower_ascii(encoding);
+    return lower == "windows-1252" || lower == "iso-8859-1" || lower == "latin1";
+}
+
 // Keys in lower case: VMware does not tell their letters apart.
 class VmxSettings {
   public:
@@ -59,6 +92,9 @@ class VmxSettings {
             add(trimmed_line(text.substr(0, end)), number);
             text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
         }
+        if (const std::string* encoding = find(".encoding"); encoding != nullptr && is_windows1252(*encoding))
+            for (auto& [key, value] : values_)
+                value = utf8_of_windows1252(value);
     }
 
     const std::string* find(const std::string& key) const {

@@ -171,6 +171,10 @@ bool is_disk_sibling(std::string_view description, std::string_view name) {
     if (suffix == kDiskSuffixes.end() || name.size() < stem.size() + suffix->size())
         return false;
     std::string_view ending = name.substr(stem.size(), name.size() - stem.size() - suffix->size());
+    constexpr std::size_t snapshot = 7; // "-000001", behind the disk's own number
+    if (ending.size() > snapshot && ending[ending.size() - snapshot] == '-' &&
+        is_number(ending.substr(ending.size() - snapshot + 1)))
+        ending.remove_suffix(snapshot);
     if (ending.empty())
         return true;
     if (ending.front() != '-' && ending.front() != '_')

@@ -17,8 +17,8 @@
 namespace vm2oci {
 
 // Whether a description of the file name `description` may call a disk beside it `name`: web01.vmx has web01.vmdk,
-// web01_1.vmdk (ESXi), web01-0.vmdk (Workstation), web01-000001.vmdk (its snapshots); web01.xml has web01.qcow2,
-// web01-1.qcow2, web01.vhdx, web01-disk2.img.
+// web01_1.vmdk (ESXi), web01-0.vmdk (Workstation), web01-000001.vmdk and web01_1-000001.vmdk (their snapshots);
+// web01.xml has web01.qcow2, web01-1.qcow2, web01.vhdx, web01-disk2.img.
 bool is_disk_sibling(std::string_view description, std::string_view name);
 
 // One disk of the machine, and where it comes from: exactly one of `given` and `sibling` is there.

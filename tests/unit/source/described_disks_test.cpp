@@ -38,16 +38,36 @@ std::string refusal_of(MachineDescription machine, const LocationRequest& reques
 } // namespace
 
 TEST_CASE("the names of disks that follow from a description's") {
-    for (const char* name : {"web01.vmdk", "web01_1.vmdk", "web01-0.vmdk", "web01-000001.vmdk", "web01.qcow2",
-                             "web01-1.qcow2", "web01-disk2.img", "web01_disk1.RAW", "web01.vhdx", "web01.vdi"}) {
+    for (const char* name : {"web01.vmdk", "web01_1.vmdk", "web01-0.vmdk", "web01-000001.vmdk", "web01_1-000001.vmdk",
+                             "web01-0-000012.vmdk", "web01.qcow2", "web01-1.qcow2", "web01-disk2.img",
+                             "web01_disk1.RAW", "web01.vhdx", "web01.vdi"}) {
         INFO(name);
         CHECK(is_disk_sibling("web01.vmx", name));
         CHECK(is_disk_sibling("web01.xml", name));
     }
-    for (const char* name : {"", "web01", "web01.xml", "web01.txt", "web02.vmdk", "xweb01.vmdk", "web01x.vmdk",
-                             "web01-.vmdk", "web01-a.vmdk", "web01-1-2.vmdk", "web01/../web02.vmdk", "../web01.vmdk",
-                             "/etc/web01.vmdk", "web01-1\\2.vmdk", "web01-1234567.vmdk", "web01 1.vmdk",
-                             "web01.vmdk.gz", "web01--1.vmdk", "web01-disk.vmdk"}) {
+    for (const char* name : {"",
+                             "web01",
+                             "web01.xml",
+                             "web01.txt",
+                             "web02.vmdk",
+                             "xweb01.vmdk",
+                             "web01x.vmdk",
+                             "web01-.vmdk",
+                             "web01-a.vmdk",
+                             "web01-1-2.vmdk",
+                             "web01/../web02.vmdk",
+                             "../web01.vmdk",
+                             "/etc/web01.vmdk",
+                             "web01-1\\2.vmdk",
+                             "web01-1234567.vmdk",
+                             "web01 1.vmdk",
+                             "web01.vmdk.gz",
+                             "web01--1.vmdk",
+                             "web01_1-00001.vmdk",
+                             "web01_1_000001.vmdk",
+                             "web01-x-000001.vmdk",
+                             "web01_1-000001-000001.vmdk",
+                             "web01-disk.vmdk"}) {
         INFO(name);
         CHECK_FALSE(is_disk_sibling("web01.vmx", name));
     }
