@@ -30,6 +30,7 @@ from convert import TOP, best, measure, size_of
 
 FORMATS = {  # name: (suffix, qemu-img's format and options, prefix of the reference)
     "qcow2": ("qcow2", "qcow2", ""),
+    "qcow2, packed": ("packed.qcow2", "qcow2 -c", ""),  # beside it the packed VMDK
     "raw": ("raw", "raw", "raw:"),
     "VMDK, sparse": ("sparse.vmdk", "vmdk -o subformat=monolithicSparse", ""),
     "VMDK, stream": ("stream.vmdk", "vmdk -o subformat=streamOptimized", ""),
@@ -77,7 +78,7 @@ def archive_jobs(vm2oci, folder):
 
 
 def path_of(folder, suffix):
-    return folder / (suffix if suffix.endswith(".vmdk") else f"disk.{suffix}")
+    return folder / (suffix if suffix.endswith((".vmdk", ".qcow2")) else f"disk.{suffix}")
 
 
 def format_jobs(vm2oci, folder):
