@@ -138,12 +138,6 @@ SourceRequest without_parts(SourceRequest request) {
     return request;
 }
 
-void add_further_disks(MachineContainers& machine, const SourceRequest& request, const OperationContext& operation) {
-    const SourceRequest of_disk = without_parts(request);
-    for (const std::string& text : request.disks)
-        machine.disks.push_back(open_file(further_disk(text), of_disk, operation));
-}
-
 DescriptionFormat description_format(MachineSource source) {
     switch (source) {
     case MachineSource::libvirt:
@@ -289,8 +283,19 @@ MachineContainers open_disk_containers(const DiskReference& reference, const Sou
              "only packages of machines are signed, and this is a plain disk: no authority can vouch for it");
     MachineContainers machine;
     machine.disks.push_back(std::move(file));
-    add_further_disks(machine, request, operation);
+    for (DiskContainer& further : open_further_disks(request, operation))
+        machine.disks.push_back(std::move(further));
     return machine;
+}
+
+std::vector<DiskContainer> open_further_disks(const SourceRequest& request, const OperationContext& operation) {
+    if (request.authorities)
+        fail(ErrorKind::usage, "only packages of machines are signed in this way: no authority can vouch for it");
+    const SourceRequest of_disk = without_parts(request);
+    std::vector<DiskContainer> disks;
+    for (const std::string& text : request.disks)
+        disks.push_back(open_file(further_disk(text), of_disk, operation));
+    return disks;
 }
 
 } // namespace vm2oci

@@ -79,6 +79,8 @@ struct OpenMachine {
         machine.disks.push_back({name, open_disk(disk.bytes, request.disk_source(name, std::nullopt))});
         machine.architecture = image.config ? image.config->platform.architecture : "";
         machine.verifier = image.verifier;
+        for (const DiskContainer& further : open_further_disks(request, operation))
+            machine.disks.push_back({further.name, open_disk(further.bytes, further.source, further.siblings)});
         return machine;
     }
 };

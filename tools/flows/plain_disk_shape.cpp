@@ -119,6 +119,8 @@ std::unique_ptr<ConvertShape> make_plain_disk_shape(ConvertRun& run, const Plain
         ImageContent image = read_image(*images, run.request.architecture);
         if (parse_bundle(image.parsed_manifest.annotations)) {
             check_bundle_folder(destination.path);
+            if (!run.request.from.disks.empty() || run.request.from.authorities)
+                fail(ErrorKind::usage, "a bundle is taken apart as it is, and has no further disks");
             if (!request.not_for_bundles.empty())
                 fail(ErrorKind::usage, request.not_for_bundles);
             return std::make_unique<UnpackedBundleShape>(run, std::move(images), std::move(image));

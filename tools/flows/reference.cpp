@@ -1,11 +1,13 @@
 #include "tools/flows/reference.hpp"
 
 #include "formats/base/error.hpp"
+#include "formats/base/escape.hpp"
 #include "libconvert/registry/http_disk.hpp"
 #include "libconvert/remote/nbd_disk.hpp"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace vm2oci {
@@ -76,6 +78,26 @@ std::string tag_of_disk(const ImageReference& reference, std::size_t number) {
     if (!is_registry_tag(whole))
         fail(ErrorKind::usage, fmt::format("'{}', the tag of a further disk, is no tag of an image", whole));
     return whole;
+}
+
+std::vector<ImageReference> further_images(const ImageReference& first,
+                                           const std::map<std::string, std::string>& annotations) {
+    std::vector<ImageReference> images;
+    const auto number = annotations.find("org.vm2oci.machine.disk");
+    if (number != annotations.end() && number->second != "1")
+        return images; // it is one of them itself
+    const auto found = annotations.find("org.vm2oci.machine.further-images");
+    std::string_view rest = found == annotations.end() ? std::string_view() : found->second;
+    while (!rest.empty()) {
+        const std::size_t end = std::min(rest.find(' '), rest.size());
+        const std::string tag(rest.substr(0, end));
+        rest.remove_prefix(std::min(end + 1, rest.size()));
+        if (!is_registry_tag(tag))
+            fail(ErrorKind::corrupt,
+                 "the image names its further disks by " + quote_untrusted(tag) + ", which is no tag");
+        images.push_back(with_tag(first, tag));
+    }
+    return images;
 }
 
 ImageReference with_tag(ImageReference reference, const std::string& tag) {

@@ -5,10 +5,12 @@
 #include "formats/oci/reference.hpp"
 
 #include <cstddef>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 namespace vm2oci {
 
@@ -40,6 +42,11 @@ BackingFile parse_backing_file(const std::string& text);
 // The tag of a machine's `number`th disk beside the reference's own: "web01-disk2"; "" for a destination without tags.
 // Error{usage} for a reference that says a digest, and for a tag that would be too long.
 std::string tag_of_disk(const ImageReference& reference, std::size_t number);
+
+// What the annotations of a machine's first image name as the images of its other disks, in the same store; of any
+// other image nothing. Error{corrupt}: no tags.
+std::vector<ImageReference> further_images(const ImageReference& first,
+                                           const std::map<std::string, std::string>& annotations);
 
 // The same reference with another tag, and without a digest.
 ImageReference with_tag(ImageReference reference, const std::string& tag);

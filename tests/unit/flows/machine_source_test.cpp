@@ -72,3 +72,19 @@ TEST_CASE("further disks get tags beside that of the first") {
     CHECK_THROWS_AS(tag("docker://host.example/team/web:v1@" + digest, 2), Error);
     CHECK_THROWS_AS(tag("docker://host.example/team/web:" + std::string(125, 'v'), 2), Error);
 }
+
+TEST_CASE("the first image of a machine names the others") {
+    const ImageReference first = std::get<ImageReference>(parse_reference("oci:images:web01"));
+    const std::map<std::string, std::string> two = {{"org.vm2oci.machine.further-images", "web01-disk2 web01-disk3"}};
+    const std::vector<ImageReference> others = further_images(first, two);
+    REQUIRE(others.size() == 2);
+    CHECK(std::get<LayoutReference>(others[1]).tag == "web01-disk3");
+    CHECK(std::get<LayoutReference>(others[1]).folder == std::get<LayoutReference>(first).folder);
+    std::map<std::string, std::string> numbered = two;
+    numbered["org.vm2oci.machine.disk"] = "1";
+    CHECK(further_images(first, numbered).size() == 2);
+    numbered["org.vm2oci.machine.disk"] = "2";
+    CHECK(further_images(first, numbered).empty());
+    CHECK(further_images(first, {}).empty());
+    CHECK_THROWS_AS(further_images(first, {{"org.vm2oci.machine.further-images", "web01-disk2 ../x"}}), Error);
+}
