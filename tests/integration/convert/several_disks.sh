@@ -107,6 +107,18 @@ jq -e '.packages[] | select(.name == "split")' sbom.json > /dev/null || fail 'pa
 layer=$(find rootfs/blobs -size +0 -exec sh -c 'zstd --quiet --decompress --stdout "$1" 2> /dev/null | tar --list 2> /dev/null' sh {} \;)
 expect_match 'var/lib/dpkg/status' "$layer" 'the root file system'
 
+step 'a bundle, and files for Kata, of a root on two disks'
+printf '\x7fELF\x02\x01\x01' > kernel
+head --bytes=4096 /dev/zero >> kernel
+printf '\x3e' | dd of=kernel bs=1 seek=18 conv=notrunc status=none # x86-64
+"$VM2OCI" convert --quiet --as bundle --kernel kernel --arch amd64 web.ova oci:bundles:web01 > /dev/null
+"$VM2OCI" convert --quiet oci:bundles:web01 bundle > /dev/null
+image=$(find bundle -name 'rootfs*' | head -1)
+debugfs -R 'cat /var/lib/dpkg/status' "$image" 2> /dev/null | cmp - data/lib/dpkg/status
+"$VM2OCI" convert --quiet --as kata --agent kata-agent=kernel web.ova kata > /dev/null
+[[ -s kata/kata-containers.img ]] || fail 'no image for Kata'
+expect_exit 2 "$VM2OCI" convert --quiet --disk second.raw oci:bundles:web01 other
+
 step 'changes go where they belong'
 "$VM2OCI" convert --quiet --hostname web02 --copy-in web.mf:/var/lib/note web.ova oci:changed:web01 > /dev/null
 disk_of oci:changed:web01
