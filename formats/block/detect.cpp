@@ -28,6 +28,9 @@ constexpr auto kConvert = "convert it to qcow2 first, with qemu-img convert -O q
 constexpr auto kUnwrap = "convert it to raw or qcow2 first, with the tool that made it"sv;
 constexpr auto kDecompress = "decompress it first"sv;
 constexpr auto kUnpack = "unpack it first, and name the disk in it"sv;
+constexpr auto kUnpackMachine = "unpack it first, and name the OVA, the OVF or the disk in it"sv;
+constexpr auto kNameDisk = "name the disk that it describes"sv;
+constexpr auto kNameDiskOfHyperv = "name its disks (*.vhdx), the boot disk first and the others with --disk"sv;
 constexpr auto kDecrypt = "decrypt it first"sv;
 
 constexpr FormatMatch kVmdk{"VMDK"sv, ""sv, DiskFormat::vmdk};
@@ -71,9 +74,15 @@ constexpr std::array kMagics{
     Magic{"\x28\xb5\x2f\xfd"sv, 0, {"zstd-compressed data"sv, kDecompress}},
     Magic{"BZh"sv, 0, {"bzip2-compressed data"sv, kDecompress}},
     Magic{"\x04\x22\x4d\x18"sv, 0, {"lz4-compressed data"sv, kDecompress}},
-    Magic{"PK\x03\x04"sv, 0, {"ZIP archive"sv, kUnpack}},
-    Magic{"7z\xbc\xaf\x27\x1c"sv, 0, {"7z archive"sv, kUnpack}},
-    Magic{"ustar"sv, 257, {"tar archive (perhaps an OVA)"sv, kUnpack}},
+    Magic{"PK\x03\x04"sv, 0, {"ZIP archive"sv, kUnpackMachine}},
+    Magic{"PK\x05\x06"sv, 0, {"ZIP archive"sv, kUnpackMachine}}, // an empty one
+    Magic{"PK\x07\x08"sv, 0, {"ZIP archive"sv, kUnpackMachine}}, // a part of one
+    Magic{"Rar!\x1a\x07"sv, 0, {"RAR archive"sv, kUnpackMachine}},
+    Magic{"7z\xbc\xaf\x27\x1c"sv, 0, {"7z archive"sv, kUnpackMachine}},
+    Magic{"<?xml"sv, 0, {kXmlDocument, kNameDisk}},
+    // Hyper-V's configurations and saved states since 2016 (HyperVStorage).
+    Magic{"\x14\x20\x28\x01"sv, 0, {"binary configuration of Hyper-V (VMCX)"sv, kNameDiskOfHyperv}},
+    Magic{"ustar"sv, 257, {"tar archive (perhaps an OVA)"sv, kUnpackMachine}},
 };
 
 bool has_at(std::string_view text, std::size_t offset, std::string_view magic) {

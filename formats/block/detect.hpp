@@ -20,6 +20,9 @@ struct FormatMatch {
     bool is_read() const { return format && !by_tail; }
 };
 
+// The name of what is text about something else, perhaps about a machine with disks.
+inline constexpr std::string_view kXmlDocument = "XML document";
+
 // The outcome of looking; judged by require_format().
 struct Detection {
     // Formats whose signature matches, none twice.

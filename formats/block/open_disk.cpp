@@ -28,6 +28,7 @@ struct ChainFile {
     std::optional<DiskFormat> format;
     std::optional<std::filesystem::path> data_file;
     std::optional<std::filesystem::path> path; // none: it lies inside something else, and has no siblings
+    ExtentFiles* package = nullptr;            // of that
 };
 
 struct ChainLayer {
@@ -84,7 +85,8 @@ ChainLayer load_layer(const ChainFile& file, const DiskSource& source, vmdk::Giv
             info.allocated_size = sizes.allocated_size;
         };
         vmdk::ExtentFilesOnDisk extents(given, file.path, source.policy);
-        const LayerSource layer_source{file.container, file.name, source.policy, source.scan, file.data_file, &extents};
+        ExtentFiles* files = file.package != nullptr && given.files.empty() ? file.package : &extents;
+        const LayerSource layer_source{file.container, file.name, source.policy, source.scan, file.data_file, files};
         std::unique_ptr<Layer> layer;
         refusals.attempt([&] { layer = load_format(info.format, layer_source, refusals, info, sizes); });
         store_sizes();
@@ -158,8 +160,9 @@ DevicePtr open_chain(const ChainFile& top, const DiskSource& source, OnRefusal m
 }
 
 ChainFile top_file(DevicePtr container, const DiskSource& source, std::optional<std::filesystem::path> path) {
-    return {std::move(container), escape_untrusted(source.path.string()), source.format, source.data_file,
-            std::move(path)};
+    return {std::move(container), escape_untrusted(source.path.string()),
+            source.format,        source.data_file,
+            std::move(path),      source.package.get()};
 }
 
 std::optional<std::filesystem::path> own_path(const DiskSource& source, Siblings siblings) {

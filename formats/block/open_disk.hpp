@@ -25,6 +25,8 @@ struct BackingFile {
     std::optional<DiskFormat> format; // none: detected
 };
 
+class ExtentFiles;
+
 struct DiskSource {
     std::filesystem::path path;
     std::optional<DiskFormat> format;               // none: detected by the exactly-one-match rule
@@ -33,6 +35,8 @@ struct DiskSource {
     std::vector<std::filesystem::path> extents;     // of a VMDK that consists of several files
     DiskPolicy policy;
     TableScan scan = TableScan::complete;
+    // Where a VMDK's other files come from that lies inside something else, unless `extents` gives them; null: nowhere.
+    std::shared_ptr<ExtentFiles> package{};
 };
 
 struct OpenedDisk {

@@ -1,9 +1,12 @@
 #include "libconvert/hardware/hardware.hpp"
 
 #include "formats/base/error.hpp"
+#include "formats/base/escape.hpp"
 #include "formats/base/size.hpp"
 
 #include <fmt/format.h>
+
+#include <charconv>
 
 namespace vm2oci {
 
@@ -44,6 +47,14 @@ void check_machine(const MachineHardware& hardware) {
         if (count > kMaxMachineDevices)
             fail(ErrorKind::limit,
                  fmt::format("the machine's description gives it more than {} devices of a kind", kMaxMachineDevices));
+}
+
+std::uint64_t machine_number(std::string_view text, std::string_view what) {
+    std::uint64_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (text.empty() || error != std::errc() || end != text.data() + text.size())
+        fail(ErrorKind::corrupt, fmt::format("{} is {}, which is no number", what, quote_untrusted(text)));
+    return number;
 }
 
 std::string normal_mac(std::string_view text) {

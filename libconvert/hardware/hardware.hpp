@@ -63,6 +63,9 @@ inline constexpr std::size_t kMaxMachineDevices = 1024; // controllers, disks an
 // Error{limit} beyond those numbers, Error{corrupt} for machines without a processor or memory.
 void check_machine(const MachineHardware& hardware);
 
+// A decimal number in a description; Error{corrupt} with `what` for anything else.
+std::uint64_t machine_number(std::string_view text, std::string_view what);
+
 // "00:50:56:01:02:03" of any of the forms that are in use; empty if it is no address.
 std::string normal_mac(std::string_view text);
 

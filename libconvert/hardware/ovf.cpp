@@ -83,7 +83,7 @@ class OvfReader {
                                                  quote_untrusted(compression) + ", and OVF has gzip only");
             const std::string size = attribute_of(file, "size");
             if (!size.empty())
-                entry.size = ovf_number(size, "the size of a file");
+                entry.size = machine_number(size, "the size of a file");
             if (!entry.id.empty() && !ids.insert(entry.id).second)
                 fail(ErrorKind::corrupt, "two files of its references have the id " + quote_untrusted(entry.id));
             machine_.files.push_back(std::move(entry));
@@ -141,7 +141,7 @@ class OvfReader {
         if (!unit)
             fail(ErrorKind::corrupt, "the size of the disk " + quote_untrusted(id) + " is given in " +
                                          quote_untrusted(units) + ", no unit that is known");
-        return checked_multiply(ovf_number(text, "the size of a disk"), *unit, "the size of a disk");
+        return checked_multiply(machine_number(text, "the size of a disk"), *unit, "the size of a disk");
     }
 
     // Of a collection of one machine, that one.

@@ -11,7 +11,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <tuple>
 
 namespace vm2oci {
@@ -92,7 +91,7 @@ class HardwareReader {
         const std::string type = child_text(item, "ResourceType");
         if (type.empty())
             fail(ErrorKind::corrupt, "an item of the machine's hardware has no ResourceType");
-        const auto number = checked_cast<unsigned>(ovf_number(type, "a ResourceType"), "a ResourceType");
+        const auto number = checked_cast<unsigned>(machine_number(type, "a ResourceType"), "a ResourceType");
         switch (static_cast<ResourceType>(number)) {
         case ResourceType::processor:
             return read_processors(item);
@@ -119,7 +118,7 @@ class HardwareReader {
             return remark("it lists its processors more than once; the first counts");
         const auto count = [&](const char* name) {
             const std::string text = child_text(item, name);
-            return text.empty() ? std::optional<std::uint64_t>() : ovf_number(text, name);
+            return text.empty() ? std::optional<std::uint64_t>() : machine_number(text, name);
         };
         const std::optional<std::uint64_t> sockets = count("num_of_sockets");
         std::optional<std::uint64_t> cores = count("CoresPerSocket");
@@ -153,7 +152,7 @@ class HardwareReader {
                  "the machine's memory is given in " + quote_untrusted(units) + ", no unit that is known");
         const std::string quantity = child_text(item, "VirtualQuantity");
         hardware_.memory =
-            checked_multiply(ovf_number(quantity, "the size of the memory"), *unit, "the size of the memory");
+            checked_multiply(machine_number(quantity, "the size of the memory"), *unit, "the size of the memory");
     }
 
     void read_other_storage(const pugi::xml_node& item) {
@@ -221,14 +220,14 @@ class HardwareReader {
         const std::string address = child_text(item, "AddressOnParent");
         if (!address.empty())
             attached.disk.address =
-                checked_cast<unsigned>(ovf_number(address, "the address of a disk"), "the address of a disk");
+                checked_cast<unsigned>(machine_number(address, "the address of a disk"), "the address of a disk");
         attached.parent = child_text(item, "Parent");
         if (attached.parent.empty() && !found->interface.empty())
             attached.parent = ovirt_controller(found->interface);
         const std::string order = child_text(item, "BootOrder");
         attached.boot_order = found->boot_order;
         if (!order.empty() && order != "0")
-            attached.boot_order = static_cast<std::size_t>(ovf_number(order, "a BootOrder"));
+            attached.boot_order = static_cast<std::size_t>(machine_number(order, "a BootOrder"));
         attached_.push_back(std::move(attached));
         check_count(attached_.size());
     }
@@ -298,14 +297,6 @@ class HardwareReader {
 void read_hardware_section(const pugi::xml_node& section, std::string_view configuration,
                            const std::vector<OvfDisk>& disks, MachineHardware& hardware) {
     HardwareReader(configuration, disks, hardware).read(section);
-}
-
-std::uint64_t ovf_number(const std::string& text, std::string_view what) {
-    std::uint64_t number = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (text.empty() || error != std::errc() || end != text.data() + text.size())
-        fail(ErrorKind::corrupt, fmt::format("{} is {}, which is no number", what, quote_untrusted(text)));
-    return number;
 }
 
 } // namespace vm2oci

@@ -26,7 +26,4 @@ struct OvfDisk {
 void read_hardware_section(const pugi::xml_node& section, std::string_view configuration,
                            const std::vector<OvfDisk>& disks, MachineHardware& hardware);
 
-// A decimal number; Error{corrupt} with `what` for anything else.
-std::uint64_t ovf_number(const std::string& text, std::string_view what);
-
 } // namespace vm2oci

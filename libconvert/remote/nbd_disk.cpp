@@ -5,6 +5,7 @@
 #include "formats/base/escape.hpp"
 #include "formats/base/size.hpp"
 #include "libconvert/remote/nbd_library.hpp"
+#include "libconvert/remote/nbd_trust.hpp"
 
 #include <fmt/format.h>
 
@@ -309,6 +310,7 @@ std::shared_ptr<const BlockDevice> open_nbd_disk(const std::string& uri, const O
                                                  NbdTimeouts timeouts) {
     if (!is_nbd_uri(uri))
         fail(ErrorKind::usage, quote_untrusted(uri) + " is no NBD URI");
+    require_trusted_server(uri);
     return std::make_shared<NbdDisk>(uri, operation, timeouts);
 }
 

@@ -21,7 +21,8 @@ bool is_nbd_uri(std::string_view text);
 
 // Only reads. As many connections as `operation` has threads, eight at most, if the server allows several; holes as it
 // tells them (base:allocation), else everything is data. Error{io} names the server when it does not answer in time, is
-// lost, or refuses. Error{usage}: no such URI. `operation` outlives the result; its cancellation ends every wait.
+// lost, or refuses. Error{usage}: no such URI, or
+// require_trusted_server() refuses it. `operation` outlives the result; its cancellation ends every wait.
 std::shared_ptr<const BlockDevice> open_nbd_disk(const std::string& uri, const OperationContext& operation,
                                                  NbdTimeouts timeouts = {});
 

@@ -8,18 +8,35 @@
 #include "formats/block/detect.hpp"
 #include "formats/block/file_device.hpp"
 #include "formats/block/open_file.hpp"
+#include "libconvert/source/archive_refusal.hpp"
 
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <limits>
 #include <utility>
 
 namespace vm2oci {
 namespace {
+
+// The beginning of what is packed.
+class UnpackedHead final : public BlockDevice {
+  public:
+    explicit UnpackedHead(std::vector<std::byte> bytes) : bytes_(std::move(bytes)) {}
+    std::uint64_t size() const override { return bytes_.size(); }
+    void read_at(std::uint64_t offset, std::span<std::byte> buffer) const override {
+        check_range(*this, offset, buffer.size());
+        std::ranges::copy(std::span(bytes_).subspan(static_cast<std::size_t>(offset), buffer.size()), buffer.begin());
+    }
+    Extent extent_at(std::uint64_t offset) const override { return {bytes_.size() - offset, ExtentKind::data}; }
+
+  private:
+    std::vector<std::byte> bytes_;
+};
 
 // Compressed data look like anything by chance at one place of two bytes only: a boot sector's signature.
 void refuse_two_things(const BlockDevice& stored, FileCompression compression) {
@@ -42,13 +59,10 @@ void refuse_two_things(const BlockDevice& stored, FileCompression compression) {
 void refuse_packed_archive(const BlockDevice& stored, FileCompression compression) {
     constexpr std::size_t magic_at = 257;
     constexpr std::string_view magic = "ustar";
-    const std::vector<std::byte> head = first_content(stored, compression, magic_at + magic.size());
-    if (head.size() == magic_at + magic.size() && as_text(head).substr(magic_at) == magic)
-        fail(ErrorKind::unsupported,
-             fmt::format(
-                 "it is a tar archive packed with {0} (an OVA?); unpack the {0} layer first: an OVA itself is read "
-                 "where it lies, and of another archive the disk in it is to be named",
-                 to_string(compression)));
+    constexpr std::size_t head_bytes = 256 * KiB; // descriptions stand in front of disks
+    std::vector<std::byte> head = first_content(stored, compression, head_bytes);
+    if (head.size() >= magic_at + magic.size() && as_text(head).substr(magic_at).starts_with(magic))
+        refuse_tar(UnpackedHead(std::move(head)), to_string(compression));
 }
 
 std::size_t read_standard_input(std::span<std::byte> buffer, const OperationContext& operation) {

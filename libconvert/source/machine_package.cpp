@@ -6,6 +6,7 @@
 #include "formats/base/sha256.hpp"
 #include "formats/base/size.hpp"
 #include "formats/block/empty.hpp"
+#include "formats/block/vmdk/descriptor.hpp"
 
 #include <fmt/format.h>
 
@@ -89,6 +90,36 @@ std::string read_whole(const BlockDevice& file, std::string_view name, std::size
 std::string sibling(const std::string& descriptor, std::string_view suffix) {
     const std::size_t dot = descriptor.rfind('.');
     return descriptor.substr(0, dot) + std::string(suffix);
+}
+
+// What a VMDK in several files calls its parts, as files of its package.
+class PackageParts final : public ExtentFiles {
+  public:
+    void add(const std::string& name, std::shared_ptr<const BlockDevice> file) { files_[name] = std::move(file); }
+    std::vector<DevicePtr> open(const std::vector<std::string>& names) override {
+        std::vector<DevicePtr> found;
+        for (const std::string& name : names) {
+            const auto file = files_.find(name);
+            if (file == files_.end())
+                fail(ErrorKind::unsafe,
+                     "the disk lies in the file " + quote_untrusted(name) + ", which the package does not have");
+            found.push_back(file->second);
+        }
+        return found;
+    }
+
+  private:
+    std::map<std::string, std::shared_ptr<const BlockDevice>> files_;
+};
+
+// What names its parts begins so; anything else holds its disk itself.
+bool is_descriptor_of_parts(const BlockDevice& file) {
+    constexpr std::string_view magic = "# Disk DescriptorFile";
+    std::string head(magic.size(), '\0');
+    if (file.size() < head.size() || file.size() > vmdk::kMaxDescriptorBytes)
+        return false;
+    file.read_at(0, std::as_writable_bytes(std::span(head)));
+    return head == magic;
 }
 
 class PackageReader {
@@ -213,6 +244,8 @@ class PackageReader {
                 const OvfFile& entry = machine.files[*file];
                 disk.compression = entry.compression;
                 disk.bytes = open_file(entry, machine.sizes_are_exact);
+                if (entry.compression == OvfCompression::none && is_descriptor_of_parts(*disk.bytes))
+                    disk.parts = open_parts(entry, *disk.bytes, machine);
             } else {
                 disk.is_blank = true;
                 disk.bytes = blank_disk(described);
@@ -225,6 +258,25 @@ class PackageReader {
         if (package_.disks.empty())
             fail(ErrorKind::unsupported, "the machine has no disk");
         package_.hardware.disks = std::move(kept);
+    }
+
+    // The names lead nowhere but into the package; sizes and digests hold for them as for every file of it.
+    std::shared_ptr<ExtentFiles> open_parts(const OvfFile& disk, const BlockDevice& bytes, const OvfMachine& machine) {
+        const std::string text = read_whole(bytes, disk.href, vmdk::kMaxDescriptorBytes);
+        const vmdk::Descriptor descriptor =
+            with_context(quote_untrusted(disk.href), [&] { return vmdk::parse_descriptor(text); });
+        auto parts = std::make_shared<PackageParts>();
+        for (const vmdk::ExtentLine& line : descriptor.extents) {
+            if (line.type == vmdk::ExtentType::zero)
+                continue;
+            const auto listed = std::ranges::find(machine.files, line.name, &OvfFile::href);
+            const OvfFile entry = listed == machine.files.end() ? OvfFile{"", line.name, std::nullopt} : *listed;
+            if (entry.compression != OvfCompression::none)
+                fail(ErrorKind::unsupported, "the part " + quote_untrusted(line.name) +
+                                                 " of a VMDK is compressed; unpack the files of the package first");
+            parts->add(line.name, open_file(entry, machine.sizes_are_exact));
+        }
+        return parts;
     }
 
     std::shared_ptr<const BlockDevice> blank_disk(const MachineDisk& disk) {

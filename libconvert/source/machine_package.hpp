@@ -4,6 +4,7 @@
 
 #include "formats/base/progress.hpp"
 #include "formats/block/block_device.hpp"
+#include "formats/block/layer.hpp"
 #include "formats/block/open_disk.hpp"
 #include "libconvert/hardware/ovf.hpp"
 #include "libconvert/source/ovf_manifest.hpp"
@@ -27,6 +28,8 @@ struct PackageDisk {
     std::shared_ptr<const BlockDevice> bytes; // of the file, watched by the verifier; of blank disks the disk
     bool is_blank = false;
     OvfCompression compression = OvfCompression::none; // as the descriptor says
+    // Of a VMDK whose descriptor alone is `bytes`: the files that it names, out of the package; null for all others.
+    std::shared_ptr<ExtentFiles> parts{};
 };
 
 struct MachinePackage {

@@ -206,14 +206,14 @@ bool looks_like_ova(const BlockDevice& archive) {
         return false;
     const ArchiveBytes bytes(archive);
     TarReader reader(bytes);
-    constexpr int looked_at = 64; // folders and noise in front
+    constexpr int looked_at = 64; // folders and noise in front, and packages that were put together by hand
     try {
         for (int i = 0; i < looked_at; ++i) {
             const std::optional<TarMember> member = reader.next();
             if (!member)
                 return false;
-            if (member->type == TarType::regular && !is_apple_noise(member->path))
-                return is_descriptor_name(member->path);
+            if (member->type == TarType::regular && !is_apple_noise(member->path) && is_descriptor_name(member->path))
+                return true;
         }
     } catch (const Error& error) {
         if (error.kind() == ErrorKind::io)

@@ -27,7 +27,8 @@ class PackageFiles {
     virtual std::string_view place() const = 0;
 };
 
-// Whether it is a tar whose first file is a descriptor: an OVA. Apple's "._" files are passed over.
+// Whether it is a tar with a descriptor among its first files: an OVA, which has it in front, and what people put
+// together themselves (VirtualBox boxes of Vagrant). Apple's "._" files are passed over.
 bool looks_like_ova(const BlockDevice& archive);
 // Whether it begins as an OVF descriptor does.
 bool looks_like_ovf(const BlockDevice& file);

@@ -85,10 +85,14 @@ std::string drive_place(const VmSpec& spec, std::size_t port) {
     return fmt::format("bus=ide.{}", port);
 }
 
-// `port`: 0 is the first that the firmware asks.
-std::string disk_device(const VmSpec& spec, std::string_view node, std::size_t port, std::uint64_t sector_size) {
+enum class FirmwareAccess { none, in_turn };
+
+// `port`: 0 is the first that the firmware asks. OVMF connects only the disks that it may be asked to boot from, and a
+// boot loader that reads a volume over several sees no others.
+std::string disk_device(const VmSpec& spec, std::string_view node, std::size_t port, std::uint64_t sector_size,
+                        FirmwareAccess access = FirmwareAccess::in_turn) {
     const MachineProfile& profile = spec.profile;
-    const std::string boot = port == 0 ? ",bootindex=1" : "";
+    const std::string boot = access == FirmwareAccess::in_turn ? fmt::format(",bootindex={}", port + 1) : "";
     if (profile.disk == DiskBus::virtio) {
         const std::string sectors =
             sector_size != 512 ? fmt::format(",logical_block_size={0},physical_block_size={0}", sector_size) : "";
@@ -126,7 +130,7 @@ void add_disks(Arguments& arguments, const VmSpec& spec, const QemuDescriptors& 
     arguments.option("-blockdev", fmt::format("driver=nbd,node-name=seed,read-only=on,server.type=fd,server.str={}",
                                               descriptors.seed));
     if (spec.profile.disk == DiskBus::virtio)
-        arguments.option("-device", disk_device(spec, "seed", port, kSectorSize));
+        arguments.option("-device", disk_device(spec, "seed", port, kSectorSize, FirmwareAccess::none));
     else // beside an AHCI controller that was added, the machine's own IDE controller is free
         arguments.option("-device",
                          "ide-cd,drive=seed," + (has_added_ahci(spec) ? "bus=ide.1" : drive_place(spec, port)));

@@ -9,9 +9,12 @@
 #include "libconvert/edit/edit_disk.hpp"
 #include "libconvert/source/content_verifier.hpp"
 #include "libconvert/source/image_content.hpp"
+#include "tools/flows/disk_containers.hpp"
 #include "tools/flows/minimal_kernel.hpp"
 
+#include <map>
 #include <utility>
+#include <vector>
 
 namespace vm2oci {
 namespace {
@@ -40,6 +43,27 @@ BootSource open_bundle(const BundleDescription& bundle, ImageSource& images, con
     return source;
 }
 
+std::shared_ptr<const BlockDevice> open_disk_in(ImageSource& images, const ImageContent& image,
+                                                const SourceRequest& request, const OperationContext& operation) {
+    const DiskInImage disk = find_disk(images, image, operation);
+    return open_disk(disk.bytes, request.disk_source(escape_untrusted(disk.path), std::nullopt)).device;
+}
+
+// The other disks of the machine, each in an image of its own. A chain below a disk belongs to the first.
+void add_further_images(BootSource& source, const std::vector<ImageReference>& references,
+                        const BootSourceRequest& request, const OperationContext& operation) {
+    SourceRequest of_disk = request.source;
+    of_disk.backing.clear();
+    of_disk.data_file.reset();
+    for (const ImageReference& reference : references) {
+        const auto images = open_image_source(reference, operation, request.source.registry);
+        const ImageContent image = read_image(*images, "");
+        if (request.check == ContentCheck::whole)
+            verify_content(*images, image, operation);
+        source.subject.further_disks.push_back(open_disk_in(*images, image, of_disk, operation));
+    }
+}
+
 BootSource open_image(const ImageReference& reference, const BootSourceRequest& request,
                       const OperationContext& operation) {
     const auto images = open_image_source(reference, operation, request.source.registry);
@@ -48,19 +72,22 @@ BootSource open_image(const ImageReference& reference, const BootSourceRequest& 
         verify_content(*images, image, operation);
     else if (trust_in_parts(*images, image) == ContentTrust::not_verified)
         operation.progress->note("the image's content is " + std::string(describe(ContentTrust::not_verified)));
-    if (const auto bundle = parse_bundle(image.parsed_manifest.annotations))
-        return open_bundle(*bundle, *images, image, request.source, operation);
+    const std::map<std::string, std::string>& annotations = image.parsed_manifest.annotations;
     BootSource source;
-    MachineInImage machine = find_machine(*images, image, operation);
-    for (const DiskInImage& disk : machine.disks) {
-        auto device =
-            open_disk(disk.bytes, request.source.disk_source(escape_untrusted(disk.path), disk.format)).device;
-        if (source.subject.disk == nullptr)
-            source.subject.disk = std::move(device);
-        else
-            source.subject.further_disks.push_back(std::move(device));
+    if (const auto bundle = parse_bundle(annotations)) {
+        source = open_bundle(*bundle, *images, image, request.source, operation);
+    } else {
+        MachineInImage machine = find_machine(*images, image, operation);
+        for (const DiskInImage& disk : machine.disks)
+            source.subject.further_disks.push_back(
+                open_disk(disk.bytes, request.source.disk_source(escape_untrusted(disk.path), disk.format)).device);
+        source.subject.disk = source.subject.further_disks.front();
+        source.subject.further_disks.erase(source.subject.further_disks.begin());
+        source.subject.hardware = std::move(machine.hardware);
+        add_further_images(source, further_images(reference, annotations), request, operation);
     }
-    source.subject.hardware = std::move(machine.hardware);
+    for (const DiskContainer& further : open_further_disks(request.source, operation))
+        source.subject.further_disks.push_back(open_disk(further.bytes, further.source, further.siblings).device);
     return source;
 }
 
@@ -72,6 +99,9 @@ BootSource open_plain_machine(const BootSourceRequest& request, const OperationC
         operation.progress->note("the disks are read in parts, and not verified against the package's digests");
     for (const std::string& remark : machine.remarks)
         operation.progress->note(remark);
+    if (machine.hardware)
+        for (const std::string& remark : machine.hardware->remarks)
+            operation.progress->note("the machine's description: " + remark);
     BootSource source;
     source.subject.disk = machine.boot_disk().opened.device;
     for (std::size_t i = 1; i < machine.disks.size(); ++i)

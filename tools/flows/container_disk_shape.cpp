@@ -1,5 +1,4 @@
 #include "formats/base/escape.hpp"
-#include "formats/block/slice.hpp"
 #include "formats/oci/written_image.hpp"
 #include "libconvert/source/image_content.hpp"
 #include "tools/flows/disk_shape.hpp"
@@ -17,7 +16,7 @@ namespace {
 class ContainerDiskShape final : public DiskShape {
   public:
     ContainerDiskShape(ConvertRun& run, const ContainerDiskRequest& request)
-        : DiskShape(run, Boots::yes, Disks::several), request_(request), output_(run) {}
+        : DiskShape(run, Boots::yes), request_(request), output_(run) {}
 
     void open_outputs() override { output_.open(); }
     void open_source() override {
@@ -28,7 +27,6 @@ class ContainerDiskShape final : public DiskShape {
         options_.form = request_.form;
         options_.instancetype = request_.instancetype;
         options_.preference = request_.preference;
-        unchanged_ = guest().view().device();
         name_images();
     }
     void edit() override {
@@ -45,7 +43,7 @@ class ContainerDiskShape final : public DiskShape {
         guest().close();
         output_.write([&](ImageDestination& destination) {
             write_further(destination);
-            report_ = write_container_disk_image(disk_view(0), run_.request.disk, numbered(options_, 0), destination,
+            report_ = write_container_disk_image(disk_view(0), output_of(0), numbered(options_, 0), destination,
                                                  run_.operation);
             return report_.manifest;
         });
@@ -85,8 +83,6 @@ class ContainerDiskShape final : public DiskShape {
     }
 
   private:
-    std::size_t disk_count() const { return run_.machine.disks.size(); }
-
     // Which images belong together, in all of them.
     void name_images() {
         if (disk_count() == 1)
@@ -116,19 +112,6 @@ class ContainerDiskShape final : public DiskShape {
         return options;
     }
 
-    // One of the disks, as it is now. Those that nothing changed are the source's own.
-    DiskView disk_view(std::size_t disk) {
-        if (disk_count() == 1)
-            return guest().view();
-        DiskView view(run_.machine.disks[disk].opened);
-        std::uint64_t begin = 0;
-        for (std::size_t i = 0; i < disk; ++i)
-            begin += run_.machine.disks[i].opened.device->size();
-        if (guest().view().device() != unchanged_)
-            view.change(std::make_shared<const SliceDevice>(guest().view().device(), begin, view.device()->size()));
-        return view;
-    }
-
     void write_further(ImageDestination& destination) {
         run_.result.further_images.clear(); // of an attempt that was lost
         for (std::size_t i = 1; i < disk_count(); ++i) {
@@ -137,7 +120,7 @@ class ContainerDiskShape final : public DiskShape {
                 options.layer.earlier = std::make_shared<EarlierFrames>();
             run_.result.further_images.push_back(
                 {run_.machine.disks[i].name, tags_[i - 1],
-                 write_container_disk_image(disk_view(i), run_.request.disk, options, destination, run_.operation)});
+                 write_container_disk_image(disk_view(i), output_of(i), options, destination, run_.operation)});
         }
     }
 
@@ -158,8 +141,7 @@ class ContainerDiskShape final : public DiskShape {
     ImageReport report_;
     std::optional<WrittenImage> image_;
     std::deque<WrittenImage> further_;
-    std::vector<std::string> tags_;                // of the disks behind the first
-    std::shared_ptr<const BlockDevice> unchanged_; // what the guest was read from
+    std::vector<std::string> tags_; // of the disks behind the first
 };
 
 } // namespace

@@ -75,6 +75,9 @@ void ConvertRun::open_machine() {
     machine = engine.open_machine(request.source, request.from, request.architecture, operation);
     for (const std::string& text : machine.remarks)
         remark(text);
+    if (machine.hardware)
+        for (const std::string& text : machine.hardware->remarks)
+            remark("the machine's description: " + text);
 }
 
 DiskView ConvertRun::disks() const {

@@ -121,9 +121,17 @@ struct PodmanMachineResult {
     PodmanMachineDisk image;
 };
 
+// A disk beside the first one, in a file of its own: "web01-disk2.qcow2" beside "web01.qcow2".
+struct FurtherDiskFile {
+    std::string disk; // its name in the source; escaped
+    std::filesystem::path path;
+    DiskReport report;
+};
+
 struct PlainDiskResult {
     DiskReport disk;
-    std::filesystem::path seed_disk; // empty: none
+    std::vector<FurtherDiskFile> further_disks; // of the machine's other disks, in their order
+    std::filesystem::path seed_disk;            // empty: none
 };
 
 // A disk beside the first one, which became an image of its own.

@@ -25,7 +25,6 @@ struct ConvertRun {
 
     // The source; what is to be said of how it is read is told.
     void open_machine();
-    const OpenedDisk& source() const { return only_disk(machine).opened; }
     // All disks of the machine, one behind another, as GuestAccess has them; of one disk, that.
     DiskView disks() const;
     // What the request says, with the sizes of those disks.

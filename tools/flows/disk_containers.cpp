@@ -2,14 +2,20 @@
 
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
+#include "formats/base/size.hpp"
+#include "formats/block/detect.hpp"
+#include "formats/block/vmdk/extent_files.hpp"
 #include "formats/codec/compressed_file.hpp"
 #include "libconvert/registry/http_disk.hpp"
 #include "libconvert/remote/nbd_disk.hpp"
+#include "libconvert/source/archive_refusal.hpp"
+#include "libconvert/source/described_disks.hpp"
 #include "libconvert/source/machine_package.hpp"
 #include "libconvert/source/package_files.hpp"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <utility>
 
@@ -17,18 +23,22 @@ namespace vm2oci {
 namespace {
 
 // "PATH" or "PATH:DISK".
-struct PackagePath {
+struct MachinePath {
     std::string path;
     std::string disk;
 };
 
-// Colons may belong to the path: a file that is there decides.
-PackagePath split_package(const std::string& text) {
-    const std::size_t colon = text.rfind(':');
+// Colons may belong to the path, and to the disk ("scsi0:1"): a file that is there decides.
+MachinePath split_machine(const std::string& text) {
     std::error_code ignored;
-    if (colon == std::string::npos || colon == 0 || std::filesystem::exists(text, ignored))
+    if (std::filesystem::exists(text, ignored))
         return {text, ""};
-    return {text.substr(0, colon), text.substr(colon + 1)};
+    const auto split_at = [&](std::size_t colon) { return MachinePath{text.substr(0, colon), text.substr(colon + 1)}; };
+    const std::size_t last = text.rfind(':');
+    for (std::size_t at = last; at != std::string::npos && at > 0; at = text.rfind(':', at - 1))
+        if (std::filesystem::exists(text.substr(0, at), ignored))
+            return split_at(at);
+    return last == std::string::npos || last == 0 ? MachinePath{text, ""} : split_at(last);
 }
 
 // What lies in a package, or, of a package that is one file of several, in a file of it.
@@ -38,6 +48,7 @@ DiskContainer container_of(const PackageDisk& disk, const std::string& package, 
     const std::string& file = disk.is_blank ? disk.id : disk.file;
     container.name = escape_untrusted(package) + ": " + escape_untrusted(file);
     container.source = request.disk_source(package + ": " + file, std::nullopt);
+    container.source.package = disk.parts;
     if (disk.is_blank) {
         container.source.format = DiskFormat::raw;
         container.bytes = disk.bytes;
@@ -107,21 +118,130 @@ DiskContainer open_file(const DiskReference& reference, const SourceRequest& req
     return disk;
 }
 
-void add_further_disks(MachineContainers& machine, const SourceRequest& request, const OperationContext& operation) {
-    SourceRequest of_disk = request;
-    of_disk.backing.clear();
-    of_disk.data_file.reset();
-    of_disk.extents.clear();
-    for (const std::string& text : request.disks) {
-        const Reference reference = parse_reference(text);
-        const auto* disk = std::get_if<DiskReference>(&reference);
-        if (disk == nullptr || disk->is_package)
-            fail(ErrorKind::usage,
-                 fmt::format(
-                     "'{}' is no further disk of a machine, but {}; of a package one disk is chosen by number or name",
-                     text, disk == nullptr ? "an image" : "a package"));
-        machine.disks.push_back(open_file(*disk, of_disk, operation));
+// A file or address that the request names beside the reference.
+DiskReference further_disk(const std::string& text) {
+    const Reference reference = parse_reference(text);
+    const auto* disk = std::get_if<DiskReference>(&reference);
+    if (disk == nullptr || disk->machine)
+        fail(ErrorKind::usage,
+             fmt::format("'{}' is no further disk of a machine, but {}; of a machine with its disks one is chosen by "
+                         "number or name",
+                         text, disk == nullptr ? "an image" : "a machine"));
+    return *disk;
+}
+
+// What belongs to one disk alone: the chain below it, its data file, its parts.
+SourceRequest without_parts(SourceRequest request) {
+    request.backing.clear();
+    request.data_file.reset();
+    request.extents.clear();
+    return request;
+}
+
+DescriptionFormat description_format(MachineSource source) {
+    switch (source) {
+    case MachineSource::libvirt:
+        return DescriptionFormat::libvirt;
+    case MachineSource::hyperv:
+        return DescriptionFormat::hyperv;
+    default:
+        return DescriptionFormat::vmx;
     }
+}
+
+std::string read_text(const BlockDevice& file, std::uint64_t most) {
+    std::string text(static_cast<std::size_t>(std::min<std::uint64_t>(file.size(), most)), '\0');
+    file.read_at(0, std::as_writable_bytes(std::span(text)));
+    return text;
+}
+
+// As the reference says, or, of a bare path, as exactly one rule has it.
+std::optional<DescriptionFormat> description_of(const DiskReference& reference, const BlockDevice& file) {
+    if (reference.machine && reference.machine != MachineSource::package)
+        return description_format(*reference.machine);
+    if (reference.machine)
+        return std::nullopt;
+    const std::optional<DescriptionFormat> format = detect_description(read_text(file, kDescriptionHeadBytes));
+    if (!format)
+        return std::nullopt;
+    const Detection detection = detect(file);
+    std::string_view other = detection.raw_signs.empty() ? "" : detection.raw_signs.front();
+    for (const FormatMatch& match : detection.matches)
+        if (match.name != kXmlDocument)
+            other = match.name;
+    if (!other.empty())
+        fail(ErrorKind::unsafe, fmt::format("the file looks like a description of a machine and like {0} at once; say "
+                                            "which it is, with {1}:PATH or raw:PATH",
+                                            other, to_string(*format)));
+    return format;
+}
+
+bool is_choice(const std::string& text, const MachineDescription& machine) {
+    const auto is_id = [&](const MachineDisk& disk) { return disk.id == text; };
+    return std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; }) ||
+           std::ranges::any_of(machine.hardware.disks, is_id);
+}
+
+// Parts of a VMDK go to the disk whose name they begin with, else to the first one.
+std::vector<std::filesystem::path> parts_of(std::size_t disk, const std::vector<LocatedDisk>& disks,
+                                            const MachineDescription& machine,
+                                            const std::vector<std::filesystem::path>& parts) {
+    const auto owner = [&](const std::filesystem::path& part) {
+        for (std::size_t i = 0; i < disks.size(); ++i)
+            if (disks[i].number < machine.files.size() &&
+                vmdk::is_sibling_name(machine.files[disks[i].number].name, part.filename().string()))
+                return i;
+        return std::size_t{0};
+    };
+    std::vector<std::filesystem::path> mine;
+    for (const std::filesystem::path& part : parts)
+        if (owner(part) == disk)
+            mine.push_back(part);
+    return mine;
+}
+
+DiskContainer container_of(LocatedDisk located, const SourceRequest& request, const OperationContext& operation) {
+    if (located.given)
+        return open_file(further_disk(request.disks[*located.given]), request, operation);
+    DiskContainer disk;
+    disk.name = escape_untrusted(located.path.string());
+    disk.source = request.disk_source(located.path.string(), located.format);
+    DiskFile file =
+        with_context(disk.name, [&] { return unpack_disk_file(std::move(located.sibling), disk.source, operation); });
+    disk.bytes = std::move(file.container);
+    disk.packing = file.packing;
+    disk.siblings = disk.packing ? Siblings::none : Siblings::beside_path;
+    return disk;
+}
+
+MachineContainers from_description(DescriptionFormat format, const BlockDevice& file, const std::string& path,
+                                   std::string wanted, const SourceRequest& request,
+                                   const OperationContext& operation) {
+    const std::string name = escape_untrusted(path);
+    MachineDescription machine = parse_description(format, read_text(file, kMaxDescriptionBytes + 1), name);
+    SourceRequest of_disks = request;
+    of_disks.disks.clear();
+    for (const std::string& text : request.disks) {
+        if (!is_choice(text, machine)) {
+            of_disks.disks.push_back(text);
+        } else if (wanted.empty()) {
+            wanted = text;
+        } else {
+            fail(ErrorKind::usage, "only one disk of a machine can be chosen");
+        }
+    }
+    LocationRequest location{path, {}, wanted, request.policy};
+    for (const std::string& text : of_disks.disks)
+        location.given.push_back(further_disk(text).path);
+    std::vector<LocatedDisk> disks = with_context(name, [&] { return locate_disks(machine, location); });
+    MachineContainers containers;
+    for (std::size_t i = 0; i < disks.size(); ++i) {
+        SourceRequest of_disk = i == 0 ? of_disks : without_parts(of_disks);
+        of_disk.extents = parts_of(i, disks, machine, request.extents);
+        containers.disks.push_back(container_of(disks[i], of_disk, operation));
+    }
+    containers.hardware = std::move(machine.hardware);
+    return containers;
 }
 
 } // namespace
@@ -130,28 +250,52 @@ MachineContainers open_disk_containers(const DiskReference& reference, const Sou
                                        const OperationContext& operation) {
     DiskReference named = reference;
     std::string disk;
-    if (reference.is_package) {
-        PackagePath package = split_package(reference.path);
-        named.path = std::move(package.path);
-        disk = std::move(package.disk);
+    if (reference.machine) {
+        MachinePath machine = split_machine(reference.path);
+        named.path = std::move(machine.path);
+        disk = std::move(machine.disk);
     }
+    const bool is_package = reference.machine == MachineSource::package;
     DiskContainer file = open_file(named, request, operation);
-    const bool may_be_package = !named.format && !file.packing;
-    if (may_be_package && (reference.is_package ? !looks_like_ovf(*file.bytes) : looks_like_ova(*file.bytes)))
+    const bool may_be_machine = !named.format && !file.packing;
+    const bool has_folder = named.path != kStandardInput && !is_server_address(named.path);
+    if (reference.machine && !is_package && !(may_be_machine && has_folder))
+        with_context(file.name, [] { fail(ErrorKind::usage, "a description of a machine is a plain file"); });
+    const std::optional<DescriptionFormat> description =
+        may_be_machine && has_folder ? with_context(file.name, [&] { return description_of(named, *file.bytes); })
+                                     : std::nullopt;
+    if (description && request.authorities)
+        fail(ErrorKind::usage, "only packages of machines are signed, and this is a description of one");
+    if (description)
+        return from_description(*description, *file.bytes, named.path, disk, request, operation);
+    if (may_be_machine && (is_package ? !looks_like_ovf(*file.bytes) : looks_like_ova(*file.bytes)))
         return from_package(*with_context(file.name, [&] { return open_ova_members(file.bytes); }), named.path, disk,
                             request, operation);
-    if (may_be_package && named.path != kStandardInput && !is_server_address(named.path) && looks_like_ovf(*file.bytes))
+    if (may_be_machine && has_folder && looks_like_ovf(*file.bytes))
         return from_package(*open_ovf_folder(named.path, file.bytes, request.policy), named.path, disk, request,
                             operation);
-    if (reference.is_package)
+    if (is_package)
         with_context(file.name, [&] { fail(ErrorKind::unsupported, "it is no package of a machine (OVA or OVF)"); });
+    if (may_be_machine && is_vagrant_box(names_in_tar(*file.bytes)))
+        with_context(file.name, [&] { refuse_tar(*file.bytes, ""); });
     if (request.authorities)
         fail(ErrorKind::usage,
              "only packages of machines are signed, and this is a plain disk: no authority can vouch for it");
     MachineContainers machine;
     machine.disks.push_back(std::move(file));
-    add_further_disks(machine, request, operation);
+    for (DiskContainer& further : open_further_disks(request, operation))
+        machine.disks.push_back(std::move(further));
     return machine;
+}
+
+std::vector<DiskContainer> open_further_disks(const SourceRequest& request, const OperationContext& operation) {
+    if (request.authorities)
+        fail(ErrorKind::usage, "only packages of machines are signed in this way: no authority can vouch for it");
+    const SourceRequest of_disk = without_parts(request);
+    std::vector<DiskContainer> disks;
+    for (const std::string& text : request.disks)
+        disks.push_back(open_file(further_disk(text), of_disk, operation));
+    return disks;
 }
 
 } // namespace vm2oci

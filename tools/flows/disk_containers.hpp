@@ -34,4 +34,8 @@ struct MachineContainers {
 MachineContainers open_disk_containers(const DiskReference& reference, const SourceRequest& request,
                                        const OperationContext& operation);
 
+// The further disks of the request alone, for a machine whose first disk lies in an image. Error{usage}: what the
+// request asks of packages only.
+std::vector<DiskContainer> open_further_disks(const SourceRequest& request, const OperationContext& operation);
+
 } // namespace vm2oci

@@ -1,5 +1,6 @@
 #include "tools/flows/disk_shape.hpp"
 
+#include "formats/block/slice.hpp"
 #include "tools/flows/sbom.hpp"
 #include "tools/flows/seed.hpp"
 
@@ -7,15 +8,33 @@
 
 namespace vm2oci {
 
-DiskShape::DiskShape(ConvertRun& run, Boots boots, Disks disks)
-    : run_(run), boots_(boots), disks_(disks), seed_(wanted_seed_disk(run.request.edits)) {}
+DiskShape::DiskShape(ConvertRun& run, Boots boots)
+    : run_(run), boots_(boots), seed_(wanted_seed_disk(run.request.edits)) {}
 
 void DiskShape::open_source() {
     const ConvertRequest& request = run_.request;
     run_.open_machine();
-    if (disks_ == Disks::one)
-        only_disk(run_.machine);
     guest_.emplace(run_.disks(), run_.access(), request.image.created, run_.operation);
+    unchanged_ = guest_->view().device();
+}
+
+DiskView DiskShape::disk_view(std::size_t disk) {
+    if (disk_count() == 1)
+        return guest_->view();
+    DiskView view(run_.machine.disks[disk].opened);
+    std::uint64_t begin = 0;
+    for (std::size_t i = 0; i < disk; ++i)
+        begin += run_.machine.disks[i].opened.device->size();
+    if (guest_->view().device() != unchanged_)
+        view.change(std::make_shared<const SliceDevice>(guest_->view().device(), begin, view.device()->size()));
+    return view;
+}
+
+DiskOutput DiskShape::output_of(std::size_t disk) const {
+    DiskOutput output = run_.request.disk;
+    if (disk > 0)
+        output.virtual_size.reset();
+    return output;
 }
 
 void DiskShape::edit() {

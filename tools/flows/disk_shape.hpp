@@ -14,10 +14,8 @@ class DiskShape : public ConvertShape {
     // Whether what is made is a machine that boots: then what would keep it from that is looked for.
     enum class Boots { no, yes };
 
-    // Whether what is made can hold the disks of a machine that has several. A guest is read from all of them.
-    enum class Disks { one, several };
-
-    DiskShape(ConvertRun& run, Boots boots, Disks disks);
+    // A guest is read from all disks of the machine.
+    DiskShape(ConvertRun& run, Boots boots);
 
     void open_source() override;
     void edit() override;
@@ -26,6 +24,11 @@ class DiskShape : public ConvertShape {
 
   protected:
     GuestSession& guest() { return *guest_; }
+    std::size_t disk_count() const { return run_.machine.disks.size(); }
+    // One of the disks, as it is now. Those that nothing changed are the source's own.
+    DiskView disk_view(std::size_t disk);
+    // How that disk is written: what the request says of a size is for the first one, which the guest boots from.
+    DiskOutput output_of(std::size_t disk) const;
     const std::optional<SeedFiles>& seed() const { return seed_; } // a second disk that was asked for
     // Of the guest as it will be.
     std::optional<GuestSummary> summary() const;
@@ -37,9 +40,9 @@ class DiskShape : public ConvertShape {
 
   private:
     Boots boots_;
-    Disks disks_;
     std::optional<SeedFiles> seed_;
     std::optional<GuestSession> guest_;
+    std::shared_ptr<const BlockDevice> unchanged_; // what the guest was read from
 };
 
 // A disk inside an image goes among its annotations, and everybody who pulls the image may read it.

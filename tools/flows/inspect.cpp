@@ -110,6 +110,8 @@ ImageFindings inspect_image(const ImageReference& reference, const SourceRequest
     if (named != nullptr)
         reading.guest.large_files = LargeFiles::leave;
     reading.policy = request.policy;
+    if (!request.disks.empty() || request.authorities)
+        fail(ErrorKind::usage, "an image is looked at alone; inspect the disks of a machine as disks");
     const auto image = open_image_source(reference, operation, request.registry);
     ImageFindings findings = examine_image(*image, reading, operation);
     if (named != nullptr)

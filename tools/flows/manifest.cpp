@@ -186,18 +186,8 @@ namespace {
 // The images that hold the other disks of the machine, by their tags in the same store.
 void add_further_images(ImageInStore& image, const ImageReference& reference, const std::string& architecture,
                         const SourceRequest& from, const OperationContext& operation) {
-    const auto found = image.content.parsed_manifest.annotations.find("org.vm2oci.machine.further-images");
-    if (found == image.content.parsed_manifest.annotations.end())
-        return;
-    std::string_view rest = found->second;
-    while (!rest.empty()) {
-        const std::size_t end = std::min(rest.find(' '), rest.size());
-        const std::string tag(rest.substr(0, end));
-        rest.remove_prefix(std::min(end + 1, rest.size()));
-        if (!is_registry_tag(tag))
-            fail(ErrorKind::corrupt,
-                 "the image names its further disks by " + quote_untrusted(tag) + ", which is no tag");
-        std::shared_ptr<ImageSource> source = open_image_source(with_tag(reference, tag), operation, from.registry);
+    for (const ImageReference& other : further_images(reference, image.content.parsed_manifest.annotations)) {
+        std::shared_ptr<ImageSource> source = open_image_source(other, operation, from.registry);
         ImageContent content = read_image(*source, architecture);
         image.further.emplace_back(std::move(source), std::move(content));
     }
@@ -205,6 +195,8 @@ void add_further_images(ImageInStore& image, const ImageReference& reference, co
 
 Manifest manifest_of_image(const ImageReference& reference, const ManifestRequest& request,
                            const OperationContext& operation) {
+    if (!request.from.disks.empty() || request.from.authorities)
+        fail(ErrorKind::usage, "an image tells of its machine's disks itself; name the disks alone to add others");
     const auto source = open_image_source(reference, operation, request.from.registry);
     ImageInStore image{*source, read_image(*source, request.architecture)};
     add_further_images(image, reference, request.architecture, request.from, operation);

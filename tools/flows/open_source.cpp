@@ -12,7 +12,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <string_view>
 #include <utility>
 
 namespace vm2oci {
@@ -83,6 +82,8 @@ struct OpenMachine {
         machine.hardware = std::move(found.hardware);
         machine.architecture = image.config ? image.config->platform.architecture : "";
         machine.verifier = image.verifier;
+        for (const DiskContainer& further : open_further_disks(request, operation))
+            machine.disks.push_back({further.name, open_disk(further.bytes, further.source, further.siblings)});
         return machine;
     }
 };
@@ -124,11 +125,12 @@ SourceMachine open_source_machine(const Reference& reference, const SourceReques
 const SourceDisk& only_disk(const SourceMachine& machine) {
     if (machine.disks.size() == 1)
         return machine.disks.front();
-    std::vector<std::string_view> names;
+    std::vector<std::string> names;
     for (const SourceDisk& disk : machine.disks)
-        names.push_back(disk.name);
+        names.push_back(fmt::format("{} {}", names.size() + 1, disk.name));
     fail(ErrorKind::unsupported,
-         fmt::format("this works on one disk, and the machine has {}: {}", names.size(), fmt::join(names, ", ")));
+         fmt::format("this works on one disk, and the machine has {}: {}; name one of them alone", names.size(),
+                     fmt::join(names, ", ")));
 }
 
 } // namespace vm2oci

@@ -8,16 +8,22 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <vector>
 
 namespace vm2oci {
 namespace {
 
 namespace fs = std::filesystem;
 
+// "web01-disk2.qcow2" of "web01.qcow2", as further images have it in their tags.
+fs::path path_of_disk(const fs::path& first, std::size_t number) {
+    return first.parent_path() / fmt::format("{}-disk{}{}", first.stem().string(), number, first.extension().string());
+}
+
 class PlainDiskShape final : public DiskShape {
   public:
     explicit PlainDiskShape(ConvertRun& run)
-        : DiskShape(run, Boots::yes, Disks::one), destination_(std::get<DiskReference>(run.request.destination).path),
+        : DiskShape(run, Boots::yes), destination_(std::get<DiskReference>(run.request.destination).path),
           is_device_(fs::is_block_file(destination_)) {}
 
     void open_outputs() override {
@@ -27,27 +33,50 @@ class PlainDiskShape final : public DiskShape {
         if (seed())
             made_.seed_disk = add_seed_beside(*seed(), destination_, run_.outputs);
         if (!is_device_)
-            file_ = &run_.outputs.add_file(destination_);
+            files_.push_back(&run_.outputs.add_file(destination_));
+    }
+    void open_source() override {
+        DiskShape::open_source();
+        if (is_device_)
+            only_disk(run_.machine);
+        if (run_.request.mode != EditMode::apply)
+            return;
+        for (std::size_t i = 1; i < disk_count(); ++i) {
+            const fs::path path = path_of_disk(destination_, i + 1);
+            files_.push_back(&run_.outputs.add_file(path));
+            made_.further_disks.push_back({run_.machine.disks[i].name, path, {}});
+        }
     }
     void write() override {
         guest().close();
         if (is_device_) {
             run_.machine.verify(run_.operation); // what is written to a device cannot be held back
-            made_.disk = write_block_device(guest().view(), run_.request.disk, destination_, run_.operation);
+            made_.disk = write_block_device(disk_view(0), output_of(0), destination_, run_.operation);
         } else {
-            made_.disk = write_disk_file(guest().view(), run_.request.disk, file_->fd(), run_.operation);
+            for (std::size_t i = 0; i < disk_count(); ++i)
+                report(i) = write_disk_file(disk_view(i), output_of(i), files_[i]->fd(), run_.operation);
         }
         run_.result.made = made_;
     }
     BootSubject written() override {
-        return bootable(duplicate_stretch(file_->fd(), 0, file_size(file_->fd())), run_.request.destination_name,
-                        made_.disk.format);
+        BootSubject subject = written_disk(0);
+        for (std::size_t i = 1; i < disk_count(); ++i)
+            subject.further_disks.push_back(written_disk(i).disk);
+        return subject;
     }
 
   private:
+    DiskReport& report(std::size_t disk) { return disk == 0 ? made_.disk : made_.further_disks[disk - 1].report; }
+
+    BootSubject written_disk(std::size_t disk) {
+        const int file = files_[disk]->fd();
+        return bootable(duplicate_stretch(file, 0, file_size(file)), run_.request.destination_name,
+                        report(disk).format);
+    }
+
     fs::path destination_;
-    bool is_device_; // which is written in place
-    OutputFile* file_ = nullptr;
+    bool is_device_;                 // which is written in place
+    std::vector<OutputFile*> files_; // one a disk
     PlainDiskResult made_;
 };
 
@@ -90,6 +119,8 @@ std::unique_ptr<ConvertShape> make_plain_disk_shape(ConvertRun& run, const Plain
         ImageContent image = read_image(*images, run.request.architecture);
         if (parse_bundle(image.parsed_manifest.annotations)) {
             check_bundle_folder(destination.path);
+            if (!run.request.from.disks.empty() || run.request.from.authorities)
+                fail(ErrorKind::usage, "a bundle is taken apart as it is, and has no further disks");
             if (!request.not_for_bundles.empty())
                 fail(ErrorKind::usage, request.not_for_bundles);
             return std::make_unique<UnpackedBundleShape>(run, std::move(images), std::move(image));

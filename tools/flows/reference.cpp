@@ -1,11 +1,13 @@
 #include "tools/flows/reference.hpp"
 
 #include "formats/base/error.hpp"
+#include "formats/base/escape.hpp"
 #include "libconvert/registry/http_disk.hpp"
 #include "libconvert/remote/nbd_disk.hpp"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace vm2oci {
@@ -23,11 +25,15 @@ Reference parse_reference(const std::string& text) {
         if (text.starts_with(prefix))
             disk = {text.substr(prefix.size()), format};
     }
-    constexpr std::string_view package = "ova:";
-    if (text.starts_with(package)) {
-        disk.path = text.substr(package.size());
-        disk.is_package = true;
-    }
+    constexpr std::pair<std::string_view, MachineSource> machines[] = {{"ova:", MachineSource::package},
+                                                                       {"vmx:", MachineSource::vmx},
+                                                                       {"libvirt:", MachineSource::libvirt},
+                                                                       {"hyperv:", MachineSource::hyperv}};
+    for (const auto& [prefix, machine] : machines)
+        if (text.starts_with(prefix)) {
+            disk.path = text.substr(prefix.size());
+            disk.machine = machine;
+        }
     if (disk.path.empty())
         fail(ErrorKind::usage, "'" + text + "' names no disk");
     return disk;
@@ -37,8 +43,9 @@ void require_written(const DiskReference& destination) {
     const std::string& path = destination.path;
     if (is_server_address(path))
         fail(ErrorKind::usage, "'" + path + "' is on a server, which is read and not written");
-    if (destination.is_package)
-        fail(ErrorKind::usage, "'" + path + "' would be a package of a machine, which is read and not written");
+    if (destination.machine)
+        fail(ErrorKind::usage,
+             "'" + path + "' would be a machine's package or description, which is read and not written");
     if (path == "-")
         fail(ErrorKind::usage, "'-' is standard input, and a disk is not written in order; name a file as DEST");
     if (destination.format && !is_written(*destination.format))
@@ -71,6 +78,26 @@ std::string tag_of_disk(const ImageReference& reference, std::size_t number) {
     if (!is_registry_tag(whole))
         fail(ErrorKind::usage, fmt::format("'{}', the tag of a further disk, is no tag of an image", whole));
     return whole;
+}
+
+std::vector<ImageReference> further_images(const ImageReference& first,
+                                           const std::map<std::string, std::string>& annotations) {
+    std::vector<ImageReference> images;
+    const auto number = annotations.find("org.vm2oci.machine.disk");
+    if (number != annotations.end() && number->second != "1")
+        return images; // it is one of them itself
+    const auto found = annotations.find("org.vm2oci.machine.further-images");
+    std::string_view rest = found == annotations.end() ? std::string_view() : found->second;
+    while (!rest.empty()) {
+        const std::size_t end = std::min(rest.find(' '), rest.size());
+        const std::string tag(rest.substr(0, end));
+        rest.remove_prefix(std::min(end + 1, rest.size()));
+        if (!is_registry_tag(tag))
+            fail(ErrorKind::corrupt,
+                 "the image names its further disks by " + quote_untrusted(tag) + ", which is no tag");
+        images.push_back(with_tag(first, tag));
+    }
+    return images;
 }
 
 ImageReference with_tag(ImageReference reference, const std::string& tag) {

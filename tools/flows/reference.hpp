@@ -5,19 +5,24 @@
 #include "formats/oci/reference.hpp"
 
 #include <cstddef>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 namespace vm2oci {
 
-// "qcow2:PATH", "raw:PATH", "vmdk:PATH" and so on, or a bare path; "-" is standard input. "ova:PATH[:DISK]" is a
-// package of a machine.
+// A machine with all its disks: an OVA or OVF, or what describes one whose disks lie elsewhere.
+enum class MachineSource { package, vmx, libvirt, hyperv };
+
+// "qcow2:PATH", "raw:PATH", "vmdk:PATH" and so on, or a bare path; "-" is standard input. "ova:PATH[:DISK]",
+// "vmx:PATH[:DISK]", "libvirt:PATH[:DISK]" and "hyperv:PATH[:DISK]" are machines.
 struct DiskReference {
     std::string path;
     std::optional<DiskFormat> format;
-    bool is_package = false; // as it is said; a bare path may be one as well
+    std::optional<MachineSource> machine{}; // as it is said; a bare path may be one as well
 };
 
 using Reference = std::variant<DiskReference, ImageReference>;
@@ -37,6 +42,11 @@ BackingFile parse_backing_file(const std::string& text);
 // The tag of a machine's `number`th disk beside the reference's own: "web01-disk2"; "" for a destination without tags.
 // Error{usage} for a reference that says a digest, and for a tag that would be too long.
 std::string tag_of_disk(const ImageReference& reference, std::size_t number);
+
+// What the annotations of a machine's first image name as the images of its other disks, in the same store; of any
+// other image nothing. Error{corrupt}: no tags.
+std::vector<ImageReference> further_images(const ImageReference& first,
+                                           const std::map<std::string, std::string>& annotations);
 
 // The same reference with another tag, and without a digest.
 ImageReference with_tag(ImageReference reference, const std::string& tag);

@@ -7,8 +7,7 @@ namespace {
 
 class RootfsShape final : public DiskShape {
   public:
-    RootfsShape(ConvertRun& run, const RootfsRequest& request)
-        : DiskShape(run, Boots::no, Disks::several), output_(run) {
+    RootfsShape(ConvertRun& run, const RootfsRequest& request) : DiskShape(run, Boots::no), output_(run) {
         options_.kernel_files = request.kernel_files;
         options_.layers = request.layers;
     }

@@ -58,6 +58,8 @@ int configure(const char* key_text, const char* value_text) {
             plugin_state.reference = value;
         else if (key == "arch")
             plugin_state.architecture = parse_wanted_platform(value);
+        else if (key == "disk")
+            request.disks.push_back(value);
         else if (key == "backing")
             request.backing.push_back(parse_backing_file(value));
         else if (key == "extent")
@@ -154,6 +156,7 @@ nbdkit_plugin describe() {
     plugin.config_help =
         "[reference=]REFERENCE  (required) a path, qcow2:, raw:, vmdk: and so on, oci:, oci-archive: or docker://\n"
         "arch=ARCH              which image of an index\n"
+        "disk=NUMBER            of a machine of several disks the one that is served\n"
         "backing=PATH[:FORMAT]  the backing file or parent of a disk; repeat for a chain\n"
         "data-file=PATH         the external data file of a qcow2\n"
         "extent=PATH            a file with a part of a VMDK; repeat for more\n"

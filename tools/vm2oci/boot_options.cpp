@@ -205,9 +205,9 @@ std::shared_ptr<BootTestOptions> add_boot_test_options(CLI::App& command, SeedOp
         ->check(CLI::IsMember({"auto", "virtio", "e1000", "rtl8139"}));
     text("--cpu", options->cpu, "MODEL",
          "QEMU's processor model (default: host with KVM, else x86-64-v2, or -v3 where the guest needs it)");
-    text("--memory", options->memory, "SIZE", "The machine's memory (default: what an OVF says, else 1G)")
+    text("--memory", options->memory, "SIZE", "The machine's memory (default: as described, else 1G)")
         ->check(size_value());
-    command.add_option("--cpus", options->cpus, "The machine's processors (default: what an OVF says, else 2)")
+    command.add_option("--cpus", options->cpus, "The machine's processors (default: as described, else 2)")
         ->option_text("N")
         ->group(group::boot);
     text("--timeout", options->timeout, "DURATION", "Limit until ready, in processor time when emulated (default: 3m)")

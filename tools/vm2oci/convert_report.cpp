@@ -126,6 +126,10 @@ Json made_to_json(const PlainDiskResult& result, const ConvertRequest& request) 
     Json json = {{"destination", request.destination_name}, {"disk", disk_to_json(result.disk)}};
     if (!result.seed_disk.empty())
         json["seed_disk"] = result.seed_disk.string();
+    for (const FurtherDiskFile& further : result.further_disks)
+        json["further_disks"].push_back({{"source_disk", further.disk},
+                                         {"destination", further.path.string()},
+                                         {"disk", disk_to_json(further.report)}});
     return json;
 }
 
@@ -153,6 +157,10 @@ void print_made(const VmResult& result, const ConvertRequest& request, std::ostr
 void print_made(const PlainDiskResult& result, const ConvertRequest& request, std::ostream& out) {
     out << fmt::format("{}\n  disk    {}, {} of data in {}\n", request.destination_name, to_string(result.disk.format),
                        format_size(result.disk.allocated_size), format_size(result.disk.virtual_size));
+    for (const FurtherDiskFile& further : result.further_disks)
+        out << fmt::format("  and     {} of {}: {}, {} of data in {}\n", further.path.string(), further.disk,
+                           to_string(further.report.format), format_size(further.report.allocated_size),
+                           format_size(further.report.virtual_size));
 }
 
 void print_made(const ImageReport& report, const ConvertRequest& request, std::ostream& out) {

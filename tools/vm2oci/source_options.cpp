@@ -62,7 +62,7 @@ std::shared_ptr<SourceOptions> add_source_options(CLI::App& command) {
     command
         .add_option("--disk", options->disks,
                     "A further disk of the same machine (repeatable); of an OVA or OVF the one disk that is wanted, by "
-                    "number, id or file")
+                    "number, id or file; of a described machine that, or the file of one of its disks")
         ->option_text("DISK")
         ->allow_extra_args(false)
         ->group(group::source);

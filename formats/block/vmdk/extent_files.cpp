@@ -3,13 +3,11 @@
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/block/open_file.hpp"
-
-#include <fcntl.h>
-#include <sys/stat.h>
+#include "formats/block/sibling_file.hpp"
 
 #include <algorithm>
-#include <cerrno>
 #include <map>
+#include <utility>
 
 namespace vm2oci::vmdk {
 namespace {
@@ -85,21 +83,10 @@ DevicePtr ExtentFilesOnDisk::open_sibling(const std::string& name) const {
     };
     if (!descriptor_ || !is_sibling_name(descriptor_->filename().string(), name))
         refuse("is not opened on an image's word");
-    const std::filesystem::path path = descriptor_->parent_path() / name;
-    UniqueFd file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
-    if (!file && errno == ENOENT)
-        refuse("is not beside its descriptor");
-    if (!file && errno == ELOOP)
-        refuse("is a link");
-    if (!file)
-        fail_errno("cannot open " + escape_untrusted(path.string()), errno);
-    struct stat status {};
-    if (::fstat(file.get(), &status) != 0)
-        fail_errno("cannot look at " + escape_untrusted(path.string()), errno);
-    if (!S_ISREG(status.st_mode))
-        refuse("is no regular file");
-    return with_context(escape_untrusted(path.string()),
-                        [&] { return adopt_disk_file(std::move(file), path, policy_); });
+    SiblingFile sibling = open_sibling_file(descriptor_->parent_path() / name, policy_);
+    if (!sibling.file)
+        refuse(sibling.refusal);
+    return std::move(sibling.file);
 }
 
 } // namespace vm2oci::vmdk

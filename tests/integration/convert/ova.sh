@@ -153,3 +153,40 @@ step 'the same from standard input'
 expect_equal "$plain" "$("$VM2OCI" convert --json --progress none - null: < web.ova | jq -r .disk.allocated_size,.layer.digest)" 'from a file'
 # shellcheck disable=SC2002
 expect_equal "$plain" "$(cat web.ova | "$VM2OCI" convert --json --progress none --tmpdir scratch-files - null: | jq -r .disk.allocated_size,.layer.digest)" 'from a pipe'
+
+step 'a VMDK in several files, in the archive and beside the descriptor'
+mkdir parts
+for form in twoGbMaxExtentFlat twoGbMaxExtentSparse monolithicFlat; do
+    rm -rf parts/* export/*
+    qemu-img convert -f raw -O vmdk -o "subformat=$form" disk.raw parts/web.vmdk
+    cp parts/* export
+    write_descriptor "$(stat --format %s parts/web.vmdk)" '' web.vmdk
+    mapfile -t files < <(cd export && printf '%s\n' *.vmdk)
+    write_manifest sha256 web.ovf "${files[@]}"
+    pack ustar parts.ova web.ovf web.mf "${files[@]}"
+    for source in parts.ova export/web.ovf; do
+        "$VM2OCI" convert --quiet "$source" raw:out.raw > /dev/null
+        cmp disk.raw out.raw
+        rm out.raw
+    done
+    part=${files[0]}
+    printf x | dd of="export/$part" bs=1 seek=70000 conv=notrunc status=none
+    pack ustar parts.ova web.ovf web.mf "${files[@]}"
+    expect_exit 3 "$VM2OCI" convert --quiet parts.ova oci:parts-layout:web
+    [[ ! -e parts-layout ]] || fail "a part that lies was published ($form, $part)"
+done
+
+step 'what has an OVA in it is named, and what to do'
+pack ustar whole.ova web.ovf web.mf "${files[@]}"
+tar --create --gzip --file web.tar.gz --directory export web.ovf web.vmdk
+python3 -c 'import sys, zipfile; zipfile.ZipFile("web.zip", "w").write("whole.ova")'
+printf 'Rar!\x1a\x07\x01\x00rest' > web.rar
+printf '7z\xbc\xaf\x27\x1crest' > web.7z
+mkdir box && cp disk.raw box/box.img && printf '{"provider":"libvirt"}' > box/metadata.json && touch box/Vagrantfile
+tar --create --gzip --file web.box --directory box ./metadata.json ./Vagrantfile ./box.img
+tar --create --file plain.box --directory box metadata.json Vagrantfile box.img
+for row in 'web.tar.gz:an OVA.*gzip' 'web.zip:ZIP archive.*unpack' 'web.rar:RAR archive.*unpack' 'web.7z:7z archive.*unpack' "web.box:Vagrant box.*'box.img'" "plain.box:Vagrant box.*'box.img'"; do
+    expect_exit 3 "$VM2OCI" convert --quiet "${row%%:*}" null:
+    expect_match "${row#*:}" "$(cat stderr)" "what ${row%%:*} is"
+    expect_exit 3 "$VM2OCI" inspect "${row%%:*}"
+done

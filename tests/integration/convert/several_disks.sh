@@ -77,8 +77,24 @@ cmp second.raw out.raw
 expect_equal "$(jq -r .layer.digest report.json)" "$("$VM2OCI" convert --json --progress none first.raw --disk second.raw null: | jq -r .layer.digest)" 'the first'
 disk_of oci:given:web01-disk2
 cmp second.raw out.raw
-expect_exit 3 "$VM2OCI" convert --quiet web.ova raw:out.raw
-expect_match 'has 2' "$(cat stderr)" 'the message of a destination that is one disk'
+
+step 'plain disks, one file a disk, together or not at all'
+"$VM2OCI" convert --json --progress none web.ova raw:plain.raw > plain.json
+cmp first.raw plain.raw
+cmp second.raw plain-disk2.raw
+expect_equal 'plain-disk2.raw raw' "$(jq -r '.further_disks[] | "\(.destination) \(.disk.format)"' plain.json)" 'the report'
+"$VM2OCI" convert --quiet web.ova qcow2:plain.qcow2 > /dev/null
+qemu-img compare -q -f qcow2 -F raw plain-disk2.qcow2 second.raw
+expect_exit 3 "$VM2OCI" convert --quiet lying.ova raw:lying.raw
+[[ ! -e lying.raw && ! -e lying-disk2.raw ]] || fail 'a part of a machine was written'
+mkdir taken-disk2.raw
+expect_exit 1 "$VM2OCI" convert --quiet web.ova raw:taken.raw
+[[ ! -e taken.raw ]] || fail 'the first disk was written alone'
+"$VM2OCI" inject --quiet --hostname web03 --copy-in web.mf:/var/lib/note web.ova raw:injected.raw > /dev/null
+dd if=injected.raw of=system.out bs=1M skip=1 status=none
+expect_equal web03 "$(debugfs -R 'cat /etc/hostname' system.out 2> /dev/null)" 'the name that inject gave'
+dd if=injected-disk2.raw of=data.out bs=1M skip=1 status=none
+debugfs -R 'cat /lib/note' data.out 2> /dev/null | cmp - web.mf
 expect_exit 2 "$VM2OCI" convert --quiet first.raw --disk oci:layout:web01 null:
 
 step 'the guest is read from all of them'
@@ -91,6 +107,18 @@ jq -e '.packages[] | select(.name == "split")' sbom.json > /dev/null || fail 'pa
 layer=$(find rootfs/blobs -size +0 -exec sh -c 'zstd --quiet --decompress --stdout "$1" 2> /dev/null | tar --list 2> /dev/null' sh {} \;)
 expect_match 'var/lib/dpkg/status' "$layer" 'the root file system'
 
+step 'a bundle, and files for Kata, of a root on two disks'
+printf '\x7fELF\x02\x01\x01' > kernel
+head --bytes=4096 /dev/zero >> kernel
+printf '\x3e' | dd of=kernel bs=1 seek=18 conv=notrunc status=none # x86-64
+"$VM2OCI" convert --quiet --as bundle --kernel kernel --arch amd64 web.ova oci:bundles:web01 > /dev/null
+"$VM2OCI" convert --quiet oci:bundles:web01 bundle > /dev/null
+image=$(find bundle -name 'rootfs*' | head -1)
+debugfs -R 'cat /var/lib/dpkg/status' "$image" 2> /dev/null | cmp - data/lib/dpkg/status
+"$VM2OCI" convert --quiet --as kata --agent kata-agent=kernel web.ova kata > /dev/null
+[[ -s kata/kata-containers.img ]] || fail 'no image for Kata'
+expect_exit 2 "$VM2OCI" convert --quiet --disk second.raw oci:bundles:web01 other
+
 step 'changes go where they belong'
 "$VM2OCI" convert --quiet --hostname web02 --copy-in web.mf:/var/lib/note web.ova oci:changed:web01 > /dev/null
 disk_of oci:changed:web01
@@ -99,3 +127,16 @@ expect_equal web02 "$(debugfs -R 'cat /etc/hostname' system.out 2> /dev/null)" '
 disk_of oci:changed:web01-disk2
 dd if=out.raw of=data.out bs=1M skip=1 status=none
 debugfs -R 'cat /lib/note' data.out 2> /dev/null | cmp - web.mf
+
+step 'a registry gets all of them, the first tag last'
+start_registry
+"$VM2OCI" convert --quiet --tls-verify=false web.ova "docker://$registry/team/web:v1" > /dev/null
+for row in v1:first v1-disk2:second; do
+    rm -f out.raw
+    "$VM2OCI" convert --quiet --tls-verify=false "docker://$registry/team/web:${row%%:*}" raw:out.raw > /dev/null
+    cmp "${row#*:}.raw" out.raw
+done
+expect_exit 3 "$VM2OCI" convert --quiet --tls-verify=false lying.ova "docker://$registry/team/lying:v1"
+expect_equal 404 "$(curl --silent --output /dev/null --write-out '%{http_code}' "http://$registry/v2/team/lying/tags/list")" 'tags of what lies'
+"$VM2OCI" convert --quiet --tls-verify=false --as rootfs --arch amd64 web.ova "docker://$registry/team/root:v1" > /dev/null
+expect_exit 2 "$VM2OCI" convert --quiet --tls-verify=false web.ova "docker://$registry/team/web@sha256:$(printf '%064d' 0)"

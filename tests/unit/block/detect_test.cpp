@@ -28,7 +28,11 @@ TEST_CASE("foreign formats are named and never taken for raw") {
         Foreign{0, "LUKS\xba\xbe"sv, "LUKS-encrypted disk"}, Foreign{0, "QFI\xfb\0\0\0\1"sv, "qcow (version 1)"},
         Foreign{0, "\x1f\x8b\x08"sv, "gzip-compressed data"}, Foreign{0, "\xfd\x37zXZ\0"sv, "xz-compressed data"},
         Foreign{0, "\x28\xb5\x2f\xfd"sv, "zstd-compressed data"},
-        Foreign{257, "ustar"sv, "tar archive (perhaps an OVA)"}, Foreign{0, "PK\x03\x04"sv, "ZIP archive"});
+        Foreign{257, "ustar"sv, "tar archive (perhaps an OVA)"}, Foreign{0, "PK\x03\x04"sv, "ZIP archive"},
+        Foreign{0, "PK\x05\x06"sv, "ZIP archive"}, Foreign{0, "Rar!\x1a\x07\x00"sv, "RAR archive"},
+        Foreign{0, "Rar!\x1a\x07\x01\x00"sv, "RAR archive"}, Foreign{0, "7z\xbc\xaf\x27\x1c"sv, "7z archive"},
+        Foreign{0, "<?xml version='1.0'?>"sv, "XML document"},
+        Foreign{0, "\x14\x20\x28\x01"sv, "binary configuration of Hyper-V (VMCX)"});
     INFO(foreign.name);
     const auto file = file_with(foreign.offset, foreign.bytes);
     const Detection detection = detect(*file);

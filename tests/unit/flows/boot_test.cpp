@@ -4,6 +4,7 @@
 #include "tests/support/small_disk.hpp"
 #include "tests/support/temporary_folder.hpp"
 #include "tools/flows/boot.hpp"
+#include "tools/flows/convert.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -163,4 +164,37 @@ TEST_CASE("a report that cannot be written stops a boot before it begins") {
     CHECK(boot(command, machine, {}).passed());
     CHECK(boots == 1);
     CHECK(fs::exists(folder.path() / "report/junit.xml"));
+}
+
+TEST_CASE("a machine in several images is booted with all of its disks, and with those that are given") {
+    const test::TemporaryFolder folder;
+    test::write_small_disk(folder.path() / "first.raw", "web");
+    std::ofstream(folder.path() / "second.raw", std::ios::binary) << std::string(1 << 20, 's');
+    std::ofstream(folder.path() / "third.raw", std::ios::binary) << std::string(2 << 20, 't');
+    ConvertRequest conversion;
+    conversion.source = DiskReference{(folder.path() / "first.raw").string(), DiskFormat::raw};
+    conversion.from.disks = {"raw:" + (folder.path() / "second.raw").string()};
+    conversion.destination = ImageReference(LayoutReference{folder.path() / "layout", "web"});
+    conversion.shape = ContainerDiskRequest();
+    convert(conversion, {}, {});
+    std::vector<std::uint64_t> sizes;
+    const auto machine = [&](const BootSubject& subject, const BootRequest&) {
+        sizes.clear();
+        for (const auto& disk : subject.further_disks)
+            sizes.push_back(disk->size());
+        return report_of(subject, nullptr);
+    };
+    const auto boot_image = [&](const std::string& tag, std::vector<std::string> given) {
+        BootCommand command;
+        command.source.reference = ImageReference(LayoutReference{folder.path() / "layout", tag});
+        command.source.source.disks = std::move(given);
+        return boot(command, machine, {});
+    };
+    boot_image("web", {});
+    CHECK(sizes == std::vector<std::uint64_t>{1 << 20});
+    boot_image("web", {"raw:" + (folder.path() / "third.raw").string()});
+    CHECK(sizes == std::vector<std::uint64_t>{1 << 20, 2 << 20});
+    boot_image("web-disk2", {});
+    CHECK(sizes.empty());
+    CHECK_THROWS_AS(boot_image("web", {"oci:x:y"}), Error);
 }

@@ -338,6 +338,55 @@ TEST_CASE("what makes no sense for a disk is told before the disk is opened") {
     CHECK(bench.events.empty());
 }
 
+TEST_CASE("plain disks of a machine stand beside the first, and a size is for that one") {
+    Bench bench;
+    const auto first = test::small_disk("web");
+    const auto second = std::make_shared<const EmptyDevice>(3 << 20);
+    ConvertEngine engine = bench.engine();
+    std::vector<std::uint64_t> booted;
+    engine.open_machine = [&](const Reference&, const SourceRequest&, const std::string&, const OperationContext&) {
+        SourceMachine machine;
+        machine.disks.push_back({"a.raw", {first, first, {}}});
+        machine.disks.push_back({"b.raw", {second, second, {}}});
+        machine.disks.push_back({"c.raw", {second, second, {}}});
+        return machine;
+    };
+    engine.boot_machine = [&](const BootSubject& subject, const BootRequest& request) {
+        booted.push_back(subject.disk->size());
+        for (const auto& disk : subject.further_disks)
+            booted.push_back(disk->size());
+        return bench.engine().boot_machine(subject, request);
+    };
+    bench.request.shape = PlainDiskRequest();
+    bench.request.disk.format = DiskOutputFormat::raw;
+    const std::uint64_t grown = first->size() + (1 << 20);
+    bench.request.disk.virtual_size = grown;
+    bench.request.boot_test.emplace();
+    struct Name {
+        const char* first;
+        const char* second;
+        const char* third;
+    };
+    const Name name = GENERATE(Name{"web.raw", "web-disk2.raw", "web-disk3.raw"}, Name{"web", "web-disk2", "web-disk3"},
+                               Name{"web.v1.img", "web.v1-disk2.img", "web.v1-disk3.img"});
+    bench.request.destination = DiskReference{bench.file(name.first).string(), DiskFormat::raw};
+    const ConvertResult result = convert(bench.request, engine, {});
+    CHECK(fs::file_size(bench.file(name.first)) == grown);
+    CHECK(fs::file_size(bench.file(name.second)) == second->size());
+    CHECK(fs::file_size(bench.file(name.third)) == second->size());
+    CHECK(booted == std::vector<std::uint64_t>{grown, second->size(), second->size()});
+    const auto& made = std::get<PlainDiskResult>(result.made);
+    REQUIRE(made.further_disks.size() == 2);
+    CHECK(made.further_disks[1].disk == "c.raw");
+    CHECK(made.further_disks[1].path == bench.file(name.third));
+
+    bench.outcome = Outcome::failed;
+    bench.request.destination = DiskReference{bench.file("other.raw").string(), DiskFormat::raw};
+    CHECK_FALSE(convert(bench.request, engine, {}).is_published());
+    CHECK_FALSE(fs::exists(bench.file("other.raw")));
+    CHECK_FALSE(fs::exists(bench.file("other-disk2.raw")));
+}
+
 TEST_CASE("two outputs of one name are refused") {
     Bench bench;
     bench.request.shape = PlainDiskRequest();

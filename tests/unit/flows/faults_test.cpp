@@ -118,6 +118,16 @@ std::vector<Flow> flows() {
              return run_command({"convert", "--sbom", path(out, "s.json"), "--user-data", path(in, "user-data"),
                                  "--cloud-init-as", "disk", raw(in, disk), "raw:" + path(out, "d.raw")});
          }},
+        {"two raw disks of one machine, with their packages",
+         [](const fs::path& in, const fs::path& out, const std::string& disk) {
+             return run_command({"convert", "--sbom", path(out, "s.json"), raw(in, disk), "--disk", raw(in, disk),
+                                 "raw:" + path(out, "d.raw")});
+         }},
+        {"two images of one machine, in an archive",
+         [](const fs::path& in, const fs::path& out, const std::string& disk) {
+             return run_command(
+                 {"convert", raw(in, disk), "--disk", raw(in, disk), "oci-archive:" + path(out, "a.tar") + ":web"});
+         }},
         {"qcow2 that was changed, with its seed",
          [](const fs::path& in, const fs::path& out, const std::string& disk) {
              return run_command({"inject", "--hostname", disk, "--user-data", path(in, "user-data"), "--cloud-init-as",

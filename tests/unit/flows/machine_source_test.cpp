@@ -38,16 +38,19 @@ TEST_CASE("a described machine is made as far as this host goes") {
 
 TEST_CASE("references to packages and servers") {
     const auto disk = [](const std::string& text) { return std::get<DiskReference>(parse_reference(text)); };
-    CHECK(disk("ova:web.ova:2").is_package);
+    CHECK(disk("ova:web.ova:2").machine == MachineSource::package);
     CHECK(disk("ova:web.ova:2").path == "web.ova:2");
-    CHECK_FALSE(disk("web.ova").is_package);
+    CHECK_FALSE(disk("web.ova").machine);
+    CHECK(disk("vmx:web.vmx").machine == MachineSource::vmx);
+    CHECK(disk("libvirt:web.xml:vda").machine == MachineSource::libvirt);
+    CHECK(disk("hyperv:web.xml").path == "web.xml");
     CHECK_THROWS_WITH(parse_reference("ova:"), Catch::Contains("names no disk"));
     CHECK(is_server_address(disk("nbd+unix:///x?socket=/s").path));
     CHECK(is_server_address(disk("raw:nbds://host.example/x").path));
     CHECK(is_server_address(disk("https://host.example/x.qcow2").path));
     CHECK_FALSE(is_server_address(disk("./https:/x").path));
-    for (const char* read_only :
-         {"-", "qcow2:-", "ova:web.ova", "nbd://host.example/x", "raw:https://host.example/x"}) {
+    for (const char* read_only : {"-", "qcow2:-", "ova:web.ova", "vmx:web.vmx", "libvirt:d.xml", "hyperv:d.xml",
+                                  "nbd://host.example/x", "raw:https://host.example/x"}) {
         INFO(read_only);
         CHECK_THROWS_AS(require_written(disk(read_only)), Error);
     }
@@ -68,4 +71,20 @@ TEST_CASE("further disks get tags beside that of the first") {
     CHECK_THROWS_AS(tag("docker://host.example/team/web@" + digest, 2), Error);
     CHECK_THROWS_AS(tag("docker://host.example/team/web:v1@" + digest, 2), Error);
     CHECK_THROWS_AS(tag("docker://host.example/team/web:" + std::string(125, 'v'), 2), Error);
+}
+
+TEST_CASE("the first image of a machine names the others") {
+    const ImageReference first = std::get<ImageReference>(parse_reference("oci:images:web01"));
+    const std::map<std::string, std::string> two = {{"org.vm2oci.machine.further-images", "web01-disk2 web01-disk3"}};
+    const std::vector<ImageReference> others = further_images(first, two);
+    REQUIRE(others.size() == 2);
+    CHECK(std::get<LayoutReference>(others[1]).tag == "web01-disk3");
+    CHECK(std::get<LayoutReference>(others[1]).folder == std::get<LayoutReference>(first).folder);
+    std::map<std::string, std::string> numbered = two;
+    numbered["org.vm2oci.machine.disk"] = "1";
+    CHECK(further_images(first, numbered).size() == 2);
+    numbered["org.vm2oci.machine.disk"] = "2";
+    CHECK(further_images(first, numbered).empty());
+    CHECK(further_images(first, {}).empty());
+    CHECK_THROWS_AS(further_images(first, {{"org.vm2oci.machine.further-images", "web01-disk2 ../x"}}), Error);
 }

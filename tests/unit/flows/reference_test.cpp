@@ -44,7 +44,7 @@ TEST_CASE("what works on one disk refuses a machine with several, by their names
     for (const char* name : {"system.raw", "data.raw"})
         machine.disks.push_back({name, {std::make_shared<EmptyDevice>(512), nullptr, {}}});
     CHECK(machine.boot_disk().name == "system.raw");
-    CHECK_THROWS_WITH(only_disk(machine), Catch::Contains("system.raw, data.raw"));
+    CHECK_THROWS_WITH(only_disk(machine), Catch::Contains("1 system.raw, 2 data.raw"));
     machine.disks.pop_back();
     CHECK(only_disk(machine).name == "system.raw");
 }

@@ -186,21 +186,23 @@ TEST_CASE("a machine of several disks has them in their order, and the seed behi
     const std::string text = joined(spec);
     const std::size_t first = text.find("virtio-blk-pci,drive=disk,bootindex=1");
     const std::size_t second =
-        text.find("node-name=disk2,server.type=fd,server.str=14\n-device virtio-blk-pci,drive=disk2\n");
-    const std::size_t third = text.find("server.str=15\n-device virtio-blk-pci,drive=disk3,logical_block_size=4096");
+        text.find("node-name=disk2,server.type=fd,server.str=14\n-device virtio-blk-pci,drive=disk2,bootindex=2\n");
+    const std::size_t third =
+        text.find("server.str=15\n-device virtio-blk-pci,drive=disk3,bootindex=3,logical_block_size=4096");
     const std::size_t seed = text.find("virtio-blk-pci,drive=seed");
+    CHECK_FALSE(has(text, "drive=seed,bootindex"));
     CHECK(first < second);
     CHECK(second < third);
     CHECK(third < seed);
     CHECK(seed != std::string::npos);
     spec.profile.disk = DiskBus::sata;
-    CHECK(has(joined(spec), "ide-hd,drive=disk2,bus=ide.1\n"));
+    CHECK(has(joined(spec), "ide-hd,drive=disk2,bus=ide.1,bootindex=2\n"));
     CHECK(has(joined(spec), "ide-cd,drive=seed,bus=ide.3"));
     spec.profile.machine = MachineType::i440fx;
     CHECK(has(joined(spec), "ide-hd,drive=disk3,bus=ahci.2"));
     CHECK(has(joined(spec), "ide-cd,drive=seed,bus=ide.1"));
     spec.profile.disk = DiskBus::ide;
-    CHECK(has(joined(spec), "ide-hd,drive=disk2,bus=ide.1\n"));
+    CHECK(has(joined(spec), "ide-hd,drive=disk2,bus=ide.1,bootindex=2\n"));
     CHECK(has(joined(spec), "ide-hd,drive=disk3,bus=ide.0,unit=1"));
     CHECK(has(joined(spec), "ide-cd,drive=seed,bus=ide.1,unit=1"));
 }

@@ -1,5 +1,6 @@
 #include "formats/base/error.hpp"
 #include "formats/base/size.hpp"
+#include "libconvert/source/archive_refusal.hpp"
 #include "libconvert/source/machine_package.hpp"
 #include "tests/support/temporary_folder.hpp"
 #include "tests/unit/hardware/ovf_fixture.hpp"
@@ -216,13 +217,15 @@ TEST_CASE("what is missing of a manifest is told") {
     CHECK_THAT(more.remarks.at(0), Catch::Contains("'gone.iso', which is not in the archive"));
 }
 
-TEST_CASE("an OVA is told by its first file") {
+TEST_CASE("an OVA is told by its descriptor, wherever it stands") {
     const auto looks = [](const std::string& tar) { return looks_like_ova(TextDevice(tar)); };
     const std::string ovf = tar_member("web.ovf", kOvf);
     CHECK(looks(plain_ova()));
     CHECK(looks(
         tar_of({tar_member("dir/", "", '5'), tar_member("dir/._web.ovf", "x"), tar_member("dir/Web.OVF", kOvf)})));
-    CHECK_FALSE(looks(tar_of({tar_member("disk.raw", "x"), ovf})));
+    CHECK(looks(tar_of({tar_member("disk.vmdk", kDisk), ovf}))); // put together by hand
+    CHECK_FALSE(looks(tar_of({tar_member("disk.raw", "x")})));
+    CHECK_FALSE(looks(tar_of({tar_member("web.ovf/", "", '5'), tar_member("._web.ovf", "x")})));
     CHECK_FALSE(looks(tar_of({})));
     CHECK_FALSE(looks(std::string(4096, '\0')));
     CHECK_FALSE(looks(""));
@@ -268,6 +271,89 @@ TEST_CASE("one disk is chosen by number, id or file") {
     CHECK(chosen("a.vmdk") == "first ");
     for (const char* wrong : {"0", "3", "c.vmdk", "-1", "1x"})
         CHECK_THROWS_WITH(chosen(wrong), Catch::Contains("1 'a.vmdk', 2 'b.vmdk'"));
+}
+
+TEST_CASE("a VMDK in several files lies in the package with all of them") {
+    const std::string first(2048, 'a');
+    const std::string second(1024, 'b');
+    const auto descriptor_of = [](const std::string& name) {
+        return "# Disk DescriptorFile\nversion=1\nCID=1a2b3c4d\nparentCID=ffffffff\ncreateType=\"twoGbMaxExtentFlat\"\n"
+               "RW 4 FLAT \"web-f001.vmdk\" 0\nRW 3 ZERO\nRW 2 FLAT \"" +
+               name + "\" 0\n";
+    };
+    const std::string descriptor = descriptor_of("web-f002.vmdk");
+    const std::string ovf = ovf_with(
+        {{"files",
+          R"(<File ovf:id="file1" ovf:href="web.vmdk"/><File ovf:id="part" ovf:href="web-f002.vmdk" ovf:size=")" +
+              std::to_string(second.size()) + "\"/>"}});
+    const auto tar = [&](const std::string& text, const std::string& mf, const std::string& last) {
+        return tar_of({tar_member("web.ovf", ovf), tar_member("web.mf", mf), tar_member("web.vmdk", text),
+                       tar_member("web-f001.vmdk", first), tar_member("web-f002.vmdk", last)});
+    };
+    const auto line = [](const std::string& name, const std::string& content) {
+        return digest_line(HashAlgorithm::sha256, name, content);
+    };
+    const std::string mf = line("web.ovf", ovf) + line("web.vmdk", descriptor) + line("web-f001.vmdk", first) +
+                           line("web-f002.vmdk", second);
+    const auto read = [](const MachinePackage& package) {
+        DiskSource source;
+        source.package = package.disks.at(0).parts;
+        const std::string content = content_of(*open_disk(package.disks[0].bytes, source).device);
+        package.verifier->finish({});
+        return content;
+    };
+    const MachinePackage package = open_tar(tar(descriptor, mf, second));
+    CHECK(package.remarks.empty());
+    CHECK(read(package) == first + std::string(1536, '\0') + second);
+    const std::string other = second.substr(1) + "c";
+    CHECK_THROWS_WITH(read(open_tar(tar(descriptor, mf, other))), Catch::Contains("'web-f002.vmdk' is not what"));
+    CHECK_THROWS_WITH(open_tar(tar(descriptor, mf, second + "x")), Catch::Contains("1025 bytes"));
+    const auto refusal = [&](const std::string& name) {
+        const std::string text = descriptor_of(name);
+        try {
+            open_tar(tar(text, line("web.ovf", ovf) + line("web.vmdk", text), second));
+        } catch (const Error& error) {
+            return std::string(to_string(error.kind())) + ": " + error.what();
+        }
+        return std::string();
+    };
+    CHECK_THAT(refusal("../web-f002.vmdk"), Catch::Contains("unsafe") && Catch::Contains("upwards"));
+    CHECK_THAT(refusal("/etc/passwd"), Catch::Contains("unsafe") && Catch::Contains("from the root"));
+    CHECK_THAT(refusal("web-f003.vmdk"), Catch::Contains("corrupt") && Catch::Contains("not in the archive"));
+    const std::string unvouched = line("web.ovf", ovf) + line("web.vmdk", descriptor) + line("web-f001.vmdk", first);
+    CHECK_THAT(open_tar(tar(descriptor, unvouched, second)).remarks.at(0),
+               Catch::Contains("no digest of 'web-f002.vmdk'"));
+}
+
+TEST_CASE("archives that are not read in place say what to unpack and to name") {
+    const auto refusal = [](const std::vector<std::string>& members, std::string_view packing) {
+        try {
+            refuse_tar(TextDevice(tar_of(members)), packing);
+        } catch (const Error& error) {
+            CHECK(error.kind() == ErrorKind::unsupported);
+            return std::string(error.what());
+        }
+    };
+    const std::string metadata = tar_member("metadata.json", R"({"provider": "libvirt"})");
+    CHECK_THAT(refusal({metadata, tar_member("Vagrantfile", ""), tar_member("box.img", kDisk)}, "gzip"),
+               Catch::Contains("a Vagrant box, a tar archive packed with gzip") && Catch::Contains("name 'box.img'"));
+    CHECK_THAT(refusal({tar_member("./Vagrantfile", ""), tar_member("./box-disk001.vmdk", kDisk),
+                        tar_member("./box.ovf", kOvf)},
+                       "gzip"),
+               Catch::Contains("Vagrant") && Catch::Contains("name 'box.ovf'"));
+    CHECK_THAT(refusal({metadata, tar_member("vm/box.vmx", ""), tar_member("vm/disk.vmdk", "")}, ""),
+               Catch::Contains("unpack it (tar xf), and name 'vm/box.vmx'"));
+    CHECK_THAT(refusal({tar_member("web.ovf", kOvf), tar_member("web-disk1.vmdk", kDisk)}, "zstd"),
+               Catch::Contains("an OVA, a tar archive packed with zstd") && Catch::Contains("unpack that layer alone"));
+    CHECK_THAT(refusal({tar_member("etc/passwd", "x")}, "xz"), Catch::Contains("name the disk in it"));
+    CHECK(is_vagrant_box({"Vagrantfile"}));
+    CHECK(is_vagrant_box({"metadata.json", "box.img"}));
+    CHECK_FALSE(is_vagrant_box({"metadata.json", "index.html"}));
+    CHECK_FALSE(is_vagrant_box({"web.ovf", "web-disk1.vmdk"}));
+    CHECK(names_in_tar(TextDevice(std::string(4096, '\0'))).empty());
+    CHECK(names_in_tar(TextDevice(std::string(4096, 'x'))).empty());
+    CHECK(names_in_tar(TextDevice(tar_of({tar_member("a", kDisk), tar_member("b", kDisk)}).substr(0, 3000))).size() ==
+          1);
 }
 
 TEST_CASE("a package that must be signed is not taken unsigned") {

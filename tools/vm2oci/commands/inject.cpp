@@ -67,10 +67,7 @@ void report_injection(const ConvertRequest& request, const ConvertResult& result
     nlohmann::ordered_json json = {{"source", request.source_name}, {"edits", edit_report_json(result.edits)}};
     json["remarks"] = result.remarks;
     if (const auto* disk = std::get_if<PlainDiskResult>(&result.made)) {
-        if (!disk->seed_disk.empty())
-            json["seed_disk"] = disk->seed_disk.string();
-        json["destination"] = request.destination_name;
-        json["disk"] = disk_to_json(disk->disk);
+        json.update(made_to_json(*disk, request));
     }
     call.out << json.dump(2) << '\n';
 }
