@@ -132,7 +132,7 @@ class FolderReader {
         if (at > bytes.size())
             damaged();
         while (at < bytes.size()) {
-            if (bytes.size() - at < kEntryHead)
+            if (bytes.size() - at < kEntryUnit)
                 damaged();
             const std::byte* entry = bytes.data() + at;
             if (load_be<std::uint16_t>(entry) == kUnusedTag) {
@@ -142,6 +142,8 @@ class FolderReader {
                 at += length;
                 continue;
             }
+            if (bytes.size() - at < kEntryHead)
+                damaged();
             const std::size_t name_length = std::to_integer<std::size_t>(entry[8]);
             const std::size_t used = kEntryHead + name_length + (has_types() ? 1 : 0) + kEntryTag;
             const std::size_t length = (used + kEntryUnit - 1) / kEntryUnit * kEntryUnit;
