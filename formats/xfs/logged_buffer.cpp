@@ -64,6 +64,9 @@ BufferItem describe_buffer(const LogItem& item) {
     found.address = load_le<std::uint64_t>(bytes.data() + 8);
     if (load_le<std::uint32_t>(bytes.data() + 16) > (bytes.size() - kBufferHead) / 4)
         fail_buffer("whose map is cut off");
+    // Values of attributes are freed in one piece, which may be larger.
+    if (!found.is_cancelled() && (found.sectors == 0 || found.sectors > kMaxBufferSectors))
+        fail_buffer("of an impossible size");
     return found;
 }
 
@@ -83,8 +86,6 @@ bool is_buffer_newer(const Geometry& geometry, std::span<const std::byte> bytes,
 void replay_buffer(const Geometry& geometry, const BufferItem& buffer, const LogItem& item,
                    std::span<const std::byte> bytes,
                    const std::function<void(std::uint64_t at, std::span<const std::byte> part)>& write) {
-    if (buffer.sectors == 0 || buffer.sectors > kMaxBufferSectors)
-        fail_buffer("of an impossible size");
     const std::span<const std::byte> map = std::span<const std::byte>(item.regions.front()).subspan(kBufferHead);
     const std::size_t bits = load_le<std::uint32_t>(item.regions.front().data() + 16) * std::size_t{32};
     std::size_t region = 1;
