@@ -141,10 +141,14 @@ def tree(path):
     found = {}
     archive = tarfile.open(path)
     for member in archive:
+        name = member.name.removeprefix("./").rstrip("/") or "."
+        if member.islnk(): # which of the names comes first is the packer's choice
+            found[name] = found[member.linkname.removeprefix("./")]
+            continue
         content = archive.extractfile(member).read() if member.isreg() else member.linkname
         attributes = {key: value for key, value in member.pax_headers.items()
                       if key.startswith("SCHILY.xattr.") and "posix_acl" not in key and "SGI_ACL" not in key}
-        found[member.name.removeprefix("./").rstrip("/") or "."] = (member.type, member.mode, member.uid, member.gid,
+        found[name] = (member.type, member.mode, member.uid, member.gid,
             int(member.mtime), content, member.devmajor, member.devminor, attributes)
     return found
 ours, theirs = tree(sys.argv[1]), tree(sys.argv[2])
