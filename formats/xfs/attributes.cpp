@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 
 namespace vm2oci::xfs {
 namespace {
@@ -80,11 +81,10 @@ class AttributeReader {
 
     void add_blocks() {
         extents_ = read_extents(volume_, inode_, inode_.attributes);
-        std::uint64_t budget = 0; // leaves that there can be
-        for (const MappedExtent& extent : extents_)
-            budget += extent.count;
+        check_unshared(extents_, inode_.number);
+        std::set<std::uint32_t> seen;
         for (std::uint32_t block = find_first_leaf();;) {
-            if (budget-- == 0)
+            if (!seen.insert(block).second)
                 fail(ErrorKind::corrupt,
                      fmt::format("the extended attributes of inode {} go in circles", inode_.number));
             read_block(block);

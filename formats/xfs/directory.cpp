@@ -59,6 +59,7 @@ class FolderReader {
         const std::uint64_t block_size = volume_.geometry().block_size;
         const std::uint64_t in_block = volume_.geometry().folder_block_size / block_size;
         const std::vector<MappedExtent> extents = read_extents(volume_, inode_, inode_.data);
+        check_unshared(extents, inode_.number);
         std::vector<std::byte> block(static_cast<std::size_t>(volume_.geometry().folder_block_size));
         std::uint64_t next = 0; // all before is read
         std::uint64_t total = 0;
@@ -69,8 +70,7 @@ class FolderReader {
             for (; next < std::min(extent.end(), kNamesEnd / block_size); next += in_block) {
                 total += block.size();
                 if (total > kMaxFolderBytes)
-                    fail(ErrorKind::limit,
-                         fmt::format("the folder in inode {} is larger than any real one", inode_.number));
+                    too_large();
                 add_block(block, next, read_mapped(volume_, extents, next, block, "a folder"));
             }
         }
@@ -93,6 +93,9 @@ class FolderReader {
     [[noreturn]] void damaged() const {
         fail(ErrorKind::corrupt, fmt::format("the folder in inode {} is damaged", inode_.number));
     }
+    [[noreturn]] void too_large() const {
+        fail(ErrorKind::limit, fmt::format("the folder in inode {} is larger than any real one", inode_.number));
+    }
     bool has_types() const { return volume_.geometry().file_types == FileTypes::in_entries; }
     static std::string_view text(std::span<const std::byte> bytes, std::size_t at, std::size_t length) {
         return {reinterpret_cast<const char*>(bytes.data() + at), length};
@@ -106,6 +109,10 @@ class FolderReader {
         }
         if (!is_valid_file_name(name))
             fail(ErrorKind::corrupt, fmt::format("the folder in inode {} holds a name that cannot be", inode_.number));
+        constexpr std::size_t kNameWithin = 15; // what a string holds without memory of its own
+        memory_ += sizeof(DirectoryEntry) + (name.size() > kNameWithin ? name.size() + 17 : 0);
+        if (memory_ > kMaxFolderMemory)
+            too_large();
         entries_.push_back({std::string(name), NodeId{number}});
     }
 
@@ -157,6 +164,7 @@ class FolderReader {
     const Volume& volume_;
     const Inode& inode_;
     std::vector<DirectoryEntry> entries_;
+    std::uint64_t memory_ = 0;
     unsigned own_entries_ = 0; // "." and ".."
     bool is_single_ = false;
 };

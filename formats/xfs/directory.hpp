@@ -10,6 +10,8 @@
 namespace vm2oci::xfs {
 
 inline constexpr std::uint64_t kMaxFolderBytes = 1024 * 1024 * 1024;
+// In memory: two million names of 40 bytes.
+inline constexpr std::uint64_t kMaxFolderMemory = 160 * 1024 * 1024;
 
 // In byte order, without "." and "..". Error: corrupt, limit.
 std::vector<DirectoryEntry> read_folder(const Volume& volume, const Inode& inode);

@@ -124,6 +124,18 @@ std::vector<MappedExtent> read_extents(const Volume& volume, const Inode& inode,
     return reader.finish(fork.extents);
 }
 
+void check_unshared(const std::vector<MappedExtent>& extents, std::uint64_t inode) {
+    std::vector<const MappedExtent*> by_place;
+    by_place.reserve(extents.size());
+    for (const MappedExtent& extent : extents)
+        by_place.push_back(&extent);
+    std::sort(by_place.begin(), by_place.end(),
+              [](const MappedExtent* a, const MappedExtent* b) { return a->physical < b->physical; });
+    for (std::size_t i = 1; i < by_place.size(); ++i)
+        if (by_place[i]->physical < by_place[i - 1]->physical + by_place[i - 1]->count)
+            fail(ErrorKind::corrupt, fmt::format("inode {} has a block twice", inode));
+}
+
 std::vector<MappedExtent>::const_iterator extent_behind(const std::vector<MappedExtent>& extents, std::uint64_t block) {
     return std::upper_bound(extents.begin(), extents.end(), block,
                             [](std::uint64_t wanted, const MappedExtent& extent) { return wanted < extent.end(); });

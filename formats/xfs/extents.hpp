@@ -10,8 +10,8 @@
 
 namespace vm2oci::xfs {
 
-// A file of one million of them is called broken by its users; 128 MiB in memory.
-inline constexpr std::uint64_t kMaxExtents = 4 * 1024 * 1024;
+// A file of one million of them is called broken by its users; 48 MiB in memory.
+inline constexpr std::uint64_t kMaxExtents = 2 * 1024 * 1024;
 
 // In blocks. `physical` names the group in its upper bits and lies within one.
 struct MappedExtent {
@@ -27,6 +27,10 @@ struct MappedExtent {
 // In order, without overlaps. Error: corrupt (a tree that is none, extents out of order or outside of the file system,
 // another number than the inode says), limit.
 std::vector<MappedExtent> read_extents(const Volume& volume, const Inode& inode, const Fork& fork);
+
+// Error{corrupt} if two of them have a block in common: metadata never share one, and what is read once cannot ask for
+// more work or memory than the volume has bytes.
+void check_unshared(const std::vector<MappedExtent>& extents, std::uint64_t inode);
 
 // The extent that has the block, or the first one behind it.
 std::vector<MappedExtent>::const_iterator extent_behind(const std::vector<MappedExtent>& extents, std::uint64_t block);

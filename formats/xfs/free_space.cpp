@@ -23,8 +23,8 @@ constexpr std::size_t kGroupTreeHeader5 = 56;
 constexpr std::size_t kFreeRecord = 8;
 constexpr std::size_t kFreeKeyAndPointer = 12;
 constexpr unsigned kMaxFreeTreeLevels = 9;
-// Of a whole disk: 100 million stretches would be 1.6 GB of them on the disk.
-constexpr std::size_t kMaxFreeStretches = 4 * 1024 * 1024;
+// Of a whole disk; in memory 64 MiB with what they are held against.
+constexpr std::size_t kMaxFreeStretches = 2 * 1024 * 1024;
 
 struct Stretch {
     std::uint32_t begin; // block of the group

@@ -3,6 +3,7 @@
 #include "formats/base/checked.hpp"
 #include "formats/base/endian.hpp"
 #include "formats/base/error.hpp"
+#include "formats/base/size.hpp"
 #include "formats/xfs/log_items.hpp"
 #include "formats/xfs/logged_buffer.hpp"
 #include "formats/xfs/logged_inode.hpp"
@@ -10,6 +11,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <map>
 #include <set>
@@ -37,9 +39,12 @@ constexpr unsigned kItemExchangeIntent = 0x1248;
 constexpr unsigned kItemExchangeDone = 0x1249;
 
 constexpr std::uint32_t kLogFeatureAttributes = 1; // changes of attributes as intents
-constexpr std::uint64_t kMaxPendingIntents = 1024 * 1024;
-constexpr std::uint64_t kMaxCancelled = 1024 * 1024;
+constexpr std::uint64_t kMaxPendingIntents = 256 * 1024;
+constexpr std::uint64_t kMaxCancelled = 256 * 1024;
+constexpr std::uint64_t kMaxCreated = 4 * GiB;    // of inodes that were made, 8 million of them
+constexpr std::size_t kHeaderOfBuffer = 512;      // where its own number stands
 constexpr std::uint64_t kMaxClusterSectors = 128; // 64 KiB
+constexpr std::uint64_t kInodesOfChunk = 64;      // that are made together
 
 [[noreturn]] void fail_replay(std::string_view what) {
     fail(ErrorKind::corrupt,
@@ -174,11 +179,11 @@ class Replay {
         if (cancelled_.has(place) || buffer.is_quota())
             return;
         const std::uint64_t offset = offset_of(buffer.address, buffer.sectors);
-        std::vector<std::byte> bytes(static_cast<std::size_t>(buffer.sectors * kSectorOfAddresses));
-        device_->read_at(offset, bytes);
-        if (is_buffer_newer(geometry_, bytes, number))
+        std::array<std::byte, kHeaderOfBuffer> head;
+        device_->read_at(offset, head);
+        if (is_buffer_newer(geometry_, head, number))
             return;
-        replay_buffer(geometry_, buffer, item, bytes,
+        replay_buffer(geometry_, buffer, item,
                       [&](std::uint64_t at, std::span<const std::byte> part) { device_->write_at(offset + at, part); });
     }
 
@@ -207,12 +212,16 @@ class Replay {
         const std::uint64_t blocks = field(20);
         const std::uint64_t in_block = geometry_.block_size / geometry_.inode_size;
         if (group >= geometry_.groups || field(16) != geometry_.inode_size || blocks == 0 ||
-            block >= geometry_.blocks_of_group(group) || blocks * in_block != field(12) || field(12) > 1024)
+            block >= geometry_.blocks_of_group(group) || blocks * in_block != field(12) ||
+            field(12) > std::max(kInodesOfChunk, in_block))
             fail_replay("makes inodes that cannot be");
         const std::uint64_t first = group << geometry_.group_block_bits | block;
         const std::uint64_t offset = geometry_.offset_of(first, blocks);
         if (is_part_cancelled(offset / kSectorOfAddresses, blocks * geometry_.block_size / kSectorOfAddresses))
             return;
+        created_ += blocks * geometry_.block_size;
+        if (created_ > kMaxCreated)
+            fail(ErrorKind::limit, "the log of the xfs file system makes more inodes than any real one");
         std::vector<std::byte> inode(static_cast<std::size_t>(geometry_.inode_size));
         store_be<std::uint16_t>(inode.data(), 0x494e);
         inode[4] = std::byte{3};
@@ -238,6 +247,7 @@ class Replay {
     std::shared_ptr<ReplayedDevice> device_;
     CancelledBuffers cancelled_;
     Intents intents_;
+    std::uint64_t created_ = 0; // bytes of new inodes
 };
 
 } // namespace

@@ -84,7 +84,6 @@ bool is_buffer_newer(const Geometry& geometry, std::span<const std::byte> bytes,
 }
 
 void replay_buffer(const Geometry& geometry, const BufferItem& buffer, const LogItem& item,
-                   std::span<const std::byte> bytes,
                    const std::function<void(std::uint64_t at, std::span<const std::byte> part)>& write) {
     const std::span<const std::byte> map = std::span<const std::byte>(item.regions.front()).subspan(kBufferHead);
     const std::size_t bits = load_le<std::uint32_t>(item.regions.front().data() + 16) * std::size_t{32};
@@ -103,7 +102,7 @@ void replay_buffer(const Geometry& geometry, const BufferItem& buffer, const Log
         const std::vector<std::byte>& logged = item.regions[region++];
         count = std::min(count, logged.size() / kChunk);
         const std::size_t at = bit * kChunk;
-        if (count == 0 || at + count * kChunk > bytes.size())
+        if (count == 0 || at + count * kChunk > buffer.sectors * kSectorOfAddresses)
             fail_buffer("that is longer than its place");
         const std::span<const std::byte> part = std::span<const std::byte>(logged).first(count * kChunk);
         if (!buffer.has_inodes()) {

@@ -26,12 +26,11 @@ struct BufferItem {
 // Error{corrupt}.
 BufferItem describe_buffer(const LogItem& item);
 
-// Whether the block on the disk was written after the record `number`.
+// Whether the block on the disk was written after the record `number`, by its first 512 bytes.
 bool is_buffer_newer(const Geometry& geometry, std::span<const std::byte> bytes, std::uint64_t number);
 
-// Calls `write` with what changes of the block, whose content is `bytes`. Error{corrupt}.
+// Calls `write` with what changes of the block. Error{corrupt}.
 void replay_buffer(const Geometry& geometry, const BufferItem& buffer, const LogItem& item,
-                   std::span<const std::byte> bytes,
                    const std::function<void(std::uint64_t at, std::span<const std::byte> part)>& write);
 
 } // namespace vm2oci::xfs

@@ -192,6 +192,10 @@ const std::vector<HostileRow>& folder_rows() {
              harm_extents(m, sample::kSingle, {{0, sample::kSingleBlock, 1, true}});
          }},
         {"an entry for an inode outside", [](XfsBuilder& m) { m.put64(kSingle + 64 + 32, 1ull << 40); }},
+        {"a block twice",
+         [](XfsBuilder& m) {
+             harm_extents(m, sample::kNames, {{0, sample::kNamesBlock, 1}, {2, sample::kNamesBlock, 1}});
+         }},
         {"an entry for inode 0", [](XfsBuilder& m) { m.put64(kSingle + 64 + 32, 0); }},
     };
     return rows;
@@ -230,6 +234,13 @@ const std::vector<HostileRow>& attribute_rows() {
         {"leaves in a circle", [](XfsBuilder& m) { m.put32(kNode + 2 * kBlockSize, 1); }},
         {"a leaf that is followed by itself", [](XfsBuilder& m) { m.put32(kNode + kBlockSize, 1); }},
         {"a node that leads to itself", [](XfsBuilder& m) { m.put32(kNode + 64 + 4, 0); }},
+        {"a block twice",
+         [](XfsBuilder& m) {
+             const std::vector<std::byte> list = XfsBuilder::extent_list(std::array{
+                 XfsBuilder::Extent{0, sample::kNodeBlock, 3}, XfsBuilder::Extent{3, sample::kNodeBlock + 1, 1}});
+             std::copy(list.begin(), list.end(), m.inode(sample::kNode) + kForkAt + 32);
+             m.put16(inode_at(sample::kNode) + 80, 2);
+         }},
         {"a node of depth 9", [](XfsBuilder& m) { m.put16(kNode + 58, 9); }},
         {"a node without children", [](XfsBuilder& m) { m.put16(kNode + 56, 0); }},
         {"a node that leads outside", [](XfsBuilder& m) { m.put32(kNode + 64 + 4, 5000); }},
