@@ -90,7 +90,8 @@ void refuse_features(std::uint32_t incompatible) {
 
 void read_version_4(const Fields& super, Geometry& geometry) {
     const unsigned version = super.u16(100);
-    const std::uint32_t more = (version & kVersionMore) != 0 ? super.u32(200) : 0;
+    // Some kernels of 32 bits wrote the field behind its place.
+    const std::uint32_t more = (version & kVersionMore) != 0 ? super.u32(200) | super.u32(204) : 0;
     if ((version & kVersionFolders2) == 0)
         fail(ErrorKind::unsupported, "the xfs file system has folders of version 1, which no Linux has");
     if ((version & kVersionShared) != 0)

@@ -198,9 +198,6 @@ LogRing::Header LogRing::read_header(std::uint64_t block) const {
         fail_log("has a record larger than records are");
     if (std::memcmp(header.bytes.data() + kAtUuid, volume_.geometry().uuid.data(), sizeof(Uuid)) != 0)
         fail_log("belongs to another file system");
-    if (header.u32(kAtByteOrder) != kLittleEndian)
-        fail(ErrorKind::unsupported, "the log of the xfs file system was written by a machine of another byte order: "
-                                     "mount it once in its machine and shut that down cleanly");
     header.bytes.resize(static_cast<std::size_t>(header.blocks * kLogBlock));
     read_blocks(block, header.bytes);
     return header;
@@ -232,6 +229,9 @@ LogRecord LogRing::read_record(std::uint64_t block, const Header& header) const 
     read_blocks(block + header.blocks, record.bytes);
     if (!is_whole(block, header, record.bytes))
         fail_log("has a record with a wrong checksum in its middle");
+    if (header.u32(kAtByteOrder) != kLittleEndian)
+        fail(ErrorKind::unsupported, "the log of the xfs file system was written by a machine of another byte order: "
+                                     "mount it once in its machine and shut that down cleanly");
     // The first word of each block made room for the cycle.
     for (std::size_t i = 0; i < header.data_blocks; ++i) {
         const std::size_t words = i / kWordsOfHeader == 0 ? kAtWords : i / kWordsOfHeader * kLogBlock + 4;

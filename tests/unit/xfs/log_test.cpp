@@ -390,6 +390,22 @@ TEST_CASE("a log that nobody wrote to, and one that was closed, are clean") {
     CHECK_THROWS_AS(XfsFileSystem(made.device()), Error);
 }
 
+TEST_CASE("a log that a machine of the other byte order closed is clean") {
+    XfsBuilder made = make_sample(XfsBuilder::Version::v4);
+    made.finish();
+    const std::size_t record = XfsBuilder::kLogBlock * kBlockSize;
+    made.put32(record + 300, 2);
+    made.put32(record + 32, 0);
+    CHECK(XfsFileSystem(made.device()).log() == LogState::clean);
+    made = make_sample(XfsBuilder::Version::v4);
+    made.put_log({begin()});
+    made.finish();
+    made.put32(record + 32, 0);
+    CHECK(XfsFileSystem(made.device()).log() == LogState::replayed);
+    made.put32(record + 300, 2);
+    CHECK_THROWS_AS(XfsFileSystem(made.device()), Error);
+}
+
 TEST_CASE("features of a log matter only where it must be replayed") {
     XfsBuilder clean = make_sample();
     clean.finish();

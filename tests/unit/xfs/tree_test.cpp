@@ -129,6 +129,17 @@ TEST_CASE("names that ignore case where the file system does") {
     CHECK_FALSE(files.lookup(NodeId{sample::kNames}, "AgAi"));
 }
 
+TEST_CASE("features of version 4 that were written behind their place") {
+    XfsBuilder made = make_sample(Version::v4);
+    made.finish();
+    made.put32(204, 0x28a);
+    made.put32(200, 0);
+    CHECK_NOTHROW(read_everything(XfsFileSystem(made.device())));
+    CHECK(names_of(XfsFileSystem(made.device()), sample::kSingle) == std::vector<std::string>{"one", "two"});
+    made.put32(204, 0x28a | 0x10);
+    CHECK_THROWS_AS(XfsFileSystem(made.device()), Error);
+}
+
 TEST_CASE("free space: both groups, and how much of it there is") {
     const XfsFileSystem files = open_sample(GENERATE(Version::v4, Version::v5));
     CHECK(files.free_space() ==
