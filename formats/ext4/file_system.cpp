@@ -9,55 +9,18 @@
 #include "formats/ext4/free_space.hpp"
 #include "formats/ext4/journal.hpp"
 #include "formats/ext4/library.hpp"
+#include "formats/tree/folder_cache.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cstring>
-#include <list>
-#include <unordered_map>
 
 namespace vm2oci {
 namespace {
 
 constexpr std::uint64_t kMaxLinkTarget = 4095; // PATH_MAX less the end
 constexpr std::uint64_t kMaxInlineBytes = 64 * 1024;
-constexpr std::size_t kMaxKeptEntries = 200'000; // of folders in memory; some 100 bytes each
-
-// Folders by inode, sorted by name, the last used ones: paths are looked up name by name, and a folder of 100,000 names
-// is read once instead of for each of them. The last one is kept whatever its size; not thread-safe.
-class FolderCache {
-  public:
-    using Entries = std::vector<DirectoryEntry>;
-
-    const Entries* find(ext2_ino_t folder) {
-        const auto found = places_.find(folder);
-        if (found == places_.end())
-            return nullptr;
-        kept_.splice(kept_.begin(), kept_, found->second);
-        return &kept_.front().entries;
-    }
-    const Entries& keep(ext2_ino_t folder, Entries entries) {
-        total_ += entries.size() + 1;
-        kept_.push_front({folder, std::move(entries)});
-        places_[folder] = kept_.begin();
-        while (kept_.size() > 1 && total_ > kMaxKeptEntries) {
-            total_ -= kept_.back().entries.size() + 1;
-            places_.erase(kept_.back().folder);
-            kept_.pop_back();
-        }
-        return kept_.front().entries;
-    }
-
-  private:
-    struct Kept {
-        ext2_ino_t folder;
-        Entries entries;
-    };
-    std::list<Kept> kept_; // last used first
-    std::unordered_map<ext2_ino_t, std::list<Kept>::iterator> places_;
-    std::size_t total_ = 0;
-};
 
 struct Inode {
     ext2_ino_t number = 0;
@@ -166,7 +129,7 @@ struct Ext4FileSystem::State {
 
     const std::vector<DirectoryEntry>& entries_of(NodeId folder) {
         const Inode& found = inode(folder);
-        if (const auto* known = folders.find(found.number))
+        if (const auto* known = folders.find(folder))
             return *known;
         if (type_of(found.fields.i_mode) != FileType::directory)
             fail(ErrorKind::corrupt, fmt::format("inode {} is no folder", found.number));
@@ -178,7 +141,7 @@ struct Ext4FileSystem::State {
             reader.add_inline(mapped_inline);
         else
             reader.add_blocks(mapped_extents, size);
-        return folders.keep(found.number, reader.finish());
+        return folders.keep(folder, reader.finish());
     }
 
     // Any content: of files, folders and long links.

@@ -3,6 +3,7 @@
 #include "formats/ext4/editor.hpp"
 #include "formats/ext4/file_system.hpp"
 #include "formats/fat/file_system.hpp"
+#include "formats/xfs/file_system.hpp"
 
 #include <algorithm>
 
@@ -29,7 +30,7 @@ constexpr FileSystemDriver kDrivers[] = {
     ext_row("ext3"),
     ext_row("ext4"),
     {"vfat", FileSystemRole::firmware, open_with<FatFileSystem>, nullptr, nullptr, FreeSpaceSource::nobody},
-    {"xfs", FileSystemRole::system, nullptr, nullptr, nullptr, FreeSpaceSource::appliance},
+    {"xfs", FileSystemRole::system, open_with<XfsFileSystem>, nullptr, nullptr, FreeSpaceSource::reader},
     {"btrfs", FileSystemRole::system, nullptr, nullptr, nullptr, FreeSpaceSource::appliance},
 };
 

@@ -96,6 +96,10 @@ class NativeOpener {
     NativeOpener(OpenedGuest& result, const GuestAccess& access, const OperationContext& operation)
         : result_(result), access_(access), operation_(operation) {}
 
+    // Volumes, by index, that are sound and have something that their reader here does not read: a realtime device of
+    // xfs, a log that only the kernel finishes.
+    const std::set<std::size_t>& refused() const { return refused_; }
+
     // False: the root is not readable natively; `reason` says why.
     bool open() {
         std::optional<Candidate> root = find_root();
@@ -131,6 +135,7 @@ class NativeOpener {
             } catch (const Error& error) {
                 if (error.kind() == ErrorKind::cancelled || error.kind() == ErrorKind::io)
                     throw;
+                note_refusal(i, error);
                 result_.remarks.push_back(fmt::format("{}: {}", escape_untrusted(volume.name), error.what()));
             }
         }
@@ -234,12 +239,13 @@ class NativeOpener {
                         volume.signature->kind == ContentKind::encrypted ? MissingRemedy::key
                                                                          : MissingRemedy::appliance);
         }
-        if (const auto obstacle = mount(entry.mount_point, volume))
+        if (const auto obstacle = mount(entry.mount_point, *index))
             miss(entry, *obstacle, MissingRemedy::appliance);
     }
 
     // Why it is not mounted; nullopt: it is.
-    std::optional<std::string> mount(const std::string& mount_point, const Volume& volume) {
+    std::optional<std::string> mount(const std::string& mount_point, std::size_t index) {
+        const Volume& volume = result_.layout.volumes[index];
         try {
             // Mount points may lie behind links; the kernel mounts on what they lead to.
             const MountedGuest so_far(mounted_);
@@ -252,8 +258,16 @@ class NativeOpener {
         } catch (const Error& error) {
             if (error.kind() == ErrorKind::cancelled || error.kind() == ErrorKind::io)
                 throw;
+            note_refusal(index, error);
             return error.what();
         }
+    }
+
+    // Of what is changed in this process the reader here refuses only what the appliance refuses as well.
+    void note_refusal(std::size_t index, const Error& error) {
+        const FileSystemDriver* reader = find_reader(result_.layout.volumes[index].signature);
+        if (error.kind() == ErrorKind::unsupported && reader != nullptr && reader->edit == nullptr)
+            refused_.insert(index);
     }
 
     void mount_by_type(std::size_t root) {
@@ -263,7 +277,7 @@ class NativeOpener {
                 const Volume& volume = result_.layout.volumes[*typed.volume];
                 if (*typed.volume == root)
                     continue;
-                const auto obstacle = find_reader(volume.signature) != nullptr ? mount(typed.mount_point, volume)
+                const auto obstacle = find_reader(volume.signature) != nullptr ? mount(typed.mount_point, *typed.volume)
                                                                                : kNotNative + volume.signature->type;
                 if (!obstacle)
                     continue;
@@ -277,17 +291,19 @@ class NativeOpener {
     const GuestAccess& access_;
     const OperationContext& operation_;
     std::vector<MountedFileSystem> mounted_;
+    std::set<std::size_t> refused_;
 };
 
 // Something on the disk is nothing that this process reads, and the guest needs it. What is encrypted stays so for the
 // appliance, too, if there is no key: it is not started in vain.
-bool needs_appliance(OpenedGuest& result, const std::vector<DiskKey>& keys) {
-    const auto could_help = [&](const Volume& volume) {
+bool needs_appliance(OpenedGuest& result, const std::vector<DiskKey>& keys, const std::set<std::size_t>& refused) {
+    const auto could_help = [&](std::size_t index) {
+        const Volume& volume = result.layout.volumes[index];
         // A medium of an installer and a journal are no guests.
         return volume.signature && volume.signature->kind != ContentKind::swap &&
-               find_reader(volume.signature) == nullptr && !is_beyond_appliance(*volume.signature) &&
-               volume.signature->type != "iso9660" && volume.signature->type != "jbd" &&
-               (volume.signature->kind != ContentKind::encrypted || !keys.empty());
+               (find_reader(volume.signature) == nullptr || refused.contains(index)) &&
+               !is_beyond_appliance(*volume.signature) && volume.signature->type != "iso9660" &&
+               volume.signature->type != "jbd" && (volume.signature->kind != ContentKind::encrypted || !keys.empty());
     };
     const std::vector<Volume>& volumes = result.layout.volumes;
     const auto encrypted = std::find_if(volumes.begin(), volumes.end(), [](const Volume& volume) {
@@ -297,16 +313,19 @@ bool needs_appliance(OpenedGuest& result, const std::vector<DiskKey>& keys) {
         for (std::size_t i = 0; i < result.fstab.size(); ++i)
             if (const auto& index = result.fstab_volumes[i]; index && !has_option(result.fstab[i], "noauto") &&
                                                              kind_of_entry(result.fstab[i]) == EntryKind::disk &&
-                                                             could_help(volumes[*index]))
+                                                             could_help(*index))
                 return true;
         const auto typed = find_typed_mounts(result.layout, result.fstab, *result.guest);
         return std::any_of(typed.begin(), typed.end(),
-                           [&](const TypedMount& mount) { return mount.volume && could_help(volumes[*mount.volume]); });
+                           [&](const TypedMount& mount) { return mount.volume && could_help(*mount.volume); });
     }
     if (encrypted != volumes.end() && keys.empty())
         result.reason = fmt::format("{} is encrypted; give its key with --key SELECTOR:file:FILE",
                                     escape_untrusted(encrypted->name));
-    return std::any_of(volumes.begin(), volumes.end(), could_help);
+    for (std::size_t i = 0; i < volumes.size(); ++i)
+        if (could_help(i))
+            return true;
+    return false;
 }
 
 // What libguestfs did not mount, though the guest does.
@@ -404,11 +423,12 @@ OpenedGuest open_guest(const std::shared_ptr<const BlockDevice>& disk, const Gue
     OpenedGuest result;
     result.disk = disk;
     result.layout = examine_layout(disk, access.disk_sizes);
+    NativeOpener native(result, access, operation);
     if (backend != GuestBackend::libguestfs)
-        NativeOpener(result, access, operation).open();
+        native.open();
     if (backend == GuestBackend::libguestfs) {
         open_by_appliance(result, access, operation);
-    } else if (backend == GuestBackend::automatic && needs_appliance(result, access.keys)) {
+    } else if (backend == GuestBackend::automatic && needs_appliance(result, access.keys, native.refused())) {
         try {
             open_by_appliance(result, access, operation);
         } catch (const Error& error) {

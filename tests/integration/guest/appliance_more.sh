@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# What only libguestfs' appliance reads: xfs and its free space, the registry of a Windows on NTFS, LUKS. A command of
+# What only libguestfs' appliance reads: btrfs and its free space, the registry of a Windows on NTFS, LUKS. A command of
 # its own, for it takes many minutes without KVM:
 #
 #   VM2OCI=build/release/tools/vm2oci/vm2oci VM2OCI_SOURCE_DIR=. tests/integration/guest/appliance_more.sh
 # shellcheck source=../../support/integration.sh
 source "${VM2OCI_SOURCE_DIR:?}/tests/support/integration.sh"
-require_tool mke2fs mkfs.xfs xfs_repair sfdisk guestfish hivexregedit python3
+require_tool mke2fs btrfs sfdisk guestfish hivexregedit python3
 mkdir -p root/{etc,bin,sbin,boot,home,var,usr/bin,usr/lib,dev,proc}
 printf 'ID=debian\nPRETTY_NAME="Test Linux 1"\nVERSION_ID="1"\nNAME=Debian\n' > root/etc/os-release
 printf '12.1\n' > root/etc/debian_version
@@ -15,8 +15,8 @@ ln -s ../bin/sh root/sbin/init
 ln root/bin/sh root/bin/also-sh
 head -c 3000000 /dev/urandom > root/usr/lib/blob
 
-step "disks with xfs, with a Windows on NTFS, and with LUKS"
-printf '/dev/sda1 / xfs defaults 0 1\n' > root/etc/fstab
+step "disks with btrfs, with a Windows on NTFS, and with LUKS"
+printf '/dev/sda1 / btrfs defaults 0 1\n' > root/etc/fstab
 tar -C root -cf root.tar .
 python3 "$VM2OCI_SOURCE_DIR/tests/integration/guest/empty_hive.py" empty
 cat > software.reg << 'REG'
@@ -50,16 +50,16 @@ open("cmd.exe", "wb").write(program.ljust(4096, b"\0"))
 PYTHON
 printf 'correct horse battery staple\nnot part of it\n' > passphrase
 head -c 60000000 /dev/urandom > garbage
-truncate -s 400M xfs.raw
+truncate -s 400M btrfs.raw
 truncate -s 64M windows.raw
 truncate -s 128M luks.raw
-for disk in xfs windows luks; do
+for disk in btrfs windows luks; do
     printf 'label: dos\nstart=2048, type=83\n' | sfdisk -q "$disk.raw"
 done
 LIBGUESTFS_BACKEND=direct LIBGUESTFS_BACKEND_SETTINGS=force_tcg guestfish --keys-from-stdin --format=raw \
-    -a xfs.raw -a windows.raw -a luks.raw > guestfish.log 2>&1 << FISH || fail "$(tail -3 guestfish.log)"
+    -a btrfs.raw -a windows.raw -a luks.raw > guestfish.log 2>&1 << FISH || fail "$(tail -3 guestfish.log)"
 run
-mkfs xfs /dev/sda1
+mkfs btrfs /dev/sda1
 mount /dev/sda1 /
 upload garbage /garbage
 tar-in root.tar /
@@ -87,28 +87,28 @@ tar-in root.tar /
 umount-all
 FISH
 
-step "xfs: auto takes the appliance"
-"$VM2OCI" -q --json inspect xfs.raw > xfs.json
+step "btrfs: auto takes the appliance"
+"$VM2OCI" -q --json inspect btrfs.raw > btrfs.json
 python3 - << 'PYTHON'
 import json
-inside = json.load(open("xfs.json"))["inside"]
+inside = json.load(open("btrfs.json"))["inside"]
 assert inside["backend"] == "libguestfs", inside["reason"]
-assert inside["mounts"][0]["type"] == "xfs"
+assert inside["mounts"][0]["type"] == "btrfs"
 assert inside["guest"]["os"]["product"] == "Test Linux 1", inside["guest"]["os"]
 PYTHON
-if "$VM2OCI" -q inspect --guest-backend native xfs.raw | grep -q 'Test Linux'; then
-    fail "native read xfs: this test is void"
+if "$VM2OCI" -q inspect --guest-backend native btrfs.raw | grep -q 'Test Linux'; then
+    fail "native read btrfs: this test is void"
 fi
 
-step "xfs: --sparsify"
-sum=$(sha256sum xfs.raw)
-"$VM2OCI" convert --sparsify xfs.raw raw:sparse.raw > /dev/null 2> sparsify.log
-expect_equal "$sum" "$(sha256sum xfs.raw)" "the source, which must not be written"
-"$VM2OCI" -q convert --sparsify --guest-backend native xfs.raw raw:whole.raw > /dev/null
+step "btrfs: --sparsify"
+sum=$(sha256sum btrfs.raw)
+"$VM2OCI" convert --sparsify btrfs.raw raw:sparse.raw > /dev/null 2> sparsify.log
+expect_equal "$sum" "$(sha256sum btrfs.raw)" "the source, which must not be written"
+"$VM2OCI" -q convert --sparsify --guest-backend native btrfs.raw raw:whole.raw > /dev/null
 expect_at_most $((20 << 20)) "$(du -B1 sparse.raw | cut -f1)" "bytes after the trim ($(cat sparsify.log))"
-[[ $(du -B1 whole.raw | cut -f1) -gt 60000000 ]] || fail "the native backend trimmed xfs: this test is void"
+[[ $(du -B1 whole.raw | cut -f1) -gt 60000000 ]] || fail "the native backend trimmed btrfs: this test is void"
 dd if=sparse.raw of=part.img bs=1M skip=1 status=none
-xfs_repair -n -f part.img > repair.log 2>&1 || fail "$(tail -5 repair.log)"
+btrfs check part.img > repair.log 2>&1 || fail "$(tail -5 repair.log)"
 python3 - << 'PYTHON'
 disk, blob = open("sparse.raw", "rb").read(), open("root/usr/lib/blob", "rb").read()
 assert all(disk.find(blob[at:at + 4096]) >= 0 for at in range(0, len(blob) - 4096, 65536)), "a file was trimmed"

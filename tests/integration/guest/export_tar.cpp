@@ -1,10 +1,11 @@
-// export_tar [--guest] IMAGE: the one ext4 file system in IMAGE as a tar on stdout, through the code under test.
+// export_tar [--guest] IMAGE: the one file system in IMAGE as a tar on stdout, through the code under test.
 // With --guest the whole guest of a disk.
 #include "formats/base/error.hpp"
 #include "formats/base/fd.hpp"
 #include "formats/block/open_disk.hpp"
-#include "formats/ext4/file_system.hpp"
+#include "formats/partition/signature.hpp"
 #include "formats/tree/tar_sink.hpp"
+#include "libconvert/guest/file_system_drivers.hpp"
 #include "libconvert/guest/mounted_guest.hpp"
 #include "libconvert/guest/open_guest.hpp"
 
@@ -50,8 +51,11 @@ void run(std::string_view mode, const char* path) {
             fail(ErrorKind::not_found, opened.reason);
         opened.guest->export_tree({}, sink, {});
     } else {
+        const FileSystemDriver* reader = find_reader(probe_signature(*disk.device));
+        if (reader == nullptr)
+            fail(ErrorKind::not_found, "there is no file system that is read in this process");
         const MountedGuest guest(
-            {{{"/", "whole disk", "ext4", "", "", std::nullopt}, std::make_shared<Ext4FileSystem>(disk.device)}});
+            {{{"/", "whole disk", std::string(reader->name), "", "", std::nullopt}, reader->open(disk.device)}});
         guest.export_tree({}, sink, {});
     }
     sink.finish();

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# odd_tree.sh FOLDER: fills a mounted ext4 file system with what trees rarely hold. Root.
+# odd_tree.sh FOLDER: fills a mounted file system with what trees rarely hold. Root.
 set -euo pipefail
 root=$1
 cd "$root"
@@ -53,8 +53,8 @@ mkdir "names/$(printf 'd%.0s' $(seq 200))"
 printf 'n' > "names/$(printf 'd%.0s' $(seq 200))/$(printf 'f%.0s' $(seq 200))"
 
 mknod devices/null c 1 3
-mknod devices/large-minor b 259 300000
-mknod devices/large-major c 4000 5
+mknod devices/large-minor b 259 200000
+mknod devices/large-major c 500 5
 mkfifo devices/fifo
 python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("devices/socket")'
 

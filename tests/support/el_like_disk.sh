@@ -1,0 +1,173 @@
+#!/usr/bin/env bash
+# el_like_disk.sh el9|el7 TREE DISK: a disk as installers of Enterprise Linux lay them out, with the files of TREE (a
+# Debian's: kernels and programs of theirs cannot be had) under what such a system keeps: os-release, the database of
+# rpm, boot entries, an initrd for this machine alone, network profiles by hardware address, SELinux labels.
+#
+#   el9  GPT: ESP, /boot on xfs, the root (xfs) and swap in a volume group; boot entries as files; sqlite
+#   el7  MBR: /boot on xfs, the root (xfs without reflinks and big timestamps) and swap in a volume group; grub.cfg;
+#        ifcfg and persistent net rules; Berkeley DB
+#
+# Needs root, for loop devices, and a kernel that mounts xfs. TREE is not changed. Works in the current folder.
+set -euo pipefail
+kind=$1 tree=$2 disk=$3
+readonly MiB=1048576
+uuid_root=1b2f5a10-0000-4000-8000-00000000e100
+uuid_boot=1b2f5a10-0000-4000-8000-00000000b007
+machine=4dcb1f1e0a3b4c5d8e9f00112233e199
+
+case $kind in
+    el9) id=almalinux version=9.4 name="AlmaLinux 9.4 (Seafoam Ocelot)" root_options=() ;;
+    el7) id=centos version=7 name="CentOS Linux 7 (Core)"
+        root_options=(-m "reflink=0,bigtime=0,inobtcount=0,finobt=0" -i sparse=0) ;;
+    *) echo "el_like_disk.sh: $kind is no kind" >&2 && exit 2 ;;
+esac
+group=$id
+
+point=$(mktemp --directory el.XXXXXX)
+loop=
+clean_up() {
+    ! mountpoint -q "$point" || umount -R "$point"
+    [[ -z $loop ]] || losetup -d "$loop"
+    rmdir "$point"
+}
+trap clean_up EXIT
+
+# Where everything lies, in MiB.
+esp_at=1 esp_size=100 boot_at=101 boot_size=400 group_at=501 group_size=2100
+truncate -s $((group_at + group_size + 2))M "$disk"
+if [[ $kind == el9 ]]; then
+    printf 'label: gpt\nstart=%dMiB,size=%dMiB,type=U\nstart=%dMiB,size=%dMiB,type=L\nstart=%dMiB,size=%dMiB,type=V\n' \
+        $esp_at $esp_size $boot_at $boot_size $group_at $group_size | sfdisk -q "$disk"
+    truncate -s ${esp_size}M el-esp.img
+    mkfs.fat -F 16 -n EFI -i E5D1B007 el-esp.img > /dev/null
+    mmd -i el-esp.img ::EFI "::EFI/$id"
+    # shellcheck disable=SC2016  # GRUB's variables
+    printf 'search --fs-uuid %s --set=dev\nset prefix=($dev)/grub2\nconfigfile $prefix/grub.cfg\n' $uuid_boot |
+        mcopy -i el-esp.img - "::EFI/$id/grub.cfg"
+    dd if=el-esp.img of="$disk" bs=1M seek=$esp_at conv=notrunc,sparse status=none
+    rm el-esp.img
+else
+    printf 'label: dos\nstart=%dMiB,size=%dMiB,type=83,bootable\nstart=%dMiB,size=%dMiB,type=8e\n' \
+        $boot_at $boot_size $group_at $group_size | sfdisk -q "$disk"
+fi
+
+loop_at() { loop=$(losetup --find --show --offset $(($1 * MiB)) --sizelimit $(($2 * MiB)) "$disk"); }
+loop_at $group_at $group_size
+options=(--config "devices{filter=[\"a|^$loop\$|\",\"r|.*|\"] use_devicesfile=0 scan=[\"/dev\"]}
+    global{locking_type=0} activation{udev_sync=0 udev_rules=0 monitoring=0}")
+{
+    pvcreate -q "${options[@]}" "$loop"
+    vgcreate -q "${options[@]}" "$group" "$loop"
+    lvcreate -q --driverloaded n -an -Zn -Wn "${options[@]}" -n swap -L 128M "$group"
+    lvcreate -q --driverloaded n -an -Zn -Wn "${options[@]}" -n root -l 100%FREE "$group"
+} > lvm.log 2>&1 || { cat lvm.log >&2 && exit 1; }
+first=$(pvs --noheadings --units m --nosuffix "${options[@]}" -o pe_start "$loop" 2> /dev/null)
+losetup -d "$loop"
+swap_at=$((group_at + ${first%.*})) root_at=$((group_at + ${first%.*} + 128)) root_size=1960
+loop_at $swap_at 128
+mkswap "$loop" > /dev/null
+losetup -d "$loop"
+loop_at $boot_at $boot_size
+mkfs.xfs -q -f -m "uuid=$uuid_boot" "$loop"
+losetup -d "$loop"
+loop_at $root_at $root_size
+mkfs.xfs -q -f -m "uuid=$uuid_root" "${root_options[@]}" "$loop"
+mount "$loop" "$point"
+cp -a "$tree/." "$point/"
+
+cd "$point"
+rm -rf var/lib/dpkg etc/apt etc/debian_version etc/dpkg boot/grub
+printf 'NAME="%s"\nVERSION="%s"\nID="%s"\nID_LIKE="rhel centos fedora"\nVERSION_ID="%s"\nPRETTY_NAME="%s"\n' \
+    "${name%% *}" "$version" "$id" "$version" "$name" > usr/lib/os-release
+ln -sf ../usr/lib/os-release etc/os-release
+printf '%s\n' "${name/ ${version}/ release ${version}}" > etc/redhat-release
+printf '%s\n' $machine > etc/machine-id
+{
+    printf '/dev/mapper/%s-root / xfs defaults 0 0\nUUID=%s /boot xfs defaults 0 0\n' "$group" $uuid_boot
+    [[ $kind == el7 ]] || printf 'UUID=E5D1-B007 /boot/efi vfat umask=0077,shortname=winnt 0 2\n'
+    printf '/dev/mapper/%s-swap none swap defaults 0 0\n' "$group"
+} > etc/fstab
+mkdir -p etc/selinux/targeted etc/sysconfig/network-scripts
+printf 'SELINUX=enforcing\nSELINUXTYPE=targeted\n' > etc/selinux/config
+hardware=00:50:56:9a:12:34
+if [[ $kind == el9 ]]; then
+    mkdir -p etc/NetworkManager/system-connections etc/lvm/devices
+    printf '[connection]\nid=ens192\ntype=ethernet\ninterface-name=ens192\n[ethernet]\nmac-address=%s\n[ipv4]\nmethod=auto\n' \
+        ${hardware^^} > etc/NetworkManager/system-connections/ens192.nmconnection
+    chmod 600 etc/NetworkManager/system-connections/ens192.nmconnection
+    printf 'VERSION=1.1.1\nIDTYPE=sys_wwid IDNAME=naa.6000c29a IDTYPE=devname DEVNAME=/dev/sda3 PVID=abc PART=3\n' \
+        > etc/lvm/devices/system.devices
+else
+    printf 'SUBSYSTEM=="net", ACTION=="add", DRIVERS=="?*", ATTR{address}=="%s", NAME="eth0"\n' $hardware \
+        > etc/udev/rules.d/70-persistent-net.rules
+fi
+printf 'DEVICE=eth0\nHWADDR=%s\nONBOOT=yes\nBOOTPROTO=dhcp\n' ${hardware^^} > etc/sysconfig/network-scripts/ifcfg-eth0
+
+# The kernel, and an initrd that drives nothing but this machine's disk.
+kernel=$(basename "$(ls -d usr/lib/modules/*)")
+mkdir ../el-boot
+mv "boot/vmlinuz-$kernel" ../el-boot/
+mkdir -p "../el-initrd/usr/lib/modules/$kernel/kernel/drivers/message/fusion"
+: > "../el-initrd/usr/lib/modules/$kernel/kernel/drivers/message/fusion/mptspi.ko"
+(cd ../el-initrd && find . -print | LC_ALL=C sort | cpio --quiet -o -H newc | gzip -n > "../el-boot/initramfs-$kernel.img")
+rm -r ../el-initrd
+line="root=/dev/mapper/$group-root ro crashkernel=auto rd.lvm.lv=$group/root rd.lvm.lv=$group/swap rhgb quiet"
+mkdir -p ../el-boot/grub2 ../el-boot/loader/entries
+if [[ $kind == el9 ]]; then
+    printf 'title %s (%s)\nversion %s\nlinux /vmlinuz-%s\ninitrd /initramfs-%s.img\noptions %s\n' \
+        "$name" "$kernel" "$kernel" "$kernel" "$kernel" "$line" > "../el-boot/loader/entries/$machine-$kernel.conf"
+    printf 'insmod blscfg\nblscfg\n' > ../el-boot/grub2/grub.cfg
+    printf '# GRUB Environment Block\nsaved_entry=%s-%s\nkernelopts=%s\n' $machine "$kernel" "$line" > ../el-boot/grub2/grubenv
+else
+    printf "set default=0\nmenuentry '%s' {\n  linux16 /vmlinuz-%s %s\n  initrd16 /initramfs-%s.img\n}\n" \
+        "$name" "$kernel" "$line" "$kernel" > ../el-boot/grub2/grub.cfg
+fi
+cd ..
+rm -rf "${point:?}/boot/"*
+[[ $kind == el7 ]] || mkdir el-boot/efi
+
+# Packages in the form that such a system keeps them in; the names are ours.
+mkdir el-specs
+for number in $(seq 1 20); do
+    printf 'Name: base-%d\nVersion: 1.%d\nRelease: 1.el%s\nSummary: a package\nLicense: MIT\nBuildArch: noarch\n%%description\nNothing.\n%%files\n' \
+        "$number" "$number" "${version%%.*}" > "el-specs/$number.spec"
+done
+rpmbuild --quiet --define "_topdir $PWD/el-rpm" -bb el-specs/*.spec > rpmbuild.log 2>&1 || { cat rpmbuild.log >&2 && exit 1; }
+database=$point/usr/lib/sysimage/rpm
+[[ $kind == el9 ]] || database=$PWD/el-database
+mkdir -p "$database"
+rpm --dbpath "$(realpath "$database")" -i --justdb --nodeps --noscripts --notriggers --nosignature --nodigest --ignorearch \
+    --ignoreos el-rpm/RPMS/noarch/*.rpm 2> rpm.log || { cat rpm.log >&2 && exit 1; }
+if [[ $kind == el7 ]]; then
+    mkdir -p "$point/var/lib/rpm"
+    python3 - "$database/rpmdb.sqlite" << 'PYTHON' | db5.3_load -t hash "$point/var/lib/rpm/Packages"
+import sqlite3, sys
+print("VERSION=3\nformat=bytevalue\ntype=hash\ndb_pagesize=4096\nHEADER=END")
+for number, blob in sqlite3.connect(sys.argv[1]).execute("select hnum, blob from Packages"):
+    print(" " + number.to_bytes(4, "little").hex() + "\n " + blob.hex())
+print("DATA=END")
+PYTHON
+fi
+rm -rf el-specs el-rpm el-database
+
+losetup -d "$loop" 2> /dev/null || true
+boot_loop=$(losetup --find --show --offset $((boot_at * MiB)) --sizelimit $((boot_size * MiB)) "$disk")
+mount "$boot_loop" "$point/boot"
+losetup -d "$boot_loop"
+cp -a el-boot/. "$point/boot/"
+rm -r el-boot
+setcap cap_net_raw+ep "$point/usr/bin/env"
+# As restorecon would, by place.
+python3 - "$point" << 'PYTHON'
+import os, sys
+root = sys.argv[1]
+TYPES = (("etc", "etc_t"), ("usr/bin", "bin_t"), ("usr/lib", "lib_t"), ("usr", "usr_t"), ("boot", "boot_t"), ("var", "var_t"))
+for folder, folders, files in os.walk(root):
+    for name in [""] + files + [n for n in folders if os.path.islink(os.path.join(folder, n))]:
+        path = os.path.join(folder, name) if name else folder
+        place = os.path.relpath(path, root)
+        kind = next((kind for prefix, kind in TYPES if place == prefix or place.startswith(prefix + "/")), "default_t")
+        os.setxattr(path, "security.selinux", f"system_u:object_r:{kind}:s0\0".encode(), follow_symlinks=False)
+PYTHON
+umount -R "$point"
+loop=
