@@ -4,6 +4,8 @@
 // tool's main; nothing throws through a C callback (keep the exception_ptr and rethrow after the call returns).
 #pragma once
 
+#include "formats/base/hint.hpp"
+
 #include <exception>
 #include <source_location>
 #include <string>
@@ -34,12 +36,14 @@ std::string_view to_string(ErrorKind kind);
 class Error : public std::exception {
   public:
     Error(ErrorKind kind, std::string message, std::source_location where = std::source_location::current());
+    Error(ErrorKind kind, std::string message, Hint hint, std::source_location where = std::source_location::current());
 
     ErrorKind kind() const noexcept { return kind_; }
-    // What happened and what to do, without context.
+    // What happened, without context, and what to do unless a hint says it.
     const std::string& message() const noexcept { return message_; }
     // Outermost first: what was being tried.
     const std::vector<std::string>& context() const noexcept { return context_; }
+    const Hint& hint() const noexcept { return hint_; }
     const std::source_location& where() const noexcept { return where_; }
     // "context: context: message"
     const char* what() const noexcept override { return text_.c_str(); }
@@ -53,12 +57,16 @@ class Error : public std::exception {
     ErrorKind kind_;
     std::string message_;
     std::vector<std::string> context_;
+    Hint hint_;
     std::source_location where_;
     std::string text_;
 };
 
 // Throws Error.
 [[noreturn]] void fail(ErrorKind kind, std::string message,
+                       std::source_location where = std::source_location::current());
+
+[[noreturn]] void fail(ErrorKind kind, std::string message, Hint hint,
                        std::source_location where = std::source_location::current());
 
 // Throws Error{io} with strerror(error_number) behind the text ("cannot open x: No such file or directory").

@@ -14,8 +14,10 @@ HOUSE = {
     "formats/codec/frame.hpp": '// Frames.\n#include "formats/block/device.hpp"\n',
     "libconvert/convert.cpp": '#include "formats/codec/frame.hpp"\n',
     "runner/boot.hpp": '// Boots.\n#include "formats/block/device.hpp"\n',
-    "tools/CMakeLists.txt": "add_subdirectory(flows)\nadd_subdirectory(nbdkit)\nadd_subdirectory(vm2oci)\n",
+    "tools/CMakeLists.txt": "add_subdirectory(flows)\nadd_subdirectory(library)\nadd_subdirectory(nbdkit)\nadd_subdirectory(vm2oci)\n",
     "tools/flows/convert.hpp": '// Converts.\n#include "libconvert/convert.hpp"\n#include "runner/boot.hpp"\n// cmake --build\n',
+    "tools/library/include/vm2oci/error.hpp": "// Errors.\n#include <string>\n",
+    "tools/library/include/vm2oci/disk.hpp": "// Disks.\n#include <vm2oci/error.hpp>\n",
     "tools/vm2oci/words.cpp": 'add_option("--loud", x);\n',
     "tools/main.cpp": '#include "runner/boot.hpp"\n#include "tools/flows/convert.hpp"\n',
 }
@@ -34,6 +36,9 @@ WRONG = {
     "a use case speaks of an option": ("tools/flows/x.cpp", 'fail("leave --loud away");'),
     "a use case uses the program": ("tools/flows/x.cpp", '#include "tools/vm2oci/words.hpp"'),
     "a plugin uses the program": ("tools/nbdkit/x.cpp", '#include "tools/vm2oci/words.hpp"'),
+    "an installed header uses one that is not": ("tools/library/include/vm2oci/x.hpp", '#include "formats/base/error.hpp"'),
+    "an installed header uses another library": ("tools/library/include/vm2oci/x.hpp", "#include <fmt/format.h>"),
+    "the library speaks of an option": ("tools/library/x.cpp", 'fail("leave --loud away");'),
     "a path from the own folder": ("formats/block/x.cpp", '#include "device.hpp"'),
     "a room that nobody named": ("formats/ghost/x.cpp", '#include "formats/base/error.hpp"'),
 }

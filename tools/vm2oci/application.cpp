@@ -3,7 +3,7 @@
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/base/fd.hpp"
-#include "libconvert/version.hpp"
+#include "formats/base/version.hpp"
 #include "tools/vm2oci/command_table.hpp"
 #include "tools/vm2oci/progress_display.hpp"
 
@@ -59,7 +59,7 @@ ExitCode run_command(CommandTable& table, const std::vector<std::string>& argume
     }
     const GlobalOptions& global = table.global();
     if (table.version_wanted()) {
-        out << "vm2oci " << kVersion << std::endl;
+        out << "vm2oci " << version() << std::endl;
         return ExitCode::done;
     }
     ProgressDisplay display(err, global.progress, global.verbosity);
