@@ -59,6 +59,8 @@ std::string_view to_string(HintKind kind) {
         return "guest-backend";
     case HintKind::scratch_folder:
         return "scratch-folder";
+    case HintKind::one_disk:
+        return "one-disk";
     case HintKind::chunked:
         return "chunked";
     case HintKind::disk_format:
@@ -69,18 +71,16 @@ std::string_view to_string(HintKind kind) {
         return "layers";
     case HintKind::krun_root:
         return "krun-root";
-    case HintKind::file_name:
-        return "file-name";
     case HintKind::minimal_kernel:
         return "minimal-kernel";
     case HintKind::other_kernel:
         return "other-kernel";
     case HintKind::guest_kernel:
         return "guest-kernel";
-    case HintKind::fix:
-        return "fix";
     case HintKind::login:
         return "login";
+    case HintKind::other_login:
+        return "other-login";
     case HintKind::certificate:
         return "certificate";
     case HintKind::plain_http:
@@ -112,6 +112,11 @@ Error::Error(ErrorKind kind, std::string message, Hint hint, std::source_locatio
 void Error::add_context(std::string outer) {
     context_.insert(context_.begin(), std::move(outer));
     rebuild_text();
+}
+
+void Error::suggest(Hint hint) {
+    if (hint_.kind == HintKind::none)
+        hint_ = std::move(hint);
 }
 
 void Error::rebuild_text() {

@@ -50,6 +50,8 @@ class Error : public std::exception {
 
     // Adds an outer context ("reading disk.qcow2"). Call on the way up, then rethrow with `throw;`.
     void add_context(std::string outer);
+    // A hint for an error that has none yet; likewise.
+    void suggest(Hint hint);
 
   private:
     void rebuild_text();
@@ -81,6 +83,17 @@ decltype(auto) with_context(std::string context, Body&& body) {
         return std::forward<Body>(body)();
     } catch (Error& error) {
         error.add_context(std::move(context));
+        throw;
+    }
+}
+
+// The same with a hint, for an Error that has none.
+template <class Body>
+decltype(auto) with_hint(Hint hint, Body&& body) {
+    try {
+        return std::forward<Body>(body)();
+    } catch (Error& error) {
+        error.suggest(std::move(hint));
         throw;
     }
 }

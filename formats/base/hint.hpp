@@ -13,7 +13,7 @@ enum class HintKind {
     allow_truncated,  // what is missing is read as zeros
     allow_corrupt,    // a qcow2 that is marked corrupt is read as it is
     allow_in_use,     // what somebody may be writing to is read
-    backing,          // the backing file or parent is named; argument: its format, or nothing
+    backing,          // the backing file or parent is named
     data_file,        // the external data file is named
     extent,           // the file of a VMDK's extent is named
     max_virtual_size, // the limit is raised
@@ -22,20 +22,20 @@ enum class HintKind {
     key,              // the key of an encrypted volume is given
     guest_backend,    // another reader of guests is taken; argument: its name
     scratch_folder,   // scratch files go elsewhere
+    one_disk,         // one of the machine's disks is taken, or a result that takes all
     // Of the result.
     chunked,     // the layer does without a table of contents
     disk_format, // the disk is written in another form than "keep"
     size,        // the disk is made larger
     layers,      // the files go into one layer
     krun_root,   // the root becomes a raw disk or an EROFS
-    file_name,   // the disk is named without folders
     // Of bundles.
-    minimal_kernel, // vm2oci's own kernel is taken
+    minimal_kernel, // vm2oci's own kernel is taken; argument "initramfs": or an initramfs that can do it
     other_kernel,   // vm2oci's own kernel, or one that is named
     guest_kernel,   // the guest's own kernel is taken
-    fix,            // edits that mend it; argument: their names, with commas
     // Of registries.
-    login,       // where logins are kept is named
+    login,       // somebody logs in, or says where logins are kept
+    other_login, // with more rights
     certificate, // the authority is named, or nobody is asked to be trusted
     plain_http,  // no TLS
     // Of edits.

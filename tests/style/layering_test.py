@@ -12,7 +12,7 @@ HOUSE = {
     "formats/base/error.hpp": "// Errors.\n",
     "formats/block/device.hpp": '// Devices.\n#include "formats/base/error.hpp"\n',
     "formats/codec/frame.hpp": '// Frames.\n#include "formats/block/device.hpp"\n',
-    "libconvert/convert.cpp": '#include "formats/codec/frame.hpp"\n',
+    "libconvert/convert.cpp": '#include "formats/codec/frame.hpp"\n// as --loud has it\ncall("other --louder");\n',
     "runner/boot.hpp": '// Boots.\n#include "formats/block/device.hpp"\n',
     "tools/CMakeLists.txt": "add_subdirectory(flows)\nadd_subdirectory(library)\nadd_subdirectory(nbdkit)\nadd_subdirectory(vm2oci)\n",
     "tools/flows/convert.hpp": '// Converts.\n#include "libconvert/convert.hpp"\n#include "runner/boot.hpp"\n// cmake --build\n',
@@ -39,6 +39,9 @@ WRONG = {
     "an installed header uses one that is not": ("tools/library/include/vm2oci/x.hpp", '#include "formats/base/error.hpp"'),
     "an installed header uses another library": ("tools/library/include/vm2oci/x.hpp", "#include <fmt/format.h>"),
     "the library speaks of an option": ("tools/library/x.cpp", 'fail("leave --loud away");'),
+    "an error below the tools speaks of an option": ("libconvert/x.cpp", 'fail("take --loud away");'),
+    "a format speaks of an option": ("formats/block/x.cpp", 'text += "(--loud)";'),
+    "a verdict speaks of an option": ("runner/x.cpp", '{"advice: --loud=yes"}'),
     "a path from the own folder": ("formats/block/x.cpp", '#include "device.hpp"'),
     "a room that nobody named": ("formats/ghost/x.cpp", '#include "formats/base/error.hpp"'),
 }

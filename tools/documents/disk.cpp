@@ -1,4 +1,5 @@
 #include "formats/base/escape.hpp"
+#include "tools/documents/document.hpp"
 #include "tools/documents/inspection.hpp"
 
 #include <fmt/format.h>
@@ -104,6 +105,12 @@ bool size_is_known(const DiskFindings& findings) {
     return !findings.refusal || findings.info.virtual_size != 0;
 }
 
+Json verdict_json(const DiskFindings& findings) {
+    if (findings.format_known && !findings.refusal)
+        return {{"safe", true}};
+    return {{"safe", false}, {"refusal", findings.refusal.value_or("")}, {"hint", hint_to_json(findings.refusal_hint)}};
+}
+
 } // namespace
 
 Json disk_to_json(const DiskFindings& findings) {
@@ -113,7 +120,7 @@ Json disk_to_json(const DiskFindings& findings) {
                        {"virtual_size", nullptr},
                        {"allocated_size", nullptr},
                        {"file_size", info.file_size}};
-        unread["verdict"] = {{"safe", false}, {"refusal", findings.refusal.value_or("")}};
+        unread["verdict"] = verdict_json(findings);
         return unread;
     }
     Json disk = {{"format", to_string(info.format)},
@@ -122,9 +129,7 @@ Json disk_to_json(const DiskFindings& findings) {
                  {"file_size", info.file_size}};
     if (Json details = std::visit(FormatJson{}, info.details); !details.is_null())
         disk[std::string(to_string(info.format))] = std::move(details);
-    disk["verdict"] = {{"safe", !findings.refusal.has_value()}};
-    if (findings.refusal)
-        disk["verdict"]["refusal"] = *findings.refusal;
+    disk["verdict"] = verdict_json(findings);
     return disk;
 }
 

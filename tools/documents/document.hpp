@@ -4,6 +4,8 @@
 // they do not know; what is taken away or means something else raises it. tools/schema describes the forms.
 #pragma once
 
+#include "formats/base/hint.hpp"
+
 #include <nlohmann/json_fwd.hpp>
 
 #include <string>
@@ -13,5 +15,8 @@ namespace vm2oci {
 // The document of these members: with its version in front, as text that ends with a newline. Bytes that are no UTF-8
 // are replaced.
 std::string document_text(const nlohmann::ordered_json& members);
+
+// {"kind", "argument"}; null for none.
+nlohmann::ordered_json hint_to_json(const Hint& hint);
 
 } // namespace vm2oci

@@ -125,7 +125,8 @@ const SourceDisk& only_disk(const SourceMachine& machine) {
     for (const SourceDisk& disk : machine.disks)
         names.push_back(disk.name);
     fail(ErrorKind::unsupported,
-         fmt::format("this works on one disk, and the machine has {}: {}", names.size(), fmt::join(names, ", ")));
+         fmt::format("this works on one disk, and the machine has {}: {}", names.size(), fmt::join(names, ", ")),
+         HintKind::one_disk);
 }
 
 } // namespace vm2oci

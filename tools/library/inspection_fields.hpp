@@ -6,6 +6,12 @@
 namespace vm2oci::v0 {
 
 template <class Archive>
+void fields(Archive& archive, Hint& value) {
+    archive.field("kind", value.kind);
+    archive.field("argument", value.argument);
+}
+
+template <class Archive>
 void fields(Archive& archive, BlockCounts& value) {
     archive.field("data", value.data);
     archive.field("compressed", value.compressed);
@@ -108,6 +114,8 @@ template <class Archive>
 void fields(Archive& archive, DiskVerdict& value) {
     archive.field("safe", value.safe);
     archive.maybe("refusal", value.refusal);
+    if (archive.wants(!value.safe))
+        archive.field("hint", value.hint);
 }
 
 template <class Archive>

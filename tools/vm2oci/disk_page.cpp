@@ -2,6 +2,7 @@
 
 #include "formats/base/escape.hpp"
 #include "formats/base/size.hpp"
+#include "tools/vm2oci/hint_words.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -128,7 +129,7 @@ void describe_disk(Page& page, const DiskFindings& findings) {
     if (!findings.format_known) {
         page.row("format", findings.foreign_format.value_or("not known"));
         page.row("file", format_size(info.file_size));
-        page.row("verdict", "refused: " + findings.refusal.value_or(""));
+        page.row("verdict", "refused: " + with_words(findings.refusal.value_or(""), findings.refusal_hint));
         return;
     }
     page.row("format", std::visit(FormatLine{}, info.details));
@@ -140,7 +141,8 @@ void describe_disk(Page& page, const DiskFindings& findings) {
     }
     page.row("file", format_size(info.file_size));
     std::visit(FormatRows{page}, info.details);
-    page.row("verdict", findings.refusal ? "refused: " + *findings.refusal : "safe to convert");
+    page.row("verdict",
+             findings.refusal ? "refused: " + with_words(*findings.refusal, findings.refusal_hint) : "safe to convert");
 }
 
 } // namespace vm2oci::cli

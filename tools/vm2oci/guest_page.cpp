@@ -2,6 +2,7 @@
 
 #include "formats/base/escape.hpp"
 #include "formats/base/size.hpp"
+#include "tools/vm2oci/hint_words.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -226,7 +227,7 @@ void describe_guest(Page& page, const GuestFindings& findings) {
             describe_problems(page, *findings.problems);
     } else {
         page.heading("Guest");
-        page.row("not read", safe(findings.opened.reason));
+        page.row("not read", with_words(safe(findings.opened.reason), findings.opened.reason_hint));
         if (findings.problems && !findings.problems->empty())
             describe_problems(page, *findings.problems);
     }

@@ -45,7 +45,8 @@ void describe_image(Page& page, const ImageFindings& findings) {
     for (const Descriptor& layer : content.parsed_manifest.layers)
         page.row("layer", fmt::format("{} ({}, {})", layer.digest.text(), format_size(layer.size),
                                       escape_untrusted(layer.media_type)));
-    page.row("content", std::string(describe(findings.trust)));
+    page.row("content", std::string(describe(findings.trust)) +
+                            (findings.trust == ContentTrust::not_verified ? "; --verify reads it all" : ""));
     for (const Descriptor& referrer : findings.referrers)
         page.row("referrer", fmt::format("{} ({}, {})", referrer.digest.text(), format_size(referrer.size),
                                          escape_untrusted(kind_of(referrer))));

@@ -64,3 +64,10 @@ for disk in disk.qcow2 raw:disk.raw; do
     done
 done
 
+
+step "what is refused is an Error with a hint that names no option"
+truncate --size=-200K disk.qcow2
+said=$(by-cmake/example disk.qcow2 broken:web 2> message) && fail "a cut disk was converted"
+expect_equal "error corrupt hint allow-truncated" "$said" "kind and hint"
+! grep --quiet -e '--' message || fail "it speaks of options: $(cat message)"
+[[ ! -e broken ]] || fail "something was left behind"

@@ -40,7 +40,7 @@ int main(int argc, char** argv) {
         convert_and_inspect(argv[1], argv[2]);
         return 0;
     } catch (const vm2oci::Error& error) {
-        std::cout << "error " << to_string(error.kind()) << " hint " << error.hint().name << '\n';
+        std::cout << "error " << to_string(error.kind()) << " hint " << error.hint().kind << '\n';
         std::cerr << "example: " << error.what() << '\n';
         return 1;
     }

@@ -27,7 +27,7 @@ VM2OCI_API std::string_view to_string(ErrorKind kind); // "not_found"
 // What the caller could ask for instead, as a stable word, with what it is about. The fields of requests bear the same
 // names or say the same thing: "allow-truncated" is SourceOptions::allow_truncated.
 struct Hint {
-    std::string name;     // empty: there is none
+    std::string kind;     // empty: there is none
     std::string argument; // such as the names of fixes; may be empty
 };
 

@@ -1,6 +1,8 @@
 // What an inspection found, as values. Strings from disks and images are escaped: they can be printed as they are.
 #pragma once
 
+#include <vm2oci/error.hpp>
+
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -102,6 +104,7 @@ struct Packing {
 struct DiskVerdict {
     bool safe = false;                  // it can be converted
     std::optional<std::string> refusal; // why not
+    std::optional<Hint> hint;           // what would have it read all the same
 };
 
 struct InspectedDisk {
