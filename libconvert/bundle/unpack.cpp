@@ -8,9 +8,7 @@
 #include "formats/block/padded.hpp"
 #include "formats/block/raw_writer.hpp"
 #include "libconvert/bundle/elf_kernel.hpp"
-#include "libconvert/bundle/kernel.hpp"
-
-#include <nlohmann/json.hpp>
+#include "libconvert/bundle/vmm_configuration.hpp"
 
 #include <algorithm>
 
@@ -18,7 +16,6 @@ namespace vm2oci {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
 
 // What the configurations begin with; users change it there.
 constexpr unsigned kProcessors = 2;
@@ -60,48 +57,6 @@ class Folder {
     std::vector<UnpackedFile> files_;
 };
 
-struct Parts {
-    std::string root;
-    bool read_only = false;
-    bool has_initramfs = false;
-    std::string command_line;
-};
-
-// firecracker: src/vmm/src/resources.rs, docs/getting-started.md. Without PCI devices unless it is told otherwise; its
-// keyboard controller is what a guest restarts by.
-std::string firecracker_configuration(const Parts& parts) {
-    Json boot = {{"kernel_image_path", "vmlinux"}};
-    if (parts.has_initramfs)
-        boot["initrd_path"] = "initramfs";
-    boot["boot_args"] = add_kernel_words(parts.command_line, "reboot=k panic=1 pci=off");
-    const Json drive = {{"drive_id", "root"},
-                        {"path_on_host", parts.root},
-                        {"is_root_device", false}, // the command line names the root already
-                        {"is_read_only", parts.read_only}};
-    const Json json = {{"boot-source", std::move(boot)},
-                       {"drives", Json::array({drive})},
-                       {"machine-config", {{"vcpu_count", kProcessors}, {"mem_size_mib", kMemory / MiB}}}};
-    return json.dump(2) + "\n";
-}
-
-// cloud-hypervisor: vmm/src/vm_config.rs, docs/api.md. A disk whose type it has to detect is not written at its first
-// sector (version 51), and could be made into another type by the guest (older ones).
-std::string cloud_hypervisor_configuration(const Parts& parts) {
-    Json payload = {{"kernel", "vmlinux"}};
-    if (parts.has_initramfs)
-        payload["initramfs"] = "initramfs";
-    payload["cmdline"] = parts.command_line;
-    const Json json = {
-        {"cpus", {{"boot_vcpus", kProcessors}, {"max_vcpus", kProcessors}}},
-        {"memory", {{"size", kMemory}}},
-        {"payload", std::move(payload)},
-        {"disks", Json::array({{{"path", parts.root}, {"image_type", "Raw"}, {"readonly", parts.read_only}}})},
-        {"rng", {{"src", "/dev/urandom"}}},
-        {"serial", {{"mode", "Tty"}}},
-        {"console", {{"mode", "Off"}}}};
-    return json.dump(2) + "\n";
-}
-
 } // namespace
 
 UnpackedBundle unpack_bundle(ImageSource& source, const ImageContent& image, const fs::path& folder, Outputs& outputs,
@@ -122,19 +77,21 @@ UnpackedBundle unpack_bundle(ImageSource& source, const ImageContent& image, con
     named.format = description->root_format == BundleRootFormat::qcow2 ? DiskFormat::qcow2 : DiskFormat::raw;
     const OpenedDisk root = open_disk(root_file, named);
 
-    Parts parts;
-    parts.read_only = description->root_format == BundleRootFormat::erofs;
-    parts.root = parts.read_only ? "rootfs.erofs" : "rootfs.img";
-    parts.has_initramfs = description->initramfs.has_value();
-    parts.command_line = description->command_line;
+    VmmMachine machine;
+    machine.read_only_root = description->root_format == BundleRootFormat::erofs;
+    machine.root = machine.read_only_root ? "rootfs.erofs" : "rootfs.img";
+    machine.initramfs = description->initramfs ? "initramfs" : "";
+    machine.command_line = description->command_line;
+    machine.processors = kProcessors;
+    machine.memory = kMemory;
     Folder out(folder, outputs, operation);
     out.write("vmlinux", elf ? *elf : kernel, elf ? "the kernel as an ELF file" : "the kernel");
-    if (parts.has_initramfs)
+    if (initramfs)
         out.write("initramfs", read_bytes(*initramfs, kInitramfsLimit, *description->initramfs),
                   "the kernel's initramfs");
-    out.write_disk(parts.root, *raw_image(root.device), "the root file system");
-    out.write("firecracker.json", firecracker_configuration(parts), "for firecracker --no-api --config-file");
-    out.write("cloud-hypervisor.json", cloud_hypervisor_configuration(parts), "for ch-remote create");
+    out.write_disk(machine.root, *raw_image(root.device), "the root file system");
+    out.write("firecracker.json", firecracker_configuration(machine), "for firecracker --no-api --config-file");
+    out.write("cloud-hypervisor.json", cloud_hypervisor_configuration(machine), "for ch-remote create");
     return {*description, std::move(out).files()};
 }
 

@@ -59,6 +59,7 @@ class BundleShape final : public ConvertShape {
         run_.result.made = std::move(made_);
     }
     BootSubject written() override { fail(ErrorKind::usage, "a bundle is booted when it is published"); }
+    ImageInStore written_image() override { return output_.image(); }
     void publish() override { output_.publish(); }
     void keep_notes() override { output_.keep_notes(layers_); }
 

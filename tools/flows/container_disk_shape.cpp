@@ -61,6 +61,15 @@ class ContainerDiskShape final : public DiskShape {
         }
         return subject;
     }
+    ImageInStore written_image() override {
+        ImageInStore image = output_.image();
+        for (const FurtherImage& further : run_.result.further_images) {
+            auto source = std::make_shared<WrittenImage>(output_.destination(), further.report.manifest);
+            ImageContent content = read_image(*source, "");
+            image.further.emplace_back(std::move(source), std::move(content));
+        }
+        return image;
+    }
     void publish() override {
         std::vector<TaggedImage> others;
         for (const FurtherImage& further : run_.result.further_images)

@@ -1,3 +1,4 @@
+#include "formats/base/error.hpp"
 #include "formats/block/joined.hpp"
 #include "tools/flows/convert_run.hpp"
 
@@ -27,8 +28,21 @@ void open_side_outputs(ConvertRun& run) {
     const ConvertRequest& request = run.request;
     if (!request.sbom.empty())
         run.sbom = &run.outputs.add_document(request.sbom);
+    if (!request.manifest.empty())
+        run.manifest = &run.outputs.add_document(request.manifest);
     if (request.boot_test)
         run.report_files.emplace(run.reports, request.boot_test->junit, request.boot_test->report_folder);
+}
+
+// What runs the image that was written; it appears with it.
+void write_manifest(ConvertRun& run, ConvertShape& shape) {
+    if (run.manifest == nullptr)
+        return;
+    Manifest manifest = make_image_manifest(shape.written_image(), std::get<ImageReference>(run.request.destination),
+                                            run.request.manifest_wishes, run.request.access, run.operation);
+    for (std::string& remark : manifest.machine.remarks)
+        run.remark("manifest: " + std::move(remark));
+    run.manifest->content = std::move(manifest.text);
 }
 
 // Whether what was written may appear. The report does, whatever it says.
@@ -50,6 +64,10 @@ void appear(ConvertRun& run, ConvertShape& shape) {
 }
 
 } // namespace
+
+ImageInStore ConvertShape::written_image() {
+    fail(ErrorKind::usage, "a manifest names an image, and what is written is none");
+}
 
 void ConvertRun::open_machine() {
     machine = engine.open_machine(request.source, request.from, request.architecture, operation);
@@ -97,6 +115,7 @@ ConvertResult convert(const ConvertRequest& request, const ConvertEngine& engine
     shape->list_packages();
     shape->write();
     run.machine.verify(operation);
+    write_manifest(run, *shape);
     if (comes_up(run, *shape)) {
         appear(run, *shape);
         shape->keep_notes();

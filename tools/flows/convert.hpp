@@ -9,6 +9,7 @@
 #include "libconvert/edit/edit_disk.hpp"
 #include "libconvert/package/rootfs.hpp"
 #include "tools/flows/boot.hpp"
+#include "tools/flows/manifest.hpp"
 #include "tools/flows/open_source.hpp"
 
 #include <filesystem>
@@ -74,6 +75,8 @@ struct ConvertRequest {
     DiskOutput disk;
     UnusedBlocks unused_blocks = UnusedBlocks::keep;
     std::filesystem::path sbom;           // empty: none
+    std::filesystem::path manifest;       // what runs the image; empty: none
+    ManifestWishes manifest_wishes{};     // with `manifest`
     ImageOptions image;                   // `architecture` is found, `created` is what edits bear, too
     LayerOptions layer;                   // `earlier` is found
     std::optional<ImageReference> reuse;  // an earlier version, whose frames are taken where they did not change

@@ -18,7 +18,8 @@ struct ConvertRun {
     Outputs reports{}; // of the boot test
     Outputs outputs{}; // everything else
     std::optional<ReportFiles> report_files{};
-    Outputs::Document* sbom = nullptr; // null: not asked for
+    Outputs::Document* sbom = nullptr;     // null: not asked for
+    Outputs::Document* manifest = nullptr; // the same
     SourceMachine machine{};
     ConvertResult result{};
 
@@ -49,6 +50,8 @@ class ConvertShape {
     virtual void write() = 0;
     // What was written, as a disk that boots. Error{usage}: nothing can be booted before it appears.
     virtual BootSubject written() = 0;
+    // The image that was written, not published yet. Error{usage}: it is none.
+    virtual ImageInStore written_image();
     // The last step of the transaction.
     virtual void publish() {}
     virtual void keep_notes() {}

@@ -60,4 +60,9 @@ void ImageOutput::keep_notes(const std::vector<StoredLayer>& layers) const {
     FrameNotebook(run_.request.frame_notes).keep(layers);
 }
 
+ImageInStore ImageOutput::image() {
+    written_ = std::make_unique<WrittenImage>(*destination_, manifest_);
+    return {*written_, read_image(*written_, "")};
+}
+
 } // namespace vm2oci

@@ -1,6 +1,7 @@
 // The image that a conversion writes: at a destination, complete before it is published.
 #pragma once
 
+#include "formats/oci/written_image.hpp"
 #include "tools/flows/convert_run.hpp"
 
 #include <memory>
@@ -26,6 +27,8 @@ class ImageOutput {
     // The image that was written.
     ImageDestination& destination() const { return *destination_; }
     const Descriptor& manifest() const { return manifest_; }
+    // Read back; valid as long as this object.
+    ImageInStore image();
 
     // `others`: images that were written to the same destination.
     void publish(const std::vector<TaggedImage>& others = {}) { destination_->publish_together(manifest_, others); }
@@ -36,6 +39,7 @@ class ImageOutput {
     ConvertRun& run_;
     std::unique_ptr<ImageDestination> destination_;
     Descriptor manifest_;
+    std::unique_ptr<WrittenImage> written_;
 };
 
 } // namespace vm2oci

@@ -35,6 +35,7 @@ class RootfsShape final : public DiskShape {
         run_.result.made = image_;
     }
     BootSubject written() override { fail(ErrorKind::usage, "a container image has no kernel that could be booted"); }
+    ImageInStore written_image() override { return output_.image(); }
     void publish() override { output_.publish(); }
     void keep_notes() override { output_.keep_notes(image_.layers); }
 

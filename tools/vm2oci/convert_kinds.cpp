@@ -43,6 +43,8 @@ constexpr std::array kRows = std::to_array<Row>({
     {"--size", kContainerDisk | kBundle | kKata | kPlainDisk},
     {"--sparsify", kContainerDisk | kBundle | kPlainDisk},
     {"--sbom", kGuests},
+    {"--manifest", kImages},
+    {"--manifest-for", kImages},
     {"--keep-kernel", kRootfs},
     {"--layers", kRootfs},
     {"--kernel", kBundle},

@@ -83,6 +83,10 @@ void add_convert_options(CLI::App& command, ConvertArguments& arguments) {
         ->group(group::image);
     text("--preference", arguments.preference, "NAME", "KubeVirt's default preference for this image")
         ->group(group::image);
+    text("--manifest", arguments.manifest, "FILE",
+         "Write what runs the image, with it or not at all: see 'vm2oci manifest --help'")
+        ->group(group::output);
+    text("--manifest-for", arguments.manifest_target, "NAME", "For whom (default: kubevirt)")->group(group::output);
     text("--created", arguments.created, "TIME",
          "Time of creation, RFC 3339 or seconds since 1970 (default: $SOURCE_DATE_EPOCH, else 1970-01-01)")
         ->group(group::image);

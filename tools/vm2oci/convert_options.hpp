@@ -41,6 +41,8 @@ struct ConvertArguments {
     BundleArguments bundle;
     std::shared_ptr<GuestOptions> guest_options;
     std::string sbom;
+    std::string manifest;
+    std::string manifest_target = "kubevirt";
     bool keep_kernel = false;
     bool sparsify = false;
 };

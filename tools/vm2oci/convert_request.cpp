@@ -147,6 +147,16 @@ PlainDiskRequest disk_shape(const ConvertArguments& arguments, const CLI::App& c
     return shape;
 }
 
+ManifestWishes manifest_wishes(const ConvertArguments& arguments, const CLI::App& command) {
+    if (arguments.manifest.empty() && command.get_option("--manifest-for")->count() != 0)
+        fail(ErrorKind::usage, "--manifest-for needs --manifest FILE");
+    ManifestWishes wishes;
+    wishes.target = &find_manifest_target(arguments.manifest_target);
+    wishes.machine.instance_type = arguments.instancetype;
+    wishes.machine.preference = arguments.preference;
+    return wishes;
+}
+
 } // namespace
 
 ConvertRequest convert_request(const ConvertArguments& arguments, const CLI::App& command) {
@@ -170,6 +180,8 @@ ConvertRequest convert_request(const ConvertArguments& arguments, const CLI::App
         request.unused_blocks = UnusedBlocks::leave_out;
     request.image = image_options(arguments);
     request.sbom = arguments.sbom;
+    request.manifest = arguments.manifest;
+    request.manifest_wishes = manifest_wishes(arguments, command);
     request.frame_notes = user_frame_notes();
     EditOptions edits = *arguments.edits;
     if (kind_of_image(arguments) == ConvertKind::kata) {

@@ -14,6 +14,7 @@ inline constexpr const char* output = "Output";
 inline constexpr const char* image = "Image";
 inline constexpr const char* edits = "Changing the guest";
 inline constexpr const char* boot = "Booting";
+inline constexpr const char* machine = "The machine";
 inline constexpr const char* registry = "Registry";
 inline constexpr const char* global = "Options of every command";
 } // namespace group
