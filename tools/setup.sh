@@ -67,6 +67,7 @@ tests=(
     acl attr libcap2-bin openssh-client # what guests hold
     jq curl openssl ca-certificates file procps util-linux iproute2 netcat-openbsd
     python3 python3-yaml                # PyYAML reads what is printed as YAML
+    python3-jsonschema                  # documents of --json are held against their schemas
     shellcheck clang-format             # tests/style
     mandoc man-db                       # the man page is linted
     bash-completion zsh                 # the completions are loaded

@@ -1,6 +1,7 @@
 #include "libconvert/package/container_disk.hpp"
 
 #include "formats/base/error.hpp"
+#include "formats/base/escape.hpp"
 #include "formats/tree/entry.hpp"
 #include "libconvert/package/disk_layer.hpp"
 

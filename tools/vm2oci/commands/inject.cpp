@@ -1,6 +1,7 @@
 // `vm2oci inject SOURCE DEST`.
 #include "formats/base/error.hpp"
 #include "libconvert/package/timestamp.hpp"
+#include "tools/documents/document.hpp"
 #include "tools/flows/convert.hpp"
 #include "tools/vm2oci/command_table.hpp"
 #include "tools/vm2oci/convert_report.hpp"
@@ -72,7 +73,7 @@ void report_injection(const ConvertRequest& request, const ConvertResult& result
         json["destination"] = request.destination_name;
         json["disk"] = disk_to_json(disk->disk);
     }
-    call.out << json.dump(2) << '\n';
+    call.out << document_text(json);
 }
 
 } // namespace
