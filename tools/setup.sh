@@ -26,7 +26,7 @@ build_libraries=(
     libzstd-dev zlib1g-dev liblzma-dev libbz2-dev liblz4-dev libdeflate-dev libisal-dev libxxhash-dev
     libarchive-dev libext2fs-dev comerr-dev
     libguestfs-dev libyaml-dev
-    libcli11-dev libfmt-dev nlohmann-json3-dev libpugixml-dev libnbd-dev
+    libcli11-dev libfmt-dev nlohmann-json3-dev libpugixml-dev libnbd-dev libsqlite3-dev
     libre2-dev libpng-dev libtomlplusplus-dev
     catch2          # unit tests are part of the default build
 )
