@@ -31,7 +31,7 @@ Choice choose(const BootOptions& options) {
     if (probe.usable())
         return {Accelerator::kvm, "KVM " + probe.reason, probe};
     if (options.acceleration == AccelerationChoice::kvm)
-        fail(ErrorKind::external, "KVM is not usable: " + probe.reason + "; --accel auto or tcg emulates instead");
+        fail(ErrorKind::external, "KVM is not usable: " + probe.reason, HintKind::accelerator);
     return {Accelerator::tcg, "KVM is not usable: " + probe.reason, probe};
 }
 

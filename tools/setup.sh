@@ -26,7 +26,7 @@ build_libraries=(
     libzstd-dev zlib1g-dev liblzma-dev libbz2-dev liblz4-dev libdeflate-dev libisal-dev libxxhash-dev
     libarchive-dev libext2fs-dev comerr-dev
     libguestfs-dev libyaml-dev
-    libcli11-dev libfmt-dev nlohmann-json3-dev libpugixml-dev libnbd-dev
+    libcli11-dev libfmt-dev nlohmann-json3-dev libpugixml-dev libnbd-dev libsqlite3-dev
     libre2-dev libpng-dev libtomlplusplus-dev
     catch2          # unit tests are part of the default build
 )
@@ -67,6 +67,7 @@ tests=(
     acl attr libcap2-bin openssh-client # what guests hold
     jq curl openssl ca-certificates file procps util-linux iproute2 netcat-openbsd
     python3 python3-yaml                # PyYAML reads what is printed as YAML
+    python3-jsonschema                  # documents of --json are held against their schemas
     shellcheck clang-format             # tests/style
     mandoc man-db                       # the man page is linted
     bash-completion zsh                 # the completions are loaded

@@ -4,6 +4,8 @@
 // tool's main; nothing throws through a C callback (keep the exception_ptr and rethrow after the call returns).
 #pragma once
 
+#include "formats/base/hint.hpp"
+
 #include <exception>
 #include <source_location>
 #include <string>
@@ -34,18 +36,22 @@ std::string_view to_string(ErrorKind kind);
 class Error : public std::exception {
   public:
     Error(ErrorKind kind, std::string message, std::source_location where = std::source_location::current());
+    Error(ErrorKind kind, std::string message, Hint hint, std::source_location where = std::source_location::current());
 
     ErrorKind kind() const noexcept { return kind_; }
-    // What happened and what to do, without context.
+    // What happened, without context, and what to do unless a hint says it.
     const std::string& message() const noexcept { return message_; }
     // Outermost first: what was being tried.
     const std::vector<std::string>& context() const noexcept { return context_; }
+    const Hint& hint() const noexcept { return hint_; }
     const std::source_location& where() const noexcept { return where_; }
     // "context: context: message"
     const char* what() const noexcept override { return text_.c_str(); }
 
     // Adds an outer context ("reading disk.qcow2"). Call on the way up, then rethrow with `throw;`.
     void add_context(std::string outer);
+    // A hint for an error that has none yet; likewise.
+    void suggest(Hint hint);
 
   private:
     void rebuild_text();
@@ -53,12 +59,16 @@ class Error : public std::exception {
     ErrorKind kind_;
     std::string message_;
     std::vector<std::string> context_;
+    Hint hint_;
     std::source_location where_;
     std::string text_;
 };
 
 // Throws Error.
 [[noreturn]] void fail(ErrorKind kind, std::string message,
+                       std::source_location where = std::source_location::current());
+
+[[noreturn]] void fail(ErrorKind kind, std::string message, Hint hint,
                        std::source_location where = std::source_location::current());
 
 // Throws Error{io} with strerror(error_number) behind the text ("cannot open x: No such file or directory").
@@ -73,6 +83,17 @@ decltype(auto) with_context(std::string context, Body&& body) {
         return std::forward<Body>(body)();
     } catch (Error& error) {
         error.add_context(std::move(context));
+        throw;
+    }
+}
+
+// The same with a hint, for an Error that has none.
+template <class Body>
+decltype(auto) with_hint(Hint hint, Body&& body) {
+    try {
+        return std::forward<Body>(body)();
+    } catch (Error& error) {
+        error.suggest(std::move(hint));
         throw;
     }
 }

@@ -42,6 +42,7 @@ struct DiskFindings {
     bool format_known = false;                       // false: a foreign or an ambiguous format, or an empty file
     std::optional<std::string> foreign_format;       // the name of a format that is recognised and not read
     std::optional<std::string> refusal;              // what open_disk() would say; none: it is safe to convert
+    Hint refusal_hint{};                             // what would have it read all the same
     ErrorKind refusal_kind = ErrorKind::unsupported; // of the refusal, if there is one
 };
 

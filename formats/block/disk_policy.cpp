@@ -8,8 +8,10 @@ namespace vm2oci {
 
 void check_virtual_size(std::uint64_t size, const DiskPolicy& policy) {
     if (size > policy.max_virtual_size)
-        fail(ErrorKind::limit, fmt::format("the disk has {}, and the limit is {}; raise it with --max-virtual-size",
-                                           format_size(size), format_size(policy.max_virtual_size)));
+        fail(ErrorKind::limit,
+             fmt::format("the disk has {}, and the limit is {}", format_size(size),
+                         format_size(policy.max_virtual_size)),
+             HintKind::max_virtual_size);
 }
 
 void check_amplification(std::uint64_t promised, std::uint64_t stored) {

@@ -76,8 +76,8 @@ ChainLayer load_layer(const ChainFile& file, const DiskSource& source, vmdk::Giv
         info.format = find_format(file, findings);
         findings.format_known = true;
         if (file.data_file && info.format != DiskFormat::qcow2)
-            fail(ErrorKind::usage, fmt::format("--data-file is given, and a {} disk has no external data file",
-                                               display_name(info.format)));
+            fail(ErrorKind::usage,
+                 fmt::format("an external data file is given, and a {} disk has none", display_name(info.format)));
         LayerSizes sizes;
         Refusals refusals(mode);
         const auto store_sizes = [&] {
@@ -102,9 +102,10 @@ const BackingFile* next_backing(const ChainLayer& above, const DiskSource& sourc
         return nullptr;
     if (next == source.backing.size())
         with_context(above.name, [&] {
-            fail(ErrorKind::unsafe, "the image needs the backing file " + quote_untrusted(parent->name) +
-                                        ", which is not opened on an image's word; give it with --backing "
-                                        "PATH[:FORMAT]");
+            fail(ErrorKind::unsafe,
+                 "the image needs the backing file " + quote_untrusted(parent->name) +
+                     ", which is not opened on an image's word",
+                 HintKind::backing);
         });
     return &source.backing[next];
 }
@@ -151,7 +152,7 @@ DevicePtr open_chain(const ChainFile& top, const DiskSource& source, OnRefusal m
                                            layers.size() - 1));
     for (const vmdk::GivenExtents::File& extent : extents.files)
         if (!extent.used)
-            fail(ErrorKind::usage, "--extent " + escape_untrusted(extent.path.string()) +
+            fail(ErrorKind::usage, "the extent " + escape_untrusted(extent.path.string()) +
                                        " is given, and the image asks for no such file");
     DevicePtr device;
     for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer)
@@ -183,6 +184,7 @@ DiskFindings examine_top(const ChainFile& top, const DiskSource& source) {
         if (!is_refusal(error))
             throw;
         findings.refusal = error.message();
+        findings.refusal_hint = error.hint();
         findings.refusal_kind = error.kind();
     }
     return findings;

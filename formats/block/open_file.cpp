@@ -15,8 +15,7 @@ DevicePtr open_disk_file(const std::filesystem::path& path, const DiskPolicy& po
 DevicePtr adopt_disk_file(UniqueFd file, const std::filesystem::path& path, const DiskPolicy& policy) {
     if (policy.in_use == Tolerance::refuse)
         if (const std::optional<std::string> writer = writer_of(file.get()))
-            fail(ErrorKind::unsafe, *writer + ": what is read would be of several moments; stop the machine, take a "
-                                              "snapshot, or give --allow-in-use");
+            fail(ErrorKind::unsafe, *writer + ": what is read would be of several moments", HintKind::allow_in_use);
     return std::make_shared<const FileDevice>(std::move(file), path);
 }
 

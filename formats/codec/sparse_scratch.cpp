@@ -37,9 +37,10 @@ void SparseScratch::require_room(std::uint64_t bytes) const {
         fail_errno("cannot tell how much room there is in " + folder_, errno);
     const std::uint64_t available = static_cast<std::uint64_t>(room.f_bavail) * room.f_frsize;
     if (bytes > available)
-        fail(ErrorKind::io, fmt::format("{} has room for {}, and at least {} are needed; name another folder with "
-                                        "--tmpdir",
-                                        folder_, format_size(available), format_size(bytes)));
+        fail(ErrorKind::io,
+             fmt::format("{} has room for {}, and at least {} are needed", folder_, format_size(available),
+                         format_size(bytes)),
+             HintKind::scratch_folder);
 }
 
 void SparseScratch::write(std::span<const std::byte> bytes) {
@@ -54,8 +55,9 @@ void SparseScratch::write(std::span<const std::byte> bytes) {
                 fail(ErrorKind::limit,
                      fmt::format("it unpacks to more than {} of scratch space, out of all proportion to its size",
                                  format_size(limits_.max_written)));
-            with_context("writing in " + folder_ + " (--tmpdir names another folder)",
-                         [&] { write_exactly_at(file_.get(), end_, piece); });
+            with_hint(HintKind::scratch_folder, [&] {
+                with_context("writing in " + folder_, [&] { write_exactly_at(file_.get(), end_, piece); });
+            });
         }
         end_ += piece.size();
         bytes = bytes.subspan(piece.size());

@@ -239,8 +239,9 @@ Ext4TreeWriter::~Ext4TreeWriter() = default;
 void Ext4TreeWriter::check(errcode_t code, const char* what) const {
     if (code == EXT2_ET_BLOCK_ALLOC_FAIL || code == EXT2_ET_INODE_ALLOC_FAIL || code == ENOSPC)
         fail(ErrorKind::limit,
-             fmt::format("the files do not fit into a file system of {} with {} inodes; make it larger with --size",
-                         format_size(disk_->size()), handle()->super->s_inodes_count));
+             fmt::format("the files do not fit into a file system of {} with {} inodes", format_size(disk_->size()),
+                         handle()->super->s_inodes_count),
+             HintKind::size);
     library_->check(code, what);
 }
 

@@ -158,7 +158,7 @@ void NbdServer::listen(const std::filesystem::path& path) {
     address.sun_family = AF_UNIX;
     const std::string name = path.string();
     if (name.size() >= sizeof address.sun_path)
-        fail(ErrorKind::usage, "the socket's path " + name + " is too long: choose a shorter --tmpdir");
+        fail(ErrorKind::usage, "the socket's path " + name + " is too long", HintKind::scratch_folder);
     std::memcpy(address.sun_path, name.c_str(), name.size() + 1);
     UniqueFd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!listener)

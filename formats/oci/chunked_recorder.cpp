@@ -101,8 +101,9 @@ std::string print(const Json& json, const Entry& entry) {
     try {
         return json.dump();
     } catch (const Json::type_error&) {
-        fail(ErrorKind::unsupported, "the name " + quote_untrusted(entry.path) +
-                                         " is not UTF-8, which a table of contents cannot hold; leave --chunked away");
+        fail(ErrorKind::unsupported,
+             "the name " + quote_untrusted(entry.path) + " is not UTF-8, which a table of contents cannot hold",
+             HintKind::chunked);
     }
 }
 
@@ -290,7 +291,7 @@ std::vector<std::vector<std::byte>> ChunkedRecorder::make_tail(const EncodedLaye
     const std::uint64_t toc_size = packer.text_size();
     const std::vector<std::byte> toc = packer.finish();
     if (std::max(toc_size, tar_split_size) > chunked::kMaxTocSize)
-        fail(ErrorKind::limit, "the layer has more files than readers of zstd:chunked take; leave --chunked away");
+        fail(ErrorKind::limit, "the layer has more files than readers of zstd:chunked take", HintKind::chunked);
 
     const std::uint64_t toc_at = layer.compressed_size + kSkippableHeaderSize;
     const std::uint64_t tar_split_at = toc_at + toc.size() + kSkippableHeaderSize;

@@ -101,8 +101,9 @@ Descriptor choose_manifest(const ImageIndex& index, const std::string& wanted, s
     if (best != nullptr)
         return *best;
     if (wanted.empty())
-        fail(ErrorKind::usage, fmt::format("the index has no image for this machine ({}); choose one with --arch: {}",
-                                           machine, list_platforms(images)));
+        fail(ErrorKind::usage,
+             fmt::format("the index has no image for this machine ({}), only for {}", machine, list_platforms(images)),
+             HintKind::architecture);
     fail(ErrorKind::not_found,
          fmt::format("the index has no image for {}; it has {}", quote_untrusted(wanted), list_platforms(images)));
 }

@@ -21,8 +21,9 @@ struct RpmDatabaseFile {
     std::uint64_t log_size = 0;
 };
 
-// Calls `visit` with each package's header, in the order of the file; the span is valid during the call. Every page is
-// read at most once, whatever the file says. Error{corrupt, limit}; Error{unsupported} for a file of another kind.
+// Calls `visit` with each package's header, in the order of the file; the span is valid during the call. Work is
+// bounded by the size of the file, whatever it says. Error{corrupt, limit}; Error{unsupported} for a file of another
+// kind.
 using VisitRpmHeader = std::function<void(std::span<const std::byte> header)>;
 void for_each_rpm_header(const RpmDatabaseFile& database, const VisitRpmHeader& visit);
 

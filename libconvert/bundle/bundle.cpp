@@ -44,7 +44,8 @@ OpenedGuest settle_root(const DiskLayout& old_layout, const BundleOptions& optio
     OpenedGuest lone = open_guest(device, access, operation);
     if (!lone.guest)
         fail(ErrorKind::unsupported,
-             "the guest's root file system cannot be read by itself: " + escape_untrusted(lone.reason));
+             "the guest's root file system cannot be read by itself: " + escape_untrusted(lone.reason),
+             lone.reason_hint);
     EditReport own;
     own.plan = plan_lone_root(*lone.guest, old_layout, bundle.root_disk, options.root);
     if (options.kernel == KernelOrigin::minimal)
@@ -85,8 +86,8 @@ bool fstab_has_root(const Guest& guest) {
 
 DiskImage make_root_image(PreparedBundle& bundle, const BundleOptions& options, const OperationContext& operation) {
     if (options.disk.format == DiskOutputFormat::keep)
-        fail(ErrorKind::usage, "a bundle holds the root file system alone, so the source's own file cannot be kept; "
-                               "leave --disk-format keep away");
+        fail(ErrorKind::usage, "a bundle holds the root file system alone, so the source's own file cannot be kept",
+             HintKind::disk_format);
     DiskOutput output = options.disk;
     if (bundle.root_disk.shape == RootShape::joined)
         output.virtual_size.reset(); // the file system has that size already
@@ -126,9 +127,9 @@ std::string make_own_initramfs(const BundleOptions& options) {
     if (options.kernel == KernelOrigin::guest)
         fail(ErrorKind::unsupported,
              options.krun == KrunSupport::yes
-                 ? "the guest's own kernel reaches the files that krun gives it only by modules; take --kernel minimal"
-                 : "the initrd of the guest's own kernel knows no read-only root with a layer over it; take --kernel "
-                   "minimal, or give an --initrd that does");
+                 ? "the guest's own kernel reaches the files that krun gives it only by modules"
+                 : "the initrd of the guest's own kernel knows no read-only root with a layer over it",
+             Hint(HintKind::minimal_kernel, options.krun == KrunSupport::yes ? "" : "initramfs"));
     const std::string program = read_initramfs_file(options.own_init);
     StringSink archive;
     CpioWriter writer(archive);
@@ -156,7 +157,8 @@ void tell_of_kernel(const Guest& guest, const CommandLineFacts& facts, const Bun
     require_kernel_for(bundle.kernel.image, bundle.architecture);
     if (options.kernel == KernelOrigin::minimal && options.root == BundleRootKind::disk)
         if (const auto obstacle = obstacle_for_own_kernel(bundle.root_disk.type, *bundle.root_disk.device))
-            fail(ErrorKind::unsupported, fmt::format("the root cannot be mounted: {}; take --kernel guest", *obstacle));
+            fail(ErrorKind::unsupported, fmt::format("the root cannot be mounted: {}", *obstacle),
+                 HintKind::guest_kernel);
     if (const std::string init = missing_init(guest, bundle.description.command_line); !init.empty())
         bundle.remarks.push_back(
             fmt::format("the guest has no init ({} is not there): the kernel will panic", quote_untrusted(init)));
@@ -165,9 +167,10 @@ void tell_of_kernel(const Guest& guest, const CommandLineFacts& facts, const Bun
     // What the guest's boot loader said for the old disk goes without a word; what the user asked for does not.
     if (options.command_line)
         for (const std::string& word : words_left_out(facts))
-            bundle.remarks.push_back(fmt::format("{} of --cmdline is left out: the bundle names its root itself, and "
-                                                 "other disks of the guest are not there",
-                                                 quote_untrusted(word)));
+            bundle.remarks.push_back(
+                fmt::format("{} of the command line is left out: the bundle names its root itself, and "
+                            "other disks of the guest are not there",
+                            quote_untrusted(word)));
 }
 
 } // namespace
@@ -255,7 +258,7 @@ BundleImage write_bundle(const PreparedBundle& bundle, const BundleImageOptions&
     if (users.architecture.empty())
         users.architecture = bundle.architecture;
     if (users.architecture.empty())
-        fail(ErrorKind::unsupported, "the guest's architecture is not known: give it with --arch");
+        fail(ErrorKind::unsupported, "the guest's architecture is not known", HintKind::architecture);
     image.manifest = assemble_image(users, contents, destination);
     operation.check_cancelled();
     return image;

@@ -212,7 +212,8 @@ PreparedKata prepare_kata(const std::shared_ptr<const BlockDevice>& disk, const 
     OpenedGuest lone = open_guest(root.device, access, operation);
     if (!lone.guest)
         fail(ErrorKind::unsupported,
-             "the guest's root file system cannot be read by itself: " + escape_untrusted(lone.reason));
+             "the guest's root file system cannot be read by itself: " + escape_untrusted(lone.reason),
+             lone.reason_hint);
     const ApplyOptions apply{access, options.time};
     if (!options.edits.empty()) {
         prepared.edits = edit_guest(lone, root.device, options.edits, apply, EditMode::apply, operation);

@@ -108,21 +108,21 @@ std::string kernel_release(const std::string& image) {
 
 BundleKernel read_guest_kernel(const Guest& guest, const GuestInfo& info) {
     if (info.kernels.empty())
-        fail(ErrorKind::unsupported, "the guest has no kernel in /boot; take --kernel minimal or --kernel PATH");
+        fail(ErrorKind::unsupported, "the guest has no kernel in /boot", HintKind::other_kernel);
     const KernelInfo& chosen = info.kernels.front();
     BundleKernel kernel;
     kernel.origin = KernelOrigin::guest;
     kernel.image = guest.read_file(chosen.path, kKernelLimit).value_or("");
     if (!is_kernel(kernel.image))
-        fail(ErrorKind::unsupported, quote_untrusted(chosen.path) +
-                                         " in the guest is no kernel that can be started directly; take --kernel "
-                                         "minimal or --kernel PATH");
+        fail(ErrorKind::unsupported,
+             quote_untrusted(chosen.path) + " in the guest is no kernel that can be started directly",
+             HintKind::other_kernel);
     kernel.release = kernel_release(kernel.image);
     if (chosen.initrd)
         kernel.initramfs = guest.read_file(chosen.initrd->path, kInitramfsLimit);
     if (chosen.boots_on_virtio != true)
         kernel.remarks.push_back(fmt::format("kernel {} may not find a virtio disk: its drivers are neither built in "
-                                             "nor in its initrd (--fix=virtio adds them)",
+                                             "nor in its initrd; the fix 'virtio' adds them",
                                              escape_untrusted(chosen.version)));
     return kernel;
 }
@@ -218,8 +218,9 @@ void require_kernel_for(std::string_view image, std::string_view guest_architect
     const std::string kernel = kernel_architecture(image);
     if (!runs_programs_of(kernel, guest_architecture))
         fail(ErrorKind::unsupported,
-             fmt::format("the kernel is for {}, and the guest's programs are for {}: give it a --kernel of its own",
-                         kernel, escape_untrusted(guest_architecture)));
+             fmt::format("the kernel is for {}, and the guest's programs are for {}", kernel,
+                         escape_untrusted(guest_architecture)),
+             HintKind::other_kernel);
 }
 
 std::optional<std::string> obstacle_for_own_kernel(const std::string& type, const BlockDevice& root) {

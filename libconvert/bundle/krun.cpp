@@ -24,8 +24,10 @@ constexpr const char* kShareWords = "root=/dev/root rootfstype=virtiofs";
 
 std::string krun_settings(const BundleDescription& bundle, std::string_view kernel, KrunKernel format) {
     if (bundle.root_format == BundleRootFormat::qcow2)
-        fail(ErrorKind::unsupported, "krun gives a guest files and no disk, and a kernel cannot make a disk of a qcow2 "
-                                     "file; take --disk-format raw or --root erofs");
+        fail(ErrorKind::unsupported,
+             "krun gives a guest files and no disk, and a kernel cannot make a disk of a qcow2 "
+             "file",
+             HintKind::krun_root);
     if (!bundle.initramfs)
         fail(ErrorKind::unsupported, "krun's guests need an initramfs that makes a disk of the root's file");
     std::string line = fmt::format("{} vm2oci.file=/{}", kShareWords, bundle.root);

@@ -41,16 +41,17 @@ bool is_efi_system_mount(const GuestMount& mount) {
 
 void refuse_missing(const OpenedGuest& opened, const OperationContext& operation) {
     if (!opened.guest)
-        fail(ErrorKind::unsupported, "there is no guest to package: " + escape_untrusted(opened.reason));
+        fail(ErrorKind::unsupported, "there is no guest to package: " + escape_untrusted(opened.reason),
+             opened.reason_hint);
     for (const MissingMount& missing : opened.missing) {
         const std::string place = normalise_path(missing.mount_point);
         if (place == "/boot/efi" || place == "/efi")
             continue;
         if (missing.need == MountNeed::required)
             fail(ErrorKind::unsupported,
-                 fmt::format("{} of the guest, on {}, cannot be read: {}{}", quote_untrusted(missing.mount_point),
-                             quote_untrusted(missing.device), escape_untrusted(missing.reason),
-                             advice_for(missing.remedy)));
+                 fmt::format("{} of the guest, on {}, cannot be read: {}", quote_untrusted(missing.mount_point),
+                             quote_untrusted(missing.device), escape_untrusted(missing.reason)),
+                 hint_for(missing.remedy));
         operation.progress->note(fmt::format("{} of the guest is not part of the bundle: {}",
                                              quote_untrusted(missing.mount_point), escape_untrusted(missing.reason)));
     }

@@ -140,7 +140,7 @@ void check_own_format(const DiskFindings& disk, Problems& problems) {
                          fmt::format("the raw disk has {} bytes, no multiple of {}: QEMU rounds it up where sectors "
                                      "have 512 bytes, and refuses to write it on storage whose sectors have 4096",
                                      disk.info.virtual_size, kLargeSector),
-                         "convert it with --size, rounded up");
+                         "convert it once more, to a size that is rounded up");
 }
 
 void check_disk_contents(const ImageFacts& facts, Problems& problems) {
@@ -162,7 +162,7 @@ void check_pullers(const ImageFacts& facts, Problems& problems) {
         problems.error("xz-layers", "a layer is compressed with xz, which containerd and Docker do not unpack");
     if (has("zstd"))
         problems.warning("zstd-layers", "its layers are zstd, which needs containerd 1.5, Docker 23 or any CRI-O",
-                         "use --compression gzip for older nodes");
+                         "compress them with gzip for older nodes");
 }
 
 // kubevirt/api: core/v1/schema.go, BlockSize. By default guests see sectors of 512 bytes.
@@ -340,7 +340,7 @@ std::vector<Problem> check_kernel_boot(const ImageFacts& facts) {
     }
     if (!bundle) {
         problems.error("bundle-annotations", "no annotation says where its kernel is and what it is to be told",
-                       "convert the disk with --as bundle");
+                       "convert the disk to a bundle");
         return problems.take();
     }
     check_boot_file(facts, bundle->kernel, "kernel", problems);

@@ -84,9 +84,11 @@ class Survey {
         try {
             return source_.read_manifest(descriptor);
         } catch (Error& error) {
-            if (error.kind() == ErrorKind::not_found)
-                error.add_context("an index names an image that is not there; one that is there is copied alone with "
-                                  "--arch");
+            if (error.kind() == ErrorKind::not_found) {
+                error.add_context(
+                    "an index names an image that is not there, and one that is there can be copied alone");
+                error.suggest(HintKind::architecture);
+            }
             throw;
         }
     }

@@ -250,8 +250,8 @@ AgentRequest read_own_qemu_agent() {
                 agent.libraries = own_libraries(agent.files.back().content);
         }
     if (agent.libraries.empty())
-        fail(ErrorKind::not_found, "this machine has no guest agent of QEMU's that could be taken; name a package "
-                                   "file of the guest's distribution (--agent qemu-guest-agent.deb)");
+        fail(ErrorKind::not_found, "this machine has no guest agent of QEMU's that could be taken",
+             HintKind::agent_package);
     return agent;
 }
 
@@ -311,7 +311,7 @@ AgentRequest read_program_and_unit(const std::filesystem::path& program, const s
     AgentFile service = read_host_file(unit, (script ? "/etc/init.d/" : "/etc/systemd/system/") + unit_name);
     service.permissions = script ? 0755 : 0644;
     if (executable.type != FileType::regular || service.type != FileType::regular)
-        fail(ErrorKind::usage, "--agent FILE:UNIT takes two regular files");
+        fail(ErrorKind::usage, "an agent as FILE:UNIT is two regular files");
     agent.files = {std::move(executable), std::move(service)};
     return agent;
 }
@@ -334,7 +334,7 @@ AgentRequest read_agent_package(std::string_view bytes, const std::string& name)
 }
 
 AgentRequest load_agent(const std::string& specification) {
-    return with_context("--agent " + specification, [&] {
+    return with_context("the agent " + specification, [&] {
         if (specification == "qemu-ga")
             return read_own_qemu_agent();
         if (specification == "vm2oci")

@@ -367,7 +367,7 @@ std::vector<std::string> cloud_config_remarks(const YamlValue& root) {
     for (const auto& [key, value] : root.members()) {
         const std::string name = key.text();
         if (name == "network") {
-            remarks.add(key, "'network' is not read from user data; give it by --network-config");
+            remarks.add(key, "'network' is not read from user data, but from a network-config of its own");
             continue;
         }
         const auto known = std::find_if(std::begin(kTopLevel), std::end(kTopLevel),

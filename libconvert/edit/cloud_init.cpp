@@ -185,9 +185,8 @@ void plan_cloud_init(PlanBuilder& plan, const CloudInitRequest& request, const s
                      const std::string& public_keys) {
     const Seed seed = make_seed(request, hostname, public_keys);
     if (!has_cloud_init(plan))
-        fail(ErrorKind::unsupported,
-             "the guest has no cloud-init that could read the seed; install it in the guest, or "
-             "use --ssh-key FILE:USER, --hostname and --copy-in, which need none");
+        fail(ErrorKind::unsupported, "the guest has no cloud-init that could read the seed",
+             HintKind::without_cloud_init);
     for (const std::string& remark : user_data_remarks(seed.user_data))
         plan.found(remark);
     if (seed.vendor_data)

@@ -73,7 +73,8 @@ EditReport edit_disk(DiskView& disk, const EditRequest& request, const ApplyOpti
 EditReport edit_guest(OpenedGuest& opened, const std::shared_ptr<OverlayDevice>& overlay, const EditRequest& request,
                       const ApplyOptions& options, EditMode mode, const OperationContext& operation) {
     if (!opened.guest)
-        fail(ErrorKind::unsupported, "there is no guest on this disk that could be changed: " + opened.reason);
+        fail(ErrorKind::unsupported, "there is no guest on this disk that could be changed: " + opened.reason,
+             opened.reason_hint);
     const std::vector<DiskVolume> volumes = disk_volumes(opened.layout);
     EditReport report;
     report.guest = summarise_guest(opened);

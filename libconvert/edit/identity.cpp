@@ -189,9 +189,9 @@ void plan_ssh_key(PlanBuilder& plan, const SshKeyRequest& request) {
     const std::string user = request.user.empty() ? "root" : request.user;
     const auto account = find_account(plan, user);
     if (!account)
-        fail(ErrorKind::not_found, fmt::format("the guest has no user {} whom a key could be given to; cloud-init can "
-                                               "make one (--user-data)",
-                                               quote_untrusted(user)));
+        fail(ErrorKind::not_found,
+             fmt::format("the guest has no user {} whom a key could be given to", quote_untrusted(user)),
+             HintKind::user_data);
     const std::string reason = "a key for " + escape_untrusted(user);
     const std::string folder = account->home + (account->home.ends_with("/") ? ".ssh" : "/.ssh");
     if (!plan.exists(account->home))
@@ -216,7 +216,7 @@ void plan_ssh_key(PlanBuilder& plan, const SshKeyRequest& request) {
 }
 
 void plan_copy(PlanBuilder& plan, const CopyRequest& request) {
-    plan.write_host_file(request.destination, request.host_file, request.size, "asked for by --copy-in",
+    plan.write_host_file(request.destination, request.host_file, request.size, "asked for",
                          {request.permissions, request.uid, request.gid, {}});
 }
 

@@ -99,9 +99,9 @@ class DependencyCheck {
     void refuse_problems(const std::string& agent) const {
         if (!problems_.empty())
             fail(ErrorKind::unsupported,
-                 fmt::format("the agent {} would not run in this guest: {}; take a package that was built for the "
-                             "guest's distribution, and give packages with missing libraries as further --agent",
-                             quote_untrusted(agent), fmt::join(problems_, "; ")));
+                 fmt::format("the agent {} would not run in this guest: {}", quote_untrusted(agent),
+                             fmt::join(problems_, "; ")),
+                 HintKind::further_agent);
     }
 
   private:

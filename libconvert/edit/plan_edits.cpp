@@ -86,10 +86,11 @@ FixRequest select_fixes(std::string_view list) {
         else if (mode == "keep")
             request.network = NetworkFix::keep;
         else
-            fail(ErrorKind::usage, fmt::format("--fix=network takes dhcp, pin or keep, not {}", quote_untrusted(mode)));
+            fail(ErrorKind::usage,
+                 fmt::format("the fix 'network' takes dhcp, pin or keep, not {}", quote_untrusted(mode)));
         names.erase(begin - 1, end - begin + 1);
     }
-    request.names = select_names(names, all, all, "--fix");
+    request.names = select_names(names, all, all, "fixes");
     return request;
 }
 
@@ -113,7 +114,7 @@ EditPlan plan_edits(const Guest& guest, const std::vector<DiskVolume>& volumes, 
         if (!request.cloud_init.has_files() && !seed_keys && has_cloud_init(plan) &&
             cloud_init_obstacle(plan).empty() && !keeps_hostname(plan))
             plan.found("cloud-init gives the machine the name that its data source has for it, if it has one; a seed "
-                       "(--user-data) has this one");
+                       "of cloud-init's has this one");
     }
     plan.begin("ssh-key");
     for (const SshKeyRequest& key : request.ssh_keys) {

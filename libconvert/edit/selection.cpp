@@ -12,7 +12,7 @@
 namespace vm2oci {
 
 std::vector<std::string> select_names(std::string_view list, const std::vector<std::string>& all,
-                                      const std::vector<std::string>& defaults, std::string_view option) {
+                                      const std::vector<std::string>& defaults, std::string_view what) {
     if (list.empty() || list == "default")
         return defaults;
     if (list == "all")
@@ -31,12 +31,12 @@ std::vector<std::string> select_names(std::string_view list, const std::vector<s
         const bool removes = name.starts_with('-');
         if (is_signed != relative)
             fail(ErrorKind::usage,
-                 fmt::format("{}: either name what you want (a,b), or change the default set (+a,-b)", option));
+                 fmt::format("{}: either name what you want (a,b), or change the default set (+a,-b)", what));
         if (is_signed)
             name.remove_prefix(1);
         if (std::find(all.begin(), all.end(), name) == all.end())
-            fail(ErrorKind::usage, fmt::format("{} knows no {}; it knows all, none, {}", option, quote_untrusted(name),
-                                               fmt::join(all, ", ")));
+            fail(ErrorKind::usage, fmt::format("among the {} there is no {}; there are all, none, {}", what,
+                                               quote_untrusted(name), fmt::join(all, ", ")));
         if (removes)
             chosen.erase(std::string(name));
         else

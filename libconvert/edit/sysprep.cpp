@@ -234,7 +234,7 @@ std::vector<std::string> select_sysprep(std::string_view list) {
         if (operation.by_default == SysprepDefault::on)
             defaults.push_back(operation.name);
     }
-    return select_names(list, all, defaults, "--sysprep");
+    return select_names(list, all, defaults, "operations of sysprep");
 }
 
 void plan_sysprep(PlanBuilder& plan, const std::vector<std::string>& names) {

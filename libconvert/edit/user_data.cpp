@@ -378,7 +378,7 @@ std::string complete_meta_data(std::string_view data, const MetaDataAdditions& a
         added.push_back({"local-hostname", additions.hostname, {}});
     if (!additions.public_keys.empty()) {
         if (!lacks("public-keys"))
-            fail(ErrorKind::usage, "the meta-data has public-keys already; give the keys there, or by --ssh-key alone");
+            fail(ErrorKind::usage, "the meta-data has public-keys already", HintKind::ssh_key);
         added.push_back({"public-keys", {}, {}});
         for (const std::string_view line : lines_of(additions.public_keys))
             if (!trimmed(line).empty())

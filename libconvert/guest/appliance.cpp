@@ -208,8 +208,8 @@ std::string find_root(const ApplianceSession& appliance, const RootChoice& choos
         return roots.at(*chosen);
     if (roots.size() > 1)
         result.remarks.push_back(
-            fmt::format("libguestfs finds {} operating systems; the first, on {}, was taken; --root-partition chooses "
-                        "another",
+            fmt::format("libguestfs finds {} operating systems; the first, on {}, was taken; which one it is can "
+                        "be said",
                         roots.size(), escape_untrusted(roots.front())));
     return roots.front();
 }

@@ -8,16 +8,16 @@ std::string_view to_string(MountNeed need) {
     return need == MountNeed::required ? "required" : "optional";
 }
 
-std::string_view advice_for(MissingRemedy remedy) {
+Hint hint_for(MissingRemedy remedy) {
     switch (remedy) {
     case MissingRemedy::appliance:
-        return "; take --guest-backend libguestfs";
+        return {HintKind::guest_backend, "libguestfs"};
     case MissingRemedy::key:
-        return "; give its key with --key";
+        return HintKind::key;
     case MissingRemedy::none:
-        return "";
+        break;
     }
-    return "";
+    return {};
 }
 
 std::optional<std::string> try_read_text(const Guest& guest, std::string_view path, std::size_t limit) {

@@ -5,6 +5,7 @@
 // after kLinkLimit symbolic links resolution ends in Error{unsafe}.
 #pragma once
 
+#include "formats/base/hint.hpp"
 #include "formats/base/progress.hpp"
 #include "formats/tree/entry.hpp"
 #include "formats/tree/file_system.hpp"
@@ -38,11 +39,10 @@ std::string_view to_string(MountNeed need); // "required", "optional"
 // What would read it.
 enum class MissingRemedy {
     none,      // nothing: this disk does not hold it
-    appliance, // --guest-backend libguestfs
-    key,       // --key
+    appliance, // libguestfs' appliance
+    key,       // a key to it
 };
-// For the end of a message: "; take --guest-backend libguestfs". Empty: none.
-std::string_view advice_for(MissingRemedy remedy);
+Hint hint_for(MissingRemedy remedy);
 
 // Something that the guest mounts and that is not part of the tree, and why.
 struct MissingMount {

@@ -88,7 +88,14 @@ std::size_t find_wanted_root(const DiskLayout& layout, const std::string& wanted
     if (const auto found = find_volume(layout, wanted))
         return *found;
     fail(ErrorKind::usage,
-         fmt::format("--root-partition {}: there is no such partition or logical volume", quote_untrusted(wanted)));
+         fmt::format("the root is said to be {}, and there is no such partition or logical volume",
+                     quote_untrusted(wanted)),
+         HintKind::root);
+}
+
+void tell_no_key(OpenedGuest& result, std::string reason) {
+    result.reason = std::move(reason);
+    result.reason_hint = HintKind::key;
 }
 
 class NativeOpener {
@@ -165,7 +172,7 @@ class NativeOpener {
         const std::set<std::size_t>& said = apart.empty() ? within : apart;
         const std::size_t taken = said.size() == 1 ? *said.begin() : 0;
         result_.remarks.push_back(
-            fmt::format("{} file systems look like roots; {} was taken, {}; --root-partition chooses another",
+            fmt::format("{} file systems look like roots; {} was taken, {}; which one it is can be said",
                         candidates.size(), escape_untrusted(result_.layout.volumes[candidates[taken].volume].name),
                         said.size() == 1 ? "which the boot loader starts"
                         : said.empty()   ? "and no boot loader that could be read names one of them"
@@ -320,8 +327,8 @@ bool needs_appliance(OpenedGuest& result, const std::vector<DiskKey>& keys, cons
                            [&](const TypedMount& mount) { return mount.volume && could_help(*mount.volume); });
     }
     if (encrypted != volumes.end() && keys.empty())
-        result.reason = fmt::format("{} is encrypted; give its key with --key SELECTOR:file:FILE",
-                                    escape_untrusted(encrypted->name));
+        tell_no_key(result,
+                    fmt::format("{} is encrypted, and there is no key to it", escape_untrusted(encrypted->name)));
     for (std::size_t i = 0; i < volumes.size(); ++i)
         if (could_help(i))
             return true;
@@ -390,13 +397,14 @@ void open_by_appliance(OpenedGuest& result, const GuestAccess& access, const Ope
         operation);
     result.remarks.insert(result.remarks.end(), found.remarks.begin(), found.remarks.end());
     if (found.file_systems.empty()) {
-        result.reason = "libguestfs finds no operating system that it can mount (encrypted disks need --key)";
+        tell_no_key(result, "libguestfs finds no operating system that it can mount, and encrypted disks need a key");
         return;
     }
     result.appliance = std::move(found.session);
     result.backend = "libguestfs";
     result.windows = std::move(found.windows);
     result.reason.clear();
+    result.reason_hint = {};
     result.fstab.clear();
     result.fstab_volumes.clear();
     const MountedGuest guest(found.file_systems);

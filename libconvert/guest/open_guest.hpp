@@ -62,6 +62,7 @@ struct OpenedGuest {
     std::string backend;                                   // "native", "libguestfs"; empty without a guest
     std::optional<WindowsFacts> windows;                   // of a Windows guest
     std::string reason;                                    // why there is no guest
+    Hint reason_hint{};                                    // what would have it read
     std::vector<MissingMount> missing;                     // as guest->missing_mounts()
     std::vector<std::string> remarks;
 };

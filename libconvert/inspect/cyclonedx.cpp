@@ -1,6 +1,7 @@
 #include "libconvert/inspect/cyclonedx.hpp"
 
 #include "formats/base/escape.hpp"
+#include "formats/base/version.hpp"
 #include "libconvert/inspect/package_url.hpp"
 
 #include <fmt/format.h>
@@ -51,8 +52,7 @@ std::string write_cyclonedx(const OsInfo& os, const PackageDatabase& database, c
     Component metadata = {
         {"timestamp", options.created},
         {"tools",
-         {{"components",
-           Component::array({{{"type", "application"}, {"name", "vm2oci"}, {"version", VM2OCI_VERSION}}})}}},
+         {{"components", Component::array({{{"type", "application"}, {"name", "vm2oci"}, {"version", version()}}})}}},
         {"component", describe_machine(os, kGuest)},
         {"properties", Component::array({{{"name", "vm2oci:source"}, {"value", escape_untrusted(options.name)}}})}};
     if (!database.problem.empty())

@@ -40,6 +40,7 @@ Json kernel_to_json(const KernelInfo& kernel) {
                  {"boots_on_virtio", nullptr}};
     if (kernel.boots_on_virtio)
         json["boots_on_virtio"] = *kernel.boots_on_virtio;
+    json["drivers"] = Json::object();
     for (const DriverInfo& driver : kernel.drivers)
         json["drivers"][driver.name] = to_string(driver.place);
     json["initrd"] = nullptr;
@@ -69,9 +70,7 @@ Json boot_to_json(const BootInfo& boot) {
 }
 
 Json cloud_init_to_json(const CloudInitInfo& info) {
-    if (!info.installed)
-        return {{"installed", false}};
-    return {{"installed", true},
+    return {{"installed", info.installed},
             {"version", text_or_null(info.version)},
             {"disabled", info.disabled},
             {"network_disabled", info.network_disabled},
@@ -133,12 +132,10 @@ Json to_json(const GuestInfo& info) {
                   {"version", text_or_null(info.os.version)},
                   {"codename", text_or_null(info.os.codename)},
                   {"architecture", text_or_null(info.os.architecture)},
-                  {"hostname", text_or_null(info.os.hostname)}};
-    if (info.os.type == "windows") {
-        json["os"]["edition"] = text_or_null(info.os.edition);
-        json["os"]["build"] = text_or_null(info.os.build);
-        json["os"]["release"] = text_or_null(info.os.release);
-    }
+                  {"hostname", text_or_null(info.os.hostname)},
+                  {"edition", text_or_null(info.os.edition)},
+                  {"build", text_or_null(info.os.build)},
+                  {"release", text_or_null(info.os.release)}};
     json["boot"] = boot_to_json(info.boot);
     json["kernels"] = list_of(info.kernels, kernel_to_json);
     json["init"] = text_or_null(info.init);

@@ -173,10 +173,9 @@ class ProblemFinder {
         const char* list = "/etc/lvm/devices/system.devices";
         for (const std::string& line : inspect::read_lines(*opened_.guest, list))
             if (line.find("IDTYPE=") != std::string::npos && line.find("IDNAME=/dev/vda") == std::string::npos) {
-                tell("lvm-devices",
-                     fmt::format("{} names the old machine's disks, and LVM uses no other: --fix=devices "
-                                 "removes it",
-                                 list));
+                tell("lvm-devices", fmt::format("{} names the old machine's disks, and LVM uses no other: the fix "
+                                                "'devices' removes it",
+                                                list));
                 break;
             }
     }
@@ -191,10 +190,11 @@ class ProblemFinder {
                 continue;
             if (std::none_of(mounts.begin(), mounts.end(),
                              [&](const GuestMount& mount) { return mount.volume == volume.name; }))
-                tell("efi-fallback", fmt::format("UEFI firmware of another machine finds no boot loader: {} has no "
-                                                 "EFI/BOOT fallback, and --fix=uefi does not reach it, as fstab does "
-                                                 "not mount it; name it in fstab (/boot/efi), or copy the boot loader",
-                                                 escape_untrusted(volume.name)));
+                tell("efi-fallback",
+                     fmt::format("UEFI firmware of another machine finds no boot loader: {} has no "
+                                 "EFI/BOOT fallback, and the fix 'uefi' does not reach it, as fstab does "
+                                 "not mount it; name it in fstab (/boot/efi), or copy the boot loader",
+                                 escape_untrusted(volume.name)));
         }
     }
 

@@ -2,6 +2,7 @@
 
 #include "formats/base/escape.hpp"
 #include "formats/base/sha256.hpp"
+#include "formats/base/version.hpp"
 #include "libconvert/inspect/package_url.hpp"
 
 #include <fmt/format.h>
@@ -85,7 +86,8 @@ std::string write_spdx(const OsInfo& os, const PackageDatabase& database, const 
         {"SPDXID", "SPDXRef-DOCUMENT"},
         {"name", escape_untrusted(options.name)},
         {"documentNamespace", ""},
-        {"creationInfo", {{"created", options.created}, {"creators", Json::array({"Tool: vm2oci-" VM2OCI_VERSION})}}},
+        {"creationInfo",
+         {{"created", options.created}, {"creators", Json::array({"Tool: vm2oci-" + std::string(version())})}}},
         {"packages", std::move(packages)},
         {"relationships", std::move(relationships)}};
     document["documentNamespace"] = "urn:uuid:" + content_uuid(document.dump());

@@ -23,7 +23,7 @@ std::string parse_architecture(std::string_view name) {
     if (!platform.variant.empty())
         fail(ErrorKind::usage,
              fmt::format("'{}' names the variant {}, and an architecture alone is taken here; name the image itself by "
-                         "its digest, or take it out of the index first (vm2oci pull --arch)",
+                         "its digest, or copy it out of the index first",
                          name, platform.variant));
     return platform.architecture;
 }
@@ -35,7 +35,7 @@ std::string parse_wanted_platform(std::string_view name) {
 std::string host_architecture() {
     std::string name = machine_architecture();
     if (name.empty())
-        fail(ErrorKind::io, "cannot tell this machine's architecture; name one with --arch");
+        fail(ErrorKind::io, "cannot tell this machine's architecture", HintKind::architecture);
     return name;
 }
 

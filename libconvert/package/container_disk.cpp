@@ -1,6 +1,7 @@
 #include "libconvert/package/container_disk.hpp"
 
 #include "formats/base/error.hpp"
+#include "formats/base/escape.hpp"
 #include "formats/tree/entry.hpp"
 #include "libconvert/package/disk_layer.hpp"
 
@@ -11,7 +12,8 @@ void check_file_name(const std::string& name) {
     // CDI takes the first file whose name begins with "disk"; the folder's own name makes that true for any file in it.
     // "." and ".." and slashes would leave the folder, ".wh." is how layers delete files.
     if (!is_valid_file_name(name) || name.starts_with(".wh."))
-        fail(ErrorKind::usage, "--name takes a file name, without folders: " + name);
+        fail(ErrorKind::usage,
+             "the disk's name in the image is a file name, without folders, and not " + quote_untrusted(name));
 }
 
 } // namespace

@@ -14,9 +14,8 @@ namespace {
 
 void refuse_dirty_container(const Qcow2Info& info) {
     const auto refuse = [](std::string_view what) {
-        fail(ErrorKind::unsafe, fmt::format("the disk cannot be kept as it is, because {}; leave --disk-format keep "
-                                            "away to have it written anew",
-                                            what));
+        fail(ErrorKind::unsafe, fmt::format("the disk cannot be kept as it is, because {}", what),
+             HintKind::disk_format);
     };
     if (info.backing_file_name)
         refuse("it has a backing file");
@@ -34,12 +33,12 @@ DiskImage keep_container(const DiskView& view, const DiskOutput& output) {
         fail(ErrorKind::usage, "a disk that was changed cannot be kept as it is");
     const OpenedDisk& disk = *view.source();
     if (output.virtual_size || output.cluster_compression != ClusterCompression::none)
-        fail(ErrorKind::usage, "--disk-format keep leaves the file untouched, so it goes with neither --size nor "
-                               "--cluster-compression");
+        fail(ErrorKind::usage, "a disk that is kept as it is gets neither another size nor compressed clusters",
+             HintKind::disk_format);
     if (!is_written(disk.info.format))
-        fail(ErrorKind::unsupported, fmt::format("the disk is a {}, which what runs images does not read; leave "
-                                                 "--disk-format keep away to have it written as qcow2",
-                                                 display_name(disk.info.format)));
+        fail(ErrorKind::unsupported,
+             fmt::format("the disk is a {}, which what runs images does not read", display_name(disk.info.format)),
+             HintKind::disk_format);
     if (const auto* qcow2 = disk.info.get<Qcow2Info>())
         refuse_dirty_container(*qcow2);
     return {disk.container, disk.info.format, disk.info.virtual_size, disk.info.allocated_size, nullptr};

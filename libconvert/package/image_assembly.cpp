@@ -1,8 +1,8 @@
 #include "libconvert/package/image_assembly.hpp"
 
 #include "formats/base/fd.hpp"
+#include "formats/base/version.hpp"
 #include "libconvert/package/timestamp.hpp"
-#include "libconvert/version.hpp"
 
 #include <algorithm>
 
@@ -71,7 +71,7 @@ Descriptor assemble_image(const ImageOptions& options, const ImageContents& cont
     Annotations standard = contents.annotations;
     standard["org.opencontainers.image.created"] = created;
     standard["org.opencontainers.image.title"] = contents.title;
-    standard["org.vm2oci.version"] = kVersion;
+    standard["org.vm2oci.version"] = version();
     manifest.annotations = merge(standard, options.annotations);
 
     Descriptor top = destination.put_manifest(to_json(manifest), media_type::oci_manifest);

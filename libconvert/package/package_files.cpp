@@ -102,7 +102,7 @@ PackageFiles read_package_files(const Guest& guest) {
             return read_apk(guest, database);
     if (std::optional<PackageFiles> files = read_rpm(guest))
         return *std::move(files);
-    fail(ErrorKind::unsupported, "layers can be split for dpkg, rpm and apk only; take --layers one");
+    fail(ErrorKind::unsupported, "layers can be split for dpkg, rpm and apk only", HintKind::layers);
 }
 
 } // namespace vm2oci

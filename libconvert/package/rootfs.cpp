@@ -156,16 +156,17 @@ void merge(ReportedPaths& into, const ReportedPaths& from) {
 RootfsImage write_rootfs(const OpenedGuest& opened, const GuestInfo& info, const RootfsOptions& options,
                          ImageDestination& destination, const OperationContext& operation) {
     if (!opened.guest)
-        fail(ErrorKind::unsupported,
-             fmt::format("there is no guest to package: {}{}", escape_untrusted(opened.reason),
-                         opened.remarks.empty() ? std::string()
-                                                : " (" + escape_untrusted(opened.remarks.front()) + ")"));
+        fail(
+            ErrorKind::unsupported,
+            fmt::format("there is no guest to package: {}{}", escape_untrusted(opened.reason),
+                        opened.remarks.empty() ? std::string() : " (" + escape_untrusted(opened.remarks.front()) + ")"),
+            opened.reason_hint);
     for (const MissingMount& missing : opened.missing)
         if (missing.need == MountNeed::required)
             fail(ErrorKind::unsupported,
-                 fmt::format("{} of the guest, on {}, cannot be read: {}{}", quote_untrusted(missing.mount_point),
-                             quote_untrusted(missing.device), escape_untrusted(missing.reason),
-                             advice_for(missing.remedy)));
+                 fmt::format("{} of the guest, on {}, cannot be read: {}", quote_untrusted(missing.mount_point),
+                             quote_untrusted(missing.device), escape_untrusted(missing.reason)),
+                 hint_for(missing.remedy));
     ImageContents contents = describe(opened, info);
     const ExportOptions exported = export_options(opened, options.kernel_files);
     // What podman finds of a file's chunks in a zstd:chunked layer is its whole content.
@@ -203,7 +204,7 @@ RootfsImage write_rootfs(const OpenedGuest& opened, const GuestInfo& info, const
     if (users.architecture.empty())
         users.architecture = info.os.architecture;
     if (users.architecture.empty())
-        fail(ErrorKind::unsupported, "the guest's architecture is not known: give it with --arch");
+        fail(ErrorKind::unsupported, "the guest's architecture is not known", HintKind::architecture);
     append_remarks(image.report, opened, image.remarks);
     image.manifest = assemble_image(users, contents, destination);
     return image;

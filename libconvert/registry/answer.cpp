@@ -50,16 +50,18 @@ class StringSink final : public ByteSink {
     std::string text;
 };
 
-std::string_view hint(int status) {
+std::string_view reason_for(int status) {
+    return status == 413 ? "; the registry, or a proxy before it, bounds the size of a request" : "";
+}
+
+Hint hint_for(int status) {
     switch (status) {
     case 401:
-        return "; log in with `podman login` or `docker login`, or name the file with --authfile";
+        return HintKind::login;
     case 403:
-        return "; if another login may do this, use it: `podman login`, `docker login` or --authfile";
-    case 413:
-        return "; the registry, or a proxy before it, bounds the size of a request";
+        return HintKind::other_login;
     default:
-        return "";
+        return {};
     }
 }
 
@@ -106,8 +108,8 @@ void fail_answer(std::string_view host, const HttpResponse& response, std::sourc
     const std::string said = explain_body(response);
     fail(response.status == 404 ? ErrorKind::not_found : ErrorKind::external,
          fmt::format("{} answered {}{}{}{}", host, response.status, said.empty() ? "" : ": ", said,
-                     hint(response.status)),
-         where);
+                     reason_for(response.status)),
+         hint_for(response.status), where);
 }
 
 } // namespace vm2oci::registry

@@ -71,8 +71,7 @@ std::string_view advice_on(NetworkFault fault) {
     case NetworkFault::unreachable:
         return "nobody answers there (check the name, the port and the network)";
     case NetworkFault::tls_untrusted:
-        return "its certificate is not trusted (put the authority's certificate into certs.d, or give --cert-dir or "
-               "--tls-verify=false)";
+        return "its certificate is not trusted";
     case NetworkFault::tls_expired:
         return "its certificate is not valid now (the registry must renew it, unless the clock of this machine is "
                "wrong)";
@@ -98,13 +97,17 @@ std::shared_ptr<RegistryClient> connect_anew(const Endpoint& endpoint, const Reg
         } catch (NetworkError& error) {
             if (const std::string_view advice = advice_on(error.fault()); !advice.empty())
                 error.add_context(std::string(advice));
+            if (error.fault() == NetworkFault::tls_untrusted)
+                error.suggest(HintKind::certificate);
             // Without a port in its name, plain HTTP is at another port than TLS.
             const bool may_be_elsewhere = error.fault() == NetworkFault::unreachable && insecure && names_no_port;
             const bool speaks_no_tls = error.fault() == NetworkFault::tls_handshake ||
                                        error.fault() == NetworkFault::dropped || may_be_elsewhere;
             if (!speaks_no_tls || !may_be_plain) {
-                if (speaks_no_tls && options.tls_verify == TlsVerify::automatic)
-                    error.add_context("it does not speak TLS (--tls-verify=false allows plain HTTP)");
+                if (speaks_no_tls && options.tls_verify == TlsVerify::automatic) {
+                    error.add_context("it does not speak TLS");
+                    error.suggest(HintKind::plain_http);
+                }
                 throw;
             }
         }

@@ -176,7 +176,7 @@ std::string_view describe(ContentTrust trust) {
     case ContentTrust::proven_parts:
         return "read in parts, each held against the layer's table of contents";
     case ContentTrust::not_verified:
-        return "not verified against its digests, for only parts are read; --verify reads it all";
+        return "not verified against its digests, for only parts are read";
     }
     return "";
 }

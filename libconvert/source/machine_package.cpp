@@ -171,8 +171,7 @@ class PackageReader {
             fail(ErrorKind::unsafe,
                  "the package is not signed: it has no certificate (" + quote_untrusted(certificate_name) + ")");
         if (package_.signature == SignatureState::untrusted)
-            remark(
-                "the package is signed, and by whom is not verified; --ca FILE names the authorities that you trust");
+            remark("the package is signed, and by whom is not verified, for no authority was named that is trusted");
     }
 
     void check_text(const std::string& name, const std::string& text) {
@@ -282,9 +281,9 @@ class PackageReader {
     std::shared_ptr<const BlockDevice> blank_disk(const MachineDisk& disk) {
         if (*disk.capacity > request_.policy.max_virtual_size)
             fail(ErrorKind::limit,
-                 fmt::format("the disk {} has {}, and the limit is {}; raise it with --max-virtual-size",
-                             quote_untrusted(disk.id), format_size(*disk.capacity),
-                             format_size(request_.policy.max_virtual_size)));
+                 fmt::format("the disk {} has {}, and the limit is {}", quote_untrusted(disk.id),
+                             format_size(*disk.capacity), format_size(request_.policy.max_virtual_size)),
+                 HintKind::max_virtual_size);
         remark("the disk " + quote_untrusted(disk.id) + " is blank");
         return std::make_shared<const EmptyDevice>(*disk.capacity);
     }

@@ -180,8 +180,8 @@ class OvfFolder final : public PackageFiles {
             fail(ErrorKind::unsafe, quote_untrusted(name) + " beside the descriptor is no regular file");
         if (policy_.in_use == Tolerance::refuse)
             if (const std::optional<std::string> writer = writer_of(file.get()))
-                fail(ErrorKind::unsafe, *writer + ": " + quote_untrusted(name) +
-                                            " is being written; stop the machine, or give --allow-in-use");
+                fail(ErrorKind::unsafe, *writer + ": " + quote_untrusted(name) + " is being written",
+                     HintKind::allow_in_use);
         return std::make_shared<const FileDevice>(std::move(file), name);
     }
     const std::string& descriptor() const override { return descriptor_; }

@@ -22,7 +22,7 @@ constexpr std::array kJudgeRules = {
          Severity::fatal,
          RuleRole::symptom,
          "the time was up before the machine was ready",
-         "look at the last lines of the console; give more time with --timeout if it was still making progress",
+         "look at the last lines of the console; give it more time if it was still making progress",
          "",
          {}},
     Rule{"silent-console",
@@ -36,7 +36,7 @@ constexpr std::array kJudgeRules = {
          Severity::fatal,
          RuleRole::symptom,
          "the firmware started the boot sector, and nothing came of it",
-         "the boot loader may be missing or damaged: a disk made for UEFI boots with --firmware uefi",
+         "the boot loader may be missing or damaged: a disk made for UEFI boots with UEFI firmware",
          "",
          {}},
     Rule{"stalled",
@@ -117,7 +117,7 @@ constexpr std::array kJudgeRules = {
          "",
          "",
          {}},
-    Rule{"user-fail", Severity::fatal, RuleRole::cause, "the console shows what --fail forbids", "", "", {}},
+    Rule{"user-fail", Severity::fatal, RuleRole::cause, "the console shows what was forbidden", "", "", {}},
 };
 
 } // namespace

@@ -94,11 +94,9 @@ constexpr P kWindowsLoader[] = {"Windows failed to start", "Your PC/Device needs
 
 constexpr std::array kBootLoaderRules = {
     Rule{"no-bootable-device", Severity::fatal, RuleRole::symptom, "the firmware found nothing to boot from",
-         "the disk may need the other firmware (--firmware bios|uefi), or has no boot loader", "uefi",
-         kNoBootableDevice},
+         "the disk may need the other firmware (BIOS or UEFI), or has no boot loader", "uefi", kNoBootableDevice},
     Rule{"no-boot-sector", Severity::warning, RuleRole::cause, "the disk has no BIOS boot loader",
-         "a disk made for UEFI boots with --firmware uefi; a data or blank disk does not boot at all", "",
-         kNoBootSector},
+         "a disk made for UEFI boots with UEFI firmware; a data or blank disk does not boot at all", "", kNoBootSector},
     Rule{"broken-boot-sector", Severity::fatal, RuleRole::cause, "the boot sector did not find an operating system",
          "the active partition or its boot sector is damaged or missing", "", kBrokenBootSector},
     Rule{"efi-shell", Severity::fatal, RuleRole::symptom, "UEFI found no boot loader and opened its shell",
@@ -106,7 +104,7 @@ constexpr std::array kBootLoaderRules = {
     Rule{"secure-boot-refused", Severity::failure, RuleRole::cause, "Secure Boot refused the boot loader or kernel",
          "it is not signed by a key that the firmware trusts: boot without Secure Boot", "", kSecureBoot},
     Rule{"efi-boot-entry-failed", Severity::warning, RuleRole::cause, "a UEFI boot entry could not be loaded",
-         "the disk may have no EFI/BOOT/BOOTX64.EFI: try --firmware bios, or mend it", "uefi", kEfiBootFailed},
+         "the disk may have no EFI/BOOT/BOOTX64.EFI: try BIOS firmware, or mend it", "uefi", kEfiBootFailed},
     Rule{"network-boot", Severity::warning, RuleRole::symptom, "the firmware tries the network",
          "it found nothing to boot on the disk", "uefi", kNetworkBoot},
     Rule{"grub-harmless", Severity::warning, RuleRole::symptom, "GRUB complains, and goes on", "", "", kGrubHarmless},

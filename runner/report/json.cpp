@@ -1,5 +1,6 @@
 #include "runner/report/json.hpp"
 
+#include "formats/base/version.hpp"
 #include "runner/report/summary.hpp"
 
 #include <nlohmann/json.hpp>
@@ -11,6 +12,10 @@ using Json = nlohmann::ordered_json;
 
 std::string print(const Json& document) {
     return document.dump(2, ' ', false, Json::error_handler_t::replace);
+}
+
+Json text_or_null(std::string_view text) {
+    return text.empty() ? Json(nullptr) : Json(text);
 }
 
 Json instant(BootInstant at) {
@@ -45,19 +50,19 @@ Json verdict_of(const BootReport& report) {
         return nullptr;
     const Verdict& verdict = *report.verdict;
     Json result = {{"outcome", to_string(verdict.outcome)}, {"at", instant(verdict.at)}};
-    result["rule"] = verdict.rule == nullptr ? Json(nullptr) : Json(verdict.rule->id);
+    for (const char* of_rule : {"rule", "title", "advice", "fix"})
+        result[of_rule] = nullptr;
     if (verdict.rule != nullptr) {
+        result["rule"] = verdict.rule->id;
         result["title"] = verdict.rule->title;
         result["advice"] = verdict.rule->advice;
-        result["fix"] = verdict.rule->fix.empty() ? Json(nullptr) : Json(verdict.rule->fix);
+        result["fix"] = text_or_null(verdict.rule->fix);
     }
-    if (!verdict.detail.empty())
-        result["detail"] = verdict.detail;
-    if (verdict.evidence) {
-        result["line"] = verdict.evidence->line;
-        if (verdict.evidence->line_number != 0)
-            result["line_number"] = verdict.evidence->line_number;
-    }
+    result["detail"] = text_or_null(verdict.detail);
+    result["line"] = verdict.evidence ? Json(verdict.evidence->line) : Json(nullptr);
+    result["line_number"] = nullptr;
+    if (verdict.evidence && verdict.evidence->line_number != 0)
+        result["line_number"] = verdict.evidence->line_number;
     return result;
 }
 
@@ -102,7 +107,7 @@ Json to_json(const BootComparison& comparison) {
 } // namespace
 
 std::string boot_report_json(const BootReport& report) {
-    Json document;
+    Json document = {{"schema_version", kSchemaVersion}};
     document["source"] = report.source;
     document["passed"] = report.passed();
     document["summary"] = verdict_sentence(report);
@@ -157,7 +162,9 @@ std::string boot_report_json(const BootReport& report) {
 }
 
 std::string probe_json(const KvmProbe& probe) {
-    return print(to_json(probe));
+    Json document = {{"schema_version", kSchemaVersion}};
+    document.update(to_json(probe));
+    return print(document);
 }
 
 } // namespace vm2oci

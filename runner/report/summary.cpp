@@ -42,7 +42,7 @@ std::string verdict_advice(const BootReport& report) {
     const Rule& rule = *report.verdict->rule;
     std::string text(rule.advice);
     if (!rule.fix.empty())
-        text += (text.empty() ? "" : "; ") + fmt::format("--fix={} usually mends it", rule.fix);
+        text += (text.empty() ? "" : "; ") + fmt::format("the fix '{}' usually mends it", rule.fix);
     return text;
 }
 

@@ -14,7 +14,7 @@ std::string verdict_sentence(const BootReport& report);
 // The line of the console that shows it, escaped; empty where there is none.
 std::string verdict_line(const BootReport& report);
 
-// "the initrd is missing …; usually mended by --fix=virtio"; empty where there is no advice.
+// "the initrd is missing …; the fix 'virtio' usually mends it"; empty where there is no advice.
 std::string verdict_advice(const BootReport& report);
 
 // "33.1 s"

@@ -3,8 +3,10 @@
 
 formats/base <- formats/block <- other rooms of formats <- libconvert, and formats <- runner; libconvert and runner
 never include each other; guest-kernel includes formats; tools and tests include all. Within formats, libconvert,
-runner and tools a room may include only rooms that its parent's CMakeLists.txt names above it. tools/flows knows no command line:
-neither its library, nor streams, nor an option's name. The whole of nlohmann/json stays out of headers that headers
+runner and tools a room may include only rooms that its parent's CMakeLists.txt names above it. tools/flows,
+tools/documents and tools/library know no command line: neither its library, nor streams, nor an option's name; and no
+text that anything below tools/vm2oci tells people names an option. The
+headers of the library that are installed include each other and the standard library alone, as <vm2oci/…>. The whole of nlohmann/json stays out of headers that headers
 include. What lies in a folder of a room (formats/block/qcow2) stands below every header of the room that includes that
 folder, and may not include it.
 """
@@ -27,7 +29,15 @@ MAY_INCLUDE = {
 # formats turns bytes into values: no child process, no network, no libguestfs, no command line.
 FORBIDDEN_IN_FORMATS = re.compile(r"^(curl/|guestfs\.h|hivex\.h|netinet/|arpa/|netdb\.h|spawn\.h|sys/wait\.h|CLI/)")
 # Use cases take values and return values.
+WORDLESS = {("tools", "flows"), ("tools", "documents"), ("tools", "library")}
+INSTALLED = "tools/library/include/"
+OF_THE_STANDARD = re.compile(r"^[a-z_]+$")
 FORBIDDEN_IN_FLOWS = re.compile(r"^(CLI/|iostream$|ostream$|istream$|iosfwd$|fstream$|sstream$|iomanip$|cstdio$|stdio\.h$|fmt/ostream\.h$)")
+# What images say of how they were made is part of their digests.
+RECORDS = re.compile(r'created_by = "vm2oci convert --as [a-z]+"')
+# What other programs are told is in their words.
+WORDS_OF_OTHERS = {"libconvert/manifest/pods.cpp"}
+LITERAL = re.compile(r'"(?:[^"\\]|\\.)*"')
 OPTION_NAME = re.compile(r'"(--[a-z][\w-]*)')
 JSON = "nlohmann/json.hpp"
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
@@ -100,13 +110,19 @@ def main():
                 continue
             for number, line in enumerate(source.read_text(encoding="utf-8").splitlines(), 1):
                 where, match = f"{name}:{number}", INCLUDE.match(line)
-                if (own_house, own_room) == ("tools", "flows") and (word := option_word.search(line)):
-                    complaints.append(f"{where}: {word.group()} is a word of the command line, and flows has no words")
+                if (own_house, own_room) in WORDLESS and (word := option_word.search(line)):
+                    complaints.append(f"{where}: {word.group()} is a word of the command line, and {own_room} has no words")
+                if own_house not in {"tests", "tools"} or own_room not in {"vm2oci", ""}:
+                    for literal in () if own_house == "tests" or name in WORDS_OF_OTHERS or RECORDS.search(line) else LITERAL.findall(line):
+                        if word := option_word.search(literal):
+                            complaints.append(f"{where}: {word.group()} is a word of the command line: give the error a Hint")
                 if not match:
                     continue
                 target = match.group(2)
-                if (own_house, own_room) == ("tools", "flows") and FORBIDDEN_IN_FLOWS.match(target):
-                    complaints.append(f"{where}: tools/flows may not use {target}")
+                if (own_house, own_room) in WORDLESS and FORBIDDEN_IN_FLOWS.match(target):
+                    complaints.append(f"{where}: tools/{own_room} may not use {target}")
+                if name.startswith(INSTALLED) and not (OF_THE_STANDARD.match(target) or (match.group(1) == "<" and (ROOT / INSTALLED / target).is_file())):
+                    complaints.append(f"{where}: an installed header may not include {target}")
                 if own_house == "formats" and FORBIDDEN_IN_FORMATS.match(target):
                     complaints.append(f"{where}: formats may not use {target}")
                 if match.group(1) != '"':

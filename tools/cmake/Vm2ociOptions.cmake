@@ -1,5 +1,7 @@
 # Build switches and the warning set that every target of this project gets.
-option(VM2OCI_BUILD_TESTS "Build the tests" ON)
+# Inside of another project only the library is wanted.
+option(VM2OCI_BUILD_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
+option(VM2OCI_INSTALL "Install what is built" ${PROJECT_IS_TOP_LEVEL})
 option(VM2OCI_BUILD_FUZZERS "Build the libFuzzer targets (needs clang)" OFF)
 option(VM2OCI_WARNINGS_AS_ERRORS "Treat compiler warnings as errors" OFF)
 set(VM2OCI_SANITIZE "" CACHE STRING "Sanitizers for every target: a list for -fsanitize=, such as address,undefined")
@@ -15,13 +17,13 @@ find_program(VM2OCI_CCACHE ccache)
 if(VM2OCI_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
     # One clone finds what another compiled: names below the source are relative, and -ffile-prefix-map takes the folder
     # out of what is compiled.
-    set(VM2OCI_LAUNCHER "${CMAKE_COMMAND}" -E env "CCACHE_BASEDIR=${CMAKE_SOURCE_DIR}" CCACHE_NOHASHDIR=1 "${VM2OCI_CCACHE}")
+    set(VM2OCI_LAUNCHER "${CMAKE_COMMAND}" -E env "CCACHE_BASEDIR=${PROJECT_SOURCE_DIR}" CCACHE_NOHASHDIR=1 "${VM2OCI_CCACHE}")
     set(CMAKE_C_COMPILER_LAUNCHER ${VM2OCI_LAUNCHER})
     set(CMAKE_CXX_COMPILER_LAUNCHER ${VM2OCI_LAUNCHER})
 endif()
 
 add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor
-                    -Woverloaded-virtual -Wnull-dereference -Wformat=2 -ffile-prefix-map=${CMAKE_SOURCE_DIR}=.)
+                    -Woverloaded-virtual -Wnull-dereference -Wformat=2 -ffile-prefix-map=${PROJECT_SOURCE_DIR}=.)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     # GCC 12 reports these inside the standard library itself when optimising; clang-tidy covers our own code.
     add_compile_options(-Wno-null-dereference -Wno-stringop-overflow -Wno-array-bounds -Wno-restrict -Wno-maybe-uninitialized)
@@ -42,5 +44,5 @@ if(VM2OCI_COVERAGE)
     add_link_options(--coverage)
 endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 15)
-    include_directories(SYSTEM BEFORE "${CMAKE_SOURCE_DIR}/tests/fuzz/clang14")
+    include_directories(SYSTEM BEFORE "${PROJECT_SOURCE_DIR}/tests/fuzz/clang14")
 endif()

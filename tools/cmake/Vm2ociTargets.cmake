@@ -3,7 +3,7 @@
 function(vm2oci_room name)
     cmake_parse_arguments(ROOM "" "" "SOURCES;LINK;PRIVATE_LINK" ${ARGN})
     add_library(vm2oci_${name} STATIC ${ROOM_SOURCES})
-    target_include_directories(vm2oci_${name} PUBLIC ${CMAKE_SOURCE_DIR})
+    target_include_directories(vm2oci_${name} PUBLIC ${PROJECT_SOURCE_DIR})
     target_link_libraries(vm2oci_${name} PUBLIC ${ROOM_LINK} PRIVATE ${ROOM_PRIVATE_LINK})
     if(CMAKE_UNITY_BUILD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
         # The types of a file look as if a header had them.

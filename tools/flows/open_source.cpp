@@ -129,8 +129,8 @@ const SourceDisk& only_disk(const SourceMachine& machine) {
     for (const SourceDisk& disk : machine.disks)
         names.push_back(fmt::format("{} {}", names.size() + 1, disk.name));
     fail(ErrorKind::unsupported,
-         fmt::format("this works on one disk, and the machine has {}: {}; name one of them alone", names.size(),
-                     fmt::join(names, ", ")));
+         fmt::format("this works on one disk, and the machine has {}: {}", names.size(), fmt::join(names, ", ")),
+         HintKind::one_disk);
 }
 
 } // namespace vm2oci

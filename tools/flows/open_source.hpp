@@ -63,7 +63,7 @@ struct SourceMachine {
 SourceMachine open_source_machine(const Reference& reference, const SourceRequest& request,
                                   const std::string& architecture, const OperationContext& operation);
 
-// For what works on one disk. Error{unsupported}: the machine has several, by number and name.
+// For what works on one disk. Error{unsupported}: the machine has several, whose names it tells.
 const SourceDisk& only_disk(const SourceMachine& machine);
 
 } // namespace vm2oci

@@ -19,7 +19,8 @@ bool is_cyclonedx_name(std::string_view path) {
 
 std::string make_sbom(const OpenedGuest& opened, const std::string& path) {
     if (!opened.guest)
-        fail(ErrorKind::unsupported, "there is no guest to list packages of: " + escape_untrusted(opened.reason));
+        fail(ErrorKind::unsupported, "there is no guest to list packages of: " + escape_untrusted(opened.reason),
+             opened.reason_hint);
     const PackageDatabase database = read_package_database(*opened.guest, PackageLicenses::read);
     if (database.manager.empty())
         fail(ErrorKind::unsupported, "the guest has no database of packages that is known (dpkg, rpm, apk, pacman)");

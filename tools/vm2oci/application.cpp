@@ -3,8 +3,10 @@
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/base/fd.hpp"
-#include "libconvert/version.hpp"
+#include "formats/base/version.hpp"
+#include "tools/documents/document.hpp"
 #include "tools/vm2oci/command_table.hpp"
+#include "tools/vm2oci/hint_words.hpp"
 #include "tools/vm2oci/progress_display.hpp"
 
 #include <nlohmann/json.hpp>
@@ -38,15 +40,19 @@ ExitCode report(const Error& error, const GlobalOptions& global, std::ostream& o
     const ExitCode code = exit_code_for(error.kind());
     // Messages are made of escaped parts already; paths given by the user may still hold anything.
     std::string line = "vm2oci: ";
-    for (const char c : std::string(error.what()))
+    const std::string message = with_words(error.what(), error.hint());
+    for (const char c : message)
         line += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
     err << line << std::endl;
     if (global.verbosity == Verbosity::verbose)
         err << "vm2oci: thrown at " << error.where().file_name() << ':' << error.where().line() << std::endl;
     if (global.output == OutputFormat::json) {
         nlohmann::ordered_json document;
-        document["error"] = {{"kind", to_string(error.kind())}, {"message", error.what()}, {"exit_code", code}};
-        out << document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << std::endl;
+        document["error"] = {{"kind", to_string(error.kind())},
+                             {"message", message},
+                             {"hint", hint_to_json(error.hint())},
+                             {"exit_code", code}};
+        out << document_text(document) << std::flush;
     }
     return code;
 }
@@ -60,7 +66,7 @@ ExitCode run_command(CommandTable& table, const std::vector<std::string>& argume
     }
     const GlobalOptions& global = table.global();
     if (table.version_wanted()) {
-        out << "vm2oci " << kVersion << std::endl;
+        out << "vm2oci " << version() << std::endl;
         return ExitCode::done;
     }
     ProgressDisplay display(err, global.progress, global.verbosity);

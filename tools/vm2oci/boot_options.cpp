@@ -8,6 +8,7 @@
 #include "runner/report/summary.hpp"
 #include "tools/vm2oci/boot_display.hpp"
 #include "tools/vm2oci/help.hpp"
+#include "tools/vm2oci/hint_words.hpp"
 #include "tools/vm2oci/option_values.hpp"
 
 #include <CLI/CLI.hpp>
@@ -92,6 +93,19 @@ ReadyCondition parse_ready(const std::string& text) {
     return {signal->second, std::nullopt};
 }
 
+// As verdict_advice(), with what the command line has for it.
+std::string advice_in_options(const BootReport& report) {
+    if (!report.verdict || report.verdict->rule == nullptr)
+        return "";
+    const Rule& rule = *report.verdict->rule;
+    std::string text(rule.advice);
+    if (const std::string_view option = option_for_rule(rule.id); !option.empty())
+        text += fmt::format("{}{}", text.empty() ? "" : ": ", option);
+    if (!rule.fix.empty())
+        text += fmt::format("{}--fix={} usually mends it", text.empty() ? "" : "; ", rule.fix);
+    return text;
+}
+
 } // namespace
 
 void print_verdict(const BootReport& report, Invocation& call) {
@@ -102,7 +116,7 @@ void print_verdict(const BootReport& report, Invocation& call) {
             evidence.line_number == 0 ? "" : fmt::format("line {} of the console: ", evidence.line_number);
         call.out << "  " << place << verdict_line(report) << '\n';
     }
-    const std::string advice = verdict_advice(report);
+    const std::string advice = advice_in_options(report);
     if (!advice.empty())
         call.out << "  " << advice << '\n';
     // Where the machine came up, what else failed is told by the checks alone.

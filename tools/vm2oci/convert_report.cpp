@@ -2,6 +2,7 @@
 
 #include "formats/base/escape.hpp"
 #include "formats/base/size.hpp"
+#include "tools/documents/document.hpp"
 #include "tools/vm2oci/boot_test.hpp"
 #include "tools/vm2oci/edit_options.hpp"
 
@@ -191,7 +192,7 @@ Json disk_to_json(const DiskReport& report) {
 
 ExitCode report_conversion(const ConvertRequest& request, const ConvertResult& result, Invocation& call) {
     if (call.json()) {
-        call.out << to_json(request, result).dump(2) << '\n';
+        call.out << document_text(to_json(request, result));
         return boot_test_exit_code(result.boot);
     }
     if (!std::holds_alternative<UnpackedBundle>(result.made))

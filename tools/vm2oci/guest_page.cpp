@@ -2,10 +2,10 @@
 
 #include "formats/base/escape.hpp"
 #include "formats/base/size.hpp"
+#include "tools/vm2oci/hint_words.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 
@@ -227,7 +227,7 @@ void describe_guest(Page& page, const GuestFindings& findings) {
             describe_problems(page, *findings.problems);
     } else {
         page.heading("Guest");
-        page.row("not read", safe(findings.opened.reason));
+        page.row("not read", with_words(safe(findings.opened.reason), findings.opened.reason_hint));
         if (findings.problems && !findings.problems->empty())
             describe_problems(page, *findings.problems);
     }
@@ -235,23 +235,6 @@ void describe_guest(Page& page, const GuestFindings& findings) {
         page.row("note", safe(remark));
     for (const std::string& remark : findings.info.remarks)
         page.row("note", safe(remark));
-}
-
-nlohmann::ordered_json guest_to_json(const GuestFindings& findings) {
-    if (!findings.refusal.empty())
-        return {{"refusal", findings.refusal}};
-    nlohmann::ordered_json json = to_json(findings.opened);
-    json["guest"] = findings.opened.guest ? to_json(findings.info) : nlohmann::ordered_json(nullptr);
-    if (!findings.problems) {
-        json["problems"] = nullptr;
-        return json;
-    }
-    json["problems"] = nlohmann::ordered_json::array();
-    for (const BootProblem& problem : *findings.problems)
-        json["problems"].push_back(
-            {{"fix", problem.fix.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(problem.fix)},
-             {"text", problem.text}});
-    return json;
 }
 
 } // namespace vm2oci::cli

@@ -3,6 +3,7 @@
 #include "formats/base/error.hpp"
 #include "formats/base/size.hpp"
 #include "libconvert/package/architecture.hpp"
+#include "tools/documents/document.hpp"
 #include "tools/vm2oci/help.hpp"
 #include "tools/vm2oci/image_words.hpp"
 
@@ -107,7 +108,7 @@ ExitCode run_copy(const CopyArguments& arguments, const ImageReference& source, 
         },
         call.operation);
     if (call.json())
-        call.out << (arguments.all_tags ? Json{{"images", std::move(images)}} : images[0]).dump(2) << '\n';
+        call.out << document_text(arguments.all_tags ? Json{{"images", std::move(images)}} : images[0]);
     return ExitCode::done;
 }
 

@@ -90,10 +90,11 @@ bool is_stored(std::uint64_t unit, std::uint64_t begin, std::uint64_t end, std::
 }
 
 void fail_beyond_end(std::uint64_t guest_offset, std::uint64_t host_offset, std::uint64_t host_size) {
-    fail(ErrorKind::corrupt, fmt::format("the data of guest offset {:#x} is at {:#x} and goes on beyond the end of the "
-                                         "file at {:#x}: it is truncated; get it again, or give --allow-truncated to "
-                                         "read what is missing as zeros",
-                                         guest_offset, host_offset, host_size));
+    fail(ErrorKind::corrupt,
+         fmt::format("the data of guest offset {:#x} is at {:#x} and goes on beyond the end of the file at {:#x}: it "
+                     "is truncated",
+                     guest_offset, host_offset, host_size),
+         HintKind::allow_truncated);
 }
 
 Survey survey(const BlockMap& map, RangeSet& taken, std::uint64_t host_size, const DiskPolicy& policy) {

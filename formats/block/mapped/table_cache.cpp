@@ -18,9 +18,10 @@ TableCache::TableCache(DevicePtr container, Tolerance truncation, std::size_t sl
       max_slices_(kCachedBytes / slice_bytes) {}
 
 void TableCache::fail_truncated(std::uint64_t host_offset) const {
-    fail(ErrorKind::corrupt, fmt::format("a table at {:#x} ends beyond the file, which has {} bytes: it is truncated; "
-                                         "get it again, or give --allow-truncated to read what is missing as zeros",
-                                         host_offset, container_->size()));
+    fail(ErrorKind::corrupt,
+         fmt::format("a table at {:#x} ends beyond the file, which has {} bytes: it is truncated", host_offset,
+                     container_->size()),
+         HintKind::allow_truncated);
 }
 
 void TableCache::read(std::uint64_t host_offset, std::span<std::byte> buffer) const {

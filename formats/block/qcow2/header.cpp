@@ -126,9 +126,9 @@ void check_table(const Header& header, std::string_view what, std::uint64_t offs
 
 void require_in_file(std::string_view what, std::uint64_t end, std::uint64_t container_size, Tolerance truncation) {
     if (end > container_size && truncation == Tolerance::refuse)
-        fail(ErrorKind::corrupt, fmt::format("the {} ends at byte {}, and the file has {}: it is truncated; get it "
-                                             "again, or give --allow-truncated to read what is missing as zeros",
-                                             what, end, container_size));
+        fail(ErrorKind::corrupt,
+             fmt::format("the {} ends at byte {}, and the file has {}: it is truncated", what, end, container_size),
+             HintKind::allow_truncated);
 }
 
 void check_bitmaps(const Header& header) {
@@ -249,8 +249,7 @@ void check_features(const Header& header) {
 void check_policy(const Header& header, const DiskPolicy& policy) {
     check_encryption(header);
     if ((header.incompatible_features & incompatible::corrupt) != 0 && policy.corrupt_bit == Tolerance::refuse)
-        fail(ErrorKind::corrupt, "the image is marked corrupt; repair it with qemu-img check -r all, or give "
-                                 "--allow-corrupt to read it as it is");
+        fail(ErrorKind::corrupt, "the image is marked corrupt", HintKind::allow_corrupt);
     check_virtual_size(header.virtual_size(), policy);
 }
 

@@ -44,11 +44,12 @@ void describe_header(const Header& header, Qcow2Info& info) {
 
 DevicePtr open_data_file(const Header& header, const LayerSource& source) {
     if (header.has_data_file() && !source.data_file)
-        fail(ErrorKind::unsafe, "the image keeps its data in the external file " +
-                                    quote_untrusted(header.data_file_name.value_or("")) +
-                                    ", which is not opened on an image's word; give it with --data-file PATH");
+        fail(ErrorKind::unsafe,
+             "the image keeps its data in the external file " + quote_untrusted(header.data_file_name.value_or("")) +
+                 ", which is not opened on an image's word",
+             HintKind::data_file);
     if (!header.has_data_file() && source.data_file)
-        fail(ErrorKind::usage, "--data-file is given, and the image has no external data file");
+        fail(ErrorKind::usage, "an external data file is given, and the image has none");
     return source.data_file ? open_disk_file(*source.data_file, source.policy) : nullptr;
 }
 

@@ -123,10 +123,10 @@ void Tables::read_l2(std::uint64_t host_offset, std::span<std::byte> buffer) con
     const std::uint64_t size = container_->size();
     const std::uint64_t readable = host_offset < size ? size - host_offset : 0;
     if (readable < buffer.size() && truncation_ == Tolerance::refuse)
-        fail(ErrorKind::corrupt, fmt::format("the table at {:#x} ends beyond the file, which has {} bytes: it is "
-                                             "truncated; get it again, or give --allow-truncated to read what is "
-                                             "missing as zeros",
-                                             host_offset, size));
+        fail(ErrorKind::corrupt,
+             fmt::format("the table at {:#x} ends beyond the file, which has {} bytes: it is truncated", host_offset,
+                         size),
+             HintKind::allow_truncated);
     const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(readable, buffer.size()));
     if (count != 0)
         container_->read_at(host_offset, buffer.first(count));

@@ -86,10 +86,10 @@ std::unique_ptr<Layer> load_fixed(const LayerSource& source, Refusals& refusals,
     refusals.attempt([&] { check_virtual_size(footer.size, source.policy); });
     const std::uint64_t stored = std::min(footer.size, size - kFooterBytes);
     if (stored < footer.size && source.policy.truncation == Tolerance::refuse)
-        fail(ErrorKind::corrupt, fmt::format("the disk has {} bytes, and the file holds {} before its footer: it is "
-                                             "truncated; get it again, or give --allow-truncated to read what is "
-                                             "missing as zeros",
-                                             footer.size, stored));
+        fail(ErrorKind::corrupt,
+             fmt::format("the disk has {} bytes, and the file holds {} before its footer: it is truncated", footer.size,
+                         stored),
+             HintKind::allow_truncated);
     DevicePtr disk = std::make_shared<const SliceDevice>(file, 0, stored);
     if (source.scan == TableScan::complete)
         sizes.allocated_size = data_bytes(*disk);
@@ -103,8 +103,7 @@ std::uint64_t find_data_end(const BlockDevice& file, const Footer& head, Toleran
     const std::uint64_t size = file.size();
     if (size < 2 * kFooterBytes || !has_footer_at(file, size - kFooterBytes)) {
         if (truncation == Tolerance::refuse)
-            fail(ErrorKind::corrupt, "the VHD does not end in its footer: it is truncated; get it again, or give "
-                                     "--allow-truncated to read what is missing as zeros");
+            fail(ErrorKind::corrupt, "the VHD does not end in its footer: it is truncated", HintKind::allow_truncated);
         return size;
     }
     if (read_footer(file, size - kFooterBytes).bytes != head.bytes)
@@ -121,9 +120,9 @@ mapped::Survey survey_blocks(const BlockTable& table, const Footer& footer, cons
     const std::uint64_t table_end =
         align_up(checked_add(header.table_offset, table_bytes, "end of the VHD's table"), kSectorBytes);
     if (table_end > data_end && policy.truncation == Tolerance::refuse)
-        fail(ErrorKind::corrupt, fmt::format("the VHD's table ends at byte {}, and the file has {}: it is truncated; "
-                                             "get it again, or give --allow-truncated",
-                                             table_end, file_size));
+        fail(ErrorKind::corrupt,
+             fmt::format("the VHD's table ends at byte {}, and the file has {}: it is truncated", table_end, file_size),
+             HintKind::allow_truncated);
     taken.add(header.table_offset, table_end);
     if (data_end != file_size)
         taken.add(data_end, file_size);

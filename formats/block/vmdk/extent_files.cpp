@@ -78,8 +78,8 @@ std::vector<DevicePtr> ExtentFilesOnDisk::open(const std::vector<std::string>& n
 
 DevicePtr ExtentFilesOnDisk::open_sibling(const std::string& name) const {
     const auto refuse = [&](std::string_view why) {
-        fail(ErrorKind::unsafe, "the disk lies in the file " + quote_untrusted(name) + ", which " + std::string(why) +
-                                    "; give it with --extent PATH");
+        fail(ErrorKind::unsafe, "the disk lies in the file " + quote_untrusted(name) + ", which " + std::string(why),
+             HintKind::extent);
     };
     if (!descriptor_ || !is_sibling_name(descriptor_->filename().string(), name))
         refuse("is not opened on an image's word");

@@ -127,9 +127,9 @@ Place place_of(std::uint64_t offset_sectors, std::uint64_t length, std::string_v
     if (offset_sectors == 0)
         fail(ErrorKind::corrupt, fmt::format("the VMDK's {} lies over its header", what));
     if (end > file_size && truncation == Tolerance::refuse)
-        fail(ErrorKind::corrupt, fmt::format("the VMDK's {} ends at byte {}, and the file has {}: it is truncated; get "
-                                             "it again, or give --allow-truncated to read what is missing as zeros",
-                                             what, end, file_size));
+        fail(ErrorKind::corrupt,
+             fmt::format("the VMDK's {} ends at byte {}, and the file has {}: it is truncated", what, end, file_size),
+             HintKind::allow_truncated);
     return place;
 }
 
@@ -216,9 +216,10 @@ SparseHeader read_hosted_header(const BlockDevice& file, Tolerance truncation) {
         header.redundant_directory =
             place_of(fields.redundant_directory, bytes, "redundant grain directory", file.size(), truncation);
     if (in_bytes(fields.overhead, "overhead of the VMDK") > file.size() && truncation == Tolerance::refuse)
-        fail(ErrorKind::corrupt, fmt::format("the VMDK's metadata has {} sectors, and the file has {} bytes: it is "
-                                             "truncated; get it again, or give --allow-truncated",
-                                             fields.overhead, file.size()));
+        fail(ErrorKind::corrupt,
+             fmt::format("the VMDK's metadata has {} sectors, and the file has {} bytes: it is truncated",
+                         fields.overhead, file.size()),
+             HintKind::allow_truncated);
     return header;
 }
 

@@ -125,9 +125,10 @@ void Loader::add_flat(const ExtentLine& line, const DevicePtr& file) {
     const std::uint64_t begin = checked_multiply(line.file_sector, kSectorBytes, "place of an extent");
     const std::uint64_t end = checked_add(begin, part.size, "end of an extent");
     if (end > file->size() && source_.policy.truncation == Tolerance::refuse)
-        fail(ErrorKind::corrupt, fmt::format("the extent {} ends at byte {}, and its file has {}: it is truncated; get "
-                                             "it again, or give --allow-truncated to read what is missing as zeros",
-                                             quote_untrusted(line.name), end, file->size()));
+        fail(ErrorKind::corrupt,
+             fmt::format("the extent {} ends at byte {}, and its file has {}: it is truncated",
+                         quote_untrusted(line.name), end, file->size()),
+             HintKind::allow_truncated);
     mapped::RangeSet& taken = flat_ranges_[line.name];
     taken.add(begin, end);
     taken.check();
@@ -227,7 +228,8 @@ void describe(const Descriptor& descriptor, VmdkInfo& info) {
 [[noreturn]] void fail_lone_extent() {
     fail(ErrorKind::unsafe,
          "the file is one extent of a VMDK and says nothing of the disk that it belongs to; name the "
-         "disk's descriptor, which is a small text file beside it, and this file with --extent");
+         "disk's descriptor, which is a small text file beside it, and this file as its extent",
+         HintKind::extent);
 }
 
 // The extents of a descriptor that stands alone.

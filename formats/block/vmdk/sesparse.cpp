@@ -95,9 +95,8 @@ SeSparseHeader read_sesparse_header(const BlockDevice& file, Tolerance truncatio
                          "disk",
                          header.directory.length));
     if (header.directory.end() > file.size() && truncation == Tolerance::refuse)
-        fail(ErrorKind::corrupt,
-             "the seSparse extent's directory lies beyond the end of its file: it is truncated; get "
-             "it again, or give --allow-truncated to read what is missing as zeros");
+        fail(ErrorKind::corrupt, "the seSparse extent's directory lies beyond the end of its file: it is truncated",
+             HintKind::allow_truncated);
     const WideSector state = read_wide_sector(file, header.volatile_header.offset);
     if (word(state, 0) != kVolatileMagic)
         fail(ErrorKind::corrupt, "the seSparse extent has no volatile header where its header says");

@@ -66,7 +66,7 @@ TEST_CASE("the summary says what happened, where, and what mends it") {
     CHECK(verdict_sentence(report) ==
           "failed after 4.7 s: the kernel cannot mount the root file system [root-not-mounted]");
     CHECK(has(verdict_line(report), "\\xff"));
-    CHECK(has(verdict_advice(report), "--fix=virtio"));
+    CHECK(has(verdict_advice(report), "the fix 'virtio'"));
     CHECK(verdict_sentence(BootReport{}) == "not finished");
 }
 

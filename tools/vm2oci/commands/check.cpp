@@ -2,6 +2,7 @@
 #include "tools/flows/check.hpp"
 
 #include "libconvert/package/architecture.hpp"
+#include "tools/documents/document.hpp"
 #include "tools/vm2oci/command_table.hpp"
 #include "tools/vm2oci/help.hpp"
 #include "tools/vm2oci/image_words.hpp"
@@ -93,7 +94,7 @@ ExitCode check(const CheckArguments& arguments, Invocation& call) {
     request.registry = arguments.registry->options();
     const CheckResult result = check_image(request, call.operation);
     if (call.json())
-        call.out << to_json(result.verdicts, arguments.image, result.trust).dump(2) << '\n';
+        call.out << document_text(to_json(result.verdicts, arguments.image, result.trust));
     else
         call.out << to_text(result.verdicts);
     return result.all_work() ? ExitCode::done : ExitCode::verdict_no;

@@ -1,6 +1,7 @@
 // `vm2oci index create DEST SOURCE…`.
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
+#include "tools/documents/document.hpp"
 #include "tools/flows/copy.hpp"
 #include "tools/vm2oci/command_table.hpp"
 #include "tools/vm2oci/help.hpp"
@@ -62,7 +63,7 @@ ExitCode run_index(const IndexArguments& arguments, Invocation& call) {
     request.digest_file = arguments.digest_file;
     const JoinResult result = create_index(request, call.operation);
     if (call.json()) {
-        call.out << to_json(result, arguments.destination).dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
+        call.out << document_text(to_json(result, arguments.destination));
         return ExitCode::done;
     }
     call.out << fmt::format("{}\n  index   {}\n", arguments.destination, result.top.digest.text());

@@ -1,6 +1,7 @@
 // `vm2oci inject SOURCE DEST`.
 #include "formats/base/error.hpp"
 #include "libconvert/package/timestamp.hpp"
+#include "tools/documents/document.hpp"
 #include "tools/flows/convert.hpp"
 #include "tools/vm2oci/command_table.hpp"
 #include "tools/vm2oci/convert_report.hpp"
@@ -69,7 +70,7 @@ void report_injection(const ConvertRequest& request, const ConvertResult& result
     if (const auto* disk = std::get_if<PlainDiskResult>(&result.made)) {
         json.update(made_to_json(*disk, request));
     }
-    call.out << json.dump(2) << '\n';
+    call.out << document_text(json);
 }
 
 } // namespace

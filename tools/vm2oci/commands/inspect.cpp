@@ -4,6 +4,8 @@
 #include "formats/base/error.hpp"
 #include "formats/base/output_file.hpp"
 #include "libconvert/package/architecture.hpp"
+#include "tools/documents/document.hpp"
+#include "tools/documents/inspection.hpp"
 #include "tools/flows/sbom.hpp"
 #include "tools/vm2oci/command_table.hpp"
 #include "tools/vm2oci/disk_page.hpp"
@@ -24,8 +26,6 @@
 
 namespace vm2oci::cli {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 struct InspectArguments {
     std::string source;
@@ -50,13 +50,6 @@ ExitCode exit_code_of(const DiskFindings& findings) {
     return findings.format_known && (!findings.refusal || lacks_files) ? ExitCode::done : ExitCode::refused;
 }
 
-Json disk_seen_json(const DiskSeen& disk) {
-    Json json = disk_to_json(disk.findings);
-    if (disk.packing)
-        json["compression"] = packing_to_json(*disk.packing);
-    return json;
-}
-
 void describe_disk_seen(Page& page, const DiskSeen& disk) {
     if (disk.packing)
         page.row("compression", describe(*disk.packing));
@@ -69,24 +62,6 @@ std::string_view trust_line(const std::optional<ContentTrust>& trust) {
     return *trust == ContentTrust::verified ? "verified: every disk is what the package's digests say"
                                             : "not verified against the package's digests, for only parts are read; "
                                               "--verify reads it all";
-}
-
-Json machine_json(const DiskInspection& machine, const std::string& source) {
-    Json document = {{"source", source}, {"disk", disk_seen_json(machine.disks.front())}};
-    if (machine.disks.size() > 1)
-        for (const DiskSeen& disk : machine.disks) {
-            Json named = {{"name", disk.name}};
-            named.update(disk_seen_json(disk));
-            document["disks"].push_back(std::move(named));
-        }
-    if (machine.hardware)
-        document["machine"] = machine_to_json(*machine.hardware);
-    if (machine.trust)
-        document["content"] = *machine.trust == ContentTrust::verified ? "verified" : "not-verified";
-    if (!machine.remarks.empty())
-        document["remarks"] = machine.remarks;
-    document["inside"] = machine.guest ? guest_to_json(*machine.guest) : Json(nullptr);
-    return document;
 }
 
 void describe_inspection(Page& page, const DiskInspection& machine) {
@@ -113,7 +88,7 @@ ExitCode run_on_disk(const DiskReference& reference, const InspectArguments& arg
                                                 arguments.source_options->check(), call.operation);
     write_sbom_of(machine.guest, arguments);
     if (call.json()) {
-        call.out << machine_json(machine, arguments.source).dump(2) << '\n';
+        call.out << document_text(to_json(machine, arguments.source));
     } else {
         Page page;
         page.heading(arguments.source);
@@ -136,9 +111,7 @@ ExitCode run_on_image(const ImageReference& reference, const InspectArguments& a
         inspect_image(reference, arguments.source_options->request(), std::move(reading), call.operation);
     write_sbom_of(findings.guest, arguments);
     if (call.json()) {
-        Json document = image_to_json(findings);
-        document["source"] = arguments.source;
-        call.out << document.dump(2) << '\n';
+        call.out << document_text(to_json(findings, arguments.source));
     } else {
         Page page;
         page.heading(arguments.source);

@@ -3,6 +3,7 @@
 
 #include "formats/base/outputs.hpp"
 #include "libconvert/package/architecture.hpp"
+#include "tools/documents/document.hpp"
 #include "tools/vm2oci/command_table.hpp"
 #include "tools/vm2oci/guest_options.hpp"
 #include "tools/vm2oci/help.hpp"
@@ -42,13 +43,11 @@ ExitCode write_manifest(const ManifestArguments& arguments, Invocation& call) {
         outputs.commit();
     }
     if (call.json())
-        call.out << nlohmann::ordered_json{{"source", arguments.source},
-                                           {"for", request.wishes.target->name},
-                                           {"name", manifest.machine.name},
-                                           {"manifest", manifest.text},
-                                           {"remarks", manifest.machine.remarks}}
-                        .dump(2)
-                 << '\n';
+        call.out << document_text({{"source", arguments.source},
+                                   {"for", request.wishes.target->name},
+                                   {"name", manifest.machine.name},
+                                   {"manifest", manifest.text},
+                                   {"remarks", manifest.machine.remarks}});
     else if (file == nullptr)
         call.out << manifest.text;
     return ExitCode::done;

@@ -4,6 +4,7 @@
 #include "formats/base/escape.hpp"
 #include "formats/base/size.hpp"
 #include "formats/oci/layout_index.hpp"
+#include "tools/documents/document.hpp"
 #include "tools/flows/open_source.hpp"
 #include "tools/vm2oci/command_table.hpp"
 #include "tools/vm2oci/image_words.hpp"
@@ -77,7 +78,7 @@ void add_verify_command(CommandTable& table) {
                       const auto source = open_image_source(reference, call.operation, arguments->registry->options());
                       const VerifyReport report = verify_image(*source, call.operation);
                       if (call.json())
-                          call.out << to_json(report, arguments->image).dump(2) << '\n';
+                          call.out << document_text(to_json(report, arguments->image));
                       else
                           print(report, arguments->image, call.out);
                       return report.findings.empty() ? ExitCode::done : ExitCode::verdict_no;
