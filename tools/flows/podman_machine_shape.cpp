@@ -9,11 +9,12 @@ namespace {
 
 class PodmanMachineShape final : public DiskShape {
   public:
-    explicit PodmanMachineShape(ConvertRun& run) : DiskShape(run, Boots::yes, Disks::one), output_(run) {}
+    explicit PodmanMachineShape(ConvertRun& run) : DiskShape(run, Boots::yes), output_(run) {}
 
     void open_outputs() override { output_.open(); }
     void open_source() override {
         DiskShape::open_source();
+        only_disk(run_.machine);
         image_ = output_.options();
         layer_ = output_.layer();
     }

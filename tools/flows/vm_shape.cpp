@@ -1,9 +1,6 @@
 // KubeVirt's machine artifact.
 #include "formats/base/error.hpp"
-#include "formats/base/escape.hpp"
-#include "formats/block/slice.hpp"
 #include "formats/oci/written_image.hpp"
-#include "libconvert/package/architecture.hpp"
 #include "libconvert/package/vm_artifact.hpp"
 #include "libconvert/source/image_content.hpp"
 #include "tools/flows/disk_shape.hpp"
@@ -18,15 +15,13 @@ namespace {
 
 class VmShape final : public DiskShape {
   public:
-    VmShape(ConvertRun& run, const VmRequest& request)
-        : DiskShape(run, Boots::yes, Disks::several), request_(request), output_(run) {}
+    VmShape(ConvertRun& run, const VmRequest& request) : DiskShape(run, Boots::yes), request_(request), output_(run) {}
 
     void open_outputs() override { output_.open(); }
     void open_source() override {
         DiskShape::open_source();
         layer_ = output_.layer();
         image_ = output_.options();
-        unchanged_ = guest().view().device();
     }
     void add_seed() override {
         if (seed())
@@ -38,7 +33,7 @@ class VmShape final : public DiskShape {
         guest().close();
         output_.write([&](ImageDestination& destination) {
             made_ = {};
-            for (std::size_t i = 0; i < run_.machine.disks.size(); ++i)
+            for (std::size_t i = 0; i < disk_count(); ++i)
                 made_.disks.push_back(
                     write_machine_disk(raw_disk(i), machine_.disks[i].name, layer_, destination, run_.operation));
             made_.manifest = assemble_vm_artifact(virtual_machine_json(machine_), made_.disks, image_, destination);
@@ -77,7 +72,7 @@ class VmShape final : public DiskShape {
             !facts.guest->os.architecture.empty())
             image_.architecture = facts.guest->os.architecture;
         facts.architecture = image_.architecture;
-        for (std::size_t i = 0; i < run_.machine.disks.size(); ++i) {
+        for (std::size_t i = 0; i < disk_count(); ++i) {
             RunnableDisk disk;
             disk.size = raw_disk(i).bytes->size();
             facts.disks.push_back(std::move(disk));
@@ -85,21 +80,10 @@ class VmShape final : public DiskShape {
         machine_ = make_runnable(facts, request_.machine);
     }
 
-    // As it is now, in the guest's own order; one that nothing changed is the source's own.
     DiskImage raw_disk(std::size_t disk) {
-        DiskOutput output = run_.request.disk;
+        DiskOutput output = output_of(disk);
         output.format = DiskOutputFormat::raw;
-        if (run_.machine.disks.size() == 1)
-            return make_disk_image(guest().view(), output, run_.operation);
-        DiskView view(run_.machine.disks[disk].opened);
-        std::uint64_t begin = 0;
-        for (std::size_t i = 0; i < disk; ++i)
-            begin += run_.machine.disks[i].opened.device->size();
-        if (guest().view().device() != unchanged_)
-            view.change(std::make_shared<const SliceDevice>(guest().view().device(), begin, view.device()->size()));
-        if (disk != 0)
-            output.virtual_size.reset(); // the boot disk grows
-        return make_disk_image(view, output, run_.operation);
+        return make_disk_image(disk_view(disk), output, run_.operation);
     }
 
     const VmRequest& request_;
@@ -109,7 +93,6 @@ class VmShape final : public DiskShape {
     RunnableMachine machine_;
     VmResult made_;
     std::optional<WrittenImage> written_;
-    std::shared_ptr<const BlockDevice> unchanged_; // what the guest was read from
 };
 
 } // namespace

@@ -43,6 +43,13 @@ struct ShapeToInternal {
                              shape.split_layers ? RootfsLayers::split : RootfsLayers::one};
     }
     ShapeRequest operator()(const Kata& shape) const { return KataRequest{shape.agent, to_internal(shape.root)}; }
+    ShapeRequest operator()(const MachineArtifact& shape) const {
+        VmRequest request;
+        request.machine.instance_type = shape.instancetype;
+        request.machine.preference = shape.preference;
+        return request;
+    }
+    ShapeRequest operator()(const PodmanMachine& /*shape*/) const { return PodmanMachineRequest(); }
     ShapeRequest operator()(const PlainDisk& /*shape*/) const { return PlainDiskRequest(); }
 };
 
@@ -146,7 +153,7 @@ struct MadeToPublic {
 
     void operator()(const ImageReport& made) const {
         result.image = image_of(made.manifest, {made.layer});
-        result.disk = WrittenDisk{"disk/" + made.disk_file_name, std::string(to_string(made.disk_format)), 0,
+        result.disk = WrittenDisk{made.disk_path, std::string(to_string(made.disk_format)), 0,
                                   made.virtual_size, made.allocated_size};
     }
     void operator()(const RootfsImage& made) const {
@@ -156,6 +163,10 @@ struct MadeToPublic {
     void operator()(const BundleResult& made) const {
         result.image = image_of(made.image.manifest, {made.image.disk_layer, made.image.boot_layer});
         add_remarks(made.bundle.remarks);
+    }
+    void operator()(const VmResult& made) const { result.image = image_of(made.manifest, made.disks); }
+    void operator()(const PodmanMachineResult& made) const {
+        result.image = image_of(made.image.index, {made.image.layer});
     }
     void operator()(const KataReport& made) const { add_remarks(made.remarks); }
     void operator()(const PlainDiskResult& made) const {

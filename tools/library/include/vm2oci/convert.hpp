@@ -26,8 +26,17 @@ namespace vm2oci::v0 {
 // No packaging: the disk itself; of a bundle's image its files, where the destination is a folder.
 struct PlainDisk {};
 
+// KubeVirt's machine artifact, with all disks of the machine.
+struct MachineArtifact {
+    std::string instancetype; // of the VirtualMachine, instead of processors and memory; empty: those
+    std::string preference;   // empty: none
+};
+
+// What `podman machine init --image` pulls.
+struct PodmanMachine {};
+
 // What is made. Images need an image as destination, a plain disk the path of one, Kata a folder.
-using Shape = std::variant<ContainerDisk, Bundle, Rootfs, Kata, PlainDisk>;
+using Shape = std::variant<ContainerDisk, Bundle, Rootfs, Kata, PlainDisk, MachineArtifact, PodmanMachine>;
 
 struct ConvertRequest {
     std::string source;      // a reference (source.hpp)
