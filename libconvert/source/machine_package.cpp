@@ -124,7 +124,7 @@ bool is_descriptor_of_parts(const BlockDevice& file) {
 
 class PackageReader {
   public:
-    PackageReader(const PackageFiles& files, const PackageRequest& request) : files_(files), request_(request) {}
+    PackageReader(const MachineFiles& files, const PackageRequest& request) : files_(files), request_(request) {}
 
     MachinePackage read() {
         const std::string& name = files_.descriptor();
@@ -320,7 +320,7 @@ class PackageReader {
         }
     }
 
-    const PackageFiles& files_;
+    const MachineFiles& files_;
     const PackageRequest& request_;
     MachinePackage package_;
     std::map<std::string, FileDigest> digests_;
@@ -330,7 +330,7 @@ class PackageReader {
 
 } // namespace
 
-MachinePackage open_package(const PackageFiles& files, const PackageRequest& request) {
+MachinePackage open_package(const MachineFiles& files, const PackageRequest& request) {
     return PackageReader(files, request).read();
 }
 

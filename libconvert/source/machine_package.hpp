@@ -52,6 +52,6 @@ struct PackageRequest {
 // Error{corrupt}: a file has another size than the descriptor says, or the descriptor another digest than the manifest
 // says; a file that is not there. Error{unsafe}: `authorities`, and the package is not signed. Error{usage}: no such
 // disk. Errors of parse_ovf(), parse_ovf_manifest() and check_ovf_signature().
-MachinePackage open_package(const PackageFiles& files, const PackageRequest& request);
+MachinePackage open_package(const MachineFiles& files, const PackageRequest& request);
 
 } // namespace vm2oci

@@ -78,7 +78,7 @@ void check_reference(std::string_view name) {
     }
 }
 
-class OvaMembers final : public PackageFiles {
+class OvaMembers final : public MachineFiles {
   public:
     explicit OvaMembers(std::shared_ptr<const BlockDevice> archive) : archive_(std::move(archive)) {
         const ArchiveBytes bytes(*archive_);
@@ -149,7 +149,7 @@ class OvaMembers final : public PackageFiles {
     std::string folder_; // of the descriptor, with its slash; "" at the top
 };
 
-class OvfFolder final : public PackageFiles {
+class OvfFolder final : public MachineFiles {
   public:
     OvfFolder(const std::filesystem::path& descriptor, std::shared_ptr<const BlockDevice> opened,
               const DiskPolicy& policy)
@@ -232,11 +232,11 @@ bool looks_like_ovf(const BlockDevice& file) {
     return begin != std::string::npos && head[begin] == '<' && head.find("Envelope") != std::string::npos;
 }
 
-std::unique_ptr<PackageFiles> open_ova_members(std::shared_ptr<const BlockDevice> archive) {
+std::unique_ptr<MachineFiles> open_ova_members(std::shared_ptr<const BlockDevice> archive) {
     return std::make_unique<OvaMembers>(std::move(archive));
 }
 
-std::unique_ptr<PackageFiles> open_ovf_folder(const std::filesystem::path& descriptor,
+std::unique_ptr<MachineFiles> open_ovf_folder(const std::filesystem::path& descriptor,
                                               std::shared_ptr<const BlockDevice> opened, const DiskPolicy& policy) {
     return std::make_unique<OvfFolder>(descriptor, std::move(opened), policy);
 }

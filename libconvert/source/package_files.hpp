@@ -15,9 +15,9 @@ namespace vm2oci {
 
 inline constexpr std::size_t kMaxPackageMembers = 10'000;
 
-class PackageFiles {
+class MachineFiles {
   public:
-    virtual ~PackageFiles() = default;
+    virtual ~MachineFiles() = default;
     // The bytes of a file by the name that the descriptor gives it; null if there is none. Error{unsafe}: a name that
     // leads out of the package, or means something else than a regular file.
     virtual std::shared_ptr<const BlockDevice> open(const std::string& name) const = 0;
@@ -35,12 +35,12 @@ bool looks_like_ovf(const BlockDevice& file);
 
 // Reads the headers of all members. Error{corrupt}: no tar, cut off, no descriptor. Error{unsafe}: two members of one
 // name. Error{unsupported}: more than one descriptor. Error{limit}.
-std::unique_ptr<PackageFiles> open_ova_members(std::shared_ptr<const BlockDevice> archive);
+std::unique_ptr<MachineFiles> open_ova_members(std::shared_ptr<const BlockDevice> archive);
 
 // The files beside `descriptor`, a path of the user's. A file is opened by its plain name in that folder, without
 // following links, and only if it is a regular file; and refused while somebody writes to it (DiskPolicy::in_use).
 // `opened` are the descriptor's bytes, which may lie elsewhere if the user's path is a link.
-std::unique_ptr<PackageFiles> open_ovf_folder(const std::filesystem::path& descriptor,
+std::unique_ptr<MachineFiles> open_ovf_folder(const std::filesystem::path& descriptor,
                                               std::shared_ptr<const BlockDevice> opened, const DiskPolicy& policy);
 
 // Names in descriptors may be written as in URIs ("web%2001.vmdk"); "" if `name` is not.

@@ -25,9 +25,24 @@ def files():
     return sorted(name for name in listed.split("\0") if name and (ROOT / name).is_file())
 
 
+NAMESPACE = re.compile(r"namespace ([\w:]+) \{")
+TYPE = re.compile(r"(?:class|struct|enum class|enum) (\w+)\b[^;]*\{")
+
+
+def types_in(lines):
+    """The types that a header defines, with their namespace."""
+    space = ""
+    for line in lines:
+        if opened := NAMESPACE.match(line):
+            space = opened[1]
+        elif defined := TYPE.match(line):
+            yield f"{space}::{defined[1]}"
+
+
 def main():
     complaints = []
     seen = 0
+    types = {}  # where each is defined: two of one name make one program do either's work, as its linker likes
     for name in files():
         path = ROOT / name
         try:
@@ -45,6 +60,10 @@ def main():
                 complaints.append(f"{name}:1: a header begins with a comment that says what it offers")
             if "#pragma once" not in lines:
                 complaints.append(f"{name}: no #pragma once")
+            for type_name in types_in(lines) if not name.startswith("tests/") else ():
+                if type_name in types:
+                    complaints.append(f"{name}: {type_name} is defined in {types[type_name]}, too")
+                types[type_name] = name
         if text and not text.endswith("\n") and path.suffix in CODE | {".md", ".txt"}:
             complaints.append(f"{name}: no newline at the end")
         for number, line in enumerate(lines, 1):

@@ -64,7 +64,7 @@ DiskContainer container_of(const PackageDisk& disk, const std::string& package, 
     });
 }
 
-MachineContainers from_package(const PackageFiles& files, const std::string& name, const std::string& disk,
+MachineContainers from_package(const MachineFiles& files, const std::string& name, const std::string& disk,
                                const SourceRequest& request, const OperationContext& operation) {
     PackageRequest wanted{request.policy, request.authorities, disk};
     if (request.disks.size() > 1)

@@ -11,6 +11,7 @@
 #include "tools/flows/open_source.hpp"
 
 #include <catch2/catch.hpp>
+#include <zlib.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -62,6 +63,22 @@ std::string refusal_of(const std::string& reference, const SourceRequest& reques
         return std::string(to_string(error.kind())) + ": " + error.what();
     }
     return "";
+}
+
+std::string gzip_of(const std::string& content) {
+    z_stream stream{};
+    constexpr int gzip_window = 15 + 16;
+    REQUIRE(deflateInit2(&stream, 1, Z_DEFLATED, gzip_window, 8, Z_DEFAULT_STRATEGY) == Z_OK);
+    std::string packed(deflateBound(&stream, static_cast<uLong>(content.size())), '\0');
+    std::string copy = content;
+    stream.next_in = reinterpret_cast<Bytef*>(copy.data());
+    stream.avail_in = static_cast<uInt>(copy.size());
+    stream.next_out = reinterpret_cast<Bytef*>(packed.data());
+    stream.avail_out = static_cast<uInt>(packed.size());
+    CHECK(deflate(&stream, Z_FINISH) == Z_STREAM_END);
+    packed.resize(stream.total_out);
+    deflateEnd(&stream);
+    return packed;
 }
 
 const ImageBytes kStream = make_stream_vmdk({{0, 0x41}, {599, 0x5a}});
@@ -290,4 +307,26 @@ TEST_CASE(".vmx files that virt-v2v finds no disk in") {
     CHECK_THAT(refusal_of(files.put("srv.vmx", head + "scsi0:0.fileName = \"srv-000001.vmdk\"\n"
                                                       "scsi0:1.fileName = \"srv_1-000001.vmdk\"\n")),
                Catch::Contains("srv-000001.vmdk") && Catch::Contains("--backing"));
+}
+
+TEST_CASE("disks that are packed, whatever they are called") {
+    Files files;
+    const std::string disk = std::string(1 << 20, 'a') + std::string(1 << 20, 'b');
+    // pigz -i and virtctl vmexport: several members behind each other (readers of one member see half of the disk).
+    SourceMachine machine =
+        open_machine(files.put("vmexport.img.gz", gzip_of(disk.substr(0, 1 << 20)) + gzip_of(disk.substr(1 << 20))));
+    CHECK(machine.disks[0].opened.device->size() == disk.size());
+    CHECK(byte_at(machine, 0, disk.size() - 1) == 'b');
+    // CDI: the suffix says nothing; a VDI in gzip that is called .img is neither raw nor gzip.
+    machine = open_machine(files.put("upload.img", gzip_of(text_of(make_vdi({{11, 0x44}})))));
+    CHECK(machine.disks[0].opened.info.format == DiskFormat::vdi);
+    CHECK(byte_at(machine, 0, 11 * kVdiBlock) == 0x44);
+    // An OVA that a web server packed on its way: named, with what to do.
+    CHECK_THAT(refusal_of(files.put("web.ova", gzip_of(ova_with({})))),
+               Catch::Contains("unsupported") && Catch::Contains("an OVA, a tar archive packed with gzip"));
+    // A download that was cut off.
+    const std::string packed = gzip_of(disk);
+    CHECK_THAT(refusal_of(files.put("cut.raw.gz", packed.substr(0, packed.size() - 9))), Catch::Contains("corrupt"));
+    // Packed twice, by a script that packs whatever it finds.
+    CHECK_THAT(refusal_of(files.put("twice.gz", gzip_of(packed))), Catch::Contains("unsupported"));
 }

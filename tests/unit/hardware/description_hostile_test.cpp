@@ -222,7 +222,7 @@ TEST_CASE("descriptions are bounded before they cost anything") {
     };
     CHECK(refused(DescriptionFormat::vmx, head + std::string(kMaxDescriptionBytes, ' '), ErrorKind::limit));
     CHECK(refused(DescriptionFormat::vmx, head + repeated_text("\n", 200'000), ErrorKind::limit));
-    CHECK(refused(DescriptionFormat::vmx, head + std::string("displayName = \"a\0b\"\n", 23), ErrorKind::corrupt));
+    CHECK(refused(DescriptionFormat::vmx, head + std::string("displayName = \"a\0b\"\n", 20), ErrorKind::corrupt));
     std::string disks = head;
     for (int bus = 0; bus < 20; ++bus)
         for (int unit = 0; unit < 100; ++unit)
