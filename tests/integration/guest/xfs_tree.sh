@@ -164,15 +164,15 @@ if [[ ${1:-} == --all ]]; then
         compare "blocks of $block, old features" 3000 -b size=$block -m reflink=0,bigtime=0,finobt=0,inobtcount=0 -i sparse=0
     done
     for inode in 512 1024 2048; do
-        for block in 2048 4096 65536; do
+        for block in 4096 8192 65536; do
             all+=("-i size=$inode -b size=$block -m rmapbt=1")
         done
     done
     for folder in 4096 8192 16384 32768 65536; do
         all+=("-n size=$folder -b size=1024" "-n size=$folder -i nrext64=1")
     done
-    all+=("-s size=4096" "-s size=4096 -b size=65536" "-d agcount=1" "-d agcount=16" "-d agsize=300m"
-        "-i maxpct=90" "-l size=100m" "-l su=32k" "-l su=256k" "-l sectsize=4096" "-d su=64k,sw=4" "-L labelled"
+    all+=("-s size=4096" "-s size=4096 -b size=65536" "-d agcount=2" "-d agcount=16" "-d agsize=300m"
+        "-i maxpct=90" "-l size=100m" "-l su=32k" "-l su=256k" "-l lazy-count=1" "-d su=64k,sw=4" "-L labelled"
         "-m bigtime=0" "-m rmapbt=1,reflink=0" "-i sparse=1,nrext64=1 -m rmapbt=1" "-m finobt=0,inobtcount=0")
 else
     all+=("-b size=1024 -n size=16384 -m rmapbt=1 -i nrext64=1" "-b size=65536 -m bigtime=0"
