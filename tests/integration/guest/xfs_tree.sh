@@ -114,12 +114,12 @@ with open("mnt/after/extents", "wb") as file:
     unmount
 }
 
-# A log of 6 MiB, which mkfs.xfs makes only for its own tests, as old systems have it: the records lie across its end.
+# A log of 8 MiB, which mkfs.xfs makes only for its own tests, as old systems have it: the records lie across its end.
 compare_ring() { # MKFS-OPTION…
     step "a log that went around its ring: mkfs.xfs $*"
     rm -f image.raw
     truncate -s 300M image.raw
-    TEST_DIR=x TEST_DEV=x QA_CHECK_FS=x mkfs.xfs -q -f -l size=6m "$@" image.raw > mkfs.log 2>&1 || fail "$(cat mkfs.log)"
+    TEST_DIR=x TEST_DEV=x QA_CHECK_FS=x mkfs.xfs -q -f -l size=8m "$@" image.raw > mkfs.log 2>&1 || fail "$(cat mkfs.log)"
     mount_image image.raw
     python3 - << 'PYTHON'
 import os
