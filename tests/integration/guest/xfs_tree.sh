@@ -114,12 +114,12 @@ with open("mnt/after/extents", "wb") as file:
     unmount
 }
 
-# A log of 6 MiB, which mkfs.xfs makes only for its own tests, as old systems have it: the records lie across its end.
+# A log of 8 MiB, which mkfs.xfs makes only for its own tests, as old systems have it: the records lie across its end.
 compare_ring() { # MKFS-OPTION…
     step "a log that went around its ring: mkfs.xfs $*"
     rm -f image.raw
     truncate -s 300M image.raw
-    TEST_DIR=x TEST_DEV=x QA_CHECK_FS=x mkfs.xfs -q -f -l size=6m "$@" image.raw > mkfs.log 2>&1 || fail "$(cat mkfs.log)"
+    TEST_DIR=x TEST_DEV=x QA_CHECK_FS=x mkfs.xfs -q -f -l size=8m "$@" image.raw > mkfs.log 2>&1 || fail "$(cat mkfs.log)"
     mount_image image.raw
     python3 - << 'PYTHON'
 import os
@@ -164,15 +164,15 @@ if [[ ${1:-} == --all ]]; then
         compare "blocks of $block, old features" 3000 -b size=$block -m reflink=0,bigtime=0,finobt=0,inobtcount=0 -i sparse=0
     done
     for inode in 512 1024 2048; do
-        for block in 2048 4096 65536; do
+        for block in 4096 8192 65536; do
             all+=("-i size=$inode -b size=$block -m rmapbt=1")
         done
     done
     for folder in 4096 8192 16384 32768 65536; do
         all+=("-n size=$folder -b size=1024" "-n size=$folder -i nrext64=1")
     done
-    all+=("-s size=4096" "-s size=4096 -b size=65536" "-d agcount=1" "-d agcount=16" "-d agsize=300m"
-        "-i maxpct=90" "-l size=100m" "-l su=32k" "-l su=256k" "-l sectsize=4096" "-d su=64k,sw=4" "-L labelled"
+    all+=("-s size=4096" "-s size=4096 -b size=65536" "-d agcount=2" "-d agcount=16" "-d agsize=300m"
+        "-i maxpct=90" "-l size=100m" "-l su=32k" "-l su=256k" "-l lazy-count=1" "-d su=64k,sw=4" "-L labelled"
         "-m bigtime=0" "-m rmapbt=1,reflink=0" "-i sparse=1,nrext64=1 -m rmapbt=1" "-m finobt=0,inobtcount=0")
 else
     all+=("-b size=1024 -n size=16384 -m rmapbt=1 -i nrext64=1" "-b size=65536 -m bigtime=0"
