@@ -4,6 +4,7 @@
 #include "formats/base/escape.hpp"
 #include "formats/oci/bundle.hpp"
 #include "libconvert/bundle/kernel.hpp"
+#include "libconvert/package/disk_layer.hpp"
 
 #include <fmt/format.h>
 
@@ -14,7 +15,6 @@ namespace vm2oci {
 namespace {
 
 constexpr std::uint64_t kLargeSector = 4096;
-constexpr std::uint64_t kQemuId = 107; // KubeVirt's launcher reads the disk as 107:107
 constexpr std::string_view kConvertAgain = "convert the disk again with vm2oci convert";
 
 class Problems {

@@ -4,7 +4,9 @@
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/block/joined.hpp"
+#include "formats/oci/labels.hpp"
 #include "formats/partition/partition.hpp"
+#include "formats/tree/nocloud.hpp"
 #include "libconvert/package/machine_labels.hpp"
 
 #include <fmt/format.h>
@@ -66,13 +68,13 @@ ImageName name_image(const ImageReference& reference, const std::string& wish) {
 
 std::optional<RunnableSeed> seed_in_annotations(const Annotations& annotations) {
     const auto value = [&](const char* name) -> std::optional<std::string> {
-        const auto found = annotations.find(std::string("org.vm2oci.cloud-init.") + name);
+        const auto found = annotations.find(label::below(label::cloud_init_prefix, name));
         return found == annotations.end() ? std::nullopt : decode_base64(found->second);
     };
-    std::optional<std::string> user_data = value("user-data");
+    std::optional<std::string> user_data = value(nocloud::user_data);
     if (!user_data)
         return std::nullopt;
-    return RunnableSeed{std::move(*user_data), value("network-config")};
+    return RunnableSeed{std::move(*user_data), value(nocloud::network_config)};
 }
 
 std::map<std::string, std::string> labels_of(const ImageContent& content) {
@@ -200,7 +202,7 @@ namespace {
 // The images that hold the other disks of the machine, by their tags in the same store.
 void add_further_images(ImageInStore& image, const ImageReference& reference, const std::string& architecture,
                         const SourceRequest& from, const OperationContext& operation) {
-    const auto found = image.content.parsed_manifest.annotations.find("org.vm2oci.machine.further-images");
+    const auto found = image.content.parsed_manifest.annotations.find(std::string(label::machine_further_images));
     if (found == image.content.parsed_manifest.annotations.end())
         return;
     std::string_view rest = found->second;

@@ -40,7 +40,7 @@ class PlainDiskShape final : public DiskShape {
         run_.result.made = made_;
     }
     BootSubject written() override {
-        return bootable(duplicate_stretch(file_->fd(), 0, file_size(file_->fd())), run_.request.destination_name,
+        return bootable(duplicate_range(file_->fd(), 0, file_size(file_->fd())), run_.request.destination_name,
                         made_.disk.format);
     }
 

@@ -1,6 +1,6 @@
 #include "tools/flows/convert.hpp"
 
-#include "libconvert/copy/frame_notebook.hpp"
+#include "libconvert/copy/frame_index_cache.hpp"
 #include "libconvert/package/architecture.hpp"
 #include "tools/library/boot.hpp"
 #include "tools/library/border.hpp"
@@ -120,7 +120,7 @@ vm2oci::ConvertRequest to_internal(const ConvertRequest& request) {
     result.layer = layer_options(request.image);
     if (request.image.reuse)
         result.reuse = image_reference(*request.image.reuse);
-    result.frame_notes = user_frame_notes();
+    result.frame_cache = user_frame_cache();
     if (request.boot_test) {
         result.boot_test = to_internal(*request.boot_test);
         result.boot_test->root = result.access.root;

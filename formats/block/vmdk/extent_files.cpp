@@ -83,9 +83,10 @@ DevicePtr ExtentFilesOnDisk::open_sibling(const std::string& name) const {
         fail(ErrorKind::unsafe, "the disk lies in the file " + quote_untrusted(name) + ", which " + std::string(why),
              HintKind::extent);
     };
-    if (!descriptor_ || !is_sibling_name(descriptor_->filename().string(), name))
+    const std::filesystem::path descriptor = descriptor_.value_or(std::filesystem::path());
+    if (!is_sibling_name(descriptor.filename().string(), name))
         refuse("is not opened on an image's word");
-    const std::filesystem::path path = descriptor_->parent_path() / name;
+    const std::filesystem::path path = descriptor.parent_path() / name;
     UniqueFd file(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
     if (!file && errno == ENOENT)
         refuse("is not beside its descriptor");
