@@ -12,7 +12,7 @@
 namespace vm2oci {
 namespace {
 
-// Emulation: a Debian 12 needs 50 s of processor time to its login prompt. Busy hosts stretch the wall clock, so that
+// Emulation: a Debian 12 needs 50 s of processor time to its login prompt. Busy hosts range the wall clock, so that
 // is only a ceiling.
 constexpr Milliseconds kEmulatedCpuLimit{180000};
 constexpr int kEmulatedWallFactor = 5;

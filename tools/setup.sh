@@ -4,7 +4,7 @@
 #   tools/setup.sh                what `cmake --preset release && cmake --build --preset release` needs
 #   tools/setup.sh --quickstart   that, and what tools/quickstart.sh and tools/make-debian-disk.sh need
 #   tools/setup.sh --tests        that, and what the tests need
-#   tools/setup.sh --lint         that, and what tools/lint.sh and tools/fuzz.sh need
+#   tools/setup.sh --lint         that, and what tools/fuzz.sh needs
 #   tools/setup.sh --bench        what the tests need, and what tests/bench needs
 #   tools/setup.sh --list …       prints the packages instead of installing them
 #
@@ -69,6 +69,7 @@ tests=(
     python3 python3-yaml                # PyYAML reads what is printed as YAML
     python3-jsonschema                  # documents of --json are held against their schemas
     shellcheck clang-format             # tests/style
+    clang-tidy-16                       # tools/lint.sh; 14, the default, lacks std::source_location
     mandoc man-db                       # the man page is linted
     bash-completion zsh                 # the completions are loaded
     git
@@ -76,7 +77,6 @@ tests=(
 
 # Long jobs with commands of their own.
 lint=(
-    clang-tidy-16                       # 14, the default, lacks std::source_location
     clang-16 llvm-16 libclang-rt-16-dev # libFuzzer
 )
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Everything that must hold: installs what is missing, builds with warnings as errors, runs the unit tests under ASan
-# and UBSan, then every test (unit, style, command line, integration, boot).
+# and UBSan, clang-tidy over what differs from main, then every test (unit, style, command line, integration, boot).
 #
 #   tools/test.sh                 all of it
 #   tools/test.sh CTEST-OPTION…   the same build, then only these tests, such as -L unit or -R integration/skopeo
 #
-# Long jobs have commands of their own: tools/fuzz.sh, tools/lint.sh, tests/bench/convert.py.
+# Long jobs have commands of their own: tools/fuzz.sh, tools/lint.sh --all, tests/bench/convert.py.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -25,6 +25,11 @@ if [[ $# -eq 0 ]]; then
     cmake --preset sanitized
     cmake --build --preset sanitized --parallel "$jobs" --target unit_tests
     ctest --preset sanitized --parallel "$jobs" --label-regex '^unit$' || status=$?
+fi
+
+if [[ $# -eq 0 ]]; then
+    step 'clang-tidy over what differs'
+    tools/lint.sh || status=$?
 fi
 
 step 'Every test'

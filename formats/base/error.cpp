@@ -134,7 +134,7 @@ void fail(ErrorKind kind, std::string message, Hint hint, std::source_location w
     throw Error(kind, std::move(message), std::move(hint), where);
 }
 
-void fail_errno(std::string what, int error_number, std::source_location where) {
+void fail_errno(const std::string& what, int error_number, std::source_location where) {
     const ErrorKind kind = error_number == ENOENT ? ErrorKind::not_found : ErrorKind::io;
     throw Error(kind, what + ": " + std::generic_category().message(error_number), where);
 }

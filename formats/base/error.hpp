@@ -73,7 +73,7 @@ class Error : public std::exception {
 
 // Throws Error{io} with strerror(error_number) behind the text ("cannot open x: No such file or directory").
 // ENOENT becomes not_found, so that callers can tell "absent" from "broken".
-[[noreturn]] void fail_errno(std::string what, int error_number,
+[[noreturn]] void fail_errno(const std::string& what, int error_number,
                              std::source_location where = std::source_location::current());
 
 // Runs `body`; an Error that leaves it gets `context` in front.

@@ -1,4 +1,4 @@
-// A disk of which some stretches read as zeros that were never written.
+// A disk of which some ranges read as zeros that were never written.
 #pragma once
 
 #include "formats/block/block_device.hpp"
@@ -16,7 +16,7 @@ struct DiskRange {
 
 class MaskedDevice final : public BlockDevice {
   public:
-    // `masked` in any order; stretches may touch and overlap. Error{corrupt} for one that reaches beyond the disk.
+    // `masked` in any order; ranges may touch and overlap. Error{corrupt} for one that reaches beyond the disk.
     MaskedDevice(std::shared_ptr<const BlockDevice> base, std::vector<DiskRange> masked);
 
     std::uint64_t size() const override { return base_->size(); }
@@ -27,7 +27,7 @@ class MaskedDevice final : public BlockDevice {
     const std::vector<DiskRange>& masked() const { return masked_; }
 
   private:
-    // The first stretch that ends behind `offset`.
+    // The first range that ends behind `offset`.
     std::vector<DiskRange>::const_iterator find(std::uint64_t offset) const;
 
     std::shared_ptr<const BlockDevice> base_;

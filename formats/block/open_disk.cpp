@@ -112,9 +112,10 @@ const BackingFile* next_backing(const ChainLayer& above, const DiskSource& sourc
 
 // A layer that knows its parent by a number takes no other.
 void check_parent(const ChainLayer& above, const ChainLayer& below) {
-    const std::vector<std::string> wanted = above.layer->parent()->identities;
-    if (wanted.empty())
+    const std::optional<ParentLink> parent = above.layer->parent();
+    if (!parent || parent->identities.empty())
         return;
+    const std::vector<std::string>& wanted = parent->identities;
     with_context(above.name, [&] {
         if (below.format != above.format)
             fail(ErrorKind::unsafe, fmt::format("its parent is a {}, and {} is a {}", display_name(above.format),

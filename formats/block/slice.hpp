@@ -1,4 +1,4 @@
-// A stretch of a disk as a disk of its own: a partition, an entry of an archive.
+// A range of a disk as a disk of its own: a partition, an entry of an archive.
 #pragma once
 
 #include "formats/block/block_device.hpp"
@@ -10,7 +10,7 @@ namespace vm2oci {
 
 class SliceDevice final : public BlockDevice {
   public:
-    // Error{corrupt} unless the stretch lies inside `whole`.
+    // Error{corrupt} unless the range lies inside `whole`.
     SliceDevice(std::shared_ptr<const BlockDevice> whole, std::uint64_t offset, std::uint64_t length);
 
     std::uint64_t size() const override { return length_; }

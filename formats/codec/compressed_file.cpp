@@ -218,7 +218,7 @@ UnpackedContent open_compressed_file(std::shared_ptr<const BlockDevice> stored, 
     file.stored_size = stored->size();
     if (compression == FileCompression::zstd)
         if (const auto content = open_seekable_content(stored, {.max_content = max_content}, {})) {
-            file.content = content_stretch(content, 0, content->size());
+            file.content = content_range(content, 0, content->size());
             file.method = UnpackMethod::in_place;
             return file;
         }

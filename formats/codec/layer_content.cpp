@@ -27,9 +27,9 @@ class PlainContent final : public LayerContent {
     std::shared_ptr<const BlockDevice> layer_;
 };
 
-class ContentStretch final : public BlockDevice {
+class ContentRange final : public BlockDevice {
   public:
-    ContentStretch(std::shared_ptr<const LayerContent> content, std::uint64_t offset, std::uint64_t length)
+    ContentRange(std::shared_ptr<const LayerContent> content, std::uint64_t offset, std::uint64_t length)
         : content_(std::move(content)), offset_(offset), length_(length) {
         if (length > ~offset)
             fail(ErrorKind::corrupt, "a member of the layer reaches beyond every possible end");
@@ -69,9 +69,9 @@ std::shared_ptr<const LayerContent> open_layer_content(std::shared_ptr<const Blo
     return std::make_shared<SpooledContent>(std::move(layer), operation, limits);
 }
 
-std::shared_ptr<const BlockDevice> content_stretch(std::shared_ptr<const LayerContent> content, std::uint64_t offset,
-                                                   std::uint64_t length) {
-    return std::make_shared<ContentStretch>(std::move(content), offset, length);
+std::shared_ptr<const BlockDevice> content_range(std::shared_ptr<const LayerContent> content, std::uint64_t offset,
+                                                 std::uint64_t length) {
+    return std::make_shared<ContentRange>(std::move(content), offset, length);
 }
 
 } // namespace vm2oci

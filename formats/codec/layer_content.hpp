@@ -40,9 +40,9 @@ std::shared_ptr<const LayerContent> open_layer_content(std::shared_ptr<const Blo
                                                        const OperationContext& operation, DecodeLimits limits = {},
                                                        std::vector<FrameProof> proofs = {});
 
-// A stretch of the content as a disk, such as a member of the layer's tar. Reading beyond the content's end is
+// A range of the content as a disk, such as a member of the layer's tar. Reading beyond the content's end is
 // Error{corrupt}; that is not checked beforehand.
-std::shared_ptr<const BlockDevice> content_stretch(std::shared_ptr<const LayerContent> content, std::uint64_t offset,
-                                                   std::uint64_t length);
+std::shared_ptr<const BlockDevice> content_range(std::shared_ptr<const LayerContent> content, std::uint64_t offset,
+                                                 std::uint64_t length);
 
 } // namespace vm2oci

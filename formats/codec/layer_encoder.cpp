@@ -29,7 +29,7 @@ struct Frame {
     std::size_t packed_size = 0;
     std::uint32_t checksum = 0;
     FrameContent facts;
-    std::optional<FrameNote> note; // none: of zeros, stored, or nobody keeps notes
+    std::optional<IndexedFrame> indexed; // none: of zeros, stored, or nobody keeps an index
     FrameStyle style = FrameStyle::compressed;
     bool is_reused = false;
     bool is_packed = false;
@@ -52,7 +52,7 @@ class Packer {
         const bool zeros = is_zero(content);
         frame.facts.is_zero = zeros;
         frame.is_reused = false;
-        frame.note.reset();
+        frame.indexed.reset();
         if (options_.frame_digests == FrameDigests::compute && !zeros)
             frame.facts.digest = sha256(content);
         if (frame.style == FrameStyle::compressed && zeros && content.size() == kFrameSize) {
@@ -70,13 +70,13 @@ class Packer {
 
   private:
     void take_or_compress(Frame& frame, std::span<const std::byte> content, std::span<std::byte> packed) {
-        FrameNote note = earlier_->find(content, packed);
-        frame.is_reused = note.frame.compressed_size != 0;
+        IndexedFrame indexed = earlier_->find(content, packed);
+        frame.is_reused = indexed.frame.compressed_size != 0;
         if (!frame.is_reused)
-            earlier_->note_stored(note, packed.first(compressor_->compress(content, packed)));
-        frame.packed_size = note.frame.compressed_size;
-        frame.checksum = note.frame.checksum;
-        frame.note = note;
+            earlier_->complete(indexed, packed.first(compressor_->compress(content, packed)));
+        frame.packed_size = indexed.frame.compressed_size;
+        frame.checksum = indexed.frame.checksum;
+        frame.indexed = indexed;
     }
 
     void pack_zeros(Frame& frame, std::span<const std::byte> zeros, std::span<std::byte> packed) {
@@ -112,7 +112,7 @@ class LayerEncoder::Pipeline {
         : spec_(spec), options_(std::move(options)), out_(out), operation_(operation) {
         resolve_level(spec);
         if (options_.earlier)
-            layer_.notes.key = options_.earlier->key();
+            layer_.index.key = options_.earlier->key();
         const unsigned compressors = compresses() ? std::min(operation.thread_count(), kMaxCompressors) : 0;
         max_frames_ = compressors + kQueuedFrames;
         if (compresses())
@@ -345,9 +345,9 @@ class LayerEncoder::Pipeline {
             return;
         }
         out_.write({frame.packed.get(), frame.packed_size});
-        if (frame.note) {
-            layer_.notes.frames.push_back(*frame.note);
-            layer_.notes.frames.back().offset = layer_.compressed_size;
+        if (frame.indexed) {
+            layer_.index.frames.push_back(*frame.indexed);
+            layer_.index.frames.back().offset = layer_.compressed_size;
         }
         layer_.compressed_size += frame.packed_size;
         layer_.frames.push_back({static_cast<std::uint32_t>(frame.packed_size),

@@ -37,7 +37,7 @@ struct EncodedLayer {
     std::vector<EncodedFrame> frames;   // empty for Compression::none
     std::vector<FrameContent> contents; // one for each frame; empty unless FrameDigests::compute
     std::uint64_t reused_frames = 0;    // that were taken from an earlier layer
-    FrameNotes notes;                   // for the next version; empty without EncoderOptions::earlier
+    FrameIndex index;                   // for the next version; empty without EncoderOptions::earlier
 };
 
 enum class FrameDigests { leave_out, compute };

@@ -115,12 +115,12 @@ class XzBlocks final : public BlockDevice {
     }
 
   private:
-    struct Stretch {
+    struct BlockPlace {
         std::uint64_t end; // of the block, in the content
     };
 
     // The block that holds `offset`, decoded.
-    Stretch block_at(std::uint64_t offset) const {
+    BlockPlace block_at(std::uint64_t offset) const {
         lzma_index_iter place;
         lzma_index_iter_init(&place, index_.get());
         if (lzma_index_iter_locate(&place, offset))

@@ -47,7 +47,7 @@ std::vector<BlockRange> find_metadata(ext2_filsys fs) {
     return ranges;
 }
 
-// Takes free stretches in order, cuts the metadata out of them, joins what touches.
+// Takes free ranges in order, cuts the metadata out of them, joins what touches.
 class FreeRuns {
   public:
     FreeRuns(ext2_filsys fs, const std::function<void(std::uint64_t, std::uint64_t)>& visit)
@@ -65,7 +65,7 @@ class FreeRuns {
             join(free);
     }
 
-    // Clusters of a stretch that none of the metadata touches. Stretches come in order, each before it is added.
+    // Clusters of a range that none of the metadata touches. Rangees come in order, each before it is added.
     std::uint64_t count_without_metadata(BlockRange range, std::uint64_t cluster) const {
         std::uint64_t used = 0;
         std::uint64_t counted_to = range.begin; // all before is counted

@@ -11,7 +11,7 @@ namespace vm2oci {
 // The superblock's count of free blocks is brought up to date when a file system is unmounted, not by its journal.
 enum class SuperblockCount { exact, stale };
 
-// Offsets and lengths in bytes, in order, adjacent stretches joined. Blocks of metadata (superblocks, descriptors,
+// Offsets and lengths in bytes, in order, adjacent ranges joined. Blocks of metadata (superblocks, descriptors,
 // bitmaps, inode tables) are never among them. Error{corrupt} if the bitmaps contradict the group descriptors or the
 // superblock, or a checksum is wrong; what was visited before must not be used then.
 void visit_free_space(const Ext4Library& library, SuperblockCount count,

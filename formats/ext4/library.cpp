@@ -22,7 +22,7 @@ namespace {
 constexpr std::uint64_t kChunkSize = 32 * KiB; // inodes and directories of one place are read together
 constexpr std::size_t kMaxChunks = 256;        // 8 MiB: the inode tables of a usual system
 
-// Recently read stretches, the least recently used ones dropped.
+// Recently read ranges, the least recently used ones dropped.
 class ChunkCache {
   public:
     std::vector<std::byte>* find(std::uint64_t index) {
@@ -147,7 +147,7 @@ struct Ext4Library::Channel {
             cache.forget(index);
     }
 
-    // What is in memory of a stretch that was written.
+    // What is in memory of a range that was written.
     void refresh(std::uint64_t offset, std::span<const std::byte> bytes) {
         while (!bytes.empty()) {
             const std::uint64_t within = offset % kChunkSize;

@@ -69,7 +69,7 @@ struct FatFileSystem::State {
         return geometry.data_at + std::uint64_t{cluster - fat::kFirstCluster} * geometry.cluster_size;
     }
 
-    // The stretches of a folder: where they lie and how long they are.
+    // The ranges of a folder: where they lie and how long they are.
     std::vector<std::pair<std::uint64_t, std::uint64_t>> folder_parts(NodeId folder) const {
         std::uint32_t first = geometry.root_cluster;
         if (folder != kRoot) {

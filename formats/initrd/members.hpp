@@ -20,7 +20,7 @@ inline constexpr std::size_t kInitrdMemberLimit = 1'000'000;
 // The bytes from `offset`, at most `length`; fewer only at the end. Its errors pass through the walk.
 using InitrdRead = std::function<std::string(std::uint64_t offset, std::size_t length)>;
 
-// A stretch of an initrd that is plain, or one compressed stream.
+// A range of an initrd that is plain, or one compressed stream.
 struct InitrdPart {
     std::string compression;    // "zstd"; "none"
     std::uint64_t unpacked = 0; // bytes, with what lies between archives and behind the last one

@@ -57,8 +57,8 @@ class Group {
         for (const auto& [name, volume] : volumes->sections) {
             const bool visible = has_flag(volume, "VISIBLE");
             std::string problem;
-            std::vector<LvmStretch> stretches;
-            std::vector<std::shared_ptr<const BlockDevice>> pieces = read_segments(volume, stretches, problem);
+            std::vector<LvmSegment> segments;
+            std::vector<std::shared_ptr<const BlockDevice>> pieces = read_segments(volume, segments, problem);
             if (!visible)
                 continue;
             if (!problem.empty()) {
@@ -66,7 +66,7 @@ class Group {
                                             ": " + problem);
                 continue;
             }
-            findings_.volumes.push_back({name_, name, std::make_shared<JoinedDevice>(pieces), std::move(stretches),
+            findings_.volumes.push_back({name_, name, std::make_shared<JoinedDevice>(pieces), std::move(segments),
                                          "LVM-" + without_dashes(section_.text("id").value_or("")) +
                                              without_dashes(volume.text("id").value_or(""))});
         }
@@ -121,7 +121,7 @@ class Group {
     }
 
     std::vector<std::shared_ptr<const BlockDevice>>
-    read_segments(const lvm::Section& volume, std::vector<LvmStretch>& stretches, std::string& problem) {
+    read_segments(const lvm::Section& volume, std::vector<LvmSegment>& segments, std::string& problem) {
         std::vector<std::shared_ptr<const BlockDevice>> pieces;
         std::uint64_t next_extent = 0;
         for (const auto& [name, segment] : volume.sections) {
@@ -159,7 +159,7 @@ class Group {
             }
             const std::uint64_t physical = member->second.first_extent + begin * extent_size_;
             pieces.push_back(std::make_shared<SliceDevice>(member->second.device, physical, length));
-            stretches.push_back({offset, member->second.uuid, physical, length});
+            segments.push_back({offset, member->second.uuid, physical, length});
         }
         if (pieces.empty() && problem.empty())
             problem = "it has no segments";

@@ -20,7 +20,7 @@ struct LvmPhysicalVolume {
 };
 
 // A part of a logical volume, in order: where it lies on a physical volume.
-struct LvmStretch {
+struct LvmSegment {
     std::uint64_t offset = 0; // in the logical volume
     std::string uuid;         // of the physical volume
     std::uint64_t physical_offset = 0;
@@ -31,11 +31,11 @@ struct LvmLogicalVolume {
     std::string group;
     std::string name;
     std::shared_ptr<const BlockDevice> device;
-    std::vector<LvmStretch> stretches;
+    std::vector<LvmSegment> segments;
     std::string mapper_uuid; // as LVM names the volume to device-mapper: "LVM-", both identifiers without dashes
 };
 
-// A stretch of a physical volume that belongs to no logical volume.
+// A segment of a physical volume that belongs to no logical volume.
 struct LvmFreeSpace {
     std::string uuid; // of the physical volume
     std::uint64_t offset = 0;

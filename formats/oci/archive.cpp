@@ -158,7 +158,7 @@ class OciArchiveDestination::State {
         const std::lock_guard lock(mutex_);
         const auto placed = placed_.find(blob.digest);
         return placed == placed_.end() || !archive_ ? nullptr
-                                                    : duplicate_stretch(archive_->fd(), placed->second, blob.size);
+                                                    : duplicate_range(archive_->fd(), placed->second, blob.size);
     }
 
     void publish(const Descriptor& top, const std::vector<TaggedImage>& others) {

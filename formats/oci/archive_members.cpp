@@ -33,7 +33,7 @@ ArchiveMembers read_archive_members(const fs::path& file, const OperationContext
     auto fd = std::make_shared<UniqueFd>(open_read(file));
     const std::uint64_t size = file_size(fd->get());
     const std::shared_ptr<const LayerContent> content =
-        open_layer_content(std::make_shared<FileStretch>(std::move(fd), 0, size), operation);
+        open_layer_content(std::make_shared<FileRange>(std::move(fd), 0, size), operation);
     ArchiveMembers members;
     TarReader reader(*content);
     while (const std::optional<TarMember> member = reader.next()) {
@@ -46,7 +46,7 @@ ArchiveMembers read_archive_members(const fs::path& file, const OperationContext
         if (member->extents)
             fail(ErrorKind::unsupported, "the archive stores " + quote_untrusted(member->path) +
                                              " with holes left out; pack it again without tar's --sparse");
-        members[member->path] = content_stretch(content, member->content_offset, member->content_size);
+        members[member->path] = content_range(content, member->content_offset, member->content_size);
     }
     return members;
 }

@@ -50,7 +50,7 @@ Position parse_position(std::string_view text, std::size_t numbers) {
     return {values[0], values[1], values[2], values[3]};
 }
 
-std::vector<std::byte> read_stretch(const BlockDevice& layer, const Position& position) {
+std::vector<std::byte> read_range(const BlockDevice& layer, const Position& position) {
     if (position.packed_size > chunked::kMaxTocSize || position.text_size > chunked::kMaxTocSize)
         fail(ErrorKind::limit,
              fmt::format("the layer's table of contents is larger than {}", format_size(chunked::kMaxTocSize)));
@@ -85,7 +85,7 @@ std::optional<Annotated> find_annotations(const Annotations& annotations) {
 // entry of memory beside its text.
 template <class TakeEntry>
 json read_document(const BlockDevice& layer, const Annotated& annotated, TakeEntry take_entry) {
-    const std::vector<std::byte> packed = read_stretch(layer, annotated.position);
+    const std::vector<std::byte> packed = read_range(layer, annotated.position);
     if (Digest(sha256(packed)) != Digest::parse(annotated.checksum))
         fail_toc("is not the one that the manifest names");
     const std::string text = unpack_text(packed, annotated.position.text_size);
@@ -198,13 +198,13 @@ void check_tar_split(const BlockDevice& layer, const Position& toc, const Annota
     if (annotation == annotations.end())
         return;
     const Position position = parse_position(annotation->second, 3);
-    const std::vector<std::byte> packed = read_stretch(layer, position);
+    const std::vector<std::byte> packed = read_range(layer, position);
     if (Digest(sha256(packed)) != Digest::parse(text(document, "tarSplitDigest")))
         fail_toc("names another tar-split than the layer has");
     unpack_text(packed, position.text_size);
     constexpr std::uint64_t kFooterSize = 64;
     const std::vector<std::byte> footer =
-        read_stretch(layer, {position.offset + position.packed_size + kSkippableHeaderSize, kFooterSize, 0});
+        read_range(layer, {position.offset + position.packed_size + kSkippableHeaderSize, kFooterSize, 0});
     const bool same = le64(footer, 0) == toc.offset && le64(footer, 1) == toc.packed_size &&
                       le64(footer, 2) == toc.text_size && le64(footer, 4) == position.offset &&
                       le64(footer, 5) == position.packed_size && le64(footer, 6) == position.text_size;

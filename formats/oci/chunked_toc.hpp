@@ -29,7 +29,7 @@ inline constexpr std::uint64_t kTocType = 1;
 inline constexpr std::uint64_t kMaxTocSize = 150 * MiB; // as containers/storage, packed and unpacked
 } // namespace chunked
 
-// A stretch of a file in the layer that can be fetched alone.
+// A range of a file in the layer that can be fetched alone.
 struct TocChunk {
     std::uint64_t stored_offset = 0;
     std::uint64_t stored_end = 0;

@@ -88,7 +88,7 @@ StoredLayer LayerWriter::finish() {
             .content_size = encoded.content_size,
             .frames = std::move(encoded.frames),
             .reused_frames = encoded.reused_frames,
-            .notes = std::move(encoded.notes)};
+            .index = std::move(encoded.index)};
 }
 
 } // namespace vm2oci

@@ -32,7 +32,7 @@ struct StoredLayer {
     std::uint64_t content_size = 0;
     std::vector<EncodedFrame> frames; // empty for Compression::none
     std::uint64_t reused_frames = 0;
-    FrameNotes notes; // as EncodedLayer has them
+    FrameIndex index; // as EncodedLayer has it
 };
 
 // application/vnd.oci.image.layer.v1.tar, +gzip or +zstd.

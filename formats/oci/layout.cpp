@@ -185,9 +185,9 @@ class OciLayoutDestination::State {
     std::shared_ptr<const BlockDevice> open(const Descriptor& blob) {
         const std::lock_guard lock(mutex_);
         if (const auto staged = staged_.find(blob.digest); staged != staged_.end())
-            return duplicate_stretch(staged->second.fd(), 0, blob.size);
+            return duplicate_range(staged->second.fd(), 0, blob.size);
         auto stored = std::make_shared<UniqueFd>(open_inside(folder_, blob_path(blob.digest)));
-        return *stored ? std::make_shared<FileStretch>(std::move(stored), 0, blob.size) : nullptr;
+        return *stored ? std::make_shared<FileRange>(std::move(stored), 0, blob.size) : nullptr;
     }
 
     void publish(const Descriptor& top, const std::vector<TaggedImage>& others) {
@@ -226,7 +226,7 @@ class OciLayoutDestination::State {
             return false;
         try {
             auto file = std::make_shared<UniqueFd>(open_inside(folder_, blob_path(blob.digest)));
-            return *file && is_whole_blob(FileStretch(std::move(file), 0, blob.size), blob, operation_);
+            return *file && is_whole_blob(FileRange(std::move(file), 0, blob.size), blob, operation_);
         } catch (const Error& error) {
             if (error.kind() == ErrorKind::cancelled)
                 throw;
@@ -360,7 +360,7 @@ std::shared_ptr<const BlockDevice> OciLayoutSource::open_blob(const Descriptor& 
     if (!*file)
         fail(ErrorKind::not_found, "the layout " + folder_.string() + " has no blob " + blob.digest.text());
     const std::uint64_t size = file_size(file->get());
-    return std::make_shared<FileStretch>(std::move(file), 0, size);
+    return std::make_shared<FileRange>(std::move(file), 0, size);
 }
 
 } // namespace vm2oci

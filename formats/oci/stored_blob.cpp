@@ -13,24 +13,24 @@
 
 namespace vm2oci {
 
-FileStretch::FileStretch(std::shared_ptr<const UniqueFd> file, std::uint64_t offset, std::uint64_t length)
+FileRange::FileRange(std::shared_ptr<const UniqueFd> file, std::uint64_t offset, std::uint64_t length)
     : file_(std::move(file)), offset_(offset), length_(length) {}
 
-void FileStretch::read_at(std::uint64_t offset, std::span<std::byte> buffer) const {
+void FileRange::read_at(std::uint64_t offset, std::span<std::byte> buffer) const {
     check_range(*this, offset, buffer.size());
     read_exactly_at(file_->get(), offset_ + offset, buffer);
 }
 
-Extent FileStretch::extent_at(std::uint64_t offset) const {
+Extent FileRange::extent_at(std::uint64_t offset) const {
     check_range(*this, offset, 1);
     return {length_ - offset, ExtentKind::data};
 }
 
-std::shared_ptr<const BlockDevice> duplicate_stretch(int fd, std::uint64_t offset, std::uint64_t length) {
+std::shared_ptr<const BlockDevice> duplicate_range(int fd, std::uint64_t offset, std::uint64_t length) {
     auto copy = std::make_shared<UniqueFd>(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
     if (!*copy)
         fail_errno("cannot duplicate a file descriptor", errno);
-    return std::make_shared<FileStretch>(std::move(copy), offset, length);
+    return std::make_shared<FileRange>(std::move(copy), offset, length);
 }
 
 void TextBlob::read_at(std::uint64_t offset, std::span<std::byte> buffer) const {

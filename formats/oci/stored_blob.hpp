@@ -1,4 +1,4 @@
-// What the stores in files share: a stretch of a file as a blob, and the checks on what was read.
+// What the stores in files share: a range of a file as a blob, and the checks on what was read.
 #pragma once
 
 #include "formats/base/fd.hpp"
@@ -14,9 +14,9 @@
 namespace vm2oci {
 
 // Bytes `offset` to `offset + length` of a file; all of it is data.
-class FileStretch final : public BlockDevice {
+class FileRange final : public BlockDevice {
   public:
-    FileStretch(std::shared_ptr<const UniqueFd> file, std::uint64_t offset, std::uint64_t length);
+    FileRange(std::shared_ptr<const UniqueFd> file, std::uint64_t offset, std::uint64_t length);
 
     std::uint64_t size() const override { return length_; }
     void read_at(std::uint64_t offset, std::span<std::byte> buffer) const override;
@@ -28,8 +28,8 @@ class FileStretch final : public BlockDevice {
     std::uint64_t length_;
 };
 
-// A stretch of a file that somebody else keeps open, readable as long as the result lives.
-std::shared_ptr<const BlockDevice> duplicate_stretch(int fd, std::uint64_t offset, std::uint64_t length);
+// A range of a file that somebody else keeps open, readable as long as the result lives.
+std::shared_ptr<const BlockDevice> duplicate_range(int fd, std::uint64_t offset, std::uint64_t length);
 
 // A text in memory as a blob.
 class TextBlob final : public BlockDevice {

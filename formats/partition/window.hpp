@@ -1,4 +1,4 @@
-// Inside of the room: a stretch of a device in which signatures are looked for.
+// Inside of the room: a range of a device in which signatures are looked for.
 #pragma once
 
 #include "formats/base/endian.hpp"
@@ -21,7 +21,7 @@ inline std::string hexadecimal(std::uint64_t value, unsigned digits, std::string
     return text;
 }
 
-// A stretch of the device; beyond the end it reads as zeros, which no magic number is.
+// A range of the device; beyond the end it reads as zeros, which no magic number is.
 class Window {
   public:
     Window(const BlockDevice& device, std::uint64_t offset, std::size_t length) : bytes_(length) {

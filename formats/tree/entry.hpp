@@ -53,7 +53,7 @@ struct Entry {
     std::vector<ExtendedAttribute> attributes; // sorted by name
 };
 
-// A stretch of a file's content.
+// A range of a file's content.
 struct DataRange {
     std::uint64_t offset = 0;
     std::uint64_t length = 0;
@@ -68,7 +68,7 @@ class FileContent {
     virtual void copy_to(ByteSink& out) const = 0;
     // What may be something else than zeros, in order and without overlaps. nullopt: not known.
     virtual std::optional<std::vector<DataRange>> data_ranges() const { return std::nullopt; }
-    // Writes the bytes of a stretch. Only of contents that know their data_ranges().
+    // Writes the bytes of a range. Only of contents that know their data_ranges().
     virtual void copy_range_to(const DataRange& range, ByteSink& out) const;
 };
 

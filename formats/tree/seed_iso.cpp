@@ -4,6 +4,7 @@
 #include "formats/base/endian.hpp"
 #include "formats/base/fd.hpp"
 #include "formats/base/sha256.hpp"
+#include "formats/tree/nocloud.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -163,12 +164,12 @@ std::string default_meta_data(const std::string& user_data) {
 
 std::vector<std::byte> make_seed_iso(const SeedFiles& files) {
     // In the order of their names, as ECMA-119 wants a directory.
-    std::vector<PlacedFile> placed = {{"meta-data", files.meta_data}};
+    std::vector<PlacedFile> placed = {{nocloud::meta_data, files.meta_data}};
     if (files.network_config)
-        placed.push_back({"network-config", *files.network_config});
-    placed.push_back({"user-data", files.user_data});
+        placed.push_back({nocloud::network_config, *files.network_config});
+    placed.push_back({nocloud::user_data, files.user_data});
     if (files.vendor_data)
-        placed.push_back({"vendor-data", *files.vendor_data});
+        placed.push_back({nocloud::vendor_data, *files.vendor_data});
     std::uint32_t sectors = kFirstFile;
     for (PlacedFile& file : placed) {
         file.sector = sectors;

@@ -85,13 +85,13 @@ std::vector<MapperTarget> mapper_table(const LvmLogicalVolume& volume,
                                        const std::function<std::string(const std::string& uuid)>& number_of) {
     std::vector<MapperTarget> table;
     std::uint64_t end = 0;
-    for (const LvmStretch& stretch : volume.stretches) {
-        if (stretch.offset != end || stretch.length == 0 ||
-            (stretch.offset | stretch.length | stretch.physical_offset) % kSector != 0)
+    for (const LvmSegment& segment : volume.segments) {
+        if (segment.offset != end || segment.length == 0 ||
+            (segment.offset | segment.length | segment.physical_offset) % kSector != 0)
             fail(ErrorKind::corrupt, "the logical volume " + quote_untrusted(volume.name) + " has gaps");
-        table.push_back({stretch.offset / kSector, stretch.length / kSector,
-                         number_of(stretch.uuid) + " " + std::to_string(stretch.physical_offset / kSector)});
-        end = stretch.offset + stretch.length;
+        table.push_back({segment.offset / kSector, segment.length / kSector,
+                         number_of(segment.uuid) + " " + std::to_string(segment.physical_offset / kSector)});
+        end = segment.offset + segment.length;
     }
     if (table.empty())
         fail(ErrorKind::corrupt, "the logical volume " + quote_untrusted(volume.name) + " is empty");

@@ -21,7 +21,7 @@ struct MapperTarget {
     std::string parameters;   // of the target "linear": "254:0 2048"
 };
 
-// One target for each stretch. `number_of` gives "major:minor" of a physical volume. Error{corrupt} for stretches that
+// One target for each segment. `number_of` gives "major:minor" of a physical volume. Error{corrupt} for segments that
 // do not begin and end on sectors, or leave gaps.
 std::vector<MapperTarget> mapper_table(const LvmLogicalVolume& volume,
                                        const std::function<std::string(const std::string& uuid)>& number_of);

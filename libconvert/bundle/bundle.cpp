@@ -3,6 +3,7 @@
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/base/fd.hpp"
+#include "formats/oci/labels.hpp"
 #include "formats/tree/cpio.hpp"
 #include "libconvert/bundle/elf_kernel.hpp"
 #include "libconvert/bundle/krun.hpp"
@@ -233,8 +234,8 @@ BundleImage write_bundle(const PreparedBundle& bundle, const BundleImageOptions&
     // For who sees containers and not manifests.
     for (const auto& [key, value] : contents.annotations)
         contents.labels.emplace(key, value);
-    contents.labels["org.vm2oci.disk.format"] = to_string(bundle.root->format);
-    contents.labels["org.vm2oci.disk.virtual-size"] = std::to_string(bundle.root->virtual_size);
+    contents.labels[label::disk_format] = to_string(bundle.root->format);
+    contents.labels[label::disk_virtual_size] = std::to_string(bundle.root->virtual_size);
     if (!options.instancetype.empty())
         contents.environment.push_back("INSTANCETYPE_KUBEVIRT_IO_DEFAULT_INSTANCETYPE=" + options.instancetype);
     if (!options.preference.empty())

@@ -5,6 +5,7 @@
 #include "formats/oci/bundle.hpp"
 #include "libconvert/bundle/kernel.hpp"
 #include "libconvert/check/rules.hpp"
+#include "libconvert/package/disk_layer.hpp"
 
 #include <fmt/format.h>
 
@@ -59,7 +60,6 @@ void check_unpacking(const ImageFacts& facts, Problems& problems) {
 namespace {
 
 constexpr std::uint64_t kLargeSector = 4096;
-constexpr std::uint64_t kQemuId = 107; // KubeVirt's launcher reads the disk as 107:107
 std::vector<Child> without_folders(std::vector<Child> all) {
     std::erase_if(all, [](const Child& child) { return child.file->type == TarType::directory; });
     return all;

@@ -129,7 +129,7 @@ void examine_index(ImageFacts& facts, ImageSource& source) {
             const ImageManifest manifest = parse_manifest(source.read_manifest(entry));
             seen.is_read = true;
             for (const Descriptor& layer : manifest.layers) {
-                const auto title = layer.annotations.find("org.opencontainers.image.title");
+                const auto title = layer.annotations.find(label::oci_title);
                 seen.titles.push_back(title == layer.annotations.end() ? "" : title->second);
             }
         } catch (const Error& error) {

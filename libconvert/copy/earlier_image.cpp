@@ -27,11 +27,11 @@ std::vector<Descriptor> layers_of_image(ImageSource& source, const std::string& 
 }
 
 std::shared_ptr<const EarlierFrames> open_earlier_frames(ImageSource& source, const std::string& architecture,
-                                                         const FrameNotebook& notebook,
+                                                         const FrameIndexCache& cache,
                                                          const OperationContext& operation) {
     auto frames = std::make_shared<EarlierFrames>();
     for (const Descriptor& layer : layers_of_image(source, architecture))
-        frames->add(source.open_blob(layer), notebook.find(layer.digest));
+        frames->add(source.open_blob(layer), cache.find(layer.digest));
     if (frames->empty())
         operation.progress->note("nothing of the earlier version can be taken: its layers are not zstd with a table of "
                                  "frames and checksums");

@@ -4,7 +4,7 @@
 #include "formats/base/progress.hpp"
 #include "formats/codec/earlier_frames.hpp"
 #include "formats/oci/store.hpp"
-#include "libconvert/copy/frame_notebook.hpp"
+#include "libconvert/copy/frame_index_cache.hpp"
 
 #include <cstdint>
 #include <map>
@@ -18,14 +18,14 @@ namespace vm2oci {
 // The layers of the manifest for `architecture`; with "", those of all manifests that the reference names.
 std::vector<Descriptor> layers_of_image(ImageSource& source, const std::string& architecture);
 
-// The frames of all layers that have a seek table with checksums, with what `notebook` holds about them; a note says so
+// The frames of all layers that have a seek table with checksums, with what `cache` holds about them; a note says so
 // if there is none. What is opened of `source` outlives it.
 std::shared_ptr<const EarlierFrames> open_earlier_frames(ImageSource& source, const std::string& architecture,
-                                                         const FrameNotebook& notebook,
+                                                         const FrameIndexCache& cache,
                                                          const OperationContext& operation);
 
-// A stretch of a stored layer, and what makes it known again in another one: its size, and the checksum of its content
-// by the seek table or the digest by the table of contents. Two stretches of one key are not for certain the same.
+// A range of a stored layer, and what makes it known again in another one: its size, and the checksum of its content
+// by the seek table or the digest by the table of contents. Two ranges of one key are not for certain the same.
 struct LayerPart {
     std::uint64_t offset = 0;
     std::uint64_t size = 0;

@@ -1,5 +1,6 @@
 #include "libconvert/edit/agent_package.hpp"
 
+#include "formats/base/agent_port.hpp"
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/base/fd.hpp"
@@ -258,14 +259,15 @@ AgentRequest read_own_qemu_agent() {
 // Started when the host offers the port; on a machine without it the agent ends by itself.
 constexpr const char* kOwnUnit = R"([Unit]
 Description=Tells vm2oci that this machine is up
-BindsTo=dev-virtio\x2dports-org.vm2oci.agent.0.device
-After=dev-virtio\x2dports-org.vm2oci.agent.0.device
+BindsTo=dev-virtio\x2dports-)" VM2OCI_AGENT_PORT R"(.device
+After=dev-virtio\x2dports-)" VM2OCI_AGENT_PORT R"(.device
 
 [Service]
 ExecStart=/usr/local/sbin/vm2oci-agent
 )";
-constexpr const char* kOwnRule = "SUBSYSTEM==\"virtio-ports\", ATTR{name}==\"org.vm2oci.agent.0\", TAG+=\"systemd\", "
-                                 "ENV{SYSTEMD_WANTS}+=\"vm2oci-agent.service\"\n";
+constexpr const char* kOwnRule =
+    "SUBSYSTEM==\"virtio-ports\", ATTR{name}==\"" VM2OCI_AGENT_PORT "\", TAG+=\"systemd\", "
+    "ENV{SYSTEMD_WANTS}+=\"vm2oci-agent.service\"\n";
 constexpr const char* kOwnRunScript = R"(#!/sbin/openrc-run
 description="Tells vm2oci that this machine is up"
 command=/usr/local/sbin/vm2oci-agent

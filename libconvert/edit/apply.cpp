@@ -54,8 +54,8 @@ class TextContent final : public FileContent {
 // Changes to a volume, stored where its pieces lie on the disk.
 class VolumeChanges final : public BlockChanges {
   public:
-    VolumeChanges(OverlayDevice& overlay, const std::vector<VolumeStretch>& stretches)
-        : overlay_(overlay), stretches_(stretches) {}
+    VolumeChanges(OverlayDevice& overlay, const std::vector<VolumeSegment>& segments)
+        : overlay_(overlay), segments_(segments) {}
 
     void write_at(std::uint64_t offset, std::span<const std::byte> bytes) override {
         for_each_piece(offset, bytes.size(), [&](std::uint64_t disk_offset, std::uint64_t length) {
@@ -71,14 +71,14 @@ class VolumeChanges final : public BlockChanges {
   private:
     template <class Visit>
     void for_each_piece(std::uint64_t offset, std::uint64_t length, Visit visit) const {
-        for (const VolumeStretch& stretch : stretches_) {
+        for (const VolumeSegment& segment : segments_) {
             if (length == 0)
                 return;
-            if (offset < stretch.offset || offset - stretch.offset >= stretch.length)
+            if (offset < segment.offset || offset - segment.offset >= segment.length)
                 continue;
-            const std::uint64_t within = offset - stretch.offset;
-            const std::uint64_t step = std::min(length, stretch.length - within);
-            visit(stretch.disk_offset + within, step);
+            const std::uint64_t within = offset - segment.offset;
+            const std::uint64_t step = std::min(length, segment.length - within);
+            visit(segment.disk_offset + within, step);
             offset += step;
             length -= step;
         }
@@ -87,7 +87,7 @@ class VolumeChanges final : public BlockChanges {
     }
 
     OverlayDevice& overlay_;
-    std::vector<VolumeStretch> stretches_; // in order, without gaps
+    std::vector<VolumeSegment> segments_; // in order, without gaps
 };
 
 bool lies_on(const std::string& path, const std::string& mount_point) {
@@ -100,7 +100,7 @@ const Volume* native_volume(const OpenedGuest& opened, const GuestMount& mount) 
     if (driver == nullptr || driver->edit == nullptr)
         return nullptr;
     for (const Volume& volume : opened.layout.volumes)
-        if (volume.name == mount.volume && !volume.stretches.empty())
+        if (volume.name == mount.volume && !volume.segments.empty())
             return &volume;
     return nullptr;
 }
@@ -154,7 +154,7 @@ void apply_natively(const EditPlan& plan, const OpenedGuest& opened, const std::
         Opened& target = editors[index];
         if (!target.editor) {
             const Volume& volume = *native_volume(opened, mounts[index]);
-            target.changes = std::make_unique<VolumeChanges>(overlay, volume.stretches);
+            target.changes = std::make_unique<VolumeChanges>(overlay, volume.segments);
             // The volume was opened through the overlay, and shows what is written to it.
             target.editor = find_driver(mounts[index].type)->edit(volume.device, *target.changes, options.time);
         }

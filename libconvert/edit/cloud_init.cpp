@@ -3,6 +3,7 @@
 #include "formats/base/escape.hpp"
 #include "formats/base/fd.hpp"
 #include "formats/base/sha256.hpp"
+#include "formats/tree/nocloud.hpp"
 #include "libconvert/edit/kernel_command_lines.hpp"
 #include "libconvert/edit/planners.hpp"
 #include "libconvert/edit/text.hpp"
@@ -29,10 +30,10 @@ std::string derived_instance_id(const Seed& seed) {
         if (content)
             hash.update(as_bytes(*content));
     };
-    add("user-data", seed.user_data);
-    add("meta-data", seed.meta_data);
-    add("network-config", seed.network_config);
-    add("vendor-data", seed.vendor_data);
+    add(nocloud::user_data, seed.user_data);
+    add(nocloud::meta_data, seed.meta_data);
+    add(nocloud::network_config, seed.network_config);
+    add(nocloud::vendor_data, seed.vendor_data);
     return "vm2oci-" + to_hex(hash.finish()).substr(0, kInstanceIdDigits);
 }
 
@@ -220,10 +221,10 @@ void plan_cloud_init(PlanBuilder& plan, const CloudInitRequest& request, const s
     const std::string reason = "the seed for NoCloud";
     const std::string folder(kSeedFolder);
     plan.make_folder(folder, reason, {0700, 0, 0, {}});
-    plan.write(folder + "/user-data", seed.user_data, reason, secret);
-    plan.write(folder + "/meta-data", seed.meta_data, reason, secret);
+    plan.write(folder + "/" + nocloud::user_data, seed.user_data, reason, secret);
+    plan.write(folder + "/" + nocloud::meta_data, seed.meta_data, reason, secret);
     for (const auto& [name, content] :
-         {std::pair("network-config", seed.network_config), std::pair("vendor-data", seed.vendor_data)}) {
+         {std::pair(nocloud::network_config, seed.network_config), std::pair(nocloud::vendor_data, seed.vendor_data)}) {
         const std::string path = folder + "/" + name;
         if (content)
             plan.write(path, *content, reason, secret);

@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::size_t kMaxDisks = 24; // of libguestfs' bus 26, less its own
 
-// The stretch of the disks that is one of them.
+// The range of the disks that is one of them.
 NbdExport export_disk(const ApplianceDisks& disks, std::uint64_t begin, std::uint64_t size) {
     NbdExport exported;
     if (!disks.changes) {

@@ -174,7 +174,7 @@ void add_logical_volumes(DiskLayout& layout) {
         if (!volume.signature || volume.signature->kind != ContentKind::volume_group)
             continue;
         members.push_back({volume.signature->uuid, volume.device});
-        places[volume.signature->uuid] = volume.stretches.front().disk_offset;
+        places[volume.signature->uuid] = volume.segments.front().disk_offset;
     }
     if (members.empty())
         return;
@@ -186,9 +186,9 @@ void add_logical_volumes(DiskLayout& layout) {
         volume.mapper_uuid = found.mapper_uuid;
         volume.device = found.device;
         volume.signature = probe_signature(*volume.device);
-        for (const LvmStretch& stretch : found.stretches)
-            volume.stretches.push_back(
-                {stretch.offset, places.at(stretch.uuid) + stretch.physical_offset, stretch.length});
+        for (const LvmSegment& segment : found.segments)
+            volume.segments.push_back(
+                {segment.offset, places.at(segment.uuid) + segment.physical_offset, segment.length});
         layout.volumes.push_back(std::move(volume));
     }
     for (const LvmFreeSpace& free : findings.free)
@@ -210,7 +210,7 @@ void add_disk(DiskLayout& layout, const PartitionTable& table, const std::shared
         volume.signature = probe_signature(*volume.device);
         volume.disk = index;
         volume.partition = i;
-        volume.stretches = {{0, offset + partition.offset, partition.length}};
+        volume.segments = {{0, offset + partition.offset, partition.length}};
         layout.volumes.push_back(std::move(volume));
     }
     if (table.kind != TableKind::none)
@@ -221,7 +221,7 @@ void add_disk(DiskLayout& layout, const PartitionTable& table, const std::shared
         volume.device = disk;
         volume.signature = std::move(signature);
         volume.disk = index;
-        volume.stretches = {{0, offset, disk->size()}};
+        volume.segments = {{0, offset, disk->size()}};
         layout.volumes.push_back(std::move(volume));
     }
 }

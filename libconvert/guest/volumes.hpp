@@ -17,13 +17,13 @@
 namespace vm2oci {
 
 // A part of a volume, in order: where it lies on the device that was examined.
-struct VolumeStretch {
+struct VolumeSegment {
     std::uint64_t offset = 0; // in the volume
     std::uint64_t disk_offset = 0;
     std::uint64_t length = 0;
 };
 
-// A stretch that holds a file system, swap, or something opaque: a partition, the whole disk, a logical volume.
+// A segment that holds a file system, swap, or something opaque: a partition, the whole disk, a logical volume.
 struct Volume {
     std::string name; // for people: "partition 1", "whole disk", "disk 2, partition 1", "logical volume vg0/root"
     std::shared_ptr<const BlockDevice> device;
@@ -32,7 +32,7 @@ struct Volume {
     std::optional<std::size_t> partition; // index into the table of that disk, for partitions
     std::string logical_volume;           // "vg0/root" for logical volumes
     std::string mapper_uuid;              // of logical volumes: as LVM names them to device-mapper
-    std::vector<VolumeStretch> stretches;
+    std::vector<VolumeSegment> segments;
 };
 
 struct DiskLayout {

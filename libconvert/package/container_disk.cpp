@@ -2,6 +2,7 @@
 
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
+#include "formats/oci/labels.hpp"
 #include "formats/tree/entry.hpp"
 #include "libconvert/package/disk_layer.hpp"
 
@@ -31,11 +32,11 @@ ContainerDisk write_container_disk(const DiskImage& disk, const ContainerDiskOpt
     contents.created_by = is_rancher ? "vm2oci convert --as rancher" : "vm2oci convert --as containerdisk";
     if (!is_rancher)                             // which hands its command to QEMU
         contents.entrypoint = {"no-entrypoint"}; // crun-vm under docker needs one, and none may be real
-    contents.labels = {{"org.vm2oci.disk.format", std::string(to_string(disk.format))},
-                       {"org.vm2oci.disk.virtual-size", std::to_string(disk.virtual_size)}};
+    contents.labels = {{label::disk_format, std::string(to_string(disk.format))},
+                       {label::disk_virtual_size, std::to_string(disk.virtual_size)}};
     // How much of a raw file is stored tells where it lay, not what it holds: the same disk must give the same image.
     if (disk.format == DiskFormat::qcow2)
-        contents.labels["org.vm2oci.disk.allocated-size"] = std::to_string(disk.allocated_size);
+        contents.labels[label::disk_allocated_size] = std::to_string(disk.allocated_size);
     if (options.guest)
         add_guest_labels(*options.guest, contents);
     if (!options.instancetype.empty())

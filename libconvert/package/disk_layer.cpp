@@ -11,7 +11,6 @@
 namespace vm2oci {
 namespace {
 
-constexpr std::uint32_t kQemuId = 107; // the user "qemu" that KubeVirt's virt-launcher runs as
 constexpr const char* kQemuName = "qemu";
 
 Entry owned_by_qemu(std::string path, FileType type, std::uint32_t permissions, std::uint64_t size) {
@@ -31,8 +30,8 @@ void write_header(const Entry& entry, LayerWriter& layer) {
     layer.write(as_bytes(header));
 }
 
-// One frame for each stretch of kFrameSize of the guest's disk that holds data: a change in the guest then changes the
-// frames of its own stretch and those of the tables, and moves no other one. Costs 0.2 % in size on a Debian disk.
+// One frame for each range of kFrameSize of the guest's disk that holds data: a change in the guest then changes the
+// frames of its own range and those of the tables, and moves no other one. Costs 0.2 % in size on a Debian disk.
 void write_in_windows(const CanonicalQcow2& image, LayerWriter& layer, const OperationContext& operation) {
     constexpr std::uint64_t window = kFrameSize / kClusterSize;
     std::uint64_t offset = image.data_offset();

@@ -6,11 +6,15 @@
 #include "formats/oci/store.hpp"
 #include "libconvert/package/disk_image.hpp"
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace vm2oci {
+
+// User and group "qemu", as which KubeVirt's virt-launcher runs and reads the disk.
+inline constexpr std::uint32_t kQemuId = 107;
 
 // One layer with the folder (0555) and in it the disk (0444), both owned by 107:107, dated 1970. One pass.
 // A canonical qcow2 is cut into frames where the guest's disk has its own borders.

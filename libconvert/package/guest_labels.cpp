@@ -1,6 +1,7 @@
 #include "libconvert/package/guest_labels.hpp"
 
 #include "formats/base/escape.hpp"
+#include "formats/oci/labels.hpp"
 
 #include <utility>
 
@@ -13,7 +14,7 @@ void add_guest_labels(const GuestSummary& guest, ImageContents& contents) {
     for (const auto& [name, value] : values) {
         if (value.empty())
             continue;
-        const std::string key = std::string("org.vm2oci.guest.") + name;
+        const std::string key = label::below(label::guest_prefix, name);
         contents.labels[key] = contents.annotations[key] = escape_untrusted(value);
     }
     const std::string& title = guest.machine.empty() ? guest.os.product : guest.machine;

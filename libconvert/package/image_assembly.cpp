@@ -2,6 +2,7 @@
 
 #include "formats/base/fd.hpp"
 #include "formats/base/version.hpp"
+#include "formats/oci/labels.hpp"
 #include "libconvert/package/timestamp.hpp"
 
 #include <algorithm>
@@ -69,9 +70,9 @@ Descriptor assemble_image(const ImageOptions& options, const ImageContents& cont
     for (const StoredLayer& layer : contents.layers)
         manifest.layers.push_back(layer.descriptor);
     Annotations standard = contents.annotations;
-    standard["org.opencontainers.image.created"] = created;
-    standard["org.opencontainers.image.title"] = contents.title;
-    standard["org.vm2oci.version"] = version();
+    standard[label::oci_created] = created;
+    standard[label::oci_title] = contents.title;
+    standard[label::version] = version();
     manifest.annotations = merge(standard, options.annotations);
 
     Descriptor top = destination.put_manifest(to_json(manifest), media_type::oci_manifest);

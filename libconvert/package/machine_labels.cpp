@@ -1,6 +1,7 @@
 #include "libconvert/package/machine_labels.hpp"
 
 #include "formats/base/escape.hpp"
+#include "formats/oci/labels.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -55,7 +56,7 @@ Json nics_json(const MachineHardware& hardware) {
     return list;
 }
 
-constexpr std::string_view kPrefix = "org.vm2oci.machine.";
+constexpr std::string_view kPrefix = label::machine_prefix;
 
 template <class Number>
 std::optional<Number> number_of(const std::string& text) {

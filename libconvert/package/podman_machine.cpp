@@ -3,6 +3,7 @@
 #include "formats/base/error.hpp"
 #include "formats/base/fd.hpp"
 #include "formats/oci/image.hpp"
+#include "formats/oci/labels.hpp"
 #include "libconvert/package/disk_layer.hpp"
 
 namespace vm2oci {
@@ -48,7 +49,7 @@ PodmanMachineDisk write_podman_machine(const DiskImage& disk, const std::string&
                    (compression == Compression::zstd ? ".zst" : ".gz");
     result.layer = write_bare_disk(disk, options, destination, operation);
     result.layer.descriptor.media_type = compression == Compression::zstd ? "application/zstd" : "application/gzip";
-    result.layer.descriptor.annotations["org.opencontainers.image.title"] = result.title;
+    result.layer.descriptor.annotations[label::oci_title] = result.title;
 
     ImageManifest manifest;
     manifest.artifact_type = kArtifactType;

@@ -38,11 +38,11 @@ class UnusedSpace {
   public:
     // `unused` in bytes of the volume.
     void add(const Volume& volume, std::uint64_t offset, std::uint64_t length) {
-        for (const VolumeStretch& stretch : volume.stretches) {
-            const std::uint64_t begin = std::max(offset, stretch.offset);
-            const std::uint64_t end = std::min(offset + length, stretch.offset + stretch.length);
+        for (const VolumeSegment& segment : volume.segments) {
+            const std::uint64_t begin = std::max(offset, segment.offset);
+            const std::uint64_t end = std::min(offset + length, segment.offset + segment.length);
             if (begin < end)
-                ranges_.push_back({stretch.disk_offset + (begin - stretch.offset), end - begin});
+                ranges_.push_back({segment.disk_offset + (begin - segment.offset), end - begin});
         }
     }
     void add(const DiskRange& range) { ranges_.push_back(range); }

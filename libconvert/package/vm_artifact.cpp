@@ -6,6 +6,7 @@
 #include "formats/base/fd.hpp"
 #include "formats/base/size.hpp"
 #include "formats/oci/json.hpp"
+#include "formats/oci/labels.hpp"
 #include "libconvert/package/disk_layer.hpp"
 
 #include <fmt/format.h>
@@ -123,7 +124,7 @@ StoredLayer write_machine_disk(const DiskImage& disk, const std::string& name, c
     stored.descriptor.media_type = vm_artifact::disk_type;
     stored.descriptor.annotations = {{vm_artifact::disk_name, name},
                                      {vm_artifact::disk_size, binary_quantity(disk.bytes->size())},
-                                     {"org.opencontainers.image.title", name + ".raw.zst"}};
+                                     {label::oci_title, name + ".raw.zst"}};
     return stored;
 }
 

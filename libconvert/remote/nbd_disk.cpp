@@ -23,10 +23,10 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kMaxConnections = 8;
-constexpr std::uint64_t kMaxRequest = 2 * MiB;    // several threads read side by side; servers take 32 MiB
-constexpr std::uint64_t kStatusStretch = 1 * GiB; // asked for at once; answers may be shorter
-constexpr std::size_t kMaxKnownExtents = 65'536;  // 2 MiB of memory; what is forgotten is asked for again
-constexpr int kTickMilliseconds = 200;            // how soon a cancellation is heard
+constexpr std::uint64_t kMaxRequest = 2 * MiB;   // several threads read side by side; servers take 32 MiB
+constexpr std::uint64_t kStatusRange = 1 * GiB;  // asked for at once; answers may be shorter
+constexpr std::size_t kMaxKnownExtents = 65'536; // 2 MiB of memory; what is forgotten is asked for again
+constexpr int kTickMilliseconds = 200;           // how soon a cancellation is heard
 
 struct CloseHandle {
     void operator()(nbd_handle* handle) const { nbd_library().close(handle); }
@@ -211,7 +211,7 @@ class NbdDisk final : public BlockDevice {
         StatusAnswer answer;
         {
             const Lease connection(*this);
-            answer = connection->status(begin, std::min(kStatusStretch, size_ - begin));
+            answer = connection->status(begin, std::min(kStatusRange, size_ - begin));
         }
         remember(answer);
         for (const auto& [run_begin, run] : answer.runs)

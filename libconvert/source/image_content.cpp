@@ -6,6 +6,7 @@
 #include "formats/block/detect.hpp"
 #include "formats/block/scattered.hpp"
 #include "formats/codec/layer_content.hpp"
+#include "formats/oci/labels.hpp"
 #include "formats/oci/select.hpp"
 #include "formats/tree/tar_reader.hpp"
 #include "libconvert/package/machine_labels.hpp"
@@ -47,7 +48,7 @@ bool importer_takes(const TarMember& member) {
 }
 
 constexpr std::size_t kNamedLayers = 4; // in a message
-constexpr std::string_view kTitle = "org.opencontainers.image.title";
+constexpr std::string_view kTitle = label::oci_title;
 
 std::string title_of(const Descriptor& layer) {
     const auto found = layer.annotations.find(std::string(kTitle));
@@ -108,11 +109,11 @@ void require_regular(const std::string& path, const LayeredFile& file) {
 std::shared_ptr<const BlockDevice> open_content(const std::shared_ptr<const LayerContent>& layer, std::uint64_t offset,
                                                 std::uint64_t size, const std::vector<TarExtent>* extents) {
     if (extents == nullptr)
-        return content_stretch(layer, offset, size);
+        return content_range(layer, offset, size);
     std::vector<ScatteredDevice::Piece> pieces;
     for (const TarExtent& extent : *extents)
         pieces.push_back({extent.offset, extent.length});
-    return std::make_shared<ScatteredDevice>(content_stretch(layer, offset, stored_bytes(*extents)), pieces, size);
+    return std::make_shared<ScatteredDevice>(content_range(layer, offset, stored_bytes(*extents)), pieces, size);
 }
 
 bool names_a_disk(const Descriptor& layer) {
@@ -131,7 +132,7 @@ bool names_a_disk(const Descriptor& layer) {
 bool begins_like_a_disk(const std::shared_ptr<const LayerContent>& content) {
     std::vector<std::byte> head(64 * KiB);
     const std::size_t length = content->read_some_at(0, head);
-    const Detection detection = detect(*content_stretch(content, 0, length));
+    const Detection detection = detect(*content_range(content, 0, length));
     return std::ranges::any_of(detection.matches, [](const FormatMatch& match) { return match.format.has_value(); }) ||
            (detection.matches.empty() && !detection.raw_signs.empty());
 }
@@ -145,7 +146,7 @@ MachineInImage machine_of_artifact(ImageSource& source, const ImageContent& imag
         if (disk.size && *disk.size != content->size())
             fail(ErrorKind::corrupt, fmt::format("disk {} of the artifact has {} bytes, and the artifact says {}",
                                                  quote_untrusted(disk.name), content->size(), *disk.size));
-        machine.disks.push_back({disk.name, disk.layer, content_stretch(content, 0, content->size()), DiskFormat::raw});
+        machine.disks.push_back({disk.name, disk.layer, content_range(content, 0, content->size()), DiskFormat::raw});
     }
     return machine;
 }
@@ -182,7 +183,7 @@ std::optional<DiskInImage> find_artifact_disk(ImageSource& source, const ImageCo
         if (disk)
             fail(ErrorKind::unsupported, "the artifact holds several disks, and nothing says which one is meant");
         const std::string title = title_of(layer);
-        disk = DiskInImage{title.empty() ? layer.digest.text() : title, i, content_stretch(content, 0, content->size()),
+        disk = DiskInImage{title.empty() ? layer.digest.text() : title, i, content_range(content, 0, content->size()),
                            std::nullopt};
     }
     if (!disk)

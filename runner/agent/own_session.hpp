@@ -4,6 +4,7 @@
 // "ready" when the system is up, and answers to "exec" and "facts". What the guest says is untrusted and bounded.
 #pragma once
 
+#include "formats/base/agent_port.hpp"
 #include "runner/agent/agent_session.hpp"
 
 #include <chrono>
@@ -18,7 +19,7 @@
 
 namespace vm2oci {
 
-inline constexpr std::string_view kOwnAgentPort = "org.vm2oci.agent.0";
+inline constexpr std::string_view kOwnAgentPort = kAgentPort;
 inline constexpr std::size_t kOwnAgentLineLimit = 1024 * 1024; // two outputs of 64 KiB in base64, or some 1000 names
 inline constexpr std::size_t kOwnAgentListLimit = 4096;        // names of a list are kept: units of a large server
 inline constexpr std::size_t kOwnAgentTextLimit = 1024;        // bytes of one name

@@ -40,8 +40,8 @@ bool may_lack_time(const Rule& rule) {
 }
 
 bool is_starved(BootInstant from, BootInstant to) {
-    const Milliseconds stretch = to.wall - from.wall;
-    return stretch >= kShortestLimit && (to.starved - from.starved) * 100 >= stretch * kStarvedPercent;
+    const Milliseconds span = to.wall - from.wall;
+    return span >= kShortestLimit && (to.starved - from.starved) * 100 >= span * kStarvedPercent;
 }
 
 void StartingUnits::take_line(std::string_view line, BootInstant at) {

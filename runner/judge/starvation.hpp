@@ -14,7 +14,7 @@
 
 namespace vm2oci {
 
-// Less than this part of a stretch is everyday: three processors' work on two of them does not stop a boot.
+// Less than this part of a range is everyday: three processors' work on two of them does not stop a boot.
 inline constexpr int kStarvedPercent = 25;
 // What fails sooner has not waited for a time limit: the shortest that matter are half a minute.
 inline constexpr Milliseconds kShortestLimit{25000};
@@ -22,7 +22,7 @@ inline constexpr Milliseconds kShortestLimit{25000};
 // Rules whose lines can come of a time limit in the guest, on an image that is well.
 bool may_lack_time(const Rule& rule);
 
-// The host kept the machine waiting for a good part of the stretch.
+// The host kept the machine waiting for a good part of the range.
 bool is_starved(BootInstant from, BootInstant to);
 
 // Remembers when units began to start, to tell what failed at once from what was given up.

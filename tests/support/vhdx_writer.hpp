@@ -39,7 +39,7 @@ ImageBytes make_vhdx(const VhdxShape& shape);
 // Computes the checksums of headers and region tables anew.
 void seal_vhdx(ImageBytes& image);
 
-// A page that a log writes, or a stretch that it makes zeros (`content` none).
+// A page that a log writes, or a range that it makes zeros (`content` none).
 struct LogChange {
     std::uint64_t offset = 0;
     std::uint64_t length = 4096;

@@ -61,7 +61,7 @@ class BundleShape final : public ConvertShape {
     BootSubject written() override { fail(ErrorKind::usage, "a bundle is booted when it is published"); }
     ImageInStore written_image() override { return output_.image(); }
     void publish() override { output_.publish(); }
-    void keep_notes() override { output_.keep_notes(layers_); }
+    void keep_frame_index() override { output_.keep_frame_index(layers_); }
 
   private:
     BundleOptions bundle_options(const std::string& architecture) const {

@@ -1,4 +1,5 @@
 #include "formats/base/escape.hpp"
+#include "formats/oci/labels.hpp"
 #include "formats/oci/written_image.hpp"
 #include "libconvert/source/image_content.hpp"
 #include "tools/flows/disk_shape.hpp"
@@ -75,11 +76,11 @@ class ContainerDiskShape final : public DiskShape {
             others.push_back({further.tag, further.report.manifest});
         output_.publish(others);
     }
-    void keep_notes() override {
+    void keep_frame_index() override {
         std::vector<StoredLayer> layers{report_.layer};
         for (const FurtherImage& further : run_.result.further_images)
             layers.push_back(further.report.layer);
-        output_.keep_notes(layers);
+        output_.keep_frame_index(layers);
     }
 
   private:
@@ -93,13 +94,13 @@ class ContainerDiskShape final : public DiskShape {
             tags_.push_back(tag_of_disk(destination, i + 1));
             names += tags_.back().empty() ? "" : " " + tags_.back();
         }
-        const auto say = [&](const std::string& name, const std::string& value) {
-            options_.image.labels.emplace("org.vm2oci.machine." + name, value);
-            options_.image.annotations.emplace("org.vm2oci.machine." + name, value);
+        const auto say = [&](std::string_view name, const std::string& value) {
+            options_.image.labels.emplace(name, value);
+            options_.image.annotations.emplace(name, value);
         };
-        say("disk-count", std::to_string(disk_count()));
+        say(label::machine_disk_count, std::to_string(disk_count()));
         if (!names.empty())
-            say("further-images", names.substr(1));
+            say(label::machine_further_images, names.substr(1));
     }
 
     // With the number of the disk, from 1.
@@ -107,8 +108,8 @@ class ContainerDiskShape final : public DiskShape {
         if (disk_count() == 1)
             return options;
         const std::string number = std::to_string(disk + 1);
-        options.image.labels.emplace("org.vm2oci.machine.disk", number);
-        options.image.annotations.emplace("org.vm2oci.machine.disk", number);
+        options.image.labels.emplace(label::machine_disk, number);
+        options.image.annotations.emplace(label::machine_disk, number);
         return options;
     }
 

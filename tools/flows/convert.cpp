@@ -123,7 +123,7 @@ ConvertResult convert(const ConvertRequest& request, const ConvertEngine& engine
     write_manifest(run, *shape);
     if (comes_up(run, *shape)) {
         appear(run, *shape);
-        shape->keep_notes();
+        shape->keep_frame_index();
     }
     return std::move(run.result);
 }

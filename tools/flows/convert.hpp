@@ -91,7 +91,7 @@ struct ConvertRequest {
     ImageOptions image;                   // `architecture` is found, `created` is what edits bear, too
     LayerOptions layer;                   // `earlier` is found
     std::optional<ImageReference> reuse;  // an earlier version, whose frames are taken where they did not change
-    std::filesystem::path frame_notes;    // what is known of frames, for the next version; empty: nothing is kept
+    std::filesystem::path frame_cache;    // what is known of frames, for the next version; empty: nothing is kept
     std::optional<BootRequest> boot_test; // what does not come up does not appear
 };
 

@@ -53,7 +53,7 @@ class ConvertShape {
     virtual ImageInStore written_image();
     // The last step of the transaction.
     virtual void publish() {}
-    virtual void keep_notes() {}
+    virtual void keep_frame_index() {}
 };
 
 std::unique_ptr<ConvertShape> make_container_disk_shape(ConvertRun& run, const ContainerDiskRequest& request);

@@ -26,12 +26,12 @@ LayerOptions ImageOutput::layer() const {
     if (request.reuse)
         options.earlier = with_context("the earlier version", [&] {
             const auto source = open_image_source(*request.reuse, run_.operation, request.from.registry);
-            return open_earlier_frames(*source, request.architecture, FrameNotebook(request.frame_notes),
+            return open_earlier_frames(*source, request.architecture, FrameIndexCache(request.frame_cache),
                                        run_.operation);
         });
     else if (options.compression.algorithm == Compression::zstd &&
              !std::holds_alternative<NullReference>(std::get<ImageReference>(request.destination)))
-        options.earlier = std::make_shared<EarlierFrames>(); // none yet, but the next version has notes on this one
+        options.earlier = std::make_shared<EarlierFrames>(); // none yet, but the next version has an index of this one
     return options;
 }
 
@@ -56,8 +56,8 @@ void ImageOutput::write(const std::function<Descriptor(ImageDestination&)>& writ
     }
 }
 
-void ImageOutput::keep_notes(const std::vector<StoredLayer>& layers) const {
-    FrameNotebook(run_.request.frame_notes).keep(layers);
+void ImageOutput::keep_frame_index(const std::vector<StoredLayer>& layers) const {
+    FrameIndexCache(run_.request.frame_cache).keep(layers);
 }
 
 ImageInStore ImageOutput::image() {

@@ -4,7 +4,9 @@
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/block/joined.hpp"
+#include "formats/oci/labels.hpp"
 #include "formats/partition/partition.hpp"
+#include "formats/tree/nocloud.hpp"
 #include "libconvert/package/vm_artifact.hpp"
 
 #include <fmt/format.h>
@@ -55,13 +57,13 @@ ImageName name_image(const ImageReference& reference, const std::string& wish) {
 
 std::optional<RunnableSeed> seed_in_annotations(const Annotations& annotations) {
     const auto value = [&](const char* name) -> std::optional<std::string> {
-        const auto found = annotations.find(std::string("org.vm2oci.cloud-init.") + name);
+        const auto found = annotations.find(label::below(label::cloud_init_prefix, name));
         return found == annotations.end() ? std::nullopt : decode_base64(found->second);
     };
-    std::optional<std::string> user_data = value("user-data");
+    std::optional<std::string> user_data = value(nocloud::user_data);
     if (!user_data)
         return std::nullopt;
-    return RunnableSeed{std::move(*user_data), value("network-config")};
+    return RunnableSeed{std::move(*user_data), value(nocloud::network_config)};
 }
 
 std::string_view format_name(const OpenedDisk& disk) {

@@ -70,8 +70,7 @@ class PlainDiskShape final : public DiskShape {
 
     BootSubject written_disk(std::size_t disk) {
         const int file = files_[disk]->fd();
-        return bootable(duplicate_stretch(file, 0, file_size(file)), run_.request.destination_name,
-                        report(disk).format);
+        return bootable(duplicate_range(file, 0, file_size(file)), run_.request.destination_name, report(disk).format);
     }
 
     fs::path destination_;

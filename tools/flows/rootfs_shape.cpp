@@ -36,7 +36,7 @@ class RootfsShape final : public DiskShape {
     BootSubject written() override { fail(ErrorKind::usage, "a container image has no kernel that could be booted"); }
     ImageInStore written_image() override { return output_.image(); }
     void publish() override { output_.publish(); }
-    void keep_notes() override { output_.keep_notes(image_.layers); }
+    void keep_frame_index() override { output_.keep_frame_index(image_.layers); }
 
   private:
     ImageOutput output_;

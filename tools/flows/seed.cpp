@@ -2,6 +2,8 @@
 
 #include "formats/base/base64.hpp"
 #include "formats/base/error.hpp"
+#include "formats/oci/labels.hpp"
+#include "formats/tree/nocloud.hpp"
 #include "libconvert/edit/planners.hpp"
 
 #include <fmt/format.h>
@@ -39,14 +41,14 @@ void add_seed_annotations(const SeedFiles& seed, std::map<std::string, std::stri
             fail(ErrorKind::limit, fmt::format("the {} is too large for an image's annotations; put the data inside "
                                                "the guest",
                                                name));
-        annotations[std::string("org.vm2oci.cloud-init.") + name] = encode_base64(content);
+        annotations[label::below(label::cloud_init_prefix, name)] = encode_base64(content);
     };
-    add("user-data", seed.user_data);
-    add("meta-data", seed.meta_data);
+    add(nocloud::user_data, seed.user_data);
+    add(nocloud::meta_data, seed.meta_data);
     if (seed.network_config)
-        add("network-config", *seed.network_config);
+        add(nocloud::network_config, *seed.network_config);
     if (seed.vendor_data)
-        add("vendor-data", *seed.vendor_data);
+        add(nocloud::vendor_data, *seed.vendor_data);
 }
 
 } // namespace vm2oci

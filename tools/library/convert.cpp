@@ -1,6 +1,6 @@
 #include "tools/flows/convert.hpp"
 
-#include "libconvert/copy/frame_notebook.hpp"
+#include "libconvert/copy/frame_index_cache.hpp"
 #include "libconvert/package/architecture.hpp"
 #include "tools/library/boot.hpp"
 #include "tools/library/border.hpp"
@@ -127,7 +127,7 @@ vm2oci::ConvertRequest to_internal(const ConvertRequest& request) {
     result.layer = layer_options(request.image);
     if (request.image.reuse)
         result.reuse = image_reference(*request.image.reuse);
-    result.frame_notes = user_frame_notes();
+    result.frame_cache = user_frame_cache();
     if (request.boot_test) {
         result.boot_test = to_internal(*request.boot_test);
         result.boot_test->root = result.access.root;
@@ -153,8 +153,8 @@ struct MadeToPublic {
 
     void operator()(const ImageReport& made) const {
         result.image = image_of(made.manifest, {made.layer});
-        result.disk = WrittenDisk{made.disk_path, std::string(to_string(made.disk_format)), 0,
-                                  made.virtual_size, made.allocated_size};
+        result.disk = WrittenDisk{made.disk_path, std::string(to_string(made.disk_format)), 0, made.virtual_size,
+                                  made.allocated_size};
     }
     void operator()(const RootfsImage& made) const {
         result.image = image_of(made.manifest, made.layers);

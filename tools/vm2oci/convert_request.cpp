@@ -1,6 +1,6 @@
 #include "formats/base/error.hpp"
 #include "formats/base/size.hpp"
-#include "libconvert/copy/frame_notebook.hpp"
+#include "libconvert/copy/frame_index_cache.hpp"
 #include "libconvert/package/architecture.hpp"
 #include "libconvert/package/timestamp.hpp"
 #include "tools/vm2oci/convert_kinds.hpp"
@@ -32,17 +32,6 @@ const std::map<std::string, DiskOutputFormat> kDiskFormats = {
 
 const std::map<std::string, ClusterCompression> kClusterCompressions = {
     {"none", ClusterCompression::none}, {"zlib", ClusterCompression::zlib}, {"zstd", ClusterCompression::zstd}};
-
-std::map<std::string, std::string> parse_pairs(const std::vector<std::string>& texts, std::string_view option) {
-    std::map<std::string, std::string> pairs;
-    for (const std::string& text : texts) {
-        const std::size_t equals = text.find('=');
-        if (equals == 0 || equals == std::string::npos)
-            fail(ErrorKind::usage, fmt::format("{} takes KEY=VALUE, not '{}'", option, text));
-        pairs[text.substr(0, equals)] = text.substr(equals + 1);
-    }
-    return pairs;
-}
 
 ConvertKind kind_of_image(const ConvertArguments& arguments) {
     return kConvertKinds.at(arguments.kind);
@@ -195,7 +184,7 @@ ConvertRequest convert_request(const ConvertArguments& arguments, const CLI::App
     request.sbom = arguments.sbom;
     request.manifest = arguments.manifest;
     request.manifest_wishes = manifest_wishes(arguments, command);
-    request.frame_notes = user_frame_notes();
+    request.frame_cache = user_frame_cache();
     EditOptions edits = *arguments.edits;
     if (kind_of_image(arguments) == ConvertKind::kata) {
         const std::string agent = take_kata_agent(edits.agents);

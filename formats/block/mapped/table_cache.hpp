@@ -35,7 +35,7 @@ class TableCache {
     };
     Window window(std::uint64_t host_offset, std::size_t needed) const;
 
-    // Whether a stretch lies in a hole of the file, and so is all zeros without reading it.
+    // Whether a range lies in a hole of the file, and so is all zeros without reading it.
     bool is_hole(std::uint64_t host_offset, std::uint64_t length) const;
 
     // Past the cache, for who goes through a table once.

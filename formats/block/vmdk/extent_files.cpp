@@ -81,9 +81,10 @@ DevicePtr ExtentFilesOnDisk::open_sibling(const std::string& name) const {
         fail(ErrorKind::unsafe, "the disk lies in the file " + quote_untrusted(name) + ", which " + std::string(why),
              HintKind::extent);
     };
-    if (!descriptor_ || !is_sibling_name(descriptor_->filename().string(), name))
+    const std::filesystem::path descriptor = descriptor_.value_or(std::filesystem::path());
+    if (!is_sibling_name(descriptor.filename().string(), name))
         refuse("is not opened on an image's word");
-    SiblingFile sibling = open_sibling_file(descriptor_->parent_path() / name, policy_);
+    SiblingFile sibling = open_sibling_file(descriptor.parent_path() / name, policy_);
     if (!sibling.file)
         refuse(sibling.refusal);
     return std::move(sibling.file);

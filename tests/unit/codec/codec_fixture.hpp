@@ -37,7 +37,7 @@ class StringDevice final : public BlockDevice {
     std::string text_;
 };
 
-// Compressible and incompressible stretches, zeros, an odd end.
+// Compressible and incompressible ranges, zeros, an odd end.
 inline std::string sample(std::size_t size) {
     std::mt19937_64 random(7);
     std::string text;

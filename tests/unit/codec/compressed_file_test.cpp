@@ -301,7 +301,12 @@ TEST_CASE("what is written is held against what is stored") {
                       Catch::Contains("out of all proportion"));
     CHECK(unpacked_budget(0) == GiB);
     CHECK(unpacked_budget(~std::uint64_t{0}) > unpacked_budget(GiB));
-    CHECK_THROWS_WITH(scratch.require_room(~std::uint64_t{0}), Catch::Contains("--tmpdir"));
+    CHECK_THROWS_WITH(scratch.require_room(~std::uint64_t{0}), Catch::Contains("has room for"));
+    try {
+        scratch.require_room(~std::uint64_t{0});
+    } catch (const Error& error) {
+        CHECK(error.hint().kind == HintKind::scratch_folder);
+    }
 }
 
 TEST_CASE("only what is compressed looks compressed") {

@@ -164,16 +164,16 @@ TEST_CASE("a broken layer stays broken") {
     CHECK_THROWS_AS(read(*content, 3 * kFrameSize, 1), Error);
 }
 
-TEST_CASE("a stretch of the content is a disk") {
+TEST_CASE("a range of the content is a disk") {
     const std::string text = sample(3 * kFrameSize);
     const auto content = open(encode(text, {Compression::zstd, 1}).bytes);
-    const auto disk = content_stretch(content, 1000, kFrameSize);
+    const auto disk = content_range(content, 1000, kFrameSize);
     CHECK(disk->size() == kFrameSize);
     std::string part(500, ' ');
     disk->read_at(100, std::as_writable_bytes(std::span(part)));
     CHECK(part == text.substr(1100, 500));
     CHECK_THROWS_AS(disk->read_at(kFrameSize - 1, std::as_writable_bytes(std::span(part))), Error);
-    const auto beyond = content_stretch(content, 2 * kFrameSize, 2 * kFrameSize);
+    const auto beyond = content_range(content, 2 * kFrameSize, 2 * kFrameSize);
     CHECK_THROWS_AS(beyond->read_at(kFrameSize - 1, std::as_writable_bytes(std::span(part))), Error);
-    CHECK_THROWS_AS(content_stretch(content, ~std::uint64_t{0}, 2), Error);
+    CHECK_THROWS_AS(content_range(content, ~std::uint64_t{0}, 2), Error);
 }

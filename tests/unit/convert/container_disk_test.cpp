@@ -130,7 +130,7 @@ TEST_CASE("the same content gives the same digest, whatever the threads and the 
     CHECK(later.report.layer.diff_id == convert(disk_of(plain), amd64_options()).report.layer.diff_id);
 }
 
-TEST_CASE("a change in the guest changes the frames of its own stretch alone") {
+TEST_CASE("a change in the guest changes the frames of its own range alone") {
     const auto frames_of = [](const Converted& image) {
         std::vector<std::string> frames;
         const auto blob = image.source()->open_blob(image.report.layer.descriptor);

@@ -176,7 +176,7 @@ TEST_CASE("What one agent brings, another may need") {
     request.agents = {agent_of({{"/usr/bin/x", FileType::regular, program, 0755}}), libraries};
     CHECK_NOTHROW(plan_edits(guest, {}, request));
     request.agents.pop_back();
-    CHECK_THROWS_WITH(plan_edits(guest, {}, request), Catch::Contains("further --agent"));
+    CHECK_THROWS_WITH(plan_edits(guest, {}, request), Catch::Contains("would not run in this guest"));
 }
 
 TEST_CASE("Each init system gets its own files and its own way to start them") {

@@ -280,7 +280,7 @@ TEST_CASE("Keys that cloud-init does not know and values of the wrong kind are t
     CHECK_THAT(remarks("write_files:\n- {path: /x, permissions: 644}\n"), Catch::Contains("decimal"));
     CHECK_THAT(remarks("users:\n- gecos: x\n"), Catch::Contains("no 'name'"));
     CHECK_THAT(remarks("users:\n- name: x\n  ssh_authorized_keys: ssh-rsa A\n"), Catch::Contains("must be a list"));
-    CHECK_THAT(remarks("network: {version: 2}\n"), Catch::Contains("--network-config"));
+    CHECK_THAT(remarks("network: {version: 2}\n"), Catch::Contains("from a network-config of its own"));
     CHECK(user_data_remarks("#!/bin/sh\nhostnam: a\n").empty());
 
     const auto network = [](const std::string& yaml) {

@@ -255,7 +255,7 @@ TEST_CASE("a file system that is too small for its files says so") {
         FAIL("a file larger than its disk was written");
     } catch (const Error& error) {
         CHECK(error.kind() == ErrorKind::limit);
-        CHECK(std::string(error.what()).find("--size") != std::string::npos);
+        CHECK(error.hint().kind == HintKind::size);
     }
     CHECK_THROWS_AS(Written(4 * MiB), Error);
 }

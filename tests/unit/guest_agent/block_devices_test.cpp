@@ -15,11 +15,11 @@ namespace fs = std::filesystem;
 
 namespace {
 
-LvmLogicalVolume volume(std::vector<LvmStretch> stretches) {
+LvmLogicalVolume volume(std::vector<LvmSegment> segments) {
     LvmLogicalVolume made;
     made.group = "vg-0";
     made.name = "root";
-    made.stretches = std::move(stretches);
+    made.segments = std::move(segments);
     return made;
 }
 
@@ -54,7 +54,7 @@ TEST_CASE("logical volumes are named as LVM names them") {
     CHECK_FALSE(names_volume("/dev/vg-0/my", "vg-0", "my-root"));
 }
 
-TEST_CASE("stretches become a table of device-mapper") {
+TEST_CASE("segments become a table of device-mapper") {
     const auto table = mapper_table(volume({{0, "a", 1048576, 4096}, {4096, "b", 512, 512}}), number_of);
     REQUIRE(table.size() == 2);
     CHECK(table[0].begin == 0);

@@ -78,7 +78,7 @@ TEST_CASE("the port is found by its name") {
     std::filesystem::create_directories(ports / "vport0p1");
     std::filesystem::create_directories(ports / "vport1p2");
     std::ofstream(ports / "vport0p1/name") << "org.qemu.guest_agent.0\n";
-    CHECK(find_port(kPortName, folder / "sys", folder / "dev").empty());
+    CHECK(find_port(vm2oci::kAgentPort, folder / "sys", folder / "dev").empty());
     std::ofstream(ports / "vport1p2/name") << "org.vm2oci.agent.0\n";
-    CHECK(find_port(kPortName, folder / "sys", "/dev") == "/dev/vport1p2");
+    CHECK(find_port(vm2oci::kAgentPort, folder / "sys", "/dev") == "/dev/vport1p2");
 }

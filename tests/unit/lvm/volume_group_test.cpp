@@ -148,9 +148,9 @@ TEST_CASE("a logical volume is its segments in order, over all members") {
     CHECK(across[kExtent] == std::byte{0x77});
     CHECK(across.back() == std::byte{1});
     CHECK_THROWS_AS(byte_at(*root.device, 4 * kExtent), Error);
-    REQUIRE(root.stretches.size() == 3);
-    CHECK(root.stretches[1].uuid == kUuid1);
-    CHECK(root.stretches[1].physical_offset == kFirstExtent + 3 * kExtent);
+    REQUIRE(root.segments.size() == 3);
+    CHECK(root.segments[1].uuid == kUuid1);
+    CHECK(root.segments[1].physical_offset == kFirstExtent + 3 * kExtent);
     std::uint64_t free = 0;
     for (const LvmFreeSpace& space : found.free)
         free += space.length;

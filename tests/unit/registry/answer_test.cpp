@@ -45,7 +45,8 @@ TEST_CASE("a failed answer becomes one line with the status") {
         fail_answer("registry.test", FakeRegistry::answer(403, R"({"errors":[{"code":"DENIED","message":"no"}]})"));
     } catch (const Error& error) {
         CHECK(error.kind() == ErrorKind::external);
-        CHECK(error.message().starts_with("registry.test answered 403: DENIED: no; if another login"));
+        CHECK(error.message() == "registry.test answered 403: DENIED: no");
+        CHECK(error.hint().kind == HintKind::other_login);
     }
     try {
         fail_answer("registry.test", FakeRegistry::answer(404));

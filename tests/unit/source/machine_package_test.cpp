@@ -138,7 +138,7 @@ std::vector<HostileTar> hostile_tars() {
              ovf_with(
                  {{"disks",
                    R"(<Disk ovf:diskId="vmdisk1" ovf:capacity="3" ovf:capacityAllocationUnits="byte * 2^40"/>)"}}))}),
-         ErrorKind::limit, "--max-virtual-size"},
+         ErrorKind::limit, "and the limit is 2 TiB"},
         {"no disk", tar_of({tar_member("web.ovf", ovf_with({{"disks", ""}, {"disk", ""}}))}), ErrorKind::unsupported,
          "no disk"},
     };

@@ -6,6 +6,7 @@
 #include "tools/vm2oci/command_table.hpp"
 #include "tools/vm2oci/help.hpp"
 #include "tools/vm2oci/image_words.hpp"
+#include "tools/vm2oci/option_values.hpp"
 #include "tools/vm2oci/registry_options.hpp"
 
 #include <CLI/CLI.hpp>
@@ -28,17 +29,6 @@ struct IndexArguments {
     std::shared_ptr<RegistryArguments> registry;
 };
 
-Annotations parse_annotations(const std::vector<std::string>& texts) {
-    Annotations annotations;
-    for (const std::string& text : texts) {
-        const std::size_t equals = text.find('=');
-        if (equals == 0 || equals == std::string::npos)
-            fail(ErrorKind::usage, "--annotation takes KEY=VALUE, not '" + text + "'");
-        annotations[text.substr(0, equals)] = text.substr(equals + 1);
-    }
-    return annotations;
-}
-
 Json to_json(const JoinResult& result, const std::string& destination) {
     Json manifests = Json::array();
     for (const Descriptor& manifest : result.manifests)
@@ -58,7 +48,7 @@ ExitCode run_index(const IndexArguments& arguments, Invocation& call) {
     for (const std::string& text : arguments.sources)
         request.sources.push_back({parse_image_only(text, "index create"), text});
     request.destination = parse_image_only(arguments.destination, "index create");
-    request.annotations = parse_annotations(arguments.annotations);
+    request.annotations = parse_pairs(arguments.annotations, "--annotation");
     request.registry = arguments.registry->options();
     request.digest_file = arguments.digest_file;
     const JoinResult result = create_index(request, call.operation);
