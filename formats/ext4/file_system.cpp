@@ -21,7 +21,7 @@ namespace vm2oci {
 namespace {
 
 constexpr std::uint64_t kMaxLinkTarget = 4095; // PATH_MAX less the end
-constexpr std::uint64_t kMaxInlineBytes = 64 * 1024;
+constexpr std::uint64_t kMaxInlineBytes = 64ull * 1024;
 constexpr std::size_t kMaxKeptEntries = 200'000; // of folders in memory; some 100 bytes each
 
 // Folders by inode, sorted by name, the last used ones: paths are looked up name by name, and a folder of 100,000 names
