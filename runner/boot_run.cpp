@@ -20,8 +20,8 @@ constexpr int kMaxSerialRounds = 64;              // more than the pipe between 
 constexpr Milliseconds kSystemStateLimit{170000}; // systemctl waits for the last job of the boot
 constexpr Milliseconds kCommandLimit{60000};      // a check is a short command
 constexpr Milliseconds kScreenshotLimit{5000};
-constexpr std::chrono::minutes kFactsLimit{5};    // an emulated guest on a busy machine finishes its last units
-constexpr std::size_t kMessagesLimit = 16 * 1024; // of what runs the machine is kept
+constexpr std::chrono::minutes kFactsLimit{5};       // an emulated guest on a busy machine finishes its last units
+constexpr std::size_t kMessagesLimit = 16ull * 1024; // of what runs the machine is kept
 constexpr std::size_t kTypedLimit = 4096;
 
 std::string first_word(std::string_view text) {

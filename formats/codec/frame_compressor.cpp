@@ -17,8 +17,8 @@
 namespace vm2oci {
 namespace {
 
-constexpr std::size_t kMaxZstdBlock = 128 * 1024; // zstd format, "Block_Maximum_Size"
-constexpr std::size_t kMaxZstdFrameHeader = 18;   // magic, descriptor, window, dictionary, content size
+constexpr std::size_t kMaxZstdBlock = 128ull * 1024; // zstd format, "Block_Maximum_Size"
+constexpr std::size_t kMaxZstdFrameHeader = 18;      // magic, descriptor, window, dictionary, content size
 constexpr std::size_t kZstdBlockHeader = 3;
 
 class ZstdFrameCompressor final : public FrameCompressor {

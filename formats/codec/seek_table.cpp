@@ -19,8 +19,8 @@ constexpr std::size_t kEntry = 8;           // without the optional checksum
 constexpr std::size_t kChecksum = 4;
 constexpr std::uint8_t kChecksumFlag = 0x80;
 constexpr std::uint8_t kReservedBits = 0x7c;
-constexpr std::size_t kMaxFrameHeader = 18;                 // magic, descriptor, window, dictionary, content size
-constexpr std::size_t kMaxReadableFrames = 8 * 1024 * 1024; // 8 TiB of 1 MiB frames; 96 MiB of memory
+constexpr std::size_t kMaxFrameHeader = 18;                    // magic, descriptor, window, dictionary, content size
+constexpr std::size_t kMaxReadableFrames = 8ull * 1024 * 1024; // 8 TiB of 1 MiB frames; 96 MiB of memory
 
 } // namespace
 

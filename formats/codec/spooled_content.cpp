@@ -9,7 +9,7 @@
 namespace vm2oci {
 namespace {
 
-constexpr std::size_t kStoredStep = 256 * 1024;
+constexpr std::size_t kStoredStep = 256ull * 1024;
 
 } // namespace
 

@@ -9,7 +9,7 @@
 
 namespace vm2oci {
 
-inline constexpr std::uint64_t kMaxAttributeBytes = 64 * 1024; // XATTR_SIZE_MAX of Linux
+inline constexpr std::uint64_t kMaxAttributeBytes = 64ull * 1024; // XATTR_SIZE_MAX of Linux
 
 // `raw` is the whole inode as it stands on the disk. Sorted by name; ACLs in the form of getxattr(2). The content of
 // small files that live in an attribute is not listed.

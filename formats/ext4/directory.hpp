@@ -9,7 +9,7 @@
 
 namespace vm2oci {
 
-inline constexpr std::uint64_t kMaxDirectoryBytes = 1024 * 1024 * 1024;
+inline constexpr std::uint64_t kMaxDirectoryBytes = 1024ull * 1024 * 1024;
 
 class DirectoryReader {
   public:

@@ -81,7 +81,7 @@ class FileSink final : public ByteSink {
     std::uint64_t total() const { return total_; }
 
   private:
-    static constexpr std::size_t kStep = 1024 * 1024; // libext2fs counts in 32 bits
+    static constexpr std::size_t kStep = 1024ull * 1024; // libext2fs counts in 32 bits
 
     const InodeEditor& inodes_;
     ext2_file_t file_;

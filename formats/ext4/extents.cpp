@@ -11,7 +11,7 @@ namespace vm2oci {
 namespace {
 
 // A file of the largest disk in extents of one block each; more is a table that repeats itself.
-constexpr std::uint64_t kMaxExtents = 16 * 1024 * 1024;
+constexpr std::uint64_t kMaxExtents = 16ull * 1024 * 1024;
 
 struct Collector {
     const Ext4Library* library;

@@ -20,7 +20,7 @@ namespace vm2oci {
 namespace {
 
 constexpr std::uint64_t kMaxLinkTarget = 4095; // PATH_MAX less the end
-constexpr std::uint64_t kMaxInlineBytes = 64 * 1024;
+constexpr std::uint64_t kMaxInlineBytes = 64ull * 1024;
 
 struct Inode {
     ext2_ino_t number = 0;

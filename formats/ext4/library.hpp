@@ -35,7 +35,7 @@ struct Ext4Geometry {
 };
 
 // Group descriptors are held in memory. Honest ones of 2 TiB in blocks of 1 KiB take 16 MiB.
-inline constexpr std::uint64_t kMaxGroupDescriptorBytes = 32 * 1024 * 1024;
+inline constexpr std::uint64_t kMaxGroupDescriptorBytes = 32ull * 1024 * 1024;
 
 // Not thread-safe.
 class Ext4Library {

@@ -11,7 +11,7 @@
 
 namespace vm2oci {
 
-inline constexpr std::size_t kMaxFatDirectoryBytes = 65536 * 32; // the format's own limit
+inline constexpr std::size_t kMaxFatDirectoryBytes = 65536ull * 32; // the format's own limit
 
 class FatFileSystem final : public FileSystem {
   public:

@@ -6,8 +6,8 @@
 namespace vm2oci {
 namespace {
 
-constexpr std::size_t kBlockSize = 4 * 1024 * 1024; // the format's limit is 8 MiB
-constexpr std::size_t kLengthInToken = 15;          // more of it follows in bytes of up to 255
+constexpr std::size_t kBlockSize = 4ull * 1024 * 1024; // the format's limit is 8 MiB
+constexpr std::size_t kLengthInToken = 15;             // more of it follows in bytes of up to 255
 
 std::string block_of_literals(std::string_view bytes) {
     std::string block;

@@ -12,7 +12,7 @@
 
 namespace vm2oci {
 
-inline constexpr std::uint64_t kMaxLvmTextBytes = 8 * 1024 * 1024; // the customary area has 1 MiB
+inline constexpr std::uint64_t kMaxLvmTextBytes = 8ull * 1024 * 1024; // the customary area has 1 MiB
 
 struct LvmPhysicalVolume {
     std::string uuid; // as signatures have it, with dashes

@@ -14,8 +14,8 @@
 
 namespace vm2oci {
 
-inline constexpr std::size_t kMaxManifestBytes = 4 * 1024 * 1024; // what registries agree to take
-inline constexpr int kMaxJsonDepth = 64;                          // OCI documents need less than ten
+inline constexpr std::size_t kMaxManifestBytes = 4ull * 1024 * 1024; // what registries agree to take
+inline constexpr int kMaxJsonDepth = 64;                             // OCI documents need less than ten
 
 // Error{corrupt} for text that is not JSON, repeats a key in one object or nests too deeply; Error{limit} above
 // kMaxManifestBytes. `what` names the document in messages ("the manifest").

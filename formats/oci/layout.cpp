@@ -22,7 +22,7 @@ namespace vm2oci {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::size_t kMaxLayoutFile = 64 * 1024; // oci-layout holds one version number
+constexpr std::size_t kMaxLayoutFile = 64ull * 1024; // oci-layout holds one version number
 
 fs::path blob_folder(const fs::path& folder) {
     return folder / "blobs" / "sha256";

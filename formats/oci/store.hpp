@@ -26,7 +26,7 @@ class BlobWriter : public ByteSink {
 struct DestinationTraits {
     bool stores_blobs = true;        // false: null:, which computes and forgets
     bool one_blob_at_a_time = false; // blobs written side by side cost a detour, and their order shows
-    std::uint64_t max_manifest_bytes = 4 * 1024 * 1024;
+    std::uint64_t max_manifest_bytes = 4ull * 1024 * 1024;
 };
 
 // An image under a tag of its own, at the same place as the one that a reference names.

@@ -17,7 +17,7 @@ namespace vm2oci {
 inline constexpr unsigned kMaxLogicalPartitions = 128;
 // The customary table has 128; 4096 of the smallest entries are 512 KiB.
 inline constexpr std::uint32_t kMaxGptEntries = 4096;
-inline constexpr std::uint64_t kMaxGptTableBytes = 2 * 1024 * 1024;
+inline constexpr std::uint64_t kMaxGptTableBytes = 2ull * 1024 * 1024;
 
 enum class TableKind { none, mbr, gpt };
 std::string_view to_string(TableKind kind);

@@ -18,7 +18,7 @@ constexpr std::string_view kNewcMagicWithChecksum = "070702";
 constexpr std::string_view kTrailer = "TRAILER!!!";
 constexpr std::size_t kHeaderSize = 110; // magic and 13 numbers of 8 hexadecimal digits
 constexpr std::size_t kNameLimit = 4096; // PATH_MAX: the kernel skips members with longer names
-constexpr std::size_t kReserveLimit = 64 * 1024;
+constexpr std::size_t kReserveLimit = 64ull * 1024;
 
 } // namespace
 

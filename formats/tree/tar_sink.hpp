@@ -17,7 +17,7 @@ enum class WhiteoutNames { keep, refuse };
 // Zeros of one file that are written out although the file system does not store them. The specification of images
 // advises against sparse members (layer.md, "Sparse files"), so they are kept for what would cost seconds: /var/log
 // files of a terabyte that hold a few blocks.
-inline constexpr std::uint64_t kMaxStoredHoles = 64 * 1024 * 1024;
+inline constexpr std::uint64_t kMaxStoredHoles = 64ull * 1024 * 1024;
 // Where members have to be whole.
 inline constexpr std::uint64_t kMaxWholeHoles = std::uint64_t{16} * 1024 * 1024 * 1024;
 

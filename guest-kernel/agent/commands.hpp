@@ -14,8 +14,8 @@ struct pollfd;
 
 namespace vm2oci::guest {
 
-inline constexpr std::size_t kOutputLimit = 64 * 1024; // of each stream is kept; the rest is read and dropped
-inline constexpr std::size_t kCommandLimit = 16;       // at a time
+inline constexpr std::size_t kOutputLimit = 64ull * 1024; // of each stream is kept; the rest is read and dropped
+inline constexpr std::size_t kCommandLimit = 16;          // at a time
 
 struct CommandResult {
     int exit_code = 0; // as a shell has it: 127 not found, 126 not runnable, 128 + n killed by signal n

@@ -10,7 +10,7 @@
 
 namespace vm2oci::guest {
 
-inline constexpr std::size_t kRequestLimit = 64 * 1024; // bytes of a line; commands are short
+inline constexpr std::size_t kRequestLimit = 64ull * 1024; // bytes of a line; commands are short
 inline constexpr std::int64_t kDefaultTimeoutSeconds = 60;
 inline constexpr std::int64_t kMaximumTimeoutSeconds = 24 * 3600;
 

@@ -15,7 +15,7 @@ constexpr std::chrono::seconds kLookInterval{1};
 // Where neither systemd, OpenRC nor a login prompt shows when the boot is over: it has had this long.
 constexpr std::chrono::seconds kUnknownInitLimit{30};
 // A host that asks without reading is not answered further.
-constexpr std::size_t kPendingLimit = 4 * 1024 * 1024;
+constexpr std::size_t kPendingLimit = 4ull * 1024 * 1024;
 
 bool systemd_runs() {
     return ::access("/run/systemd/system", F_OK) == 0;

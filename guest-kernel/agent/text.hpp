@@ -10,7 +10,7 @@
 namespace vm2oci::guest {
 
 // The first `limit` bytes of a file; nullopt when it cannot be read.
-std::optional<std::string> read_text(const std::string& path, std::size_t limit = 256 * 1024);
+std::optional<std::string> read_text(const std::string& path, std::size_t limit = 256ull * 1024);
 
 // The names in a folder, sorted, without "." and ".."; empty when there is none.
 std::vector<std::string> list_folder(const std::string& path);

@@ -14,8 +14,8 @@
 
 namespace vm2oci {
 
-inline constexpr std::size_t kKernelLimit = 256 * 1024 * 1024;     // an image with everything built in has 60 MB
-inline constexpr std::size_t kInitramfsLimit = 1024 * 1024 * 1024; // a generic one with firmware has 150 MB
+inline constexpr std::size_t kKernelLimit = 256ull * 1024 * 1024;     // an image with everything built in has 60 MB
+inline constexpr std::size_t kInitramfsLimit = 1024ull * 1024 * 1024; // a generic one with firmware has 150 MB
 
 struct BundleKernel {
     KernelOrigin origin = KernelOrigin::guest;

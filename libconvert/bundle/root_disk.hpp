@@ -13,7 +13,7 @@
 namespace vm2oci {
 
 // The new file system is given as much room as the old ones had, and never less than this.
-inline constexpr std::uint64_t kSmallestJoinedRoot = 64 * 1024 * 1024;
+inline constexpr std::uint64_t kSmallestJoinedRoot = 64ull * 1024 * 1024;
 
 enum class RootShape {
     slice,  // the guest's own file system, out of its partition or logical volume

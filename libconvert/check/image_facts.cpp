@@ -4,6 +4,7 @@
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/oci/bundle.hpp"
+#include "formats/oci/labels.hpp"
 #include "formats/partition/partition.hpp"
 #include "libconvert/bundle/kernel.hpp"
 

@@ -24,7 +24,7 @@
 namespace vm2oci {
 namespace {
 
-constexpr std::size_t kReleaseLimit = 64 * 1024; // os-release has some lines
+constexpr std::size_t kReleaseLimit = 64ull * 1024; // os-release has some lines
 constexpr std::array kMaintainerScripts = {"preinst", "postinst", "prerm", "postrm"};
 // Documentation and debugging aids have no use in a guest that never sees its package manager touch them.
 constexpr std::array kLeftOut = {"/usr/share/doc/", "/usr/share/man/", "/usr/share/locale/", "/usr/share/lintian/",

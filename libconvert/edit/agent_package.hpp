@@ -8,7 +8,7 @@
 
 namespace vm2oci {
 
-inline constexpr std::size_t kAgentSizeLimit = 256 * 1024 * 1024; // unpacked; agents have a few MB
+inline constexpr std::size_t kAgentSizeLimit = 256ull * 1024 * 1024; // unpacked; agents have a few MB
 
 // "qemu-ga" (this machine's own), "vm2oci" (ours, which came with the program), the path of a .deb, .rpm or tar, a
 // folder that is laid over the guest's root, or FILE:UNIT (a program and the unit that starts it). Error{not_found},

@@ -15,7 +15,7 @@
 namespace vm2oci {
 namespace {
 
-constexpr std::size_t kAppendStep = 2 * 1024 * 1024; // libguestfs's messages hold 4 MiB
+constexpr std::size_t kAppendStep = 2ull * 1024 * 1024; // libguestfs's messages hold 4 MiB
 constexpr const char* kLabel = "security.selinux";
 
 class ScratchSink final : public ByteSink {

@@ -14,8 +14,8 @@
 namespace vm2oci {
 namespace {
 
-constexpr std::size_t kFileLimit = 4 * 1024 * 1024; // Fedora's is 0.5 MiB
-constexpr std::size_t kLineLimit = 50'000;          // Fedora's has 6,500
+constexpr std::size_t kFileLimit = 4ull * 1024 * 1024; // Fedora's is 0.5 MiB
+constexpr std::size_t kLineLimit = 50'000;             // Fedora's has 6,500
 // Some tens for each label of a real policy. A hostile one ends here, after a second or two.
 constexpr std::size_t kCompilationLimit = 200'000;
 constexpr std::int64_t kExpressionMemory = 256 * 1024;

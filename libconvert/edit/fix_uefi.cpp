@@ -11,7 +11,7 @@
 namespace vm2oci {
 namespace {
 
-constexpr std::size_t kLoaderLimit = 32 * 1024 * 1024; // GRUB with all its modules stays below 10 MB
+constexpr std::size_t kLoaderLimit = 32ull * 1024 * 1024; // GRUB with all its modules stays below 10 MB
 
 // Of each the first that is there counts. SUSE, and Red Hat until 7, leave the architecture out of the names.
 struct Names {

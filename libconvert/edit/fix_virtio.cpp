@@ -14,7 +14,7 @@
 namespace vm2oci {
 namespace {
 
-constexpr std::size_t kModuleLimit = 16 * 1024 * 1024;
+constexpr std::size_t kModuleLimit = 16ull * 1024 * 1024;
 // Without these the root is not found, on a disk of either kind.
 constexpr std::array kNeeded = {"virtio_pci", "virtio_blk", "virtio_scsi", "sd_mod"};
 // Loaded with them: the network is often wanted before the root is there.

@@ -13,7 +13,7 @@ namespace {
 
 // Lies in every archive that we put behind an initrd.
 constexpr std::string_view kMarker = "etc/vm2oci-drivers";
-constexpr std::size_t kKeptFileLimit = 64 * 1024; // conf/modules and config have a few lines
+constexpr std::size_t kKeptFileLimit = 64ull * 1024; // conf/modules and config have a few lines
 
 class Collector final : public InitrdVisitor {
   public:

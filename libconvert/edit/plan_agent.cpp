@@ -19,7 +19,7 @@
 namespace vm2oci {
 namespace {
 
-constexpr std::size_t kLibraryLimit = 256 * 1024 * 1024;
+constexpr std::size_t kLibraryLimit = 256ull * 1024 * 1024;
 
 std::string machine_name(std::uint16_t machine) {
     switch (machine) {

@@ -12,7 +12,8 @@
 
 namespace vm2oci {
 
-inline constexpr std::size_t kConfigurationFileLimit = 4 * 1024 * 1024; // grub.cfg of hundreds of kernels stays below
+inline constexpr std::size_t kConfigurationFileLimit =
+    4ull * 1024 * 1024; // grub.cfg of hundreds of kernels stays below
 
 enum class MissingMounts {
     refuse, // finish() throws if anything was changed or looked for below a mount point that is not mounted

@@ -8,7 +8,7 @@
 
 namespace vm2oci {
 
-inline constexpr std::size_t kUserDataLimit = 16 * 1024 * 1024; // cloud-init has no limit for NoCloud; scripts only
+inline constexpr std::size_t kUserDataLimit = 16ull * 1024 * 1024; // cloud-init has no limit for NoCloud; scripts only
 
 // What cloud-init would pass over or take for something else in data that is none of these; one line each, escaped.
 std::vector<std::string> user_data_remarks(std::string_view data);

@@ -10,7 +10,7 @@
 
 namespace vm2oci {
 
-inline constexpr std::size_t kYamlSizeLimit = 4 * 1024 * 1024; // configuration, not data
+inline constexpr std::size_t kYamlSizeLimit = 4ull * 1024 * 1024; // configuration, not data
 
 enum class YamlKind { null, scalar, sequence, mapping };
 

@@ -18,7 +18,7 @@
 namespace vm2oci {
 namespace {
 
-constexpr std::size_t kReadSize = 2 * 1024 * 1024; // a message of the appliance's protocol holds 4 MiB
+constexpr std::size_t kReadSize = 2ull * 1024 * 1024; // a message of the appliance's protocol holds 4 MiB
 constexpr std::size_t kNamesPerCall = 500;
 
 // libguestfs has functions of the same names.

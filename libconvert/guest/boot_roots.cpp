@@ -12,7 +12,7 @@
 namespace vm2oci {
 namespace {
 
-constexpr std::size_t kBootConfigurationLimit = 4 * 1024 * 1024;
+constexpr std::size_t kBootConfigurationLimit = 4ull * 1024 * 1024;
 
 struct BootEntry {
     std::vector<std::string> names; // title and identifier, without the menus around them

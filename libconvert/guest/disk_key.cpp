@@ -13,7 +13,7 @@
 namespace vm2oci {
 namespace {
 
-constexpr std::size_t kMaxKeyFile = 8 * 1024; // cryptsetup(8): passphrases have at most 512 bytes
+constexpr std::size_t kMaxKeyFile = 8ull * 1024; // cryptsetup(8): passphrases have at most 512 bytes
 
 bool equal_without_case(std::string_view a, std::string_view b) {
     return std::equal(a.begin(), a.end(), b.begin(), b.end(),

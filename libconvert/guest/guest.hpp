@@ -84,7 +84,7 @@ class Guest {
 };
 
 // A file of text in which only the first `limit` bytes matter; nullopt also when it is larger or cannot be read.
-std::optional<std::string> try_read_text(const Guest& guest, std::string_view path, std::size_t limit = 1024 * 1024);
+std::optional<std::string> try_read_text(const Guest& guest, std::string_view path, std::size_t limit = 1024ull * 1024);
 
 bool exists(const Guest& guest, std::string_view path);
 

@@ -17,7 +17,7 @@
 namespace vm2oci {
 namespace {
 
-constexpr std::size_t kFstabLimit = 256 * 1024;
+constexpr std::size_t kFstabLimit = 256ull * 1024;
 constexpr const char* kNotOnDisk = "it comes from another place of the tree, the host or a server";
 constexpr const char* kNoVolume = "this disk has no such volume";
 const std::string kNotNative = "the native backend does not read ";

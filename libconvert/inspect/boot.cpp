@@ -11,7 +11,7 @@ namespace vm2oci::inspect {
 namespace {
 
 constexpr std::size_t kHeadSize = 4096; // of an EFI program: its headers
-constexpr std::size_t kConfigLimit = 4 * 1024 * 1024;
+constexpr std::size_t kConfigLimit = 4ull * 1024 * 1024;
 
 std::string upper(std::string text) {
     std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::toupper(c); });

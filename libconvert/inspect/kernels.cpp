@@ -14,7 +14,7 @@ namespace {
 constexpr std::array<std::string_view, 6> kDrivers = {"virtio",     "virtio_ring", "virtio_pci",
                                                       "virtio_blk", "virtio_scsi", "virtio_net"};
 constexpr std::array<std::string_view, 5> kOlderDrivers = {"ahci", "ata_piix", "piix", "e1000", "e1000e"};
-constexpr std::size_t kModuleListLimit = 16 * 1024 * 1024;
+constexpr std::size_t kModuleListLimit = 16ull * 1024 * 1024;
 
 // "kernel/drivers/block/virtio_blk.ko.xz" → "virtio_blk". Dashes and underscores are the same to the kernel.
 std::string module_name(std::string_view path) {

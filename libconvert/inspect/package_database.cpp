@@ -14,8 +14,8 @@ namespace {
 
 using namespace inspect;
 
-constexpr std::size_t kDatabaseLimit = 128 * 1024 * 1024; // dpkg's status of a full desktop has 10 MiB
-constexpr std::size_t kLicenseLimit = 4 * 1024 * 1024;
+constexpr std::size_t kDatabaseLimit = 128ull * 1024 * 1024; // dpkg's status of a full desktop has 10 MiB
+constexpr std::size_t kLicenseLimit = 4ull * 1024 * 1024;
 constexpr std::size_t kMaxPackages = 500'000; // all of Debian has 70 000
 
 void for_each_line(const std::string& text, const std::function<void(std::string_view)>& visit) {

@@ -17,7 +17,7 @@ class GuestFile final : public ByteSource {
     std::uint64_t size() const { return size_; }
 
     std::size_t read_some_at(std::uint64_t offset, std::span<std::byte> buffer) const override {
-        constexpr std::uint64_t kWindow = 512 * 1024;
+        constexpr std::uint64_t kWindow = 512ull * 1024;
         std::size_t done = 0;
         while (done < buffer.size() && offset + done < size_) {
             const std::uint64_t at = offset + done;

@@ -9,8 +9,8 @@
 namespace vm2oci {
 namespace {
 
-constexpr std::size_t kListLimit = 16 * 1024 * 1024;
-constexpr std::size_t kDatabaseLimit = 128 * 1024 * 1024;
+constexpr std::size_t kListLimit = 16ull * 1024 * 1024;
+constexpr std::size_t kDatabaseLimit = 128ull * 1024 * 1024;
 
 template <class Visit>
 void for_each_line(const std::string& text, Visit&& visit) {

@@ -29,7 +29,7 @@ struct AuthFile {
     std::string default_helper;                 // docker's credsStore
 };
 
-inline constexpr std::size_t kMaxAuthFileBytes = 1024 * 1024;
+inline constexpr std::size_t kMaxAuthFileBytes = 1024ull * 1024;
 
 // Error{corrupt}, which never quotes the text.
 AuthFile parse_auth_file(std::string_view text);

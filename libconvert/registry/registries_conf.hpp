@@ -22,7 +22,7 @@ struct RegistryEntry {
     std::vector<MirrorEntry> mirrors;
 };
 
-inline constexpr std::size_t kMaxRegistriesConfBytes = 1024 * 1024;
+inline constexpr std::size_t kMaxRegistriesConfBytes = 1024ull * 1024;
 
 // Reads the [[registry]] tables of the second format, and the lists of insecure and blocked registries of the first;
 // everything else is passed over. Error{usage} names the line.

@@ -9,9 +9,9 @@
 namespace vm2oci::registry {
 namespace {
 
-constexpr std::chrono::seconds kSafetyMargin{5};   // a request that is on its way when the token ends
-constexpr std::chrono::hours kLongestLifetime{24}; // whatever a server claims
-constexpr std::size_t kMaxTokenBytes = 48 * 1024;  // servers bound their headers at 8 to 64 KiB
+constexpr std::chrono::seconds kSafetyMargin{5};     // a request that is on its way when the token ends
+constexpr std::chrono::hours kLongestLifetime{24};   // whatever a server claims
+constexpr std::size_t kMaxTokenBytes = 48ull * 1024; // servers bound their headers at 8 to 64 KiB
 
 } // namespace
 

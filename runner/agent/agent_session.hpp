@@ -16,8 +16,8 @@
 
 namespace vm2oci {
 
-inline constexpr std::size_t kAgentLineLimit = 4 * 1024 * 1024; // guest-exec sends a program's output in one line
-inline constexpr std::size_t kAgentOutputLimit = 64 * 1024;     // of a program's output is kept
+inline constexpr std::size_t kAgentLineLimit = 4ull * 1024 * 1024; // guest-exec sends a program's output in one line
+inline constexpr std::size_t kAgentOutputLimit = 64ull * 1024;     // of a program's output is kept
 
 // All strings are the guest's: escape before printing.
 struct AgentInfo {

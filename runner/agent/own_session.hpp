@@ -20,9 +20,9 @@
 namespace vm2oci {
 
 inline constexpr std::string_view kOwnAgentPort = kAgentPort;
-inline constexpr std::size_t kOwnAgentLineLimit = 1024 * 1024; // two outputs of 64 KiB in base64, or some 1000 names
-inline constexpr std::size_t kOwnAgentListLimit = 4096;        // names of a list are kept: units of a large server
-inline constexpr std::size_t kOwnAgentTextLimit = 1024;        // bytes of one name
+inline constexpr std::size_t kOwnAgentLineLimit = 1024ull * 1024; // two outputs of 64 KiB in base64, or some 1000 names
+inline constexpr std::size_t kOwnAgentListLimit = 4096;           // names of a list are kept: units of a large server
+inline constexpr std::size_t kOwnAgentTextLimit = 1024;           // bytes of one name
 
 // All strings are the guest's: escape before printing.
 struct OwnAgentHello {

@@ -13,7 +13,7 @@
 
 namespace vm2oci {
 
-inline constexpr std::size_t kMonitorLineLimit = 1024 * 1024; // the longest answer to a command of ours is some KiB
+inline constexpr std::size_t kMonitorLineLimit = 1024ull * 1024; // the longest answer to a command of ours is some KiB
 
 enum class MonitorMessageKind { greeting, result, error, event };
 

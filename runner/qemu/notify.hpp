@@ -16,8 +16,8 @@
 namespace vm2oci {
 
 inline constexpr unsigned kFirstSystemdThatNotifies = 254;
-inline constexpr std::size_t kNotifyMessageLimit = 64 * 1024; // systemd's own limit is 4 KiB
-inline constexpr std::size_t kNotifyConnections = 16;         // at once; systemd makes one for each message
+inline constexpr std::size_t kNotifyMessageLimit = 64ull * 1024; // systemd's own limit is 4 KiB
+inline constexpr std::size_t kNotifyConnections = 16;            // at once; systemd makes one for each message
 
 // One message: lines of NAME=VALUE. Strings are the guest's.
 struct NotifyMessage {

@@ -43,8 +43,8 @@ class ConsoleLog {
     std::string tail_;
     std::uint64_t total_ = 0;
 };
-inline constexpr std::size_t kConsoleLogHead = 4 * 1024 * 1024; // a verbose boot prints some 200 KiB
-inline constexpr std::size_t kConsoleLogTail = 4 * 1024 * 1024;
+inline constexpr std::size_t kConsoleLogHead = 4ull * 1024 * 1024; // a verbose boot prints some 200 KiB
+inline constexpr std::size_t kConsoleLogTail = 4ull * 1024 * 1024;
 
 // What the machine of this report lacks, or has, beside another one. Strings are the guests'.
 struct BootComparison {

@@ -13,7 +13,7 @@
 namespace vm2oci {
 namespace {
 
-constexpr std::size_t kAnnotatedFileLimit = 256 * 1024; // registries take manifests of 4 MiB
+constexpr std::size_t kAnnotatedFileLimit = 256ull * 1024; // registries take manifests of 4 MiB
 
 } // namespace
 

@@ -53,7 +53,7 @@ class VmShape final : public DiskShape {
         return subject;
     }
     void publish() override { output_.publish(); }
-    void keep_notes() override { output_.keep_notes(made_.disks); }
+    void keep_frame_index() override { output_.keep_frame_index(made_.disks); }
 
   private:
     // The machine, before the disks are written: what is read of the guest is still there.

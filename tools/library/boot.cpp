@@ -35,6 +35,7 @@ ReadyCondition ready_condition(const std::string& text) {
 
 std::vector<ConsolePattern> patterns(const std::vector<std::string>& texts) {
     std::vector<ConsolePattern> result;
+    result.reserve(texts.size());
     for (const std::string& text : texts)
         result.emplace_back(text);
     return result;

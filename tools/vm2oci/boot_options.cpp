@@ -24,7 +24,7 @@ namespace {
 
 constexpr std::uint64_t kMinMemory = 64 * MiB; // less than any system in use boots with
 constexpr unsigned kMaxCpus = 255;             // of a machine without an interrupt remapper
-constexpr std::size_t kMaxSeedFile = 4 * 1024 * 1024;
+constexpr std::size_t kMaxSeedFile = 4ull * 1024 * 1024;
 
 const std::map<std::string, AccelerationChoice> kAccelerators = {
     {"auto", AccelerationChoice::automatic}, {"kvm", AccelerationChoice::kvm}, {"tcg", AccelerationChoice::tcg}};

@@ -18,7 +18,7 @@
 namespace vm2oci::cli {
 namespace {
 
-constexpr std::size_t kTextFileLimit = 16 * 1024 * 1024; // user data and keys
+constexpr std::size_t kTextFileLimit = 16ull * 1024 * 1024; // user data and keys
 
 std::string read_users_file(const std::string& path, std::string_view option) {
     auto text = read_file(path, kTextFileLimit);

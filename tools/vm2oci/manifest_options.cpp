@@ -16,7 +16,7 @@
 namespace vm2oci::cli {
 namespace {
 
-constexpr std::size_t kSeedFileLimit = 1024 * 1024; // a Secret holds no more
+constexpr std::size_t kSeedFileLimit = 1024ull * 1024; // a Secret holds no more
 constexpr unsigned kMostProcessors = 4096;
 
 const std::map<std::string, StartFirmware> kFirmwares = {

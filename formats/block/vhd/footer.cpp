@@ -19,8 +19,8 @@ namespace {
 constexpr std::uint32_t kVersion = 0x00010000;
 constexpr std::uint64_t kMaxDiskBytes = 2040 * GiB; // the format's
 constexpr std::uint64_t kMaxGeometrySectors = std::uint64_t{65535} * 16 * 255;
-constexpr std::uint32_t kMaxBlockBytes = 1U << 30;     // 2 MiB in practice
-constexpr std::uint64_t kMaxBlocks = 32 * 1024 * 1024; // each is looked at: 2 TiB in blocks of 64 KiB
+constexpr std::uint32_t kMaxBlockBytes = 1U << 30;        // 2 MiB in practice
+constexpr std::uint64_t kMaxBlocks = 32ull * 1024 * 1024; // each is looked at: 2 TiB in blocks of 64 KiB
 constexpr std::string_view kHeaderMagic = "cxsparse";
 
 namespace at {

@@ -11,7 +11,7 @@
 
 namespace vm2oci::vhdx {
 
-inline constexpr std::uint64_t kRegionAlignment = 1024 * 1024; // of everything behind the headers
+inline constexpr std::uint64_t kRegionAlignment = 1024ull * 1024; // of everything behind the headers
 inline constexpr std::uint64_t kHeaderSectionBytes = kRegionAlignment;
 
 struct Region {
