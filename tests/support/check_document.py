@@ -31,7 +31,10 @@ def closed(schema):
 def open_ends(value):
     """The document without what differs from run to run, or from one version of a library to the next."""
     if isinstance(value, dict):
-        return {name: open_ends(item) for name, item in value.items()}
+        opened = {name: open_ends(item) for name, item in value.items()}
+        if "blobs" in opened and isinstance(opened["blobs"], list):
+            opened["blobs"].sort(key=lambda blob: blob["media_type"])  # they stand there by digest
+        return opened
     if isinstance(value, list):
         return [open_ends(item) for item in value]
     if isinstance(value, str):
