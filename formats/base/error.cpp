@@ -59,6 +59,8 @@ std::string_view to_string(HintKind kind) {
         return "guest-backend";
     case HintKind::scratch_folder:
         return "scratch-folder";
+    case HintKind::further_disk:
+        return "further-disk";
     case HintKind::one_disk:
         return "one-disk";
     case HintKind::chunked:

@@ -23,6 +23,7 @@ enum class HintKind {
     guest_backend,    // another reader of guests is taken; argument: its name
     scratch_folder,   // scratch files go elsewhere
     one_disk,         // one of the machine's disks is taken, or a result that takes all
+    further_disk,     // a disk of the machine is named, with its format where that is in doubt
     // Of the result.
     chunked,     // the layer does without a table of contents
     disk_format, // the disk is written in another form than "keep"

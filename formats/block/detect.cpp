@@ -30,7 +30,7 @@ constexpr auto kDecompress = "decompress it first"sv;
 constexpr auto kUnpack = "unpack it first, and name the disk in it"sv;
 constexpr auto kUnpackMachine = "unpack it first, and name the OVA, the OVF or the disk in it"sv;
 constexpr auto kNameDisk = "name the disk that it describes"sv;
-constexpr auto kNameDiskOfHyperv = "name its disks (*.vhdx), the boot disk first and the others with --disk"sv;
+constexpr auto kNameDiskOfHyperv = "name its disks (*.vhdx), the boot disk first and the others as further disks"sv;
 constexpr auto kDecrypt = "decrypt it first"sv;
 
 constexpr FormatMatch kVmdk{"VMDK"sv, ""sv, DiskFormat::vmdk};

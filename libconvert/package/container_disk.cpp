@@ -29,8 +29,10 @@ ContainerDisk write_container_disk(const DiskImage& disk, const ContainerDiskOpt
     contents.title = file_name;
     const std::string folder = options.form == ContainerDiskForm::rancher_vm ? "base_image" : "disk";
     const bool is_rancher = options.form == ContainerDiskForm::rancher_vm;
-    contents.created_by = is_rancher ? "vm2oci convert --as rancher" : "vm2oci convert --as containerdisk";
-    if (!is_rancher)                             // which hands its command to QEMU
+    contents.created_by = "vm2oci convert --as containerdisk";
+    if (is_rancher) // which hands the image's command to QEMU
+        contents.created_by = "vm2oci convert --as rancher";
+    else
         contents.entrypoint = {"no-entrypoint"}; // crun-vm under docker needs one, and none may be real
     contents.labels = {{label::disk_format, std::string(to_string(disk.format))},
                        {label::disk_virtual_size, std::to_string(disk.virtual_size)}};

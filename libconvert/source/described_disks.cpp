@@ -62,7 +62,7 @@ class Locator {
   private:
     std::vector<LocatedDisk> only_given() {
         if (request_.given.empty())
-            fail(ErrorKind::unsupported, "it names no disk of the machine; give them with --disk PATH");
+            fail(ErrorKind::unsupported, "it names no disk of the machine", HintKind::further_disk);
         if (!request_.wanted.empty())
             fail(ErrorKind::usage, "it names no disk of the machine, so none can be chosen");
         std::vector<LocatedDisk> disks;
@@ -117,8 +117,9 @@ class Locator {
         const auto free = std::ranges::find(used_, false);
         if (free == used_.end())
             fail(ErrorKind::unsafe,
-                 fmt::format("its disk {} ({}) {}; give it with --disk PATH", number + 1,
-                             quote_untrusted(machine_.hardware.disks[number].id), where(file, refusal)));
+                 fmt::format("its disk {} ({}) {}", number + 1, quote_untrusted(machine_.hardware.disks[number].id),
+                             where(file, refusal)),
+                 HintKind::further_disk);
         *free = true;
         disk.given = static_cast<std::size_t>(free - used_.begin());
         return disk;
@@ -135,9 +136,10 @@ class Locator {
         if (stated != DiskFormat::raw)
             return stated;
         for (const FormatMatch& match : detect(sibling).matches)
-            fail(ErrorKind::unsafe, fmt::format("the file {} is stated to be raw, and looks like {}; say which it is, "
-                                                "with --disk raw:PATH or another format",
-                                                quote_untrusted(file.name), match.name));
+            fail(ErrorKind::unsafe,
+                 fmt::format("the file {} is stated to be raw, and looks like {}", quote_untrusted(file.name),
+                             match.name),
+                 HintKind::further_disk);
         return stated;
     }
 

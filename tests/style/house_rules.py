@@ -26,7 +26,7 @@ def files():
 
 
 NAMESPACE = re.compile(r"namespace ([\w:]+) \{")
-TYPE = re.compile(r"(?:class|struct|enum class|enum) (\w+)\b[^;]*\{")
+TYPE = re.compile(r"(?:class|struct|enum class|enum) (?:VM2OCI_API )?(\w+)\b[^;]*\{")
 
 
 def types_in(lines):

@@ -67,9 +67,11 @@ Json to_json(const ImageFindings& findings, const std::string& source) {
     if (findings.disk) {
         document["disk"] = disk_to_json(*findings.disk);
         document["disk"]["path"] = "/" + escape_untrusted(*findings.disk_path);
+        if (!findings.further_disks.empty())
+            document["disks"].push_back(document["disk"]);
         for (const DiskSeen& disk : findings.further_disks) {
-            document["further_disks"].push_back(disk_to_json(disk.findings));
-            document["further_disks"].back()["path"] = "/" + disk.name;
+            document["disks"].push_back(disk_to_json(disk.findings));
+            document["disks"].back()["path"] = "/" + disk.name;
         }
         if (findings.hardware)
             document["machine"] = machine_to_json(*findings.hardware);

@@ -71,6 +71,8 @@ std::string words_of(const Hint& hint) {
                "as further --agent";
     case HintKind::one_disk:
         return "name one of them alone, of a package with --disk, or make one result of all (--as bundle, --as rootfs)";
+    case HintKind::further_disk:
+        return "give it with --disk PATH, or --disk raw:PATH and the like to say its format";
     case HintKind::accelerator:
         return "--accel auto or tcg emulates instead";
     }

@@ -141,7 +141,7 @@ TEST_CASE("nothing else is opened on a description's word") {
     REQUIRE(::mkfifo(file("web01-2.img").c_str(), 0600) == 0);
     const LocationRequest request{file("web01.xml"), {}, "", {}};
     const auto refused = [&](const DescribedFile& described) { return refusal_of(machine_of({described}), request); };
-    CHECK_THAT(refused({"secret.img", "", ""}), Catch::Contains("unsafe") && Catch::Contains("--disk"));
+    CHECK_THAT(refused({"secret.img", "", ""}), Catch::Contains("unsafe") && Catch::Contains("lies"));
     CHECK_THAT(refused({"web01.img", "", ""}), Catch::Contains("is a link"));
     CHECK_THAT(refused({"web01-1.img", "", ""}), Catch::Contains("no regular file"));
     CHECK_THAT(refused({"web01-2.img", "", ""}), Catch::Contains("no regular file"));

@@ -32,7 +32,7 @@ struct MachineArtifact {
     std::string preference;   // empty: none
 };
 
-// What `podman machine init --image` pulls.
+// What podman machine pulls.
 struct PodmanMachine {};
 
 // What is made. Images need an image as destination, a plain disk the path of one, Kata a folder.
