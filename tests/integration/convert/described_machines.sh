@@ -93,7 +93,7 @@ printf '\x14\x20\x28\x01rest of it' > 0AA394FA.vmcx
 truncate --size 64K 0AA394FA.vmcx
 expect_exit 3 "$VM2OCI" inspect 0AA394FA.vmcx
 expect_exit 3 "$VM2OCI" convert --quiet 0AA394FA.vmcx null:
-expect_match 'VMCX.*--disk' "$(cat stderr)" 'a binary configuration'
+expect_match 'VMCX.*further disks' "$(cat stderr)" 'a binary configuration'
 
 step 'what is refused by name'
 printf '<?xml version="1.0"?>\n<!--\n** DO NOT EDIT\n-->\n<VirtualBox version="1.19"/>\n' > web.vbox
