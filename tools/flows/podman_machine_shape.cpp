@@ -32,10 +32,12 @@ class PodmanMachineShape final : public DiskShape {
     }
     void write() override {
         guest().close();
-        const std::string name = name_of_image(std::get<ImageReference>(run_.request.destination));
+        // By the guest and not by the destination, so that the index is the same wherever it is written.
+        const std::optional<GuestSummary> named = summary();
+        const std::string name = dns_label(named ? named->machine : "", "disk");
         output_.write([&](ImageDestination& destination) {
-            made_.image = write_podman_machine(make_disk_image(guest().view(), run_.request.disk, run_.operation),
-                                               dns_label(name, "disk"), layer_, image_, destination, run_.operation);
+            made_.image = write_podman_machine(make_disk_image(guest().view(), run_.request.disk, run_.operation), name,
+                                               layer_, image_, destination, run_.operation);
             return made_.image.index;
         });
         run_.result.made = made_;

@@ -90,7 +90,7 @@ step 'podman machine: an index with its kind of disk, and the file by its title'
 index=$(manifest_of podman)
 expect_equal 'qemu linux/x86_64' "$(jq -r '.manifests[0] | .annotations.disktype + " " + .platform.os + "/" + .platform.architecture' "$index")" 'the entry'
 entry=$(blob podman "$(jq -r '.manifests[0].digest' "$index")")
-expect_equal pm.qcow2.zst "$(jq -r '.layers[0].annotations."org.opencontainers.image.title"' "$entry")" 'the title'
+expect_equal web01.qcow2.zst "$(jq -r '.layers[0].annotations."org.opencontainers.image.title"' "$entry")" 'the title'
 zstd --quiet --decompress "$(blob podman "$(jq -r '.layers[0].digest' "$entry")")" -o pm.qcow2
 qemu-img compare -q -f raw first.raw pm.qcow2
 "$VM2OCI" check oci:podman:pm > /dev/null
