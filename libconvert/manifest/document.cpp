@@ -92,7 +92,7 @@ class YamlWriter {
     }
 
   private:
-    void write_comment(const std::string& pointer, unsigned depth) {
+    void write_comment(const std::string& pointer, std::size_t depth) {
         const auto found = document_.comments.find(pointer);
         if (found == document_.comments.end())
             return;
@@ -105,7 +105,7 @@ class YamlWriter {
     }
 
     // Behind "key:" or "-".
-    void write_value(const Json& value, const std::string& pointer, unsigned depth) {
+    void write_value(const Json& value, const std::string& pointer, std::size_t depth) {
         if (value.is_structured() && !value.empty()) {
             text_ += '\n';
             write_members(value, pointer, depth);
@@ -116,7 +116,7 @@ class YamlWriter {
         }
     }
 
-    void write_string(const std::string& text, unsigned depth) {
+    void write_string(const std::string& text, std::size_t depth) {
         if (!is_block(text)) {
             text_ += " " + (is_plain(text) ? text : quoted(text)) + "\n";
             return;
@@ -132,7 +132,7 @@ class YamlWriter {
         }
     }
 
-    void write_members(const Json& value, const std::string& pointer, unsigned depth) {
+    void write_members(const Json& value, const std::string& pointer, std::size_t depth) {
         const std::string indent(2 * depth, ' ');
         if (value.is_array()) {
             for (std::size_t i = 0; i < value.size(); ++i)
@@ -147,7 +147,7 @@ class YamlWriter {
         }
     }
 
-    void write_element(const Json& element, const std::string& pointer, unsigned depth) {
+    void write_element(const Json& element, const std::string& pointer, std::size_t depth) {
         write_comment(pointer, depth);
         const std::size_t begin = text_.size();
         const std::string indent(2 * depth, ' ');

@@ -102,6 +102,7 @@ std::vector<std::string> mounted_claims(const VmJson& machine) {
     std::stable_sort(mounted.begin(), mounted.end(),
                      [](const Mounted& one, const Mounted& other) { return one.order < other.order; });
     std::vector<std::string> claims;
+    claims.reserve(mounted.size());
     for (Mounted& one : mounted)
         claims.push_back(std::move(one.claim));
     return claims;

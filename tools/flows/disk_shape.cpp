@@ -14,7 +14,7 @@ DiskShape::DiskShape(ConvertRun& run, Boots boots)
 void DiskShape::open_source() {
     const ConvertRequest& request = run_.request;
     run_.open_machine();
-    guest_.emplace(run_.disks(), run_.access(), request.image.created, run_.operation);
+    guest_ = std::make_unique<GuestSession>(run_.disks(), run_.access(), request.image.created, run_.operation);
     unchanged_ = guest_->view().device();
 }
 

@@ -4,6 +4,7 @@
 #include "tools/flows/convert_run.hpp"
 #include "tools/flows/guest_session.hpp"
 
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -41,7 +42,7 @@ class DiskShape : public ConvertShape {
   private:
     Boots boots_;
     std::optional<SeedFiles> seed_;
-    std::optional<GuestSession> guest_;
+    std::unique_ptr<GuestSession> guest_;          // from open_source() on
     std::shared_ptr<const BlockDevice> unchanged_; // what the guest was read from
 };
 
