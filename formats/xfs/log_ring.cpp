@@ -58,7 +58,7 @@ std::uint64_t LogRing::Header::u64(std::size_t at) const {
 LogRing::LogRing(const Volume& volume)
     : volume_(volume), begin_(volume.geometry().offset_of(volume.geometry().log_start, 1)),
       blocks_(volume.geometry().log_blocks * volume.geometry().block_size / kLogBlock) {
-    if (cycle_of(0) == 0) { // never written to
+    if (cycle_of(0) == 0 || ends_in_unmount()) { // never written to, or nothing was under way
         is_clean_ = true;
         return;
     }
@@ -106,6 +106,25 @@ std::uint64_t LogRing::first_block_with(std::uint32_t cycle, std::uint64_t first
         (cycle_of(middle) == cycle ? last : first) = middle;
     }
     return last;
+}
+
+// An unmount waits for all writes before its record, so that the rounds change in one place: behind it. Told by a few
+// blocks, where the search for unfinished writes reads megabytes.
+bool LogRing::ends_in_unmount() const {
+    const std::uint32_t first = cycle_of(0);
+    const std::uint32_t last = cycle_of(blocks_ - 1);
+    const std::uint64_t head = first == last ? 0 : first_block_with(last, 0, blocks_ - 1);
+    constexpr std::uint64_t kMostBlocks = 9; // a header of the largest records, and one block of data
+    for (std::uint64_t length = 2; length <= std::min(kMostBlocks, blocks_ - 1); ++length) {
+        const std::uint64_t block = (head + blocks_ - length) % blocks_;
+        if (!is_header(block))
+            continue;
+        if (cycle_of(block) != first) // it goes around the end of the ring
+            return false;
+        const Header header = read_header(block);
+        return header.blocks + header.data_blocks == length && is_unmount(block, header);
+    }
+    return false;
 }
 
 // `end`: there is none.

@@ -49,6 +49,7 @@ class LogRing {
     bool is_header(std::uint64_t block) const;
     std::uint64_t first_block_with(std::uint32_t cycle, std::uint64_t first, std::uint64_t last) const;
     std::uint64_t find_head() const;
+    bool ends_in_unmount() const;
     std::uint64_t first_in(std::uint64_t begin, std::uint64_t end, std::uint32_t cycle) const;
     std::uint64_t cut_partial_record(std::uint64_t head) const;
     std::uint64_t header_before(std::uint64_t block) const;

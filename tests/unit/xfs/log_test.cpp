@@ -390,6 +390,25 @@ TEST_CASE("a log that nobody wrote to, and one that was closed, are clean") {
     CHECK_THROWS_AS(XfsFileSystem(made.device()), Error);
 }
 
+TEST_CASE("only an unmount behind everything else makes a log clean") {
+    const Operations unmount = {{0xb0c0d0d0, 0x20, XfsBytes().le<std::uint64_t>(0x556e).bytes, 0xaa}};
+    const Operations change = transaction({inode_item()});
+    CHECK(XfsFileSystem(with_log({change, unmount}).device()).log() == LogState::clean);
+    CHECK(content_of(with_log({unmount, change})) == kChanged);
+    SECTION("around the ring") {
+        XfsBuilder made = make_sample();
+        made.put_log(std::vector<Operations>(32, change));
+        made.put_log({change, unmount}, 2);
+        made.finish();
+        CHECK(XfsFileSystem(made.device()).log() == LogState::clean);
+        made = make_sample();
+        made.put_log(std::vector<Operations>(32, change));
+        made.put_log({unmount, change}, 2);
+        made.finish();
+        CHECK(content_of(made) == kChanged);
+    }
+}
+
 TEST_CASE("a log that a machine of the other byte order closed is clean") {
     XfsBuilder made = make_sample(XfsBuilder::Version::v4);
     made.finish();
