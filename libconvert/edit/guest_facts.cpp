@@ -138,8 +138,8 @@ void disable_service(PlanBuilder& plan, const std::string& name, const std::stri
     if (const auto text = has_upstart(plan) ? plan.read_text(job) : std::nullopt)
         if (const auto changed = without_start(*text))
             plan.write(job, *changed, reason);
-    for (const char* runlevels : {"/etc/rc?.d/S??", "/etc/rc.d/rc?.d/S??", "/etc/init.d/rc?.d/S??",
-                                  "/etc/init.d/boot.d/S??"})
+    for (const char* runlevels :
+         {"/etc/rc?.d/S??", "/etc/rc.d/rc?.d/S??", "/etc/init.d/rc?.d/S??", "/etc/init.d/boot.d/S??"})
         for (const std::string& link : plan.glob(runlevels + script))
             plan.remove(link, reason);
 }
