@@ -242,6 +242,8 @@ class NativeOpener {
         if (find_reader(volume.signature) == nullptr) {
             if (!volume.signature)
                 return miss(entry, "there is no file system in it");
+            if (volume.containment == Containment::locked)
+                return miss(entry, "it is encrypted: " + volume.locked_reason, MissingRemedy::key);
             return miss(entry, kNotNative + volume.signature->type,
                         volume.signature->kind == ContentKind::encrypted ? MissingRemedy::key
                                                                          : MissingRemedy::appliance);
@@ -308,13 +310,15 @@ bool needs_appliance(OpenedGuest& result, const std::vector<DiskKey>& keys, cons
         const Volume& volume = result.layout.volumes[index];
         // A medium of an installer and a journal are no guests.
         return volume.signature && volume.signature->kind != ContentKind::swap &&
+               volume.containment == Containment::unread &&
                (find_reader(volume.signature) == nullptr || refused.contains(index)) &&
                !is_beyond_appliance(*volume.signature) && volume.signature->type != "iso9660" &&
                volume.signature->type != "jbd" && (volume.signature->kind != ContentKind::encrypted || !keys.empty());
     };
     const std::vector<Volume>& volumes = result.layout.volumes;
     const auto encrypted = std::find_if(volumes.begin(), volumes.end(), [](const Volume& volume) {
-        return volume.signature && volume.signature->kind == ContentKind::encrypted;
+        return volume.signature && volume.signature->kind == ContentKind::encrypted &&
+               volume.containment != Containment::read;
     });
     if (result.guest) {
         for (std::size_t i = 0; i < result.fstab.size(); ++i)
@@ -326,9 +330,10 @@ bool needs_appliance(OpenedGuest& result, const std::vector<DiskKey>& keys, cons
         return std::any_of(typed.begin(), typed.end(),
                            [&](const TypedMount& mount) { return mount.volume && could_help(*mount.volume); });
     }
-    if (encrypted != volumes.end() && keys.empty())
-        tell_no_key(result,
-                    fmt::format("{} is encrypted, and there is no key to it", escape_untrusted(encrypted->name)));
+    if (encrypted != volumes.end() && (keys.empty() || encrypted->containment == Containment::locked))
+        tell_no_key(result, fmt::format("{} is encrypted, and {}", escape_untrusted(encrypted->name),
+                                        encrypted->locked_reason.empty() ? "there is no key to it"
+                                                                         : encrypted->locked_reason));
     for (std::size_t i = 0; i < volumes.size(); ++i)
         if (could_help(i))
             return true;
@@ -430,7 +435,7 @@ OpenedGuest open_guest(const std::shared_ptr<const BlockDevice>& disk, const Gue
     const GuestBackend backend = access.backend;
     OpenedGuest result;
     result.disk = disk;
-    result.layout = examine_layout(disk, access.disk_sizes);
+    result.layout = examine_layout(disk, access.disk_sizes, access.keys);
     NativeOpener native(result, access, operation);
     if (backend != GuestBackend::libguestfs)
         native.open();

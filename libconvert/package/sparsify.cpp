@@ -38,7 +38,7 @@ class UnusedSpace {
   public:
     // `unused` in bytes of the volume.
     void add(const Volume& volume, std::uint64_t offset, std::uint64_t length) {
-        for (const VolumeSegment& segment : volume.segments) {
+        for (const VolumeSegment& segment : volume.stored) {
             const std::uint64_t begin = std::max(offset, segment.offset);
             const std::uint64_t end = std::min(offset + length, segment.offset + segment.length);
             if (begin < end)
@@ -113,7 +113,7 @@ bool trim(SparsifiedDisk& result, const std::shared_ptr<const BlockDevice>& disk
 SparsifiedDisk sparsify(const std::shared_ptr<const BlockDevice>& disk, const GuestAccess& access,
                         const OperationContext& operation) {
     SparsifiedDisk result;
-    const DiskLayout layout = examine_layout(disk, access.disk_sizes);
+    const DiskLayout layout = examine_layout(disk, access.disk_sizes, access.keys);
     const bool is_trimmed = is_for_appliance(layout, access) && trim(result, disk, access, operation);
     UnusedSpace unused;
     for (std::size_t i = 0; i < layout.volumes.size(); ++i) {
