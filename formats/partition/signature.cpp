@@ -64,6 +64,16 @@ Found md_version_1(const Window& window, std::size_t at, std::uint64_t place, st
                      std::string(version)};
 }
 
+// Words, which libblkid and mdadm write as numbers.
+std::string md_uuid_0(const Window& window) {
+    std::string digits;
+    for (const std::size_t at : {20u, 52u, 56u, 60u})
+        digits += hexadecimal(window.le<std::uint32_t>(at), 8, "0123456789abcdef");
+    for (const std::size_t dash : {20u, 16u, 12u, 8u})
+        digits.insert(dash, "-");
+    return digits;
+}
+
 Found probe_md(const BlockDevice& device, const Window& head) {
     if (Found found = md_version_1(head, 4096, 4096, "1.2"))
         return found;
@@ -78,7 +88,7 @@ Found probe_md(const BlockDevice& device, const Window& head) {
         return found;
     const Window oldest(device, align_down(device.size(), 64 * KiB) - 64 * KiB, 512);
     if (oldest.le<std::uint32_t>(0) == kMdMagic && oldest.le<std::uint32_t>(4) == 0)
-        return Signature{ContentKind::raid, "linux_raid_member", oldest.uuid(20, 52), "", "0.90"};
+        return Signature{ContentKind::raid, "linux_raid_member", md_uuid_0(oldest), "", "0.90"};
     return std::nullopt;
 }
 

@@ -51,15 +51,13 @@ class Window {
         return value;
     }
     // Sixteen bytes as 8-4-4-4-12; empty when all are zero.
-    std::string uuid(std::size_t at) const { return uuid(at, at + 4); }
-    // Four bytes, and twelve that stand elsewhere.
-    std::string uuid(std::size_t first, std::size_t rest) const {
+    std::string uuid(std::size_t at) const {
         std::string value;
         bool any = false;
         for (std::size_t i = 0; i < 16; ++i) {
             if (i == 4 || i == 6 || i == 8 || i == 10)
                 value += '-';
-            const unsigned byte = std::to_integer<unsigned>(bytes_[i < 4 ? first + i : rest + i - 4]);
+            const unsigned byte = std::to_integer<unsigned>(bytes_[at + i]);
             any = any || byte != 0;
             value += hexadecimal(byte, 2, "0123456789abcdef");
         }

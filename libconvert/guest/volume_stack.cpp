@@ -210,7 +210,7 @@ class VolumeStack {
             volume.mapper_uuid = found.mapper_uuid;
             volume.device = found.device;
             volume.signature = probe_signature(*volume.device);
-            place_logical_volume(volume, found.segments, below);
+            place_logical_volume(volume, found, below);
             added.push_back(std::move(volume));
         }
         layout_.free_extents.clear();
@@ -226,9 +226,9 @@ class VolumeStack {
     }
 
     template <class Below>
-    void place_logical_volume(Volume& volume, const std::vector<LvmSegment>& segments, const Below& below) {
-        bool is_writable = true;
-        for (const LvmSegment& segment : segments) {
+    void place_logical_volume(Volume& volume, const LvmLogicalVolume& found, const Below& below) {
+        bool is_writable = found.is_plain;
+        for (const LvmSegment& segment : found.segments) {
             const Volume& member = below(segment.uuid);
             is_writable = is_writable && !member.segments.empty() &&
                           composer_.add(volume.segments, segment.offset, member.segments, segment.physical_offset,

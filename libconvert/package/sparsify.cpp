@@ -54,6 +54,8 @@ class UnusedSpace {
 
 // False: its reader does not know it.
 bool add_free_space(const Volume& volume, const FileSystemDriver& driver, UnusedSpace& unused) {
+    if (volume.stored.empty())
+        return false;
     const auto free = driver.open(volume.device)->free_space();
     if (!free)
         return false;
