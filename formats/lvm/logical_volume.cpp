@@ -126,13 +126,8 @@ void VolumeResolver::survey_segment(const Section& volume, const Section& segmen
     } else if (type == "mirror") {
         survey_areas(segment, "mirrors", count);
     } else if (type == "snapshot") {
-        const std::string origin = require_text(segment, "origin");
-        if (const std::optional<std::string> merging = segment.text("merging_store")) {
-            merging_.emplace(origin, *merging);
-            stores_.insert(*merging);
-        } else {
-            stores_.insert(require_text(segment, "cow_store"));
-        }
+        if (const std::optional<std::string> merging = segment.text("merging_store"))
+            merging_.emplace(require_text(segment, "origin"), *merging);
     } else if (const std::optional<std::string> merge = segment.text("merge"); merge && type == "thin") {
         merging_.emplace(*merge, require_text(volume, "id"));
     }

@@ -42,9 +42,6 @@ class VolumeResolver {
     void survey();
     // Whether the survey knows every kind of segment: else what is used is not known.
     bool understands_all() const { return understands_all_; }
-    // Of the form that holds the changes of an old-style snapshot, which is none without its origin.
-    bool is_snapshot_store(const std::string& name) const { return stores_.contains(name); }
-
     // The volumes are known by then. Error{io}.
     const ResolvedVolume& resolve(const std::string& name);
 
@@ -77,7 +74,6 @@ class VolumeResolver {
     std::map<std::string, ResolvedVolume> resolved_;
     std::map<std::string, std::unique_ptr<ThinPool>> pools_;
     std::set<std::string> open_;                 // being resolved
-    std::set<std::string> stores_;               // of old-style snapshots
     std::map<std::string, std::string> merging_; // origin → the snapshot that takes its place
     std::size_t segments_ = 0;
     bool understands_all_ = true;

@@ -72,20 +72,23 @@ class Group {
 
   private:
     void read_volume(const std::string& name, const lvm::Section& volume, lvm::VolumeResolver& resolver) {
-        const auto tell = [&](const std::string& text) {
-            findings_.remarks.push_back("logical volume " + escape_untrusted(name_) + "/" + escape_untrusted(name) +
+        const auto tell = [&](const std::string& which, const std::string& text) {
+            findings_.remarks.push_back("logical volume " + escape_untrusted(name_) + "/" + escape_untrusted(which) +
                                         ": " + text);
         };
-        if (resolver.is_snapshot_store(name))
-            return tell("it is a snapshot of another volume, which is read without it");
-        // A pool has no content of its own.
         const lvm::Section* first = volume.section("segment1");
         const std::string type = first == nullptr ? "" : first->text("type").value_or("");
+        // A pool has no content of its own.
         if (type == "thin-pool")
             return;
+        // What is seen is a volume beside the one that the changes lie in.
+        if (type == "snapshot")
+            return tell(first->text("cow_store").value_or(name),
+                        "it is a snapshot of " + escape_untrusted(first->text("origin").value_or("another volume")) +
+                            ", which is read without it");
         const lvm::ResolvedVolume& resolved = resolver.resolve(name);
         if (!resolved.device)
-            return tell(resolved.problem);
+            return tell(name, resolved.problem);
         findings_.volumes.push_back({name_, name, resolved.device, resolved.segments,
                                      "LVM-" + without_dashes(section_.text("id").value_or("")) +
                                          without_dashes(volume.text("id").value_or("")),

@@ -99,10 +99,16 @@ class VolumeStack {
         volume.device = array.device;
         volume.disk = layout_.volumes[indices[array.parts.front().member]].disk;
         volume.array = ArrayNames{array.uuid, array.name, array.minor};
-        for (const MdPart& part : array.parts)
-            if (!composer_.add(volume.stored, part.offset, layout_.volumes[indices[part.member]].stored,
-                               part.member_offset, part.length))
+        for (const MdPart& part : array.parts) {
+            const Volume& member = layout_.volumes[indices[part.member]];
+            volume.stored_unit = std::max(volume.stored_unit, member.stored_unit);
+            if (member.stored.empty() || part.offset % member.stored_unit != 0 ||
+                part.member_offset % member.stored_unit != 0 ||
+                !composer_.add(volume.stored, part.offset, member.stored, part.member_offset, part.length)) {
                 volume.stored.clear();
+                break;
+            }
+        }
         const PartitionTable table = read_inner_table(volume);
         if (table.kind == TableKind::none) {
             volume.signature = probe_signature(*volume.device);
@@ -119,7 +125,9 @@ class VolumeStack {
             inner.disk = volume.disk;
             inner.array = volume.array;
             inner.array->partition = partition;
-            if (!composer_.add(inner.stored, 0, volume.stored, partition.offset, partition.length))
+            inner.stored_unit = volume.stored_unit;
+            if (partition.offset % volume.stored_unit != 0 ||
+                !composer_.add(inner.stored, 0, volume.stored, partition.offset, partition.length))
                 inner.stored.clear();
             layout_.volumes.push_back(std::move(inner));
         }
@@ -179,7 +187,9 @@ class VolumeStack {
         volume.signature = probe_signature(*volume.device);
         volume.disk = below.disk;
         volume.encrypted = index;
-        if (!composer_.add(volume.stored, 0, below.stored, opened.offset, opened.device->size()))
+        volume.stored_unit = std::max(opened.sector, below.stored_unit);
+        if (opened.offset % below.stored_unit != 0 ||
+            !composer_.add(volume.stored, 0, below.stored, opened.offset, opened.device->size()))
             volume.stored.clear();
         layout_.volumes.push_back(std::move(volume));
     }
@@ -215,8 +225,10 @@ class VolumeStack {
         }
         layout_.free_extents.clear();
         for (const LvmFreeSpace& free : findings.free) {
+            const Volume& member = below(free.uuid);
             std::vector<VolumeSegment> places;
-            if (composer_.add(places, 0, below(free.uuid).stored, free.offset, free.length))
+            if (free.offset % member.stored_unit == 0 && free.length % member.stored_unit == 0 &&
+                composer_.add(places, 0, member.stored, free.offset, free.length))
                 for (const VolumeSegment& place : places)
                     layout_.free_extents.push_back({place.disk_offset, place.length});
         }
@@ -233,7 +245,11 @@ class VolumeStack {
             is_writable = is_writable && !member.segments.empty() &&
                           composer_.add(volume.segments, segment.offset, member.segments, segment.physical_offset,
                                         segment.length);
-            if (!composer_.add(volume.stored, segment.offset, member.stored, segment.physical_offset, segment.length)) {
+            volume.stored_unit = std::max(volume.stored_unit, member.stored_unit);
+            if (member.stored.empty() || segment.offset % member.stored_unit != 0 ||
+                segment.physical_offset % member.stored_unit != 0 ||
+                !composer_.add(volume.stored, segment.offset, member.stored, segment.physical_offset,
+                               segment.length)) {
                 volume.stored.clear();
                 is_writable = false;
                 break;

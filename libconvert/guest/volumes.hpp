@@ -58,6 +58,8 @@ struct Volume {
     // Where zeros may take the place of what nobody uses in it, maybe in several places for one: the members of an
     // array; of LUKS what it encrypts. Empty: nowhere.
     std::vector<VolumeSegment> stored{};
+    // Only whole units of so many bytes of the volume may be replaced there: those that are encrypted together.
+    std::uint64_t stored_unit = 1;
 };
 
 struct DiskLayout {
