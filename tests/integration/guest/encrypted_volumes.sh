@@ -1,0 +1,110 @@
+#!/usr/bin/env bash
+# LUKS as cryptsetup and QEMU write it, in partitions of disks with sectors of 512 and 4096 bytes: every byte is what QEMU
+# reads or what was encrypted; a guest in it is inspected, exported and trimmed, and no other program is started.
+# shellcheck source=../../support/integration.sh
+source "${VM2OCI_SOURCE_DIR:?}/tests/support/integration.sh"
+require_tool cryptsetup qemu-img sfdisk strace mke2fs debugfs jq
+mkdir -p root/{etc,bin,sbin,usr,var,home}
+printf 'ID=debian\nNAME=Debian\nPRETTY_NAME="Test Linux 1"\nVERSION_ID="12"\n' > root/etc/os-release
+printf 'root:x:0:0::/root:/bin/sh\n' > root/etc/passwd
+printf 'crypt UUID=44444444-0000-4000-8000-000000000001 none luks\n' > root/etc/crypttab
+printf '/dev/mapper/crypt / ext4 defaults 0 1\n' > root/etc/fstab
+head -c 3000000 /dev/urandom > root/usr/blob
+mke2fs -q -t ext4 -b 4096 -U 55555555-0000-4000-8000-000000000001 -d root fs.raw 40M
+printf 'a passphrase' > secret
+printf 'a passphrase\nand more\n' > key
+printf 'another one\n' > wrong
+
+step 'LUKS1 of QEMU, in each form that is read'
+for form in aes-256,xts,plain64,sha256 aes-128,xts,plain,sha1 aes-128,cbc,essiv,sha512 aes-256,cbc,plain64,ripemd160; do
+    IFS=, read -r cipher mode numbers hash <<< "$form"
+    options=key-secret=s,cipher-alg=$cipher,cipher-mode=$mode,ivgen-alg=$numbers,hash-alg=$hash,iter-time=10
+    [[ $numbers != essiv ]] || options+=,ivgen-hash-alg=sha256
+    qemu-img convert --object secret,id=s,file=secret -O luks -o "$options" fs.raw made.raw
+    qemu-img convert --object secret,id=s,file=secret -O raw \
+        --image-opts driver=luks,key-secret=s,file.filename=made.raw theirs.raw
+    expect_equal "$(sha256sum < theirs.raw | cut -d ' ' -f 1)" \
+        "$("${VOLUME_SUMS:?}" --key key made.raw | awk -F '\t' '/^LUKS in/ { print $3 }')" "$form"
+done
+
+step 'what QEMU can write and is not read here is named'
+for cipher in serpent-256 twofish-256; do
+    qemu-img convert --object secret,id=s,file=secret -O luks -o key-secret=s,cipher-alg=$cipher,iter-time=10 fs.raw other.raw
+    expect_match "${cipher%-*}-xts" "$("$VOLUME_SUMS" --key key other.raw 2>&1 > /dev/null)" "$cipher"
+done
+
+step 'LUKS2 of cryptsetup, which encrypts the file system in place'
+encrypt() {
+    cp fs.raw "$1"
+    truncate -s 72M "$1"
+    cryptsetup reencrypt --encrypt --type luks2 --reduce-device-size 32M --batch-mode --key-file secret \
+        --uuid 44444444-0000-4000-8000-000000000001 "${@:2}" "$1" 2> /dev/null
+}
+encrypt argon2id.raw --pbkdf argon2id --pbkdf-memory 65536 --pbkdf-force-iterations 4 --sector-size 4096
+encrypt argon2i.raw --pbkdf argon2i --pbkdf-memory 32768 --pbkdf-force-iterations 4 --pbkdf-parallel 2 --sector-size 512
+encrypt pbkdf2.raw --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --hash sha512 --cipher aes-cbc-essiv:sha256 --key-size 256
+encrypt small.raw --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --key-size 256 --sector-size 2048
+# Slots of both kinds, the first of which is gone, and a token.
+printf 'the second' > second
+cryptsetup luksAddKey --batch-mode --key-file secret --pbkdf pbkdf2 --pbkdf-force-iterations 1000 argon2i.raw second 2> /dev/null
+cryptsetup luksKillSlot --batch-mode argon2i.raw 0 --key-file second 2> /dev/null
+printf '{"type":"systemd-tpm2","keyslots":["1"]}' | cryptsetup token import argon2i.raw
+for disk in argon2id argon2i pbkdf2 small; do
+    opener=key
+    [[ $disk != argon2i ]] || opener=second
+    "$VM2OCI" inspect --guest-backend native --key "all:file:$opener" --json "raw:$disk.raw" > page.json
+    expect_equal 'LUKS in whole disk' "$(jq -r '.guest.mounts[0].volume // .mounts[0].volume' page.json)" "$disk"
+done
+expect_match 'no key that was given opens it; its machine opens it by a TPM2' \
+    "$("$VM2OCI" inspect --key all:file:key raw:argon2i.raw)" 'a key whose slot is gone'
+
+step 'LUKS1 that became LUKS2'
+truncate -s 64M converted.raw
+cryptsetup luksFormat --batch-mode --type luks1 --iter-time 10 --key-file secret converted.raw
+before=$("$VOLUME_SUMS" --key key converted.raw | awk -F '\t' '/^LUKS in/ { print $3 }')
+cryptsetup convert --batch-mode --type luks2 converted.raw 2> /dev/null
+expect_equal "$before" "$("$VOLUME_SUMS" --key key converted.raw | awk -F '\t' '/^LUKS in/ { print $3 }')" 'the same content'
+
+step 'a reencryption that has not ended'
+cp fs.raw unfinished.raw
+truncate -s 72M unfinished.raw
+cryptsetup reencrypt --encrypt --init-only --type luks2 --reduce-device-size 32M --batch-mode --key-file secret \
+    --pbkdf pbkdf2 --pbkdf-force-iterations 1000 unfinished.raw 2> /dev/null
+expect_match 'being encrypted anew' "$("$VOLUME_SUMS" --key key unfinished.raw 2>&1)" 'what is said of it'
+
+step 'a guest in a partition, on disks with sectors of both sizes'
+for sector in 512 4096; do
+    truncate -s 128M disk.raw
+    printf 'label: gpt\nstart=%s, size=%s\nsize=%s\n' $((1048576 / sector)) $((8388608 / sector)) $((75497472 / sector)) |
+        sfdisk -q --sector-size "$sector" disk.raw
+    dd if=argon2id.raw of=disk.raw bs=1M seek=9 conv=notrunc,sparse status=none
+    for selector in all /dev/sda2 44444444-0000-4000-8000-000000000001; do
+        "$VM2OCI" inspect --guest-backend native --key "$selector:file:key" raw:disk.raw > page
+        expect_match '/ +ext4 on LUKS in partition 2' "$(< page)" "$sector, $selector"
+        expect_match 'ext4 /dev/mapper/crypt is LUKS in partition 2' "$(< page)" 'what fstab names'
+    done
+    expect_match 'partition 2 is encrypted, and there is no key' \
+        "$("$VM2OCI" inspect --key /dev/sda1:file:key raw:disk.raw)" 'a key for another partition'
+done
+
+step 'wrong keys are said'
+status=0
+"$VM2OCI" convert --as rootfs --key all:file:wrong raw:disk.raw oci:out:x 2> stderr || status=$?
+expect_equal 3 "$status" 'the exit code'
+expect_match 'partition 2 is encrypted, and no key that was given opens it' "$(< stderr)" 'the reason'
+[[ ! -e out ]] || fail 'something was published'
+
+step 'files, packages and free space without another program'
+strace -f -qq -e trace=execve -o trace "$VM2OCI" convert --as rootfs --arch amd64 --key all:file:key --sbom sbom.json \
+    raw:disk.raw oci:out:files 2> stderr
+expect_equal 1 "$(grep -c execve trace)" 'programs that ran'
+layer=$(jq -r '.manifests[0].digest' out/index.json)
+layer=$(jq -r '.layers[0].digest' "out/blobs/${layer/:/\/}")
+{ zstd -dc "out/blobs/${layer/:/\/}" 2> /dev/null || gzip -dc "out/blobs/${layer/:/\/}"; } > layer.tar
+tar -xOf layer.tar ./usr/blob 2> /dev/null > blob || tar -xOf layer.tar usr/blob > blob
+cmp blob root/usr/blob || fail 'a file is another'
+strace -f -qq -e trace=execve -o trace "$VM2OCI" convert --sparsify --key all:file:key raw:disk.raw oci:out:disk 2> stderr
+expect_equal 1 "$(grep -c execve trace)" 'programs that ran'
+"$VM2OCI" convert oci:out:disk raw:trimmed.raw 2> stderr
+"$VM2OCI" inspect --guest-backend native --key all:file:key raw:trimmed.raw > page
+expect_match '/ +ext4 on LUKS in partition 2' "$(< page)" 'the trimmed disk'
