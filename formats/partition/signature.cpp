@@ -55,10 +55,8 @@ Found probe_lvm(const Window& head) {
 
 constexpr std::uint32_t kMdMagic = 0xa92b4efc;
 
-// `place`: where it stands, which it says itself: what a last partition ends in, the disk may end in, too.
-Found md_version_1(const Window& window, std::size_t at, std::uint64_t place, std::string_view version) {
-    if (window.le<std::uint32_t>(at) != kMdMagic || window.le<std::uint32_t>(at + 4) != 1 ||
-        window.le<std::uint64_t>(at + 144) != place / 512)
+Found md_version_1(const Window& window, std::size_t at, std::string_view version) {
+    if (window.le<std::uint32_t>(at) != kMdMagic || window.le<std::uint32_t>(at + 4) != 1)
         return std::nullopt;
     return Signature{ContentKind::raid, "linux_raid_member", window.uuid(at + 16), window.text(at + 32, 32),
                      std::string(version)};
@@ -75,16 +73,15 @@ std::string md_uuid_0(const Window& window) {
 }
 
 Found probe_md(const BlockDevice& device, const Window& head) {
-    if (Found found = md_version_1(head, 4096, 4096, "1.2"))
+    if (Found found = md_version_1(head, 4096, "1.2"))
         return found;
-    if (Found found = md_version_1(head, 0, 0, "1.1"))
+    if (Found found = md_version_1(head, 0, "1.1"))
         return found;
     // Where the superblock stands at the end: drivers/md/md.c, super_1_load and super_90_load.
     const std::uint64_t sectors = device.size() / 512;
     if (sectors < 256)
         return std::nullopt;
-    const std::uint64_t end = ((sectors - 16) & ~std::uint64_t{7}) * 512;
-    if (Found found = md_version_1(Window(device, end, 512), 0, end, "1.0"))
+    if (Found found = md_version_1(Window(device, ((sectors - 16) & ~std::uint64_t{7}) * 512, 512), 0, "1.0"))
         return found;
     const Window oldest(device, align_down(device.size(), 64 * KiB) - 64 * KiB, 512);
     if (oldest.le<std::uint32_t>(0) == kMdMagic && oldest.le<std::uint32_t>(4) == 0)

@@ -18,7 +18,7 @@ printf 'another one\n' > wrong
 step 'LUKS1 of QEMU, in each form that is read'
 for form in aes-256,xts,plain64,sha256 aes-128,xts,plain,sha1 aes-128,cbc,essiv,sha512 aes-256,cbc,plain64,ripemd160; do
     IFS=, read -r cipher mode numbers hash <<< "$form"
-    options=key-secret=s,cipher-alg=$cipher,cipher-mode=$mode,ivgen-alg=$numbers,hash-alg=$hash,iter-time=10
+    options=key-secret=s,cipher-alg=$cipher,cipher-mode=$mode,ivgen-alg=$numbers,hash-alg=$hash,iter-time=100
     [[ $numbers != essiv ]] || options+=,ivgen-hash-alg=sha256
     qemu-img convert --object secret,id=s,file=secret -O luks -o "$options" fs.raw made.raw
     qemu-img convert --object secret,id=s,file=secret -O raw \
@@ -29,7 +29,7 @@ done
 
 step 'what QEMU can write and is not read here is named'
 for cipher in serpent-256 twofish-256; do
-    qemu-img convert --object secret,id=s,file=secret -O luks -o key-secret=s,cipher-alg=$cipher,iter-time=10 fs.raw other.raw
+    qemu-img convert --object secret,id=s,file=secret -O luks -o key-secret=s,cipher-alg=$cipher,iter-time=100 fs.raw other.raw
     expect_match "${cipher%-*}-xts" "$("$VOLUME_SUMS" --key key other.raw 2>&1 > /dev/null)" "$cipher"
 done
 

@@ -113,7 +113,6 @@ TEST_CASE("damaged and hostile maps are refused at once") {
              t.put_node(2, false, {{0, 6}});
              t.put_node(6, false, {{0, 2}});
          }},
-        {"a map that is the list of volumes", [](ThinBuilder& t) { t.put_node(1, true, {{1, 1}}); }},
         {"a node of another place",
          [](ThinBuilder& t) {
              t.change<std::uint64_t>(2, 8, 3);
