@@ -15,12 +15,23 @@ printf 'a passphrase' > secret
 printf 'a passphrase\nand more\n' > key
 printf 'another one\n' > wrong
 
+# QEMU measures its own speed first, and gives up where the machine is busy.
+encrypt_by_qemu() {
+    local attempt
+    for attempt in {1..30}; do
+        qemu-img convert --object secret,id=s,file=secret -O luks -o "key-secret=s,iter-time=10,$2" fs.raw "$1" \
+            2> stderr && return
+        sleep 0.2
+    done
+    fail "attempt $attempt: $(< stderr)"
+}
+
 step 'LUKS1 of QEMU, in each form that is read'
 for form in aes-256,xts,plain64,sha256 aes-128,xts,plain,sha1 aes-128,cbc,essiv,sha512 aes-256,cbc,plain64,ripemd160; do
     IFS=, read -r cipher mode numbers hash <<< "$form"
-    options=key-secret=s,cipher-alg=$cipher,cipher-mode=$mode,ivgen-alg=$numbers,hash-alg=$hash,iter-time=100
+    options=cipher-alg=$cipher,cipher-mode=$mode,ivgen-alg=$numbers,hash-alg=$hash
     [[ $numbers != essiv ]] || options+=,ivgen-hash-alg=sha256
-    qemu-img convert --object secret,id=s,file=secret -O luks -o "$options" fs.raw made.raw
+    encrypt_by_qemu made.raw "$options"
     qemu-img convert --object secret,id=s,file=secret -O raw \
         --image-opts driver=luks,key-secret=s,file.filename=made.raw theirs.raw
     expect_equal "$(sha256sum < theirs.raw | cut -d ' ' -f 1)" \
@@ -29,7 +40,7 @@ done
 
 step 'what QEMU can write and is not read here is named'
 for cipher in serpent-256 twofish-256; do
-    qemu-img convert --object secret,id=s,file=secret -O luks -o key-secret=s,cipher-alg=$cipher,iter-time=100 fs.raw other.raw
+    encrypt_by_qemu other.raw "cipher-alg=$cipher"
     expect_match "${cipher%-*}-xts" "$("$VOLUME_SUMS" --key key other.raw 2>&1 > /dev/null)" "$cipher"
 done
 
@@ -47,15 +58,17 @@ encrypt small.raw --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --key-size 256 --
 # Slots of both kinds, the first of which is gone, and a token.
 printf 'the second' > second
 cryptsetup luksAddKey --batch-mode --key-file secret --pbkdf pbkdf2 --pbkdf-force-iterations 1000 argon2i.raw second 2> /dev/null
-cryptsetup luksKillSlot --batch-mode argon2i.raw 0 --key-file second 2> /dev/null
-printf '{"type":"systemd-tpm2","keyslots":["1"]}' | cryptsetup token import argon2i.raw
+first=$(cryptsetup luksDump --dump-json-metadata argon2i.raw | jq -r '.keyslots | keys[0]')
+cryptsetup luksKillSlot --batch-mode argon2i.raw "$first" --key-file second 2> /dev/null
+left=$(cryptsetup luksDump --dump-json-metadata argon2i.raw | jq -c '.keyslots | keys')
+printf '{"type":"example","keyslots":%s}' "$left" | cryptsetup token import --json-file - argon2i.raw
 for disk in argon2id argon2i pbkdf2 small; do
     opener=key
     [[ $disk != argon2i ]] || opener=second
     "$VM2OCI" inspect --guest-backend native --key "all:file:$opener" --json "raw:$disk.raw" > page.json
-    expect_equal 'LUKS in whole disk' "$(jq -r '.guest.mounts[0].volume // .mounts[0].volume' page.json)" "$disk"
+    expect_equal 'LUKS in whole disk' "$(jq -r '[.. | .mounts? // empty][0][0].volume' page.json)" "$disk"
 done
-expect_match 'no key that was given opens it; its machine opens it by a TPM2' \
+expect_match 'no key that was given opens it; its machine opens it by .?example' \
     "$("$VM2OCI" inspect --key all:file:key raw:argon2i.raw)" 'a key whose slot is gone'
 
 step 'LUKS1 that became LUKS2'
