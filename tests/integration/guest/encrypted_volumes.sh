@@ -3,8 +3,9 @@
 # reads or what was encrypted; a guest in it is inspected, exported and trimmed, and no other program is started.
 # shellcheck source=../../support/integration.sh
 source "${VM2OCI_SOURCE_DIR:?}/tests/support/integration.sh"
-require_tool cryptsetup qemu-img sfdisk strace mke2fs debugfs jq
-mkdir -p root/{etc,bin,sbin,usr,var,home}
+require_tool cryptsetup qemu-img python3 strace mke2fs debugfs jq
+mkdir -p root/{etc,bin,sbin,usr,home,var/lib/dpkg}
+printf 'Package: base\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n' > root/var/lib/dpkg/status
 printf 'ID=debian\nNAME=Debian\nPRETTY_NAME="Test Linux 1"\nVERSION_ID="12"\n' > root/etc/os-release
 printf 'root:x:0:0::/root:/bin/sh\n' > root/etc/passwd
 printf 'crypt UUID=44444444-0000-4000-8000-000000000001 none luks\n' > root/etc/crypttab
@@ -86,10 +87,29 @@ cryptsetup reencrypt --encrypt --init-only --type luks2 --reduce-device-size 32M
 expect_match 'being encrypted anew' "$("$VOLUME_SUMS" --key key unfinished.raw 2>&1)" 'what is said of it'
 
 step 'a guest in a partition, on disks with sectors of both sizes'
+# No tool of Debian 12's writes a table for sectors of 4096 bytes into a file.
+cat > gpt.py << 'PYTHON'
+import struct, sys, uuid, zlib
+sector, path, size = int(sys.argv[1]), sys.argv[2], 128 << 20
+parts = [(1 << 20, 8 << 20), (9 << 20, 72 << 20)]
+kind = uuid.UUID("0fc63daf-8483-4772-8e79-3d69d8477de4").bytes_le
+entries = b"".join(kind + uuid.uuid4().bytes_le + struct.pack("<QQQ", at // sector, (at + length) // sector - 1, 0) + bytes(72)
+                   for at, length in parts).ljust(128 * 128, b"\0")
+last = size // sector - 1
+table = -(-len(entries) // sector)
+def header(own, other, where):
+    fields = struct.pack("<8sIIIIQQQQ16sQIII", b"EFI PART", 0x10000, 92, 0, 0, own, other, 2 + table, last - table - 1,
+                         uuid.UUID(int=7).bytes_le, where, 128, 128, zlib.crc32(entries))
+    return fields[:16] + struct.pack("<I", zlib.crc32(fields)) + fields[20:]
+with open(path, "wb") as disk:
+    disk.truncate(size)
+    disk.write(bytes(446) + struct.pack("<BBBBBBBBII", 0, 0, 2, 0, 0xee, 255, 255, 255, 1, last) + bytes(48) + b"\x55\xaa")
+    for at, data in ((1, header(1, last, 2)), (2, entries), (last - table, entries), (last, header(last, 1, last - table))):
+        disk.seek(at * sector)
+        disk.write(data)
+PYTHON
 for sector in 512 4096; do
-    truncate -s 128M disk.raw
-    printf 'label: gpt\nstart=%s, size=%s\nsize=%s\n' $((1048576 / sector)) $((8388608 / sector)) $((75497472 / sector)) |
-        sfdisk -q --sector-size "$sector" disk.raw
+    python3 gpt.py "$sector" disk.raw
     dd if=argon2id.raw of=disk.raw bs=1M seek=9 conv=notrunc,sparse status=none
     for selector in all /dev/sda2 44444444-0000-4000-8000-000000000001; do
         "$VM2OCI" inspect --guest-backend native --key "$selector:file:key" raw:disk.raw > page
@@ -119,5 +139,7 @@ cmp blob root/usr/blob || fail 'a file is another'
 strace -f -qq -e trace=execve -o trace "$VM2OCI" convert --sparsify --key all:file:key raw:disk.raw oci:out:disk 2> stderr
 expect_equal 1 "$(grep -c execve trace)" 'programs that ran'
 "$VM2OCI" convert oci:out:disk raw:trimmed.raw 2> stderr
-"$VM2OCI" inspect --guest-backend native --key all:file:key raw:trimmed.raw > page
-expect_match '/ +ext4 on LUKS in partition 2' "$(< page)" 'the trimmed disk'
+"$VM2OCI" convert --as rootfs --arch amd64 --key all:file:key raw:trimmed.raw oci:again:files > converted 2> stderr
+again=$(jq -r '.manifests[0].digest' again/index.json)
+expect_equal "$layer" "$(jq -r '.layers[0].digest' "again/blobs/${again/:/\/}")" 'the files of the trimmed disk'
+(($(du -B 1M trimmed.raw | cut -f 1) + 20 < $(du -B 1M disk.raw | cut -f 1))) || fail 'no space became free'
