@@ -55,7 +55,9 @@ void CipherContextDeleter::operator()(EVP_CIPHER_CTX* context) const {
 }
 
 SectorCipher::SectorCipher(const std::string& specification, std::span<const std::byte> key, std::uint64_t sector)
-    : key_(copy_of(key)), sector_(sector), contexts_([this] { return Contexts{make_context(), make_essiv()}; }) {
+    : key_(copy_of(key)), sector_(sector), contexts_([this] {
+          return Contexts{make_context(), make_essiv()};
+      }) {
     constexpr std::string_view kEssiv = "essiv:";
     const std::size_t first = specification.find('-');
     const std::size_t second = first == std::string::npos ? first : specification.find('-', first + 1);

@@ -11,7 +11,7 @@
 
 namespace vm2oci::luks {
 
-inline constexpr std::size_t kMaxKeySize = 512; // bytes; dm-crypt's ciphers need 64, with integrity 96
+inline constexpr std::size_t kMaxKeySize = 512;   // bytes; dm-crypt's ciphers need 64, with integrity 96
 inline constexpr std::size_t kMaxStripes = 16384; // 4000 in all that was ever written
 
 // Where a passphrase opens the volume's key.
@@ -38,12 +38,12 @@ struct Header {
     unsigned version = 0;
     std::vector<KeySlot> slots;                // those in use
     std::vector<std::string> unreadable_slots; // why
-    KeyDigest digest;           // of the key of the data
-    std::string cipher;         // of the data
-    std::uint64_t sector = 512; // that is encrypted by itself
-    std::uint64_t offset = 0;   // of the data
-    std::uint64_t size = 0;     // of the data; whole sectors
-    std::uint64_t first_number = 0; // of the first sector
+    KeyDigest digest;                          // of the key of the data
+    std::string cipher;                        // of the data
+    std::uint64_t sector = 512;                // that is encrypted by itself
+    std::uint64_t offset = 0;                  // of the data
+    std::uint64_t size = 0;                    // of the data; whole sectors
+    std::uint64_t first_number = 0;            // of the first sector
     std::vector<std::string> tokens; // kinds of what opens it without a passphrase, as the header has them: untrusted
 };
 

@@ -77,8 +77,8 @@ Header read_header_1(const BlockDevice& device) {
 void check_data(const BlockDevice& device, const Header& header, std::uint64_t header_end) {
     if (header.offset == 0)
         fail(ErrorKind::unsupported, "its data lies apart from its header; join them, or decrypt it in the machine");
-    if (header.offset < header_end || header.offset >= device.size() ||
-        header.size > device.size() - header.offset || header.size == 0)
+    if (header.offset < header_end || header.offset >= device.size() || header.size > device.size() - header.offset ||
+        header.size == 0)
         fail(ErrorKind::corrupt, "its data lies in its header or outside of the device");
 }
 

@@ -262,7 +262,8 @@ void check_requirements(const json& document) {
         return;
     for (const std::string& name : optional_strings(*requirements, "mandatory", "its header")) {
         if (name.starts_with("online-reencrypt") || name == "offline-reencrypt")
-            fail(ErrorKind::unsupported, "it is being encrypted anew, and that has not ended; let the machine finish it");
+            fail(ErrorKind::unsupported,
+                 "it is being encrypted anew, and that has not ended; let the machine finish it");
         fail(ErrorKind::unsupported, fmt::format("it needs {}, which is not known", quote_untrusted(name)));
     }
 }

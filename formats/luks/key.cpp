@@ -81,8 +81,8 @@ void Budget::take_rounds(std::uint64_t wanted) {
 
 void Budget::take_argon(std::uint32_t passes, std::uint32_t kibibytes) {
     if (kibibytes > argon_kibibytes)
-        fail(ErrorKind::limit,
-             fmt::format("its key asks for {} MiB of memory, and {} are given", kibibytes / 1024, argon_kibibytes / 1024));
+        fail(ErrorKind::limit, fmt::format("its key asks for {} MiB of memory, and {} are given", kibibytes / 1024,
+                                           argon_kibibytes / 1024));
     const std::uint64_t wanted = std::uint64_t{passes} * kibibytes * 1024; // 32 + 20 + 10 bits
     if (wanted > argon_bytes)
         fail(ErrorKind::limit, "its keys ask for more computing than any real ones");
@@ -117,8 +117,8 @@ SecretBytes derive_key(const Kdf& kdf, std::span<const std::byte> secret, std::s
     const int result = hash(kdf.passes, kdf.kibibytes, kdf.lanes, secret.data(), secret.size(), kdf.salt.data(),
                             kdf.salt.size(), key.span().data(), size);
     if (result == ARGON2_MEMORY_ALLOCATION_ERROR)
-        fail(ErrorKind::limit, fmt::format("its key asks for {} MiB of memory, and this machine has not so much",
-                                           kdf.kibibytes / 1024));
+        fail(ErrorKind::limit,
+             fmt::format("its key asks for {} MiB of memory, and this machine has not so much", kdf.kibibytes / 1024));
     if (result != ARGON2_OK)
         fail(ErrorKind::corrupt, fmt::format("a key of LUKS cannot be made: {}", argon2_error_message(result)));
     return key;

@@ -33,9 +33,9 @@ inline constexpr std::uint32_t kMaxArgonKibibytes = 1024U * 1024; // cryptsetup 
 
 // What may still be spent on keys of one volume. Error{limit} when it is used up.
 struct Budget {
-    std::uint64_t rounds = 500'000'000;                           // of PBKDF2: some minutes
-    std::uint64_t argon_bytes = std::uint64_t{512} << 30U;        // written by argon2: some minutes
-    std::uint32_t argon_kibibytes = kMaxArgonKibibytes;           // at once
+    std::uint64_t rounds = 500'000'000;                    // of PBKDF2: some minutes
+    std::uint64_t argon_bytes = std::uint64_t{512} << 30U; // written by argon2: some minutes
+    std::uint32_t argon_kibibytes = kMaxArgonKibibytes;    // at once
 
     void take_rounds(std::uint64_t wanted);
     void take_argon(std::uint32_t passes, std::uint32_t kibibytes);
@@ -59,7 +59,8 @@ SecretBytes derive_key(const Kdf& kdf, std::span<const std::byte> secret, std::s
 // Error{unsupported} by name.
 void check_hash(const std::string& name);
 
-// The key whose bytes are spread over `stripes` pieces of equal size, one behind the other (LUKS1 specification, AFmerge).
+// The key whose bytes are spread over `stripes` pieces of equal size, one behind the other (LUKS1 specification,
+// AFmerge).
 SecretBytes merge_stripes(std::span<const std::byte> material, std::size_t key_size, const std::string& hash);
 
 // hash(bytes), as a key.

@@ -44,8 +44,7 @@ std::optional<SecretBytes> open_slot(const BlockDevice& device, const Header& he
     device.read_at(slot.area_offset, material.span());
     cipher.decrypt(material.span(), 0);
     SecretBytes key = luks::merge_stripes(material.span().first(used), slot.key_size, slot.stripe_hash);
-    const SecretBytes digest =
-        luks::derive_key(header.digest.kdf, key.span(), header.digest.digest.size(), budget);
+    const SecretBytes digest = luks::derive_key(header.digest.kdf, key.span(), header.digest.digest.size(), budget);
     if (!luks::equal_in_constant_time(digest.span(), header.digest.digest))
         return std::nullopt;
     return key;
@@ -54,9 +53,12 @@ std::optional<SecretBytes> open_slot(const BlockDevice& device, const Header& he
 // What a token is for, as people know it: cryptsetup(8), systemd-cryptenroll(1), clevis(1).
 std::string token_name(const std::string& type) {
     constexpr std::pair<std::string_view, std::string_view> kNames[] = {
-        {"clevis", "clevis (Tang or TPM2)"},      {"systemd-tpm2", "a TPM2 (systemd)"},
-        {"systemd-fido2", "a FIDO2 key (systemd)"}, {"systemd-pkcs11", "a smart card (systemd)"},
-        {"systemd-recovery", "a recovery key (systemd)"}, {"luks2-keyring", "the kernel's keyring"}};
+        {"clevis", "clevis (Tang or TPM2)"},
+        {"systemd-tpm2", "a TPM2 (systemd)"},
+        {"systemd-fido2", "a FIDO2 key (systemd)"},
+        {"systemd-pkcs11", "a smart card (systemd)"},
+        {"systemd-recovery", "a recovery key (systemd)"},
+        {"luks2-keyring", "the kernel's keyring"}};
     for (const auto& [name, meaning] : kNames)
         if (type == name)
             return std::string(meaning);

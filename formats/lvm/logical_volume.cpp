@@ -25,11 +25,11 @@ constexpr std::size_t kMaxStripes = 128;
 
 // Of kinds whose parts of physical volumes the survey finds.
 constexpr std::string_view kKnownTypes[] = {
-    "striped",   "mirror",     "snapshot",     "zero",          "error",         "thin",         "thin-pool",
-    "cache",     "cache-pool", "writecache",   "vdo",           "vdo-pool",      "raid0",        "raid0_meta",
-    "raid1",     "raid10",     "raid10_near",  "raid4",         "raid5",         "raid5_n",      "raid5_ls",
-    "raid5_rs",  "raid5_la",   "raid5_ra",     "raid6",         "raid6_zr",      "raid6_nr",     "raid6_nc",
-    "raid6_n_6", "integrity",  "raid6_ls_6",   "raid6_rs_6",    "raid6_la_6",    "raid6_ra_6"};
+    "striped",   "mirror",     "snapshot",    "zero",       "error",      "thin",      "thin-pool",
+    "cache",     "cache-pool", "writecache",  "vdo",        "vdo-pool",   "raid0",     "raid0_meta",
+    "raid1",     "raid10",     "raid10_near", "raid4",      "raid5",      "raid5_n",   "raid5_ls",
+    "raid5_rs",  "raid5_la",   "raid5_ra",    "raid6",      "raid6_zr",   "raid6_nr",  "raid6_nc",
+    "raid6_n_6", "integrity",  "raid6_ls_6",  "raid6_rs_6", "raid6_la_6", "raid6_ra_6"};
 
 // What its owner can do about a kind that is not read.
 std::string_view remedy_for(std::string_view type) {
@@ -244,8 +244,7 @@ VolumeResolver::Piece VolumeResolver::area(const Section& segment, const char* l
         const std::uint64_t from = std::max(part.offset, begin);
         const std::uint64_t to = std::min(part.offset + part.length, begin + length);
         if (from < to)
-            piece.segments.push_back(
-                {from - begin, part.uuid, part.physical_offset + (from - part.offset), to - from});
+            piece.segments.push_back({from - begin, part.uuid, part.physical_offset + (from - part.offset), to - from});
     }
     return piece;
 }
@@ -268,8 +267,8 @@ VolumeResolver::Piece VolumeResolver::striped(const Section& segment, std::uint6
     std::vector<std::shared_ptr<const BlockDevice>> disks;
     for (std::size_t i = 0; i < count; ++i)
         disks.push_back(area(segment, "stripes", i, length / count).device);
-    return {std::make_shared<StripedDevice>(
-                std::move(disks), checked_multiply(require_number(segment, "stripe_size"), kLvmSector, "LVM stripe size")),
+    return {std::make_shared<StripedDevice>(std::move(disks), checked_multiply(require_number(segment, "stripe_size"),
+                                                                               kLvmSector, "LVM stripe size")),
             {},
             false};
 }
@@ -328,8 +327,7 @@ VolumeResolver::Piece VolumeResolver::raid1(const Section& segment, std::uint64_
     Piece mirror = std::move(copies.front().piece);
     mirror.is_plain = false;
     for (std::size_t i = 1; i < copies.size(); ++i)
-        mirror.segments.insert(mirror.segments.end(), copies[i].piece.segments.begin(),
-                               copies[i].piece.segments.end());
+        mirror.segments.insert(mirror.segments.end(), copies[i].piece.segments.begin(), copies[i].piece.segments.end());
     return mirror;
 }
 
@@ -343,8 +341,8 @@ VolumeResolver::Piece VolumeResolver::thin(const Section& segment, std::uint64_t
     }
     if (segment.text("merge"))
         fail(ErrorKind::unsupported, "it is being merged into its origin; let the machine finish that");
-    return {pool(require_text(segment, "thin_pool")).open(require_number(segment, "device_id"), length, origin), {},
-            false};
+    return {
+        pool(require_text(segment, "thin_pool")).open(require_number(segment, "device_id"), length, origin), {}, false};
 }
 
 const ThinPool& VolumeResolver::pool(const std::string& name) {
@@ -362,7 +360,8 @@ const ThinPool& VolumeResolver::pool(const std::string& name) {
         fail(ErrorKind::unsupported, fmt::format("the metadata of its pool: {}", map.problem));
     Piece blocks = whole(data, length);
     auto pool = std::make_unique<ThinPool>(
-        map.device, blocks.device, checked_multiply(require_number(*segment, "chunk_size"), kLvmSector, "LVM chunk size"),
+        map.device, blocks.device,
+        checked_multiply(require_number(*segment, "chunk_size"), kLvmSector, "LVM chunk size"),
         require_number(*segment, "transaction_id"));
     return *(pools_[name] = std::move(pool));
 }

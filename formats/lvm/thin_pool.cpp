@@ -36,7 +36,8 @@ class ThinDevice final : public BlockDevice {
         check_range(*this, offset, buffer.size());
         while (!buffer.empty()) {
             const Run run = find(offset);
-            const auto part = buffer.first(static_cast<std::size_t>(std::min<std::uint64_t>(run.length, buffer.size())));
+            const auto part =
+                buffer.first(static_cast<std::size_t>(std::min<std::uint64_t>(run.length, buffer.size())));
             if (run.data_offset)
                 data_->read_at(*run.data_offset, part);
             else
@@ -127,11 +128,12 @@ ThinPool::ThinPool(std::shared_ptr<const BlockDevice> metadata, std::shared_ptr<
     if (number(32) != kPoolMagic || word(0) != thin_checksum(super, kSuperSalt) || number(8) != 0)
         fail(ErrorKind::corrupt, "its pool's metadata is damaged; thin_repair(8) may mend it in the machine");
     if (word(40) == 0 || word(40) > kNewestVersion || word(360) != 0)
-        fail(ErrorKind::unsupported, fmt::format("its pool's metadata is of a form that is not known (version {}, {:#x})",
-                                                 word(40), word(360)));
+        fail(
+            ErrorKind::unsupported,
+            fmt::format("its pool's metadata is of a form that is not known (version {}, {:#x})", word(40), word(360)));
     if (number(48) != transaction)
-        fail(ErrorKind::corrupt, fmt::format("its pool's metadata is of transaction {}, and LVM's is of {}", number(48),
-                                             transaction));
+        fail(ErrorKind::corrupt,
+             fmt::format("its pool's metadata is of transaction {}, and LVM's is of {}", number(48), transaction));
     if (std::uint64_t{word(336)} * 512 != chunk || chunk == 0 || std::uint64_t{word(340)} * 512 != kThinBlock)
         fail(ErrorKind::corrupt, "its pool's metadata has blocks of another size than LVM says");
     mapping_root_ = number(320);

@@ -45,9 +45,9 @@ class ThinNodes {
 // The leaf that a key lies in or would.
 struct ThinPlace {
     std::shared_ptr<const ThinNode> leaf;
-    std::size_t next = 0;     // index of the first key that is not smaller; may be behind the last
-    std::uint64_t limit = 0;  // keys from here on lie in other leaves
-    bool has_limit = false;   // else this leaf is the last
+    std::size_t next = 0;    // index of the first key that is not smaller; may be behind the last
+    std::uint64_t limit = 0; // keys from here on lie in other leaves
+    bool has_limit = false;  // else this leaf is the last
 
     bool is_exact(std::uint64_t key) const { return next < leaf->keys.size() && leaf->keys[next] == key; }
 };

@@ -40,8 +40,8 @@ class Group {
         read_members(members);
     }
 
-    // Those that the machine does not start by itself, as snapshots of thin volumes, come last: where two look the same,
-    // they are the copies.
+    // Those that the machine does not start by itself, as snapshots of thin volumes, come last: where two look the
+    // same, they are the copies.
     void read_volumes() {
         const lvm::Section* volumes = section_.section("logical_volumes");
         if (volumes == nullptr)
@@ -89,10 +89,10 @@ class Group {
         const lvm::ResolvedVolume& resolved = resolver.resolve(name);
         if (!resolved.device)
             return tell(name, resolved.problem);
-        findings_.volumes.push_back({name_, name, resolved.device, resolved.segments,
-                                     "LVM-" + without_dashes(section_.text("id").value_or("")) +
-                                         without_dashes(volume.text("id").value_or("")),
-                                     resolved.is_plain});
+        findings_.volumes.push_back(
+            {name_, name, resolved.device, resolved.segments,
+             "LVM-" + without_dashes(section_.text("id").value_or("")) + without_dashes(volume.text("id").value_or("")),
+             resolved.is_plain});
     }
 
     void read_members(const std::vector<LvmPhysicalVolume>& available) {

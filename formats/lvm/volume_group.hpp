@@ -33,8 +33,8 @@ struct LvmLogicalVolume {
     std::string name;
     std::shared_ptr<const BlockDevice> device;
     std::vector<LvmSegment> segments; // in order; of a mirror each sound copy; empty: striped or thin
-    std::string mapper_uuid;          // as LVM names the volume to device-mapper: "LVM-", both identifiers without dashes
-    bool is_plain = true;             // each byte lies in one place, and the segments say where
+    std::string mapper_uuid; // as LVM names the volume to device-mapper: "LVM-", both identifiers without dashes
+    bool is_plain = true;    // each byte lies in one place, and the segments say where
 };
 
 // A segment of a physical volume that belongs to no logical volume.

@@ -61,12 +61,13 @@ class Assembly {
             make_linear(array, good);
         else
             fail(ErrorKind::unsupported,
-                 fmt::format("{} is not read here, {} of its {} members are on these disks; copy its content onto a disk "
-                             "without RAID, or let libguestfs read it",
-                             level_name(newest_.level), good.size(), newest_.members));
+                 fmt::format(
+                     "{} is not read here, {} of its {} members are on these disks; copy its content onto a disk "
+                     "without RAID, or let libguestfs read it",
+                     level_name(newest_.level), good.size(), newest_.members));
         if (newest_.level == md::kMirror && good.size() < newest_.members)
-            reasons_.push_back(fmt::format("{} of its {} members hold its present content", good.size(),
-                                           newest_.members));
+            reasons_.push_back(
+                fmt::format("{} of its {} members hold its present content", good.size(), newest_.members));
         for (const std::string& reason : reasons_)
             remarks.push_back(title() + ": " + reason);
         return array;
@@ -76,9 +77,8 @@ class Assembly {
 
   private:
     const Superblock& find_newest() const {
-        return std::max_element(
-                   candidates_.begin(), candidates_.end(),
-                   [](const Candidate& a, const Candidate& b) { return a.super.events < b.super.events; })
+        return std::max_element(candidates_.begin(), candidates_.end(),
+                                [](const Candidate& a, const Candidate& b) { return a.super.events < b.super.events; })
             ->super;
     }
 

@@ -45,8 +45,8 @@ struct MdFindings {
 // Never throws for what the disks hold. Throws what reading the devices throws (io).
 MdFindings assemble_arrays(const std::vector<MdMember>& members);
 
-// Where the superblock stands in which the device ends (versions 0.90 and 1.0), if it is sound. Of 0.90 it may as well be
-// that of a last partition which ends where the device does. nullopt: there is none.
+// Where the superblock stands in which the device ends (versions 0.90 and 1.0), if it is sound. Of 0.90 it may as well
+// be that of a last partition which ends where the device does. nullopt: there is none.
 std::optional<std::uint64_t> find_end_superblock(const BlockDevice& device);
 
 } // namespace vm2oci

@@ -20,20 +20,20 @@ inline constexpr std::int32_t kMirror = 1;
 
 // All sizes and offsets are bytes of the member.
 struct Superblock {
-    std::array<std::byte, 16> set{}; // which array
-    std::string uuid;                // of the array, as mdadm writes it: four words with colons
-    std::string name;                // "host:name"; empty in 0.90
+    std::array<std::byte, 16> set{};    // which array
+    std::string uuid;                   // of the array, as mdadm writes it: four words with colons
+    std::string name;                   // "host:name"; empty in 0.90
     std::optional<std::uint32_t> minor; // of 0.90: its number as /dev/md
     std::string version;                // "0.90", "1.0", "1.1", "1.2"
     std::uint64_t place = 0;            // where it stands
     std::int32_t level = 0;
-    std::uint32_t members = 0;  // places in the array
-    std::uint64_t chunk = 0;    // 0: none
-    std::uint64_t used = 0;     // of each member, where all have the same part in it
-    std::uint64_t offset = 0;   // where the array's content begins
-    std::uint64_t size = 0;     // of what the member has room for behind `offset`
-    std::uint64_t events = 0;   // of two members, the one that has seen fewer is behind
-    std::uint32_t number = 0;   // of the device: index into `roles`
+    std::uint32_t members = 0;        // places in the array
+    std::uint64_t chunk = 0;          // 0: none
+    std::uint64_t used = 0;           // of each member, where all have the same part in it
+    std::uint64_t offset = 0;         // where the array's content begins
+    std::uint64_t size = 0;           // of what the member has room for behind `offset`
+    std::uint64_t events = 0;         // of two members, the one that has seen fewer is behind
+    std::uint32_t number = 0;         // of the device: index into `roles`
     std::vector<std::uint16_t> roles; // of each device that the array has seen; kSpare, kFaulty, kJournal, or its place
     bool is_recovering = false;       // it is being filled
     bool is_reshaping = false;        // the array is changing its form

@@ -62,7 +62,8 @@ Superblock parse_superblock_0(std::span<const std::byte> bytes, std::uint64_t of
         if ((state & kIsFaulty) != 0)
             found.roles[i] = Superblock::kFaulty;
         else if ((state & kIsInSync) != 0 && (state & kIsRemoved) == 0 && word(at + 3) < found.members)
-            found.roles[i] = static_cast<std::uint16_t>(std::min<std::uint32_t>(word(at + 3), Superblock::kJournal - 1));
+            found.roles[i] =
+                static_cast<std::uint16_t>(std::min<std::uint32_t>(word(at + 3), Superblock::kJournal - 1));
     }
     if (found.members > kMaxDevices0)
         fail(ErrorKind::corrupt, "it names more devices than it has room for");

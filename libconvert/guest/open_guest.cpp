@@ -311,9 +311,8 @@ void tell_encrypted(OpenedGuest& result) {
             continue;
         const bool is_locked = volume.containment == Containment::locked;
         if (is_locked || volume.signature->type == "BitLocker")
-            return tell_no_key(result,
-                               fmt::format("{} is encrypted, and {}", escape_untrusted(volume.name),
-                                           is_locked ? volume.locked_reason : "there is no key to it"));
+            return tell_no_key(result, fmt::format("{} is encrypted, and {}", escape_untrusted(volume.name),
+                                                   is_locked ? volume.locked_reason : "there is no key to it"));
     }
 }
 
@@ -459,8 +458,8 @@ OpenedGuest open_guest(const std::shared_ptr<const BlockDevice>& disk, const Gue
         tell_encrypted(result);
     if (backend == GuestBackend::libguestfs) {
         open_by_appliance(result, access, operation);
-    } else if (backend == GuestBackend::automatic && (needs_appliance(result, access.keys, native.refused()) ||
-                                                      is_changed_by_appliance(result, access))) {
+    } else if (backend == GuestBackend::automatic &&
+               (needs_appliance(result, access.keys, native.refused()) || is_changed_by_appliance(result, access))) {
         try {
             open_by_appliance(result, access, operation);
         } catch (const Error& error) {

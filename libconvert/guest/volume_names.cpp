@@ -132,8 +132,7 @@ std::optional<ArrayPath> split_tail(std::string_view name, std::string_view mark
     if (at == std::string_view::npos || at == 0 || !is_number(name.substr(at + mark.size())) ||
         name.size() - at - mark.size() > 3)
         return std::nullopt;
-    return ArrayPath{name.substr(0, at),
-                     static_cast<unsigned>(std::stoul(std::string(name.substr(at + mark.size()))))};
+    return ArrayPath{name.substr(0, at), static_cast<unsigned>(std::stoul(std::string(name.substr(at + mark.size()))))};
 }
 
 // "127" of md127 and of md_d127; "root" of md/root, "host:root" of its identity.
@@ -201,9 +200,8 @@ std::optional<std::size_t> find_array(const DiskLayout& layout, std::string_view
     // "md/root2": where the name ends in no digit, the number of the partition follows it at once.
     const std::size_t digits = wanted.find_last_not_of("0123456789");
     if (mark == "p" && digits != std::string_view::npos && digits + 1 < wanted.size() && wanted.size() - digits <= 4)
-        return find_array_named(
-            layout, {wanted.substr(0, digits + 1),
-                     static_cast<unsigned>(std::stoul(std::string(wanted.substr(digits + 1))))});
+        return find_array_named(layout, {wanted.substr(0, digits + 1),
+                                         static_cast<unsigned>(std::stoul(std::string(wanted.substr(digits + 1))))});
     return std::nullopt;
 }
 

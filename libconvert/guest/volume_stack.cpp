@@ -15,7 +15,7 @@
 namespace vm2oci {
 namespace {
 
-constexpr std::size_t kMaxVolumes = 4096;          // a disk that holds more is no machine's
+constexpr std::size_t kMaxVolumes = 4096;           // a disk that holds more is no machine's
 constexpr std::size_t kMaxSegmentSteps = 1'000'000; // of which no machine has a hundredth
 
 bool is_content_error(const Error& error) {
@@ -248,8 +248,7 @@ class VolumeStack {
             volume.stored_unit = std::max(volume.stored_unit, member.stored_unit);
             if (member.stored.empty() || segment.offset % member.stored_unit != 0 ||
                 segment.physical_offset % member.stored_unit != 0 ||
-                !composer_.add(volume.stored, segment.offset, member.stored, segment.physical_offset,
-                               segment.length)) {
+                !composer_.add(volume.stored, segment.offset, member.stored, segment.physical_offset, segment.length)) {
                 volume.stored.clear();
                 is_writable = false;
                 break;

@@ -91,8 +91,8 @@ std::size_t disk_at_place(const DiskLayout& layout, std::size_t place);
 
 // Which volume an fstab or a kernel command line means: "UUID=…", "LABEL=…", "PARTUUID=…", "PARTLABEL=…",
 // "/dev/disk/by-…/…", "/dev/vg/lv", what crypttab maps (the LUKS volume below if it is not open), arrays (the first of
-// their members if they are not read), and all that parse_disk_device() knows, if the disk is the guest's. nullopt: none
-// of this disk's.
+// their members if they are not read), and all that parse_disk_device() knows, if the disk is the guest's. nullopt:
+// none of this disk's.
 std::optional<std::size_t> find_volume(const DiskLayout& layout, std::string_view specification);
 
 // Fills in layout.guest_disks: what the guest, whose root is layout.volumes[root], calls the disk. `root_names`: what

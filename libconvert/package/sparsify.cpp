@@ -95,9 +95,8 @@ bool is_for_appliance(const Volume& volume, const GuestAccess& access) {
 
 bool is_for_appliance(const DiskLayout& layout, const GuestAccess& access) {
     return access.backend != GuestBackend::native &&
-           std::any_of(layout.volumes.begin(), layout.volumes.end(), [&](const Volume& volume) {
-               return volume.signature && is_for_appliance(volume, access);
-           });
+           std::any_of(layout.volumes.begin(), layout.volumes.end(),
+                       [&](const Volume& volume) { return volume.signature && is_for_appliance(volume, access); });
 }
 
 // False: there is no appliance to do it.
@@ -136,8 +135,8 @@ SparsifiedDisk sparsify(const std::shared_ptr<const BlockDevice>& disk, const Gu
                 continue;
             if (volume.signature->kind == ContentKind::swap)
                 result.remarks.push_back(add_swap(disk, layout, i, access, unused, operation));
-            else if (volume.signature->kind != ContentKind::volume_group &&
-                     volume.containment != Containment::read && !(is_trimmed && is_for_appliance(volume, access)))
+            else if (volume.signature->kind != ContentKind::volume_group && volume.containment != Containment::read &&
+                     !(is_trimmed && is_for_appliance(volume, access)))
                 result.remarks.push_back(fmt::format("{} ({}) is left whole", escape_untrusted(volume.name),
                                                      escape_untrusted(volume.signature->type)));
         } catch (const Error& error) {

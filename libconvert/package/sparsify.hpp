@@ -29,8 +29,8 @@ struct SparsifiedDisk {
 // and striped volumes are left whole: what lies in them may be another's, too, or in many places.
 //
 // The free space of btrfs, and of LUKS that is not read in this process, is found by libguestfs' appliance, unless the
-// backend is native or there is no appliance: then they are left whole, as is everything else. An appliance in `access` sees
-// `disk` and is used on.
+// backend is native or there is no appliance: then they are left whole, as is everything else. An appliance in `access`
+// sees `disk` and is used on.
 SparsifiedDisk sparsify(const std::shared_ptr<const BlockDevice>& disk, const GuestAccess& access,
                         const OperationContext& operation);
 

@@ -1,5 +1,5 @@
-// A thin pool's metadata changed by what the input says, with checksums and places that are right again: every volume is
-// opened and read.
+// A thin pool's metadata changed by what the input says, with checksums and places that are right again: every volume
+// is opened and read.
 //
 // Each five bytes are one change: a block and where in it (three bytes), and what stands there (two).
 #include "formats/base/error.hpp"

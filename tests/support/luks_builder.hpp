@@ -127,10 +127,11 @@ inline std::shared_ptr<MemoryDevice> make_luks_1() {
 }
 
 inline std::string luks_slot_json(const std::string& kdf) {
-    return fmt::format(R"({{"type":"luks2","key_size":64,"af":{{"type":"luks1","stripes":{},"hash":"sha256"}},)"
-                       R"("area":{{"type":"raw","offset":"{}","size":"4096","encryption":"aes-xts-plain64","key_size":64}},)"
-                       R"("kdf":{}}})",
-                       kLuksStripes, kLuksArea, kdf);
+    return fmt::format(
+        R"({{"type":"luks2","key_size":64,"af":{{"type":"luks1","stripes":{},"hash":"sha256"}},)"
+        R"("area":{{"type":"raw","offset":"{}","size":"4096","encryption":"aes-xts-plain64","key_size":64}},)"
+        R"("kdf":{}}})",
+        kLuksStripes, kLuksArea, kdf);
 }
 
 inline std::string luks_pbkdf2_json(unsigned seed) {

@@ -22,8 +22,8 @@ struct MdSuper {
     std::uint64_t chunk = 0;
     std::uint64_t events = 10;
     std::uint32_t number = 0;
-    std::uint32_t minor = 3;                    // of 0.90
-    std::uint32_t features = 0;                 // of version 1
+    std::uint32_t minor = 3;    // of 0.90
+    std::uint32_t features = 0; // of version 1
     std::vector<std::uint16_t> roles = {0, 1};
     std::uint64_t bad_block = ~std::uint64_t{0}; // the first entry of the list, if the features say that there is one
     bool is_reshaping = false;                   // of 0.90

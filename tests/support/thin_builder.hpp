@@ -75,13 +75,17 @@ class ThinBuilder {
     std::shared_ptr<MemoryDevice> disk_;
 };
 
-// Volumes 1 (blocks 0, 1, 2 and 500) and 2, a snapshot of it with a block of its own; the second in a tree of two levels.
+// Volumes 1 (blocks 0, 1, 2 and 500) and 2, a snapshot of it with a block of its own; the second in a tree of two
+// levels.
 inline ThinBuilder make_thin_sample() {
     ThinBuilder made;
     made.put_super(1);
     made.put_node(1, true, {{1, 2}, {2, 3}});
-    made.put_node(2, true, {{0, ThinBuilder::mapped(7)}, {1, ThinBuilder::mapped(8)}, {2, ThinBuilder::mapped(3)},
-                            {500, ThinBuilder::mapped(4)}});
+    made.put_node(2, true,
+                  {{0, ThinBuilder::mapped(7)},
+                   {1, ThinBuilder::mapped(8)},
+                   {2, ThinBuilder::mapped(3)},
+                   {500, ThinBuilder::mapped(4)}});
     made.put_node(3, false, {{0, 4}, {400, 5}});
     made.put_node(4, true, {{0, ThinBuilder::mapped(9)}, {1, ThinBuilder::mapped(8)}});
     made.put_node(5, true, {{500, ThinBuilder::mapped(4)}});

@@ -21,8 +21,8 @@ std::string sum_of(const BlockDevice& device) {
     Sha256 hash;
     std::vector<std::byte> buffer(std::size_t{1} << 20U);
     for (std::uint64_t offset = 0; offset < device.size(); offset += buffer.size()) {
-        const auto part =
-            std::span(buffer).first(static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), device.size() - offset)));
+        const auto part = std::span(buffer).first(
+            static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), device.size() - offset)));
         device.read_at(offset, part);
         hash.update(part);
     }

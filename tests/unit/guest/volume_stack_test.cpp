@@ -20,7 +20,8 @@ void put_ext(MemoryDevice& disk, std::uint64_t offset) {
     disk.put(offset + 1024 + 104, std::string(16, 'e'));
 }
 
-void put_mbr(MemoryDevice& disk, std::uint64_t offset, const std::vector<std::pair<std::uint32_t, std::uint32_t>>& parts) {
+void put_mbr(MemoryDevice& disk, std::uint64_t offset,
+             const std::vector<std::pair<std::uint32_t, std::uint32_t>>& parts) {
     put_le<std::uint16_t>(disk, offset + 510, 0xaa55);
     for (std::size_t i = 0; i < parts.size(); ++i) {
         put_le<std::uint8_t>(disk, offset + 446 + 16 * i + 4, 0x83);
@@ -40,7 +41,8 @@ Disk leg(std::uint32_t number, const std::string& version = "1.2", std::uint64_t
     return disk;
 }
 
-DiskLayout examine(const std::vector<std::shared_ptr<const BlockDevice>>& disks, const std::vector<DiskKey>& keys = {}) {
+DiskLayout examine(const std::vector<std::shared_ptr<const BlockDevice>>& disks,
+                   const std::vector<DiskKey>& keys = {}) {
     std::vector<std::uint64_t> sizes;
     for (const auto& disk : disks)
         sizes.push_back(disk->size());

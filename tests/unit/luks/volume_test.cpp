@@ -13,7 +13,8 @@ namespace {
 
 constexpr LuksEffort kLittle{100'000, 1U << 20U, 64};
 
-LuksVolume open(const std::shared_ptr<const BlockDevice>& disk, std::vector<std::string_view> keys = {kLuksPassphrase}) {
+LuksVolume open(const std::shared_ptr<const BlockDevice>& disk,
+                std::vector<std::string_view> keys = {kLuksPassphrase}) {
     return open_luks(disk, keys, kLittle);
 }
 
@@ -69,8 +70,9 @@ TEST_CASE("a slot by argon2 opens it, within what it may cost") {
     kdf.kibibytes = 64;
     kdf.lanes = 2;
     const std::string json =
-        luks_json("{\"0\":" + luks_slot_json(fmt::format(R"({{"type":"argon2id","time":2,"memory":64,"cpus":2,"salt":"{}"}})",
-                                                         luks_base64(kdf.salt))) +
+        luks_json("{\"0\":" +
+                  luks_slot_json(fmt::format(R"({{"type":"argon2id","time":2,"memory":64,"cpus":2,"salt":"{}"}})",
+                                             luks_base64(kdf.salt))) +
                   "}");
     const auto disk = make_luks_2(json);
     disk->put(kLuksArea, luks_area(kdf));
@@ -128,9 +130,10 @@ TEST_CASE("of two headers the newer sound one counts") {
 TEST_CASE("slots that are of no use hinder no other: of a reencryption, damaged, of the future, of another key") {
     for (const char* other :
          {R"({"type":"reencrypt","mode":"encrypt","key_size":1,"direction":"backward","area":{"type":"datashift"}})",
-          R"({"type":"luks2"})", R"({"type":"future"})", R"({"type":"luks2","key_size":64,"kdf":{"type":"x","salt":""}})"})
-        check_content(open(make_luks_2(
-            luks_json(fmt::format("{{\"0\":{},\"1\":{}}}", luks_slot_json(luks_pbkdf2_json(3)), other)))));
+          R"({"type":"luks2"})", R"({"type":"future"})",
+          R"({"type":"luks2","key_size":64,"kdf":{"type":"x","salt":""}})"})
+        check_content(open(
+            make_luks_2(luks_json(fmt::format("{{\"0\":{},\"1\":{}}}", luks_slot_json(luks_pbkdf2_json(3)), other)))));
     // A slot that belongs to no digest of the data.
     const std::string json = luks_json("{\"5\":" + luks_slot_json(luks_pbkdf2_json(3)) + "}");
     CHECK(open(make_luks_2(json)).device == nullptr);
@@ -144,24 +147,28 @@ TEST_CASE("a volume that was LUKS1 once has a digest of twenty bytes") {
 TEST_CASE("what is not read is refused by name") {
     const std::string json = plain_luks_json();
     for (const auto& [what, with, said] : std::vector<std::array<std::string, 3>>{
-             {"\"encryption\":\"aes-xts-plain64\",\"sector_size\"", "\"encryption\":\"serpent-xts-plain64\",\"sector_size\"",
-              "serpent-xts-plain64"},
-             {"\"encryption\":\"aes-xts-plain64\",\"sector_size\"", "\"encryption\":\"aes-xts-benbi\",\"sector_size\"", "benbi"},
-             {"\"encryption\":\"aes-xts-plain64\",\"sector_size\"", "\"encryption\":\"aes-adiantum\",\"sector_size\"", "adiantum"},
-             {"\"keyslots_size\":\"32768\"", "\"requirements\":{\"mandatory\":[\"online-reencrypt-v2\"]}", "encrypted anew"},
+             {"\"encryption\":\"aes-xts-plain64\",\"sector_size\"",
+              "\"encryption\":\"serpent-xts-plain64\",\"sector_size\"", "serpent-xts-plain64"},
+             {"\"encryption\":\"aes-xts-plain64\",\"sector_size\"", "\"encryption\":\"aes-xts-benbi\",\"sector_size\"",
+              "benbi"},
+             {"\"encryption\":\"aes-xts-plain64\",\"sector_size\"", "\"encryption\":\"aes-adiantum\",\"sector_size\"",
+              "adiantum"},
+             {"\"keyslots_size\":\"32768\"", "\"requirements\":{\"mandatory\":[\"online-reencrypt-v2\"]}",
+              "encrypted anew"},
              {"\"keyslots_size\":\"32768\"", "\"requirements\":{\"mandatory\":[\"opal\"]}", "opal"},
              {"\"sector_size\":512", "\"sector_size\":512,\"integrity\":{\"type\":\"hmac(sha256)\"}", "integrity"},
              {"\"type\":\"crypt\"", "\"type\":\"hw-opal\"", "hw-opal"},
              {"\"segments\":{", "\"segments\":{\"1\":{\"type\":\"crypt\",\"offset\":\"0\"},", ""},
              {"\"offset\":\"65536\"", "\"offset\":\"0\"", "apart from its header"},
-             {"\"hash\":\"sha256\",\"iterations\":7,\"salt\"", "\"hash\":\"whirlpool2\",\"iterations\":7,\"salt\"", "whirlpool2"}}) {
+             {"\"hash\":\"sha256\",\"iterations\":7,\"salt\"", "\"hash\":\"whirlpool2\",\"iterations\":7,\"salt\"",
+              "whirlpool2"}}) {
         INFO(with);
         const auto disk = make_luks_2(replaced(json, what, with));
         CHECK_THROWS_WITH(open(disk), Catch::Contains(said));
     }
     // What was before a reencryption is no data.
-    const std::string backup = replaced(
-        json, "\"segments\":{", "\"segments\":{\"1\":{\"type\":\"crypt\",\"flags\":[\"backup-previous\"]},");
+    const std::string backup =
+        replaced(json, "\"segments\":{", "\"segments\":{\"1\":{\"type\":\"crypt\",\"flags\":[\"backup-previous\"]},");
     check_content(open(make_luks_2(backup)));
 }
 
@@ -210,11 +217,23 @@ TEST_CASE("a hostile header of LUKS2 is refused at once") {
 TEST_CASE("a hostile header of LUKS1 is refused at once") {
     const auto begin = std::chrono::steady_clock::now();
     constexpr std::uint64_t kSlot2 = 208 + 48 * 2;
-    for (const auto& [offset, value] : std::vector<std::pair<std::uint64_t, std::uint32_t>>{
-             {104, 0},          {104, 1},          {104, 0xffffffff}, {108, 0},          {108, 0xffffffff}, {108, 20},
-             {164, 0},          {164, 0xffffffff}, {kSlot2, 1},       {kSlot2 + 4, 0},   {kSlot2 + 4, 0xffffffff},
-             {kSlot2 + 40, 0xffffffff},            {kSlot2 + 44, 0},  {kSlot2 + 44, 0xffffffff},
-             {8, 0x73657270},   {40, 0x6c727700},  {72, 0x78787878}}) {
+    for (const auto& [offset, value] : std::vector<std::pair<std::uint64_t, std::uint32_t>>{{104, 0},
+                                                                                            {104, 1},
+                                                                                            {104, 0xffffffff},
+                                                                                            {108, 0},
+                                                                                            {108, 0xffffffff},
+                                                                                            {108, 20},
+                                                                                            {164, 0},
+                                                                                            {164, 0xffffffff},
+                                                                                            {kSlot2, 1},
+                                                                                            {kSlot2 + 4, 0},
+                                                                                            {kSlot2 + 4, 0xffffffff},
+                                                                                            {kSlot2 + 40, 0xffffffff},
+                                                                                            {kSlot2 + 44, 0},
+                                                                                            {kSlot2 + 44, 0xffffffff},
+                                                                                            {8, 0x73657270},
+                                                                                            {40, 0x6c727700},
+                                                                                            {72, 0x78787878}}) {
         INFO(offset << " " << value);
         const auto disk = make_luks_1();
         put_be<std::uint32_t>(*disk, offset, value);

@@ -92,7 +92,8 @@ TEST_CASE("a pool that LVM does not know, or that does not know the volume, is r
     ThinBuilder made = test::make_thin_sample();
     CHECK_THROWS_WITH(open(made, 3), Catch::Contains("has no volume 3"));
     CHECK_THROWS_WITH(lvm::ThinPool(made.disk(), test::make_thin_data(), kChunk, 2), Catch::Contains("transaction"));
-    CHECK_THROWS_WITH(lvm::ThinPool(made.disk(), test::make_thin_data(), 2 * kChunk, 1), Catch::Contains("another size"));
+    CHECK_THROWS_WITH(lvm::ThinPool(made.disk(), test::make_thin_data(), 2 * kChunk, 1),
+                      Catch::Contains("another size"));
     made.put_super(1, 1, 3);
     CHECK_THROWS_WITH(open(made, 1), Catch::Contains("not known"));
     CHECK_THROWS_AS(lvm::ThinPool(std::make_shared<test::MemoryDevice>(100), test::make_thin_data(), kChunk, 1), Error);
@@ -106,28 +107,46 @@ TEST_CASE("damaged and hostile maps are refused at once") {
         {"that of the superblock", [](ThinBuilder& t) { t.disk()->fill(100, 1, 0x5a); }},
         {"a root outside", [&](ThinBuilder& t) { t.put_super(far); }},
         {"a root that is the superblock", [](ThinBuilder& t) { t.put_super(0); }},
-        {"a volume's root outside", [](ThinBuilder& t) { t.put_node(1, true, {{1, 64}, {2, 3}}); }},
-        {"a node that is its own child", [](ThinBuilder& t) { t.put_node(1, false, {{1, 1}}); }},
+        {"a volume's root outside",
+         [](ThinBuilder& t) {
+             t.put_node(1, true, {{1, 64}, {2, 3}});
+         }},
+        {"a node that is its own child",
+         [](ThinBuilder& t) {
+             t.put_node(1, false, {{1, 1}});
+         }},
         {"two nodes that are each other's children",
          [](ThinBuilder& t) {
              t.put_node(2, false, {{0, 6}});
              t.put_node(6, false, {{0, 2}});
          }},
-        {"a node of another place",
-         [](ThinBuilder& t) {
-             t.change<std::uint64_t>(2, 8, 3);
-         }},
+        {"a node of another place", [](ThinBuilder& t) { t.change<std::uint64_t>(2, 8, 3); }},
         {"neither leaf nor inner", [](ThinBuilder& t) { t.change<std::uint32_t>(2, 4, 3); }},
         {"more entries than room", [](ThinBuilder& t) { t.change<std::uint32_t>(2, 16, 253); }},
         {"four billion entries", [](ThinBuilder& t) { t.change<std::uint32_t>(2, 16, 0xffffffff); }},
         {"room beyond the block", [](ThinBuilder& t) { t.change<std::uint32_t>(2, 20, 0xffffffff); }},
         {"values of no size", [](ThinBuilder& t) { t.change<std::uint32_t>(2, 24, 0); }},
         {"values of four billion bytes", [](ThinBuilder& t) { t.change<std::uint32_t>(2, 24, 0xffffffff); }},
-        {"values of another size", [](ThinBuilder& t) { t.put_node(2, true, {{0, ThinBuilder::mapped(1)}}, 24); }},
-        {"keys out of order", [](ThinBuilder& t) { t.put_node(2, true, {{5, 1}, {4, 1}}); }},
-        {"a key twice", [](ThinBuilder& t) { t.put_node(2, true, {{4, 1}, {4, 1}}); }},
-        {"a block outside of the pool", [](ThinBuilder& t) { t.put_node(2, true, {{0, ThinBuilder::mapped(16)}}); }},
-        {"a block that overflows", [&](ThinBuilder& t) { t.put_node(2, true, {{0, far}}); }},
+        {"values of another size",
+         [](ThinBuilder& t) {
+             t.put_node(2, true, {{0, ThinBuilder::mapped(1)}}, 24);
+         }},
+        {"keys out of order",
+         [](ThinBuilder& t) {
+             t.put_node(2, true, {{5, 1}, {4, 1}});
+         }},
+        {"a key twice",
+         [](ThinBuilder& t) {
+             t.put_node(2, true, {{4, 1}, {4, 1}});
+         }},
+        {"a block outside of the pool",
+         [](ThinBuilder& t) {
+             t.put_node(2, true, {{0, ThinBuilder::mapped(16)}});
+         }},
+        {"a block that overflows",
+         [&](ThinBuilder& t) {
+             t.put_node(2, true, {{0, far}});
+         }},
         {"an inner node without children", [](ThinBuilder& t) { t.put_node(2, false, {}); }},
         {"a child that begins behind its neighbour",
          [](ThinBuilder& t) {

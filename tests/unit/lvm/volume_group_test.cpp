@@ -232,7 +232,8 @@ TEST_CASE("volumes that are not linear, or lie elsewhere, are named; their neigh
 namespace {
 
 std::string other_segment(const std::string& type, int count, const std::string& values) {
-    return fmt::format("segment1 {{\nstart_extent = 0\nextent_count = {}\ntype = \"{}\"\n{}\n}}\n", count, type, values);
+    return fmt::format("segment1 {{\nstart_extent = 0\nextent_count = {}\ntype = \"{}\"\n{}\n}}\n", count, type,
+                       values);
 }
 
 const std::string kHidden = "\"WRITE\"";
@@ -266,8 +267,8 @@ TEST_CASE("stripes take turns, and a mirror is its first copy") {
 }
 
 TEST_CASE("a volume may consist of another one, and of its parts") {
-    const LvmFindings found =
-        read(group(volume("moved", segment(1, 0, 1, "pvmove0", 1)) + volume("pvmove0", segment(1, 0, 2, "pv0", 3), kHidden)));
+    const LvmFindings found = read(group(volume("moved", segment(1, 0, 1, "pvmove0", 1)) +
+                                         volume("pvmove0", segment(1, 0, 2, "pv0", 3), kHidden)));
     REQUIRE(found.volumes.size() == 1);
     CHECK(byte_at(*found.volumes[0].device, 0) == 5);
     REQUIRE(found.volumes[0].segments.size() == 1);
@@ -325,8 +326,7 @@ TEST_CASE("volumes that consist of themselves, of nothing or of too much are rem
     for (const std::string& other :
          {volume("far", segment(1, 0, 1, "far", 0)),
           volume("far", segment(1, 0, 1, "b", 0)) + volume("b", segment(1, 0, 1, "far", 0), kHidden),
-          volume("far", segment(1, 0, 1, "n0", 0)) + chain,
-          volume("far", segment(1, 0, 1, "root", 1)),
+          volume("far", segment(1, 0, 1, "n0", 0)) + chain, volume("far", segment(1, 0, 1, "root", 1)),
           volume("far", segment(1, 0, 1, "root", 4'000'000)),
           volume("far", other_segment("raid1", 1, "raids = [\"x\", \"y\"]")),
           volume("far", other_segment("raid1", 1, "raids = [1, 2]")),
@@ -335,13 +335,16 @@ TEST_CASE("volumes that consist of themselves, of nothing or of too much are rem
           volume("far", other_segment("thin", 1, "thin_pool = \"root\"\ndevice_id = 1")),
           volume("far", other_segment("thin", 1, "")),
           volume("far", other_segment("thin", 1, "thin_pool = \"pool\"\ndevice_id = 1")) +
-              volume("pool", other_segment("thin-pool", 1,
-                                           "metadata = \"far\"\npool = \"far\"\nchunk_size = 128\ntransaction_id = 1"),
+              volume("pool",
+                     other_segment("thin-pool", 1,
+                                   "metadata = \"far\"\npool = \"far\"\nchunk_size = 128\ntransaction_id = 1"),
                      kHidden),
           volume("far", other_segment("thin", 1, "thin_pool = \"pool\"\ndevice_id = 1\nexternal_origin = \"far\"")),
           volume("far", other_segment("snapshot", 1, "cow_store = \"changes\"\norigin = \"root\"")),
-          volume("far", other_segment("striped", 2, "stripe_count = 2\nstripe_size = 0\nstripes = [\"pv0\", 1, \"pv0\", 2]")),
-          volume("far", other_segment("striped", 2, "stripe_count = 2\nstripe_size = 99\nstripes = [\"pv0\", 1, \"pv0\", 2]")),
+          volume("far",
+                 other_segment("striped", 2, "stripe_count = 2\nstripe_size = 0\nstripes = [\"pv0\", 1, \"pv0\", 2]")),
+          volume("far",
+                 other_segment("striped", 2, "stripe_count = 2\nstripe_size = 99\nstripes = [\"pv0\", 1, \"pv0\", 2]")),
           volume("far", other_segment("mirror", 1, "mirrors = [\"far\", 0]"))}) {
         INFO(other.substr(0, 400));
         const LvmFindings found = read(group(other + good));
@@ -365,14 +368,15 @@ TEST_CASE("volumes that consist of themselves, of nothing or of too much are rem
 }
 
 TEST_CASE("a volume that a snapshot is being merged into is refused, and copies that are not started come last") {
-    const LvmFindings merging =
-        read(group(volume("root", segment(1, 0, 1, "pv0", 0)) +
-                   volume("snapshot0", other_segment("snapshot", 1, "merging_store = \"changes\"\norigin = \"root\""), kHidden)));
+    const LvmFindings merging = read(group(
+        volume("root", segment(1, 0, 1, "pv0", 0)) +
+        volume("snapshot0", other_segment("snapshot", 1, "merging_store = \"changes\"\norigin = \"root\""), kHidden)));
     CHECK(merging.volumes.empty());
     REQUIRE(merging.remarks.size() == 1);
     CHECK(merging.remarks.front().find("merged") != std::string::npos);
-    const LvmFindings skipped = read(group(
-        volume("snap", segment(1, 0, 1, "pv0", 1), "\"VISIBLE\", \"ACTIVATION_SKIP\"") + volume("root", segment(1, 0, 1, "pv0", 0))));
+    const LvmFindings skipped =
+        read(group(volume("snap", segment(1, 0, 1, "pv0", 1), "\"VISIBLE\", \"ACTIVATION_SKIP\"") +
+                   volume("root", segment(1, 0, 1, "pv0", 0))));
     REQUIRE(skipped.volumes.size() == 2);
     CHECK(skipped.volumes.front().name == "root");
 }

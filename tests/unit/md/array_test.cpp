@@ -167,8 +167,7 @@ TEST_CASE("arrays are told apart, in the order of their members") {
     MdSuper other = leg(0);
     other.set = 'T';
     other.name = "host:other";
-    const MdFindings found =
-        assemble({make_md_member(other, 7), make_md_member(leg(0), 1), make_md_member(leg(1), 1)});
+    const MdFindings found = assemble({make_md_member(other, 7), make_md_member(leg(0), 1), make_md_member(leg(1), 1)});
     REQUIRE(found.arrays.size() == 2);
     CHECK(found.arrays[0].name == "host:other");
     CHECK(found.arrays[1].members == std::vector<std::size_t>{1, 2});
@@ -180,8 +179,7 @@ TEST_CASE("a superblock at the end is the device's own, or nobody's") {
         super.version = version;
         const Disk disk = make_md_member(super, 1);
         const bool at_end = version == "0.90" || version == "1.0";
-        CHECK(find_end_superblock(*disk) ==
-              (at_end ? std::optional(test::md_super_offset(version)) : std::nullopt));
+        CHECK(find_end_superblock(*disk) == (at_end ? std::optional(test::md_super_offset(version)) : std::nullopt));
     }
     CHECK_FALSE(find_end_superblock(test::MemoryDevice(1000)));
     CHECK_FALSE(find_end_superblock(test::MemoryDevice(test::kMdMemberSize)));
@@ -197,9 +195,18 @@ TEST_CASE("what is damaged or hostile is a remark, nothing worse") {
         {"data larger than the device", [](MdSuper& s) { s.size = ~std::uint64_t{0} - 511; }},
         {"no members", [](MdSuper& s) { s.members = 0; }},
         {"no roles", [](MdSuper& s) { s.roles.clear(); }},
-        {"a place beyond the members", [](MdSuper& s) { s.roles = {9, 9}; }},
-        {"itself failed", [](MdSuper& s) { s.roles = {kFailed, 1}; }},
-        {"itself a journal", [](MdSuper& s) { s.roles = {0xfffd, 1}; }},
+        {"a place beyond the members",
+         [](MdSuper& s) {
+             s.roles = {9, 9};
+         }},
+        {"itself failed",
+         [](MdSuper& s) {
+             s.roles = {kFailed, 1};
+         }},
+        {"itself a journal",
+         [](MdSuper& s) {
+             s.roles = {0xfffd, 1};
+         }},
         {"a number beyond its table", [](MdSuper& s) { s.number = 4'000'000'000; }},
         {"features of the future", [](MdSuper& s) { s.features = 1U << 20U; }},
         {"being reshaped", [](MdSuper& s) { s.features = 4; }},
