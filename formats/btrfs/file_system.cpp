@@ -5,6 +5,7 @@
 #include "formats/btrfs/content.hpp"
 #include "formats/btrfs/directory.hpp"
 #include "formats/btrfs/free_space.hpp"
+#include "formats/btrfs/log_replay.hpp"
 #include "formats/btrfs/nodes.hpp"
 #include "formats/btrfs/objects.hpp"
 
@@ -23,8 +24,12 @@ struct BtrfsFileSystem::State {
     explicit State(std::shared_ptr<const BlockDevice> device)
         : volume(std::move(device)), subvolumes(volume), nodes(subvolumes),
           content(volume, subvolumes.tree(btrfs::object::checksum_tree), logged_sums) {
-        if (volume.geometry().log_root != 0)
-            fail(ErrorKind::unsupported, "the btrfs file system has a log that must be replayed");
+        if (volume.geometry().log_root == 0)
+            return;
+        btrfs::ReplayedLog replayed = btrfs::replay_log(volume, subvolumes);
+        subvolumes.set_changes(std::move(replayed.changes));
+        logged_sums = std::move(replayed.sums);
+        log = LogState::replayed;
     }
 
     btrfs::Volume volume;
