@@ -71,7 +71,7 @@ for codec in zlib lzo zstd; do
     seq 300000 > packed/$codec/numbers
     head -c 10000000 /dev/zero > packed/$codec/zeros
     seq 300 > packed/$codec/small
-    printf "$codec %.0s" $(seq 150) > packed/$codec/in-item
+    seq -f "$codec %g" 80 > packed/$codec/in-item
     { head -c 200000 /dev/urandom && seq 100000; } > packed/$codec/mixed
     python3 - packed/$codec << 'PYTHON'
 import random, sys
@@ -116,7 +116,7 @@ PYTHON
 for length in 30 255 1000 3000; do ln -s "$(printf 't%.0s' $(seq $length))" "links/$length" 2> /dev/null || true; done
 # More names than one item of them has room for.
 : > links/named-often
-for i in $(seq 1500); do ln links/named-often "links/one of the many names of a file, which is long enough to fill items $i"; done
+for i in $(seq 1500); do ln links/named-often "links/one of the many names of a file, which is long enough to fill items $i" 2> /dev/null || break; done
 
 # Trees in each other, and what a snapshot has of them.
 btrfs -q subvolume create trees/inner
