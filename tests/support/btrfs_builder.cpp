@@ -238,8 +238,8 @@ void BtrfsBuilder::add_root(Items& roots, std::uint64_t tree, const Root& root) 
     made.le<std::uint64_t>(fields.is_read_only ? 1 : 0).le(fields.references).zeros(18);
     made.le(static_cast<std::uint8_t>(root.level)).le(generation_).zeros(16);
     made.text(std::string(16, fields.is_snapshot ? 'p' : '\0')).zeros(160);
-    const Key key = tree >= kFirstLog ? Key{object::log, btrfs::item::root, tree - kFirstLog}
-                                      : Key{tree, btrfs::item::root, 0};
+    const Key key =
+        tree >= kFirstLog ? Key{object::log, btrfs::item::root, tree - kFirstLog} : Key{tree, btrfs::item::root, 0};
     roots[key] = made.bytes;
 }
 
@@ -286,7 +286,9 @@ void BtrfsBuilder::finish(std::size_t items_in_leaf) {
     for (const auto& [tree, items] : trees_)
         if (tree != object::chunk_tree && tree != object::root_tree && tree < kFirstLog)
             add_root(roots, tree, lay_tree(tree, items, items_in_leaf));
-    // The trees of extents and of roots count their own blocks: as many as come of it.
+    // The trees of extents and of roots count their own blocks: as many as come of it. With two items in a leaf each
+    // block would need another one.
+    const std::size_t counted = std::max<std::size_t>(items_in_leaf, 5);
     const BtrfsBuilder before = *this;
     std::size_t to_come = 2;
     Root root;
@@ -294,8 +296,8 @@ void BtrfsBuilder::finish(std::size_t items_in_leaf) {
         *this = before;
         Items all = roots;
         const std::size_t blocks = blocks_.size();
-        add_root(all, object::extent_tree, lay_tree(object::extent_tree, space_items(to_come), items_in_leaf));
-        root = lay_tree(object::root_tree, all, items_in_leaf);
+        add_root(all, object::extent_tree, lay_tree(object::extent_tree, space_items(to_come), counted));
+        root = lay_tree(object::root_tree, all, counted);
         if (blocks_.size() - blocks == to_come)
             break;
     }
@@ -377,6 +379,13 @@ std::size_t BtrfsBuilder::item_at(std::uint64_t tree, const Key& key) const {
         }
     }
     throw std::out_of_range("a test asks for an item that it did not make");
+}
+
+std::vector<std::size_t> BtrfsBuilder::blocks() const {
+    std::vector<std::size_t> places{kSuperblock};
+    for (const std::uint64_t block : blocks_)
+        places.push_back(place_of(block));
+    return places;
 }
 
 void BtrfsBuilder::put16(std::size_t at, std::uint16_t value) {

@@ -127,6 +127,7 @@ class BtrfsBuilder {
     std::size_t block_of(std::uint64_t tree) const; // its topmost
     std::size_t item_at(std::uint64_t tree, const btrfs::Key& key) const;
     std::size_t place_of(std::uint64_t address) const;
+    std::vector<std::size_t> blocks() const; // all, and the superblock
     void put8(std::size_t at, unsigned value) { image_[at] = static_cast<std::byte>(value); }
     void put16(std::size_t at, std::uint16_t value);
     void put32(std::size_t at, std::uint32_t value);
