@@ -205,7 +205,11 @@ std::string apply_edits(const EditPlan& plan, OpenedGuest& opened, const std::sh
             fail(ErrorKind::unsupported, *obstacle);
         operation.progress->note(*obstacle);
     }
-    const std::vector<ApplianceMount> devices = appliance_mounts(opened, mounts);
+    std::vector<ApplianceMount> devices = appliance_mounts(opened, mounts);
+    if (opened.backend == "native")
+        for (std::size_t i = 0; i < mounts.size(); ++i)
+            if (!mounts[i].subvolume.empty()) // libguestfs' name of it
+                devices[i].device = "btrfsvol:" + devices[i].device + "/" + mounts[i].subvolume;
     opened.guest.reset();
     std::shared_ptr<const ApplianceSession> session = std::exchange(opened.appliance, nullptr);
     if (!session || !session->may_write())
