@@ -5,6 +5,7 @@
 #include "formats/base/escape.hpp"
 #include "formats/block/joined.hpp"
 #include "formats/block/slice.hpp"
+#include "formats/block/striped.hpp"
 #include "formats/md/superblock.hpp"
 
 #include <fmt/format.h>
@@ -59,13 +60,17 @@ class Assembly {
             make_mirror(array, good);
         else if (newest_.level == md::kLinear)
             make_linear(array, good);
+        else if (newest_.level == md::kStriped)
+            make_striped(array, good, 1);
+        else if (newest_.level == md::kStripedMirrors && near_copies() != 0)
+            make_striped(array, good, near_copies());
         else
             fail(ErrorKind::unsupported,
                  fmt::format(
                      "{} is not read here, {} of its {} members are on these disks; copy its content onto a disk "
                      "without RAID, or let libguestfs read it",
                      level_name(newest_.level), good.size(), newest_.members));
-        if (newest_.level == md::kMirror && good.size() < newest_.members)
+        if (good.size() < newest_.members)
             reasons_.push_back(
                 fmt::format("{} of its {} members hold its present content", good.size(), newest_.members));
         for (const std::string& reason : reasons_)
@@ -153,6 +158,41 @@ class Assembly {
             offset = checked_add(offset, length, "the size of an md array");
         }
         array.device = std::make_shared<JoinedDevice>(pieces);
+    }
+
+    // Of RAID 10 whose copies are nothing but near, and whose members are whole groups of them; 0: it is another.
+    std::uint32_t near_copies() const {
+        const std::uint32_t near = newest_.layout & 0xffU;
+        const bool is_only_near = (newest_.layout >> 8U & 0xffU) == 1 && newest_.layout >> 16U == 0;
+        return is_only_near && near != 0 && newest_.members % near == 0 ? near : 0;
+    }
+
+    // Groups of members with the same content take turns.
+    void make_striped(MdArray& array, const std::map<std::uint16_t, const Candidate*>& good, std::uint32_t copies) {
+        std::map<std::uint32_t, std::shared_ptr<const BlockDevice>> groups; // by the first sound member of each
+        const std::uint64_t chunk = newest_.chunk;
+        if (chunk == 0)
+            fail(ErrorKind::corrupt, "it has stripes of no size");
+        for (const auto& [role, candidate] : good) {
+            const std::uint64_t size = copies > 1 ? newest_.used : candidate->super.size;
+            const std::uint64_t length = align_down(size, chunk);
+            if (length == 0 || size > candidate->super.size)
+                fail(ErrorKind::corrupt, "it is larger than its members");
+            groups.emplace(role / copies, std::make_shared<SliceDevice>(given_[candidate->member].device,
+                                                                        candidate->super.offset, length));
+        }
+        if (groups.size() != newest_.members / copies || groups.empty())
+            fail(ErrorKind::corrupt,
+                 fmt::format("{} of its {} members are here, and too few of them hold its content{}", good.size(),
+                             newest_.members, all_reasons()));
+        std::vector<std::shared_ptr<const BlockDevice>> disks;
+        for (const auto& [group, device] : groups) {
+            if (device->size() != groups.begin()->second->size())
+                fail(ErrorKind::unsupported, "its members have different sizes, which is not read here; copy its "
+                                             "content onto a disk without RAID, or let libguestfs read it");
+            disks.push_back(device);
+        }
+        array.device = std::make_shared<StripedDevice>(std::move(disks), chunk);
     }
 
     std::string all_reasons() const {

@@ -1,7 +1,9 @@
-// Linux' software RAID: arrays from their members, as disks that are read. Mirrors (RAID 1) by one good member, and
-// members one behind the other (linear) when all are there; the other levels are told.
+// Linux' software RAID: arrays from their members, as disks that are read. Mirrors (RAID 1) by one good member; members
+// one behind the other (linear) and stripes of equal members (RAID 0) when all are there; stripes of mirrors (RAID 10,
+// near copies, in whole groups) by one good member of each. The other levels are told.
 //
-// Sources: Linux, drivers/md/md.c (analyze_sbs, super_1_validate, super_90_validate), md-linear.c and raid1.c.
+// Sources: Linux, drivers/md/md.c (analyze_sbs, super_1_validate, super_90_validate), md-linear.c, raid0.c, raid1.c and
+// raid10.c.
 #pragma once
 
 #include "formats/block/block_device.hpp"
@@ -20,7 +22,7 @@ struct MdMember {
     std::shared_ptr<const BlockDevice> device;
 };
 
-// A part of an array, and where it lies on a member: in a mirror on each that is up to date.
+// A part of an array, and where it lies on a member: in a mirror on each that is up to date. Striped ones have none.
 struct MdPart {
     std::uint64_t offset = 0; // in the array
     std::size_t member = 0;   // index into what was given

@@ -83,6 +83,7 @@ Superblock parse_superblock_1(const BlockDevice& device, std::span<const std::by
     found.version = std::move(version);
     found.place = place;
     found.level = static_cast<std::int32_t>(load_le<std::uint32_t>(bytes.data() + 72));
+    found.layout = load_le<std::uint32_t>(bytes.data() + 76);
     found.used = in_bytes(load_le<std::uint64_t>(bytes.data() + 80), "md component size");
     found.chunk = in_bytes(load_le<std::uint32_t>(bytes.data() + 88), "md chunk size");
     found.members = load_le<std::uint32_t>(bytes.data() + 92);

@@ -16,7 +16,9 @@
 namespace vm2oci::md {
 
 inline constexpr std::int32_t kLinear = -1;
+inline constexpr std::int32_t kStriped = 0;
 inline constexpr std::int32_t kMirror = 1;
+inline constexpr std::int32_t kStripedMirrors = 10;
 
 // All sizes and offsets are bytes of the member.
 struct Superblock {
@@ -28,6 +30,7 @@ struct Superblock {
     std::uint64_t place = 0;            // where it stands
     std::int32_t level = 0;
     std::uint32_t members = 0;        // places in the array
+    std::uint32_t layout = 0;         // of RAID 10: copies near each other in the lowest byte, far ones in the next
     std::uint64_t chunk = 0;          // 0: none
     std::uint64_t used = 0;           // of each member, where all have the same part in it
     std::uint64_t offset = 0;         // where the array's content begins

@@ -50,6 +50,7 @@ Superblock parse_superblock_0(std::span<const std::byte> bytes, std::uint64_t of
     found.level = static_cast<std::int32_t>(word(7));
     found.used = std::uint64_t{word(8)} * 1024;
     found.members = word(10);
+    found.layout = word(64);
     found.chunk = word(65);
     found.size = offset;
     found.events = word(39) | std::uint64_t{word(40)} << 32U;

@@ -97,7 +97,7 @@ class VolumeStack {
         else
             volume.name += name.empty() ? array.uuid : name;
         volume.device = array.device;
-        volume.disk = layout_.volumes[indices[array.parts.front().member]].disk;
+        volume.disk = layout_.volumes[indices[array.members.front()]].disk;
         volume.array = ArrayNames{array.uuid, array.name, array.minor};
         for (const MdPart& part : array.parts) {
             const Volume& member = layout_.volumes[indices[part.member]];

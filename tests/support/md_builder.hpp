@@ -19,6 +19,7 @@ struct MdSuper {
     std::uint64_t used = 256 * 1024;
     std::uint64_t offset = 64 * 1024; // of the data, in version 1; 0 in 1.0
     std::uint64_t size = 256 * 1024;  // of the data, in version 1
+    std::uint32_t layout = 0;
     std::uint64_t chunk = 0;
     std::uint64_t events = 10;
     std::uint32_t number = 0;
@@ -86,6 +87,7 @@ inline void put_md_super_0(MemoryDevice& disk, const MdSuper& super, std::uint64
     word(11, super.minor);
     word(39, super.events);
     word(40, super.events >> 32U);
+    word(64, super.layout);
     word(65, super.chunk);
     for (std::size_t i = 0; i < super.roles.size() && i < 27; ++i) {
         const std::size_t device = 128 + 32 * i;
@@ -110,6 +112,7 @@ inline void put_md_super(MemoryDevice& disk, const MdSuper& super) {
     disk.put(at + 16, std::string(16, super.set));
     disk.put(at + 32, super.name);
     put_le<std::uint32_t>(disk, at + 72, static_cast<std::uint32_t>(super.level));
+    put_le<std::uint32_t>(disk, at + 76, super.layout);
     put_le<std::uint64_t>(disk, at + 80, super.used / 512);
     put_le<std::uint32_t>(disk, at + 88, static_cast<std::uint32_t>(super.chunk / 512));
     put_le<std::uint32_t>(disk, at + 92, super.members);

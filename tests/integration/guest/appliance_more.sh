@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What only libguestfs' appliance reads: btrfs and its free space, the registry of a Windows on NTFS, LUKS. A command of
+# What libguestfs' appliance makes or reads: btrfs and its free space, the registry of a Windows on NTFS, LUKS. A command of
 # its own, for it takes many minutes without KVM:
 #
 #   VM2OCI=build/release/tools/vm2oci/vm2oci VM2OCI_SOURCE_DIR=. tests/integration/guest/appliance_more.sh

@@ -151,9 +151,69 @@ TEST_CASE("members in a row are one disk when all are there") {
     }
 }
 
+TEST_CASE("stripes take turns when all members are there, and mirrors of them when one of each is") {
+    MdSuper super = leg(0);
+    super.level = 0;
+    super.chunk = 4096;
+    std::vector<Disk> disks;
+    for (std::uint32_t number = 0; number < 4; ++number) {
+        super.number = number;
+        super.members = 4;
+        super.roles = {0, 1, 2, 3};
+        disks.push_back(make_md_member(super, static_cast<std::uint8_t>(number + 1)));
+    }
+    const MdFindings striped = assemble({disks[2], disks[0], disks[3], disks[1]});
+    REQUIRE(striped.arrays.size() == 1);
+    const BlockDevice& device = *striped.arrays.front().device;
+    CHECK(device.size() == 4 * super.size);
+    for (const auto& [offset, value] : {std::pair{0u, 1u}, {4095u, 1u}, {4096u, 2u}, {12288u, 4u}, {16384u, 1u}})
+        CHECK(byte_at(device, offset) == value);
+    CHECK(striped.arrays.front().parts.empty());
+    CHECK(all_remarks(assemble({disks[0], disks[1], disks[3]})).find("3 of its 4 members") != std::string::npos);
+
+    super.level = 10;
+    super.layout = 0x102;
+    disks.clear();
+    for (super.number = 0; super.number < 4; ++super.number)
+        disks.push_back(make_md_member(super, static_cast<std::uint8_t>(super.number / 2 + 1)));
+    for (const std::vector<Disk>& some : {disks, {disks[0], disks[3]}, {disks[2], disks[1]}}) {
+        const MdFindings mirrored = assemble(some);
+        REQUIRE(mirrored.arrays.size() == 1);
+        CHECK(mirrored.arrays.front().device->size() == 2 * super.used);
+        CHECK(byte_at(*mirrored.arrays.front().device, 0) == 1);
+        CHECK(byte_at(*mirrored.arrays.front().device, 5000) == 2);
+        CHECK(byte_at(*mirrored.arrays.front().device, 9000) == 1);
+    }
+    CHECK(assemble({disks[0], disks[1]}).arrays.empty());
+}
+
+TEST_CASE("stripes that are not simple are told") {
+    MdSuper super = leg(0);
+    super.members = 1;
+    super.level = 0;
+    CHECK(all_remarks(assemble({make_md_member(super, 1)})).find("no size") != std::string::npos);
+    super.chunk = 512 * 1024;
+    CHECK(all_remarks(assemble({make_md_member(super, 1)})).find("larger than its members") != std::string::npos);
+    super.chunk = 4096;
+    super.members = 2;
+    MdSuper smaller = super;
+    smaller.number = 1;
+    smaller.size -= 4096;
+    CHECK(all_remarks(assemble({make_md_member(super, 1), make_md_member(smaller, 1)})).find("different sizes") !=
+          std::string::npos);
+    super.level = 10;
+    for (const std::uint32_t layout : {0u, 0x101u, 0x201u, 0x10201u, 0x103u}) {
+        INFO(layout);
+        super.layout = layout;
+        const MdFindings found = assemble({make_md_member(super, 1)});
+        CHECK(found.arrays.empty());
+        CHECK(found.remarks.size() == 1);
+    }
+}
+
 TEST_CASE("other levels are named, with what can be done") {
     for (const auto& [level, name] : std::vector<std::pair<int, std::string>>{
-             {0, "RAID 0"}, {4, "RAID 4"}, {5, "RAID 5"}, {6, "RAID 6"}, {10, "RAID 10"}, {-4, "multipath"}}) {
+             {4, "RAID 4"}, {5, "RAID 5"}, {6, "RAID 6"}, {10, "RAID 10"}, {-4, "multipath"}}) {
         MdSuper super = leg(0);
         super.level = level;
         const MdFindings found = assemble({make_md_member(super, 1)});
