@@ -29,6 +29,7 @@ struct BtrfsFileSystem::State {
         btrfs::ReplayedLog replayed = btrfs::replay_log(volume, subvolumes);
         subvolumes.set_changes(std::move(replayed.changes));
         logged_sums = std::move(replayed.sums);
+        logged_space = std::move(replayed.space);
         log = LogState::replayed;
     }
 
@@ -37,6 +38,7 @@ struct BtrfsFileSystem::State {
     btrfs::Nodes nodes;
     btrfs::LoggedSums logged_sums;
     btrfs::ContentReader content;
+    std::vector<DataRange> logged_space;
     LogState log = LogState::clean;
     // Status, attributes and content of a file are asked for one after the other.
     std::optional<NodeId> last_node;
@@ -221,12 +223,10 @@ LogState BtrfsFileSystem::log() const {
 }
 
 std::optional<std::vector<DataRange>> BtrfsFileSystem::free_space() const {
-    if (state_->log != LogState::clean)
-        return std::nullopt;
     if (state_->volume.geometry().is_extended)
         fail(ErrorKind::unsupported, "the btrfs file system has features that are not known here, which may use space "
                                      "that its trees call free");
-    return btrfs::read_free_space(state_->volume, state_->subvolumes);
+    return btrfs::read_free_space(state_->volume, state_->subvolumes, state_->logged_space);
 }
 
 } // namespace vm2oci

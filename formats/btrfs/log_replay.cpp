@@ -268,14 +268,25 @@ void add_sums(const Volume& volume, const TreeRoot& log, LoggedSums& sums) {
         }
 }
 
+void add_space(const Volume& volume, const TreeRoot& log, std::vector<DataRange>& space) {
+    for (const std::uint64_t block : blocks_of(volume, log))
+        space.push_back({block, volume.geometry().node_size});
+    for (Cursor at(volume, log, {}); !at.is_at_end(); at.next())
+        if (at.key().type == item::file_extent)
+            if (const auto stored = stored_range(at.data()))
+                space.push_back(*stored);
+}
+
 } // namespace
 
 ReplayedLog replay_log(const Volume& volume, const Subvolumes& subvolumes) {
     const Geometry& geometry = volume.geometry();
     const TreeRoot logs{object::log, geometry.log_root, geometry.log_root_level, geometry.generation + 1};
     ReplayedLog replayed;
+    add_space(volume, logs, replayed.space);
     for (Cursor at(volume, logs, {object::log, item::root, 0}); at.is_at(object::log, item::root); at.next()) {
         const TreeRoot log = read_root_item(object::log, at.data());
+        add_space(volume, log, replayed.space);
         // That of a subvolume that was removed is nobody's.
         const Subvolume* subvolume = subvolumes.find(at.key().offset);
         if (subvolume == nullptr)

@@ -203,6 +203,11 @@ TEST_CASE("free space of btrfs is left out in this process") {
     BtrfsBuilder dirty = make_btrfs_sample();
     dirty.inode(dirty.log(kTop), 257, 0100600, {7, 2});
     dirty.finish();
+    const SparsifiedDisk logged = sparsify(dirty.device(), GuestBackend::native, {});
+    CHECK(logged.unused < sparse.unused);
+    CHECK(logged.unused > 2'000'000);
+    dirty.put64(dirty.item_at(2, {BtrfsBuilder::kData, 192, BtrfsBuilder::kChunkLength}), 4096);
+    dirty.seal();
     const SparsifiedDisk whole = sparsify(dirty.device(), GuestBackend::native, {});
     CHECK(whole.unused == 0);
     REQUIRE(whole.remarks.size() == 1);
