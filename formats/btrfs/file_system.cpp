@@ -16,6 +16,8 @@
 namespace vm2oci {
 namespace {
 
+// Folders above all subvolumes together: a hundred thousand snapshots have not more.
+constexpr std::uint64_t kMaxPathSteps = 1'000'000;
 constexpr std::uint64_t kMaxBtrfsLinkTarget = 4096; // PATH_MAX of Linux
 
 } // namespace
@@ -44,6 +46,7 @@ struct BtrfsFileSystem::State {
     std::optional<NodeId> last_node;
     btrfs::Inode last_inode;
     std::optional<NodeId> mapped_node;
+    std::optional<std::vector<SubvolumeFacts>> facts; // looked for once
     btrfs::FileContentMap map;
 
     const btrfs::Inode& inode(NodeId node) {
@@ -117,18 +120,22 @@ std::optional<NodeId> BtrfsFileSystem::subvolume(std::string_view path) const {
 }
 
 std::vector<SubvolumeFacts> BtrfsFileSystem::subvolumes() const {
+    if (state_->facts)
+        return *state_->facts;
     std::vector<SubvolumeFacts> facts;
+    std::uint64_t steps = kMaxPathSteps;
     for (const std::uint64_t number : state_->subvolumes.numbers()) {
         const btrfs::Subvolume* found = state_->subvolumes.find(number);
         if (found == nullptr)
             continue;
-        const auto path = state_->nodes.path_of(state_->volume, number);
+        const auto path = state_->nodes.path_of(state_->volume, number, steps);
         if (!path)
             continue;
         facts.push_back({number, *path, state_->nodes.node_of(*found, found->root_folder),
                          found->is_snapshot ? SubvolumeFacts::Origin::snapshot : SubvolumeFacts::Origin::created,
                          found->is_read_only ? SubvolumeFacts::Access::read_only : SubvolumeFacts::Access::writable});
     }
+    state_->facts = facts;
     return facts;
 }
 
