@@ -18,6 +18,7 @@ namespace object = btrfs::object;
 constexpr std::uint64_t kFirstLog = 1ull << 60U; // numbers of logs among the trees here
 constexpr std::size_t kHead = 101;
 constexpr unsigned kMode = 040755;
+constexpr std::uint64_t kHalfOfUuid = 0xd5d5d5d5d5d5d5d5;
 
 Key inode_key(std::uint64_t number) {
     return {number, btrfs::item::inode, 0};
@@ -164,6 +165,8 @@ std::uint64_t BtrfsBuilder::write_block(std::uint64_t tree, unsigned level,
     next += kNode;
     blocks_.push_back(address);
     const std::size_t at = place_of(address);
+    put64(at + 32, kHalfOfUuid);
+    put64(at + 40, kHalfOfUuid);
     put64(at + 48, address);
     put64(at + 56, 1);
     put64(at + 80, generation_);
@@ -326,6 +329,8 @@ void BtrfsBuilder::finish(std::size_t items_in_leaf) {
 
 void BtrfsBuilder::write_superblock(const Root& roots, const Root& chunks, const Root& logs) {
     const std::size_t at = kSuperblock;
+    put64(at + 32, kHalfOfUuid);
+    put64(at + 40, kHalfOfUuid);
     put64(at + 48, at);
     put64(at + 56, 1);
     const BtrfsBytes magic = BtrfsBytes().text("_BHRfS_M");
