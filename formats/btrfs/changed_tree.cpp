@@ -72,6 +72,18 @@ std::uint64_t hash_of_inode_name(std::uint64_t folder, std::string_view name) {
     return static_cast<std::uint32_t>(~crc32c(std::as_bytes(std::span(name)), ~static_cast<std::uint32_t>(folder)));
 }
 
+std::optional<std::vector<std::byte>> ChangedTree::find(const Key& key) const {
+    auto item = find_item(volume_, root_, key, &changes_);
+    charge(item ? item->size() : 0);
+    return item;
+}
+
+void ChangedTree::charge(std::uint64_t bytes) const {
+    work_ += bytes;
+    if (work_ > kMaxReplayWork)
+        fail(ErrorKind::limit, "the log of the btrfs file system makes more work than any real one");
+}
+
 bool ChangedTree::has_inode(std::uint64_t inode) const {
     const Cursor at = from({inode, item::inode, 0});
     return !at.is_at_end() && at.key() == Key{inode, item::inode, 0};
@@ -134,8 +146,10 @@ std::vector<InodeName> ChangedTree::names_of(std::uint64_t inode) const {
     std::vector<InodeName> names;
     for (Cursor at = from({inode, item::inode_name, 0});
          at.is_at(inode, item::inode_name) || at.is_at(inode, item::inode_name_extended); at.next())
-        for (InodeName& name : read_inode_names(at.key(), at.data()))
+        for (InodeName& name : read_inode_names(at.key(), at.data())) {
+            charge(name.name.size());
             names.push_back(std::move(name));
+        }
     return names;
 }
 

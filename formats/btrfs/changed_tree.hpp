@@ -19,6 +19,9 @@ namespace vm2oci::btrfs {
 // All that is changed together: the log of a busy machine has some MiB.
 inline constexpr std::uint64_t kMaxChangedBytes = 96 * 1024 * 1024;
 
+// Bytes of items that are looked at or rewritten: names that share an item are taken from it one by one.
+inline constexpr std::uint64_t kMaxReplayWork = 512 * 1024 * 1024;
+
 // A name as the inode has it.
 struct InodeName {
     std::uint64_t folder = 0;
@@ -36,9 +39,9 @@ class ChangedTree {
     ChangedTree(const Volume& volume, const TreeRoot& root, ItemChanges& changes)
         : volume_(volume), root_(root), changes_(changes) {}
 
-    std::optional<std::vector<std::byte>> find(const Key& key) const {
-        return find_item(volume_, root_, key, &changes_);
-    }
+    std::optional<std::vector<std::byte>> find(const Key& key) const;
+    // Counts work. Error{limit}: no real log makes so much.
+    void charge(std::uint64_t bytes) const;
     bool has_inode(std::uint64_t inode) const;
     // The last extent of a file that begins before `place`; nullopt: none does.
     std::optional<Key> extent_before(std::uint64_t inode, std::uint64_t place) const;
@@ -68,6 +71,7 @@ class ChangedTree {
     TreeRoot root_;
     ItemChanges& changes_;
     std::uint64_t bytes_ = 0;
+    mutable std::uint64_t work_ = 0;
     std::set<std::uint64_t> unlinked_;
 };
 

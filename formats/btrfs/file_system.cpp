@@ -16,6 +16,8 @@
 namespace vm2oci {
 namespace {
 
+// Folders above all subvolumes together: a hundred thousand snapshots have not more.
+constexpr std::uint64_t kMaxPathSteps = 1'000'000;
 constexpr std::uint64_t kMaxBtrfsLinkTarget = 4096; // PATH_MAX of Linux
 
 } // namespace
@@ -29,6 +31,7 @@ struct BtrfsFileSystem::State {
         btrfs::ReplayedLog replayed = btrfs::replay_log(volume, subvolumes);
         subvolumes.set_changes(std::move(replayed.changes));
         logged_sums = std::move(replayed.sums);
+        logged_space = std::move(replayed.space);
         log = LogState::replayed;
     }
 
@@ -37,11 +40,13 @@ struct BtrfsFileSystem::State {
     btrfs::Nodes nodes;
     btrfs::LoggedSums logged_sums;
     btrfs::ContentReader content;
+    std::vector<DataRange> logged_space;
     LogState log = LogState::clean;
     // Status, attributes and content of a file are asked for one after the other.
     std::optional<NodeId> last_node;
     btrfs::Inode last_inode;
     std::optional<NodeId> mapped_node;
+    std::optional<std::vector<SubvolumeFacts>> facts; // looked for once
     btrfs::FileContentMap map;
 
     const btrfs::Inode& inode(NodeId node) {
@@ -115,18 +120,22 @@ std::optional<NodeId> BtrfsFileSystem::subvolume(std::string_view path) const {
 }
 
 std::vector<SubvolumeFacts> BtrfsFileSystem::subvolumes() const {
+    if (state_->facts)
+        return *state_->facts;
     std::vector<SubvolumeFacts> facts;
+    std::uint64_t steps = kMaxPathSteps;
     for (const std::uint64_t number : state_->subvolumes.numbers()) {
         const btrfs::Subvolume* found = state_->subvolumes.find(number);
         if (found == nullptr)
             continue;
-        const auto path = state_->nodes.path_of(state_->volume, number);
+        const auto path = state_->nodes.path_of(state_->volume, number, steps);
         if (!path)
             continue;
         facts.push_back({number, *path, state_->nodes.node_of(*found, found->root_folder),
                          found->is_snapshot ? SubvolumeFacts::Origin::snapshot : SubvolumeFacts::Origin::created,
                          found->is_read_only ? SubvolumeFacts::Access::read_only : SubvolumeFacts::Access::writable});
     }
+    state_->facts = facts;
     return facts;
 }
 
@@ -221,12 +230,10 @@ LogState BtrfsFileSystem::log() const {
 }
 
 std::optional<std::vector<DataRange>> BtrfsFileSystem::free_space() const {
-    if (state_->log != LogState::clean)
-        return std::nullopt;
     if (state_->volume.geometry().is_extended)
         fail(ErrorKind::unsupported, "the btrfs file system has features that are not known here, which may use space "
                                      "that its trees call free");
-    return btrfs::read_free_space(state_->volume, state_->subvolumes);
+    return btrfs::read_free_space(state_->volume, state_->subvolumes, state_->logged_space);
 }
 
 } // namespace vm2oci

@@ -33,8 +33,7 @@ class BtrfsFileSystem final : public FileSystem {
     // The free bytes are those of one copy; the format counts no inodes.
     FileSystemUsage usage() const override;
     LogState log() const override;
-    // Error{corrupt} also if extents and block groups contradict each other; nullopt if there is a log, whose extents
-    // no account has.
+    // Error{corrupt} also if extents and block groups contradict each other.
     std::optional<std::vector<DataRange>> free_space() const override;
 
   private:

@@ -21,7 +21,11 @@ constexpr std::uint64_t kReserved = 1 * MiB; // BTRFS_DEVICE_RANGE_RESERVED
 
 class SpaceAccount {
   public:
-    SpaceAccount(const Volume& volume, const Subvolumes& trees) : volume_(volume), trees_(trees) {}
+    SpaceAccount(const Volume& volume, const Subvolumes& trees, std::vector<DataRange> logged)
+        : volume_(volume), trees_(trees), logged_(std::move(logged)) {
+        std::sort(logged_.begin(), logged_.end(),
+                  [](const DataRange& a, const DataRange& b) { return a.offset < b.offset; });
+    }
 
     std::vector<DataRange> run() {
         add_unallocated();
@@ -98,8 +102,19 @@ class SpaceAccount {
         }
     }
 
-    // Logical addresses of one chunk.
+    // Logical addresses of one chunk, which come in order. No account has what the log uses.
     void add_gap(const Chunk& chunk, std::uint64_t begin, std::uint64_t end) {
+        for (; next_logged_ < logged_.size() && logged_[next_logged_].offset < end; ++next_logged_) {
+            const DataRange& used = logged_[next_logged_];
+            if (used.offset > begin)
+                add_part(chunk, begin, used.offset);
+            begin = std::max(begin, checked_add(used.offset, used.length, "an extent's end"));
+            if (begin >= end)
+                return;
+        }
+        add_part(chunk, begin, end);
+    }
+    void add_part(const Chunk& chunk, std::uint64_t begin, std::uint64_t end) {
         for (const std::uint64_t copy : chunk.copies)
             add_free(copy + (begin - chunk.logical), copy + (end - chunk.logical));
     }
@@ -138,6 +153,8 @@ class SpaceAccount {
 
     const Volume& volume_;
     const Subvolumes& trees_;
+    std::vector<DataRange> logged_;
+    std::size_t next_logged_ = 0;
     std::vector<DataRange> free_;
     std::map<std::uint64_t, std::uint64_t> said_; // bytes in use, by chunk
     std::map<std::uint64_t, std::uint64_t> found_;
@@ -145,8 +162,8 @@ class SpaceAccount {
 
 } // namespace
 
-std::vector<DataRange> read_free_space(const Volume& volume, const Subvolumes& trees) {
-    return SpaceAccount(volume, trees).run();
+std::vector<DataRange> read_free_space(const Volume& volume, const Subvolumes& trees, std::vector<DataRange> logged) {
+    return SpaceAccount(volume, trees, std::move(logged)).run();
 }
 
 } // namespace vm2oci::btrfs

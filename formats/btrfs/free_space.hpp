@@ -9,9 +9,10 @@
 
 namespace vm2oci::btrfs {
 
-// In bytes of the device, in order: what no chunk has, and in each chunk what no extent has. The places of superblocks
+// In bytes of the device, in order: what no chunk has, and in each chunk what no extent and no log (`logged`, logical
+// addresses) has. The places of superblocks
 // and the first MiB, where boot loaders lie, are never among them. Error{corrupt} if chunks, block groups and extents
 // contradict each other.
-std::vector<DataRange> read_free_space(const Volume& volume, const Subvolumes& trees);
+std::vector<DataRange> read_free_space(const Volume& volume, const Subvolumes& trees, std::vector<DataRange> logged);
 
 } // namespace vm2oci::btrfs

@@ -12,6 +12,9 @@
 
 #include <algorithm>
 #include <functional>
+#include <set>
+#include <string_view>
+#include <utility>
 
 namespace vm2oci::btrfs {
 namespace {
@@ -97,11 +100,19 @@ class SubvolumeReplay {
     void delete_entries(std::uint64_t folder) {
         if (!tree_.has_inode(folder))
             return;
+        std::uint64_t next = 0;
         for (Cursor at(volume_, log_, {folder, item::log_of_positions, 0}); at.is_at(folder, item::log_of_positions);
              at.next()) {
             if (at.data().size() != 8)
                 fail(ErrorKind::corrupt, "the log of the btrfs file system is damaged");
-            delete_entries(folder, at.key().offset, load_le<std::uint64_t>(at.data().data()));
+            const auto last = load_le<std::uint64_t>(at.data().data());
+            const std::uint64_t first = std::max(at.key().offset, next);
+            if (first > last)
+                continue;
+            delete_entries(folder, first, last);
+            if (last == UINT64_MAX)
+                break;
+            next = last + 1;
         }
     }
 
@@ -126,14 +137,26 @@ class SubvolumeReplay {
         tree_.unlink(folder, entry.location.object, entry.name);
     }
 
+    // What the log has as an item of the inode's names.
+    std::vector<InodeName> logged_names(const Key& key) const {
+        const auto item = find_item(volume_, log_, key);
+        tree_.charge(item ? item->size() : 0);
+        return item ? read_inode_names(key, *item) : std::vector<InodeName>();
+    }
     bool log_has_name(std::uint64_t inode, std::uint64_t folder, std::string_view name) const {
         for (const Key& key : {Key{inode, item::inode_name, folder},
                                Key{inode, item::inode_name_extended, hash_of_inode_name(folder, name)}})
-            if (const auto item = find_item(volume_, log_, key))
-                for (const InodeName& each : read_inode_names(key, *item))
-                    if (each.folder == folder && each.name == name)
-                        return true;
+            for (const InodeName& each : logged_names(key))
+                if (each.folder == folder && each.name == name)
+                    return true;
         return false;
+    }
+
+    bool log_has_extended(std::uint64_t inode, const InodeName& name) const {
+        const std::vector<InodeName> names =
+            logged_names({inode, item::inode_name_extended, hash_of_inode_name(name.folder, name.name)});
+        return std::any_of(names.begin(), names.end(),
+                           [&](const InodeName& each) { return each.folder == name.folder && each.name == name.name; });
     }
 
     std::optional<NamedItem> entry_at(std::uint64_t folder, std::uint64_t position, std::string_view name) const {
@@ -196,11 +219,12 @@ class SubvolumeReplay {
             tree_.add_entry(name.folder, name.position, name.name, key.object);
         }
         // What the item on the disk has and the log's has not.
+        std::set<std::pair<std::uint64_t, std::string_view>> kept;
+        for (const InodeName& name : names)
+            kept.insert({name.folder, name.name});
         if (const auto stored = tree_.find(key))
             for (const InodeName& before : read_inode_names(key, *stored))
-                if (std::none_of(names.begin(), names.end(), [&](const InodeName& name) {
-                        return name.folder == before.folder && name.name == before.name;
-                    }))
+                if (!kept.contains({before.folder, before.name}))
                     tree_.unlink(before.folder, key.object, before.name);
         tree_.put(key, {item.begin(), item.end()});
         touched_.insert(key.object);
@@ -209,8 +233,12 @@ class SubvolumeReplay {
     void drop_names_not_logged(std::uint64_t inode, std::uint64_t folder) {
         if (!checked_.insert({inode, folder}).second)
             return;
+        const std::vector<InodeName> logged = logged_names({inode, item::inode_name, folder});
+        std::set<std::string_view> kept;
+        for (const InodeName& name : logged)
+            kept.insert(name.name);
         for (const InodeName& stored : tree_.names_of(inode))
-            if (stored.folder == folder && !log_has_name(inode, folder, stored.name))
+            if (stored.folder == folder && !kept.contains(stored.name) && !log_has_extended(inode, stored))
                 tree_.unlink(folder, inode, stored.name);
     }
 
@@ -268,14 +296,25 @@ void add_sums(const Volume& volume, const TreeRoot& log, LoggedSums& sums) {
         }
 }
 
+void add_space(const Volume& volume, const TreeRoot& log, std::vector<DataRange>& space) {
+    for (const std::uint64_t block : blocks_of(volume, log))
+        space.push_back({block, volume.geometry().node_size});
+    for (Cursor at(volume, log, {}); !at.is_at_end(); at.next())
+        if (at.key().type == item::file_extent)
+            if (const auto stored = stored_range(at.data()))
+                space.push_back(*stored);
+}
+
 } // namespace
 
 ReplayedLog replay_log(const Volume& volume, const Subvolumes& subvolumes) {
     const Geometry& geometry = volume.geometry();
     const TreeRoot logs{object::log, geometry.log_root, geometry.log_root_level, geometry.generation + 1};
     ReplayedLog replayed;
+    add_space(volume, logs, replayed.space);
     for (Cursor at(volume, logs, {object::log, item::root, 0}); at.is_at(object::log, item::root); at.next()) {
         const TreeRoot log = read_root_item(object::log, at.data());
+        add_space(volume, log, replayed.space);
         // That of a subvolume that was removed is nobody's.
         const Subvolume* subvolume = subvolumes.find(at.key().offset);
         if (subvolume == nullptr)

@@ -6,6 +6,9 @@
 
 #include "formats/btrfs/content.hpp"
 #include "formats/btrfs/subvolumes.hpp"
+#include "formats/tree/file_system.hpp"
+
+#include <vector>
 
 namespace vm2oci::btrfs {
 
@@ -15,6 +18,7 @@ inline constexpr std::size_t kMaxLoggedSums = 1024 * 1024;
 struct ReplayedLog {
     SubvolumeChanges changes;
     LoggedSums sums;
+    std::vector<DataRange> space; // logical addresses of its blocks and of the extents that it names
 };
 
 // Only of a file system with a log. Error: corrupt, limit, unsupported (what the log does to a subvolume's place).

@@ -34,6 +34,14 @@ void set(std::vector<std::byte>& item, std::size_t place, std::uint64_t value) {
 
 } // namespace
 
+std::optional<DataRange> stored_range(std::span<const std::byte> item) {
+    if (item.size() < kHeadOfExtent || (!is_in_item(item) && item.size() != kItemOfExtent))
+        fail(ErrorKind::corrupt, "an extent in the btrfs file system is cut off");
+    if (is_in_item(item) || load_le<std::uint64_t>(item.data() + kHeadOfExtent) == 0)
+        return std::nullopt;
+    return DataRange{load_le<std::uint64_t>(item.data() + kHeadOfExtent), load_le<std::uint64_t>(item.data() + 29)};
+}
+
 void drop_extents(ChangedTree& tree, std::uint64_t inode, std::uint64_t begin, std::uint64_t end) {
     // The extent before `begin` may reach in. Extents are no longer than a chunk's data, and those before are many.
     std::vector<std::pair<Key, std::vector<std::byte>>> found;

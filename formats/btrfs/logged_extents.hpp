@@ -3,8 +3,10 @@
 #pragma once
 
 #include "formats/btrfs/changed_tree.hpp"
+#include "formats/tree/entry.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 namespace vm2oci::btrfs {
@@ -12,6 +14,9 @@ namespace vm2oci::btrfs {
 // What the file has from `begin` on, up to `end`, is a hole afterwards; what reaches in is cut. Whole sectors, or
 // UINT64_MAX: all behind. Error{corrupt}.
 void drop_extents(ChangedTree& tree, std::uint64_t inode, std::uint64_t begin, std::uint64_t end);
+
+// The addresses that an extent takes; nullopt: it lies in its item, or is a hole. Error{corrupt}.
+std::optional<DataRange> stored_range(std::span<const std::byte> item);
 
 // Puts the extent in the place of what is there. Error{corrupt}.
 void lay_extent(ChangedTree& tree, const Key& key, std::span<const std::byte> item);

@@ -71,24 +71,28 @@ NodeId Nodes::folder_of_left_behind(NodeId node) const {
     return left_behind_[index];
 }
 
-std::optional<std::string> Nodes::path_of(const Volume& volume, std::uint64_t subvolume) const {
+std::optional<std::string> Nodes::path_of(const Volume& volume, std::uint64_t subvolume, std::uint64_t& steps) const {
     std::string path;
     unsigned depth = 0;
+    const auto is_too_deep = [&] {
+        if (steps == 0)
+            fail(ErrorKind::limit, "the subvolumes of the btrfs file system lie deeper than any real ones");
+        --steps;
+        return ++depth > kMaxDepth;
+    };
     while (subvolume != object::top_subvolume) {
         const auto place = subvolumes_.place_of(subvolume);
         const Subvolume* parent = place ? subvolumes_.find(place->parent) : nullptr;
-        if (parent == nullptr)
+        if (parent == nullptr || is_too_deep())
             return std::nullopt;
         path = path.empty() ? place->name : place->name + "/" + path;
         for (std::uint64_t folder = place->folder; folder != parent->root_folder;) {
             const auto above = parent_of(volume, *parent, folder);
-            if (!above || ++depth > kMaxDepth)
+            if (!above || is_too_deep())
                 return std::nullopt;
             path = above->second + "/" + path;
             folder = above->first;
         }
-        if (++depth > kMaxDepth)
-            return std::nullopt;
         subvolume = parent->number;
     }
     return path;

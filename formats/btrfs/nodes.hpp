@@ -33,8 +33,9 @@ class Nodes {
     bool is_left_behind(NodeId node) const;
     NodeId folder_of_left_behind(NodeId node) const;
 
-    // From the topmost subvolume, "/" between parts; nullopt: it lies nowhere, or deeper than any real one.
-    std::optional<std::string> path_of(const Volume& volume, std::uint64_t subvolume) const;
+    // From the topmost subvolume, "/" between parts; nullopt: it lies nowhere, or deeper than any real one. Takes each
+    // folder on the way off `steps`. Error{limit}: there are none left.
+    std::optional<std::string> path_of(const Volume& volume, std::uint64_t subvolume, std::uint64_t& steps) const;
 
   private:
     using LeftBehind = std::tuple<NodeId, std::uint64_t, std::string>; // folder, subvolume, name

@@ -83,11 +83,11 @@ void Cursor::descend(std::uint64_t address, unsigned level, std::uint64_t genera
         std::shared_ptr<const Block> block = load(volume_, address, {root_, level, generation, first_key, upper});
         if (level == 0) {
             const std::uint32_t slot = lower_bound(*block, from);
-            path_.push_back({std::move(block), slot, upper});
+            path_.push_back({std::move(block), address, slot, upper});
             return;
         }
         const std::uint32_t slot = slot_of_child(*block, from);
-        path_.push_back({block, slot, upper});
+        path_.push_back({block, address, slot, upper});
         address = block->child(slot);
         generation = block->child_generation(slot);
         first_key = block->key(slot);
@@ -150,6 +150,26 @@ void Cursor::next() {
     if (is_change)
         ++change_;
     settle();
+}
+
+std::vector<std::uint64_t> Cursor::path() const {
+    std::vector<std::uint64_t> addresses;
+    for (const Step& step : path_)
+        addresses.push_back(step.address);
+    return addresses;
+}
+
+std::vector<std::uint64_t> blocks_of(const Volume& volume, const TreeRoot& root) {
+    std::vector<std::uint64_t> blocks{root.address};
+    std::vector<std::uint64_t> last;
+    for (Cursor at(volume, root, {}); !at.is_at_end(); at.next()) {
+        const std::vector<std::uint64_t> path = at.path();
+        for (std::size_t i = 1; i < path.size(); ++i)
+            if (i >= last.size() || last[i] != path[i])
+                blocks.push_back(path[i]);
+        last = path;
+    }
+    return blocks;
 }
 
 std::optional<std::vector<std::byte>> find_item(const Volume& volume, const TreeRoot& root, const Key& key,

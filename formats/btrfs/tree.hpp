@@ -38,10 +38,13 @@ class Cursor {
     // Good until next().
     std::span<const std::byte> data() const { return data_; }
     void next();
+    // Of the leaf that it is at and of the blocks above it, the topmost first; empty at the end.
+    std::vector<std::uint64_t> path() const;
 
   private:
     struct Step {
         std::shared_ptr<const Block> block;
+        std::uint64_t address;
         std::uint32_t slot;
         std::optional<Key> bound; // all keys below it are less
     };
@@ -61,6 +64,9 @@ class Cursor {
     std::optional<Key> current_;
     std::span<const std::byte> data_;
 };
+
+// The addresses of all blocks of a tree. Error{corrupt}.
+std::vector<std::uint64_t> blocks_of(const Volume& volume, const TreeRoot& root);
 
 // A copy of one item; nullopt: it is not there.
 std::optional<std::vector<std::byte>> find_item(const Volume& volume, const TreeRoot& root, const Key& key,

@@ -114,7 +114,7 @@ Ext4Geometry root_geometry(const std::vector<GuestMount>& mounts, std::uint64_t 
 }
 
 RootDisk join_roots(const OpenedGuest& opened, const std::vector<GuestMount>& mounts,
-                    const std::vector<std::size_t>& volumes, const RootDiskOptions& options,
+                    const std::vector<std::size_t>& volumes, const RootDiskOptions& options, std::uint64_t enlarged,
                     const OperationContext& operation) {
     constexpr std::uint64_t kBlockSize = 4 * KiB;
     RootDisk disk;
@@ -124,6 +124,7 @@ RootDisk join_roots(const OpenedGuest& opened, const std::vector<GuestMount>& mo
     std::uint64_t size = 0;
     for (const std::size_t volume : volumes)
         size = checked_add(size, opened.layout.volumes[volume].device->size(), "the size of the root");
+    size = checked_multiply(size, enlarged, "the size of the root");
     if (options.size)
         size = *options.size;
     size = align_up(std::max(size, kSmallestJoinedRoot), kBlockSize);
@@ -149,6 +150,21 @@ RootDisk join_roots(const OpenedGuest& opened, const std::vector<GuestMount>& mo
     return disk;
 }
 
+// What btrfs compresses or shares takes more room elsewhere.
+RootDisk join_subvolumes(const OpenedGuest& opened, const std::vector<GuestMount>& mounts,
+                         const std::vector<std::size_t>& volumes, const RootDiskOptions& options,
+                         const OperationContext& operation) {
+    constexpr std::uint64_t kMostEnlarged = 16;
+    for (std::uint64_t enlarged = 1;; enlarged *= 2) {
+        try {
+            return join_roots(opened, mounts, volumes, options, enlarged, operation);
+        } catch (const Error& error) {
+            if (error.kind() != ErrorKind::limit || options.size || enlarged == kMostEnlarged)
+                throw;
+        }
+    }
+}
+
 } // namespace
 
 RootDisk make_root_disk(const OpenedGuest& opened, const RootDiskOptions& options, const OperationContext& operation) {
@@ -168,8 +184,11 @@ RootDisk make_root_disk(const OpenedGuest& opened, const RootDiskOptions& option
         else if (std::find(volumes.begin(), volumes.end(), *volume) == volumes.end())
             volumes.push_back(*volume);
     }
-    RootDisk disk = volumes.size() == 1 ? slice_root(opened, volumes.front(), operation)
-                                        : join_roots(opened, mounts, volumes, options, operation);
+    const bool has_subvolumes =
+        std::any_of(mounts.begin(), mounts.end(), [](const GuestMount& mount) { return !mount.subvolume.empty(); });
+    RootDisk disk = has_subvolumes        ? join_subvolumes(opened, mounts, volumes, options, operation)
+                    : volumes.size() == 1 ? slice_root(opened, volumes.front(), operation)
+                                          : join_roots(opened, mounts, volumes, options, 1, operation);
     disk.left_out = std::move(left_out);
     return disk;
 }

@@ -17,7 +17,7 @@ inline constexpr std::uint64_t kSmallestJoinedRoot = 64ull * 1024 * 1024;
 
 enum class RootShape {
     slice,  // the guest's own file system, out of its partition or logical volume
-    joined, // a new ext4 with the files of several
+    joined, // a new ext4 with the files of several, or of several subvolumes of one
 };
 
 enum class BundleRootKind {
@@ -41,8 +41,9 @@ struct RootDiskOptions {
     std::int64_t time = 0;             // seconds since 1970 that a new file system bears
 };
 
-// Slices where the root is one file system and joins where fstab adds others to it. An EFI system partition is left
-// out: nothing starts from it any more. Error{unsupported} without a guest, or if a part of the tree
+// Slices where the root is one file system and joins where fstab adds others to it, or subvolumes of the same, which
+// are not changed in this process: with as much room as they take, however compressed they were. An EFI system
+// partition is left out: nothing starts from it any more. Error{unsupported} without a guest, or if a part of the tree
 // cannot be read; Error{limit} if the files do not fit into `size`.
 RootDisk make_root_disk(const OpenedGuest& opened, const RootDiskOptions& options, const OperationContext& operation);
 

@@ -20,7 +20,7 @@ struct SparsifiedDisk {
     std::vector<std::string> remarks; // what was left whole, and why; which swap was emptied
 };
 
-// Free blocks of ext2, ext3, ext4 and xfs by their bitmaps and lists where descriptors and superblock agree with them,
+// Free blocks of ext2, ext3, ext4, xfs and btrfs by their bitmaps, lists and trees where their other accounts agree,
 // the contents of swap (its header stays) that its partition's type or the guest's fstab calls so, and free extents of
 // LVM. What any of them calls used does not change by a bit. A file system that is marked as damaged, or was not
 // unmounted and has no journal, is left whole. Reads metadata only.
@@ -28,9 +28,9 @@ struct SparsifiedDisk {
 // Inside of arrays it is unused on each member, inside of LUKS that `access.keys` open in whole encrypted sectors. Thin
 // and striped volumes are left whole: what lies in them may be another's, too, or in many places.
 //
-// The free space of btrfs, and of LUKS that is not read in this process, is found by libguestfs' appliance, unless the
-// backend is native or there is no appliance: then they are left whole, as is everything else. An appliance in `access`
-// sees `disk` and is used on.
+// The free space of what is not read in this process is found by libguestfs' appliance, unless the backend is native or
+// there is no appliance: then it is left whole, as is everything else. An appliance in `access` sees `disk` and is used
+// on.
 SparsifiedDisk sparsify(const std::shared_ptr<const BlockDevice>& disk, const GuestAccess& access,
                         const OperationContext& operation);
 

@@ -18,6 +18,7 @@ namespace object = btrfs::object;
 constexpr std::uint64_t kFirstLog = 1ull << 60U; // numbers of logs among the trees here
 constexpr std::size_t kHead = 101;
 constexpr unsigned kMode = 040755;
+constexpr std::uint64_t kHalfOfUuid = 0xd5d5d5d5d5d5d5d5;
 
 Key inode_key(std::uint64_t number) {
     return {number, btrfs::item::inode, 0};
@@ -164,6 +165,8 @@ std::uint64_t BtrfsBuilder::write_block(std::uint64_t tree, unsigned level,
     next += kNode;
     blocks_.push_back(address);
     const std::size_t at = place_of(address);
+    put64(at + 32, kHalfOfUuid);
+    put64(at + 40, kHalfOfUuid);
     put64(at + 48, address);
     put64(at + 56, 1);
     put64(at + 80, generation_);
@@ -296,7 +299,16 @@ void BtrfsBuilder::finish(std::size_t items_in_leaf) {
         *this = before;
         Items all = roots;
         const std::size_t blocks = blocks_.size();
-        add_root(all, object::extent_tree, lay_tree(object::extent_tree, space_items(to_come), counted));
+        Items space = space_items(to_come);
+        if (block_groups_ == btrfs::BlockGroups::in_own_tree) {
+            Items groups;
+            for (const auto& [key, bytes] : space)
+                if (key.type == btrfs::item::block_group)
+                    groups[key] = bytes;
+            std::erase_if(space, [](const auto& each) { return each.first.type == btrfs::item::block_group; });
+            add_root(all, object::block_group_tree, lay_tree(object::block_group_tree, groups, counted));
+        }
+        add_root(all, object::extent_tree, lay_tree(object::extent_tree, space, counted));
         root = lay_tree(object::root_tree, all, counted);
         if (blocks_.size() - blocks == to_come)
             break;
@@ -317,6 +329,8 @@ void BtrfsBuilder::finish(std::size_t items_in_leaf) {
 
 void BtrfsBuilder::write_superblock(const Root& roots, const Root& chunks, const Root& logs) {
     const std::size_t at = kSuperblock;
+    put64(at + 32, kHalfOfUuid);
+    put64(at + 40, kHalfOfUuid);
     put64(at + 48, at);
     put64(at + 56, 1);
     const BtrfsBytes magic = BtrfsBytes().text("_BHRfS_M");
@@ -332,6 +346,7 @@ void BtrfsBuilder::write_superblock(const Root& roots, const Root& chunks, const
     put32(at + 144, 4096);
     put32(at + 148, kNode);
     put64(at + 164, kGeneration);
+    put64(at + 180, block_groups_ == btrfs::BlockGroups::in_own_tree ? 0xb : 0x3);
     put64(at + 188, 0x341);
     put16(at + 196, static_cast<std::uint16_t>(checksum_));
     put8(at + 198, roots.level);

@@ -115,6 +115,11 @@ class BtrfsBuilder {
     BtrfsBuilder& place(std::uint64_t number, std::uint64_t parent, std::uint64_t folder, std::uint64_t position,
                         std::string_view name);
     BtrfsBuilder& default_subvolume(std::uint64_t number);
+    // Block groups in a tree of their own instead of the tree of extents.
+    BtrfsBuilder& separate_block_groups() {
+        block_groups_ = btrfs::BlockGroups::in_own_tree;
+        return *this;
+    }
     // A log for a subvolume: items of it go to the tree that is returned.
     std::uint64_t log(std::uint64_t subvolume);
 
@@ -154,6 +159,7 @@ class BtrfsBuilder {
 
     btrfs::ChecksumType checksum_;
     Copies copies_;
+    btrfs::BlockGroups block_groups_ = btrfs::BlockGroups::in_extent_tree;
     std::vector<std::byte> image_;
     std::map<std::uint64_t, Items> trees_;
     std::map<std::uint64_t, SubvolumeFields> subvolumes_;

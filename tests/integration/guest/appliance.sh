@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The same guest through libguestfs' appliance, one on btrfs that only the appliance reads, and one on xfs that it
-# changes. Slow without KVM.
+# The same guest through libguestfs' appliance, one on a striped btrfs that only the appliance reads, and one on xfs that
+# it changes. Slow without KVM.
 # shellcheck source=../../support/integration.sh
 source "${VM2OCI_SOURCE_DIR:?}/tests/support/integration.sh"
 require_tool mke2fs mkfs.xfs sfdisk xfs_repair guestfish python3
@@ -37,16 +37,17 @@ digests = {m["digest"] for m in json.load(open("layout/index.json"))["manifests"
 assert len(digests) == 1, "the two backends make different images"
 PYTHON
 
-step "btrfs: auto takes the appliance; xfs is read without it"
+step "btrfs over two partitions: auto takes the appliance; xfs is read without it"
 head -c 40000000 /dev/urandom > garbage
 for kind in btrfs xfs; do
     printf '/dev/sda1 / %s defaults 0 1\n' $kind > root/etc/fstab
     tar -C root -cf $kind.tar .
     truncate -s 400M $kind.raw
-    printf 'label: dos\nstart=2048, type=83\n' | sfdisk -q $kind.raw
 done
+printf 'label: dos\nstart=1MiB, size=190MiB, type=83\nstart=200MiB, type=83\n' | sfdisk -q btrfs.raw
+printf 'label: dos\nstart=2048, type=83\n' | sfdisk -q xfs.raw
 LIBGUESTFS_BACKEND=direct LIBGUESTFS_BACKEND_SETTINGS=force_tcg guestfish --format=raw -a btrfs.raw -a xfs.raw \
-    run : mkfs btrfs /dev/sda1 : mount /dev/sda1 / : tar-in btrfs.tar / : umount-all : \
+    run : mkfs-btrfs "/dev/sda1 /dev/sda2" datatype:raid0 metadata:raid1 : mount /dev/sda1 / : tar-in btrfs.tar / : umount-all : \
     mkfs xfs /dev/sdb1 : mount /dev/sdb1 / : tar-in xfs.tar / : upload garbage /garbage : sync : rm /garbage
 for kind in btrfs xfs; do "$VM2OCI" -q --json inspect $kind.raw > $kind.json; done
 python3 - << 'PYTHON'
