@@ -53,7 +53,7 @@ tests=(
     libwin-hivex-perl ntfs-3g           # hivexregedit: registries of Windows
     libguestfs-tools libguestfs-xfs     # guestfish: a second opinion on file systems
     linux-image-amd64                   # libguestfs builds its appliance from it
-    xfsprogs btrfs-progs lvm2 cryptsetup-bin mdadm thin-provisioning-tools  # file systems and containers
+    xfsprogs btrfs-progs lvm2 cryptsetup-bin mdadm  # file systems and containers, some inside of libguestfs' appliance
     busybox-static kmod grub-pc-bin qemu-guest-agent    # small guests for tests/boot
     linux-source-6.1 gcc make patch bison flex bc libelf-dev lz4  # the guest kernel
     gcc-aarch64-linux-gnu               # the configuration of arm64's
