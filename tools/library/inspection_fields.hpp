@@ -269,6 +269,7 @@ void fields(Archive& archive, InspectedMount& value) {
     archive.field("type", value.type);
     archive.field("uuid", value.uuid);
     archive.field("label", value.label);
+    archive.maybe("subvolume", value.subvolume);
     archive.maybe("size", value.size);
     archive.maybe("free", value.free);
     archive.maybe("inodes", value.inodes);

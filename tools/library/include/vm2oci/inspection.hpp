@@ -245,7 +245,8 @@ struct InspectedMount {
     std::string type;
     std::optional<std::string> uuid;
     std::optional<std::string> label;
-    std::optional<std::uint64_t> size; // none, with the next three: not known
+    std::optional<std::string> subvolume; // of btrfs; none: the whole file system
+    std::optional<std::uint64_t> size;    // none, with the next three: not known
     std::optional<std::uint64_t> free;
     std::optional<std::uint64_t> inodes;
     std::optional<std::uint64_t> free_inodes;
