@@ -418,7 +418,9 @@ std::uint64_t BtrfsBuilder::get64(std::size_t at) const {
 
 std::shared_ptr<const BlockDevice> BtrfsBuilder::device() const {
     const auto made = std::make_shared<MemoryDevice>(kSize);
-    made->put(0, image_);
+    for (std::size_t at = 0; at < image_.size(); at += kNode)
+        if (const auto page = std::span(image_).subspan(at, kNode); !is_zero(page))
+            made->put(at, page);
     return made;
 }
 
