@@ -86,8 +86,8 @@ bool is_for_appliance(const Signature& signature, const GuestAccess& access) {
 }
 
 bool is_for_appliance(const DiskLayout& layout, const GuestAccess& access) {
-    return access.backend != GuestBackend::native &&
-           std::any_of(layout.volumes.begin(), layout.volumes.end(), [&](const Volume& volume) {
+    const bool may = access.backend == GuestBackend::automatic || access.backend == GuestBackend::libguestfs;
+    return may && std::any_of(layout.volumes.begin(), layout.volumes.end(), [&](const Volume& volume) {
                return volume.signature && is_for_appliance(*volume.signature, access);
            });
 }

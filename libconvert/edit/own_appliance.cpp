@@ -1,0 +1,150 @@
+#include "libconvert/edit/own_appliance.hpp"
+
+#include "formats/base/error.hpp"
+#include "formats/base/escape.hpp"
+#include "libconvert/edit/apply_edit.hpp"
+#include "libconvert/edit/job_writer.hpp"
+#include "libconvert/edit/volume_changes.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <set>
+
+namespace vm2oci {
+namespace {
+
+constexpr std::uint64_t kSector = 512;
+
+struct KernelFileSystem {
+    std::string_view type;
+    // What a removed file held is gone with it (discard). A snapshot of a volume, or its mirror on another disk, has
+    // the same UUID, and it is here alone (nouuid). Names on FAT are UTF-8 for us.
+    std::string_view options;
+};
+constexpr std::array kKernelFileSystems = {
+    KernelFileSystem{"btrfs", "discard"},       KernelFileSystem{"ext2", "discard"},
+    KernelFileSystem{"ext3", "discard"},        KernelFileSystem{"ext4", "discard"},
+    KernelFileSystem{"vfat", "discard,utf8=1"}, KernelFileSystem{"xfs", "discard,nouuid"},
+};
+
+const KernelFileSystem* find_kernel_file_system(std::string_view type) {
+    const auto* found = std::find_if(kKernelFileSystems.begin(), kKernelFileSystems.end(),
+                                     [&](const KernelFileSystem& row) { return row.type == type; });
+    return found == kKernelFileSystems.end() ? nullptr : found;
+}
+
+// Null: it has none whose place on the disk is known.
+const Volume* volume_of(const OpenedGuest& opened, const GuestMount& mount) {
+    for (const Volume& volume : opened.layout.volumes)
+        if (volume.name == mount.volume && !volume.segments.empty())
+            return &volume;
+    return nullptr;
+}
+
+// Which tree of a btrfs the guest mounts there, as its fstab says; without a word the file system's default.
+std::string subvolume_options(const OpenedGuest& opened, const GuestMount& mount) {
+    if (mount.type != "btrfs")
+        return {};
+    for (const FstabEntry& entry : opened.fstab) {
+        if (entry.mount_point != mount.mount_point)
+            continue;
+        for (const std::string& option : entry.options)
+            if (option.starts_with("subvol=") || option.starts_with("subvolid="))
+                return "," + option;
+    }
+    return {};
+}
+
+// What changed files bear where nobody said it: that of the latest change of what a system changes while it runs.
+std::int64_t latest_change(const Guest& guest) {
+    std::int64_t time = 0;
+    for (const char* path : {"/etc", "/var/lib", "/var/log"})
+        if (const auto status = guest.status(path, FinalLink::follow))
+            time = std::max(time, status->modified.seconds);
+    return time;
+}
+
+// The job of a plan while it is made.
+class PlannedJob {
+  public:
+    PlannedJob(const OpenedGuest& opened, const std::vector<GuestMount>& mounts, std::shared_ptr<OverlayDevice> overlay,
+               JobWriter& writer)
+        : opened_(opened), mounts_(mounts), overlay_(std::move(overlay)), writer_(writer) {}
+
+    void add(const Edit& edit) {
+        const std::size_t index = mount_of(mounts_, edit.path);
+        const GuestMount& mount = mounts_[index];
+        JobEditor editor(writer_, volume_for(index));
+        apply_edit(edit, edit.path.substr(mount.mount_point == "/" ? 1 : mount.mount_point.size() + 1), editor);
+    }
+
+  private:
+    std::uint32_t volume_for(std::size_t index) {
+        if (const auto known = volumes_.find(index); known != volumes_.end())
+            return known->second;
+        const GuestMount& mount = mounts_[index];
+        const Volume& volume = *volume_of(opened_, mount);
+        auto disk = disks_.find(&volume);
+        if (disk == disks_.end())
+            disk = disks_
+                       .emplace(&volume, writer_.add_disk({volume.device,
+                                                           std::make_shared<VolumeChanges>(overlay_, volume.segments)}))
+                       .first;
+        std::string options(find_kernel_file_system(mount.type)->options);
+        options += subvolume_options(opened_, mount);
+        const std::uint32_t added = writer_.add_volume(disk->second, mount.type, std::move(options), mount.mount_point);
+        return volumes_.emplace(index, added).first->second;
+    }
+
+    const OpenedGuest& opened_;
+    const std::vector<GuestMount>& mounts_;
+    std::shared_ptr<OverlayDevice> overlay_;
+    JobWriter& writer_;
+    std::map<const Volume*, std::uint32_t> disks_;
+    std::map<std::size_t, std::uint32_t> volumes_; // by mount
+};
+
+} // namespace
+
+std::optional<std::string> own_appliance_obstacle(const EditPlan& plan, const OpenedGuest& opened,
+                                                  const std::vector<GuestMount>& mounts, const GuestAccess& access) {
+    if (opened.backend != "native")
+        return "vm2oci's appliance changes only guests that are read in this process";
+    if (!access.machine)
+        return "there is nothing here that runs vm2oci's appliance";
+    if (auto obstacle = access.machine->obstacle())
+        return obstacle;
+    std::set<std::size_t> seen;
+    for (const Edit& edit : plan.edits) {
+        const std::size_t index = mount_of(mounts, edit.path);
+        if (!seen.insert(index).second)
+            continue;
+        const GuestMount& mount = mounts[index];
+        const Volume* volume = volume_of(opened, mount);
+        if (volume == nullptr || find_kernel_file_system(mount.type) == nullptr ||
+            volume->device->size() % kSector != 0)
+            return fmt::format("{} is {} on {}, which vm2oci's appliance does not change",
+                               escape_untrusted(mount.mount_point), escape_untrusted(mount.type),
+                               escape_untrusted(mount.volume));
+    }
+    return std::nullopt;
+}
+
+void apply_by_own_appliance(const EditPlan& plan, const OpenedGuest& opened, const std::vector<GuestMount>& mounts,
+                            const std::shared_ptr<OverlayDevice>& overlay, const ApplyOptions& options,
+                            const OperationContext& operation) {
+    const std::int64_t time = options.time > 0 ? options.time : latest_change(*opened.guest);
+    JobWriter writer(time, std::filesystem::path(operation.scratch_folder));
+    PlannedJob job(opened, mounts, overlay, writer);
+    for (const Edit& edit : plan.edits) {
+        operation.check_cancelled();
+        with_context(fmt::format("changing {} in the guest", quote_untrusted(edit.path)), [&] { job.add(edit); });
+    }
+    operation.progress->note(fmt::format("vm2oci's appliance makes {} changes", plan.edits.size()));
+    with_hint({HintKind::guest_backend, "libguestfs"}, [&] { writer.run(*options.access.machine, operation); });
+}
+
+} // namespace vm2oci
