@@ -144,7 +144,14 @@ void apply_by_own_appliance(const EditPlan& plan, const OpenedGuest& opened, con
         with_context(fmt::format("changing {} in the guest", quote_untrusted(edit.path)), [&] { job.add(edit); });
     }
     operation.progress->note(fmt::format("vm2oci's appliance makes {} changes", plan.edits.size()));
-    with_hint({HintKind::guest_backend, "libguestfs"}, [&] { writer.run(*options.access.machine, operation); });
+    try {
+        writer.run(*options.access.machine, operation);
+    } catch (Error& error) {
+        // Another kernel may know what this one does not; what is broken or full is so for both.
+        if (error.kind() == ErrorKind::unsupported || error.kind() == ErrorKind::external)
+            error.suggest({HintKind::guest_backend, "libguestfs"});
+        throw;
+    }
 }
 
 } // namespace vm2oci

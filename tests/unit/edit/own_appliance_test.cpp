@@ -175,7 +175,9 @@ TEST_CASE("a failed step has its path and its kind, and libguestfs as a hint") {
     CHECK(error.kind() == ErrorKind::limit);
     CHECK(std::string(error.what()).find("/etc/cloud/seed") != std::string::npos);
     CHECK(std::string(error.what()).find("cannot write: full") != std::string::npos);
-    CHECK(error.hint().kind == HintKind::guest_backend);
+    CHECK(error.hint().kind == HintKind::none); // libguestfs would find it full, too
+    edited.machine->answer = {AnswerKind::failed, std::nullopt, ErrorKind::unsupported, "cannot mount it"};
+    CHECK(failure(edited).hint().kind == HintKind::guest_backend);
     // One before all steps, and one of a machine that counts beyond them.
     for (const std::optional<std::uint32_t> step :
          {std::optional<std::uint32_t>(), std::optional(5U), std::optional(~0U)}) {

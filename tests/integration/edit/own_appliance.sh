@@ -1,0 +1,118 @@
+#!/usr/bin/env bash
+# Guests as Enterprise Linux 9 and 7 lay them out, on xfs and LVM, changed by vm2oci's own appliance: the plan and nothing
+# else, labels and times kept, logs clean, libguestfs not looked at; what is killed or broken leaves nothing behind.
+# Needs root, for loop devices, and a kernel that mounts xfs.
+# shellcheck source=../../support/integration.sh
+source "${VM2OCI_SOURCE_DIR:?}/tests/support/integration.sh"
+require_tool mkfs.xfs xfs_repair xfs_db sfdisk mkfs.fat mcopy mmd pvcreate lvcreate losetup cpio rpm rpmbuild db5.3_load setcap getcap \
+    jq strace python3 qemu-system-x86_64
+[[ $(id -u) -eq 0 ]] || fail "loop devices need root"
+modprobe xfs 2> /dev/null || true
+grep -qw xfs /proc/filesystems || fail "this kernel does not mount xfs, and the disks are made by it"
+list_tree=$VM2OCI_SOURCE_DIR/tests/support/list_tree.py
+
+mkdir mnt tree
+trap 'status=$?; set +e; ! mountpoint -q mnt || umount -R mnt; losetup -n -O NAME -j disk.raw | xargs -r losetup -d; (exit "$status"); _clean_up' EXIT
+
+step "vm2oci without its kernel says what brings it"
+install -D "$VM2OCI" prefix/bin/vm2oci
+mkdir -p prefix/share/vm2oci/guest-kernel
+cp "${VM2OCI%/*/*/*}/share/vm2oci/vm2oci-agent" prefix/share/vm2oci/
+vm2oci=$PWD/prefix/bin/vm2oci
+truncate -s 80M xfs.raw
+mkfs.xfs -q -f xfs.raw 2> /dev/null || { truncate -s 400M xfs.raw && mkfs.xfs -q -f xfs.raw; }
+mount -o loop xfs.raw mnt
+mkdir -p mnt/{etc,usr,bin,var/lib}
+printf 'ID=debian\nVERSION_ID="12"\n' > mnt/etc/os-release
+printf 'root:x:0:0:root:/root:/bin/sh\n' > mnt/etc/passwd
+printf '/dev/vda / xfs defaults 0 0\n' > mnt/etc/fstab
+umount mnt
+expect_exit 3 "$vm2oci" inject -q --guest-backend appliance --hostname new raw:xfs.raw raw:out.raw
+expect_match "cmake --build --preset release --target guest-kernel" "$(cat stderr)" "what to do"
+[[ ! -e out.raw ]] || fail "a refused edit left a disk"
+
+step "with it"
+kernel=$(XDG_CACHE_HOME=$user_cache "$VM2OCI_SOURCE_DIR/guest-kernel/build.sh" 2> build.log) || fail "$(tail -n 20 build.log)"
+cp -r "$kernel" "prefix/share/vm2oci/guest-kernel/$(uname -m)"
+"$vm2oci" inject -q --json --hostname new raw:xfs.raw raw:out.raw > report.json
+expect_equal appliance "$(jq -r .edits.backend report.json)" "what wrote a whole disk of xfs"
+xfs_repair -n -f out.raw > repair.log 2>&1 || fail "$(tail -3 repair.log)"
+rm out.raw
+
+step "the files of a Debian machine"
+"$vm2oci" -q convert --as rootfs --keep-kernel --compression none "$(debian_disk)" oci:made:debian > /dev/null
+manifest=$(jq -r '.manifests[0].digest' made/index.json)
+layer=$(jq -r '.layers[0].digest' "made/blobs/${manifest/://}" | tr : /)
+tar -x -C tree --xattrs --xattrs-include='*' --numeric-owner -f "made/blobs/$layer"
+rm -r made
+printf '#cloud-config\nusers: [default]\n' > user-data
+head -c 3000000 /dev/urandom > large
+
+# list DISK: its root and its /boot, both of which must be sound, into DISK.list
+list() {
+    local root boot
+    # As el_like_disk.sh lays them out: the group's first extent is a MiB behind its begin, and swap has 128.
+    root=$(losetup --find --show --offset $((630 * 1048576)) --sizelimit $((1960 * 1048576)) "$1")
+    boot=$(losetup --find --show --offset $((101 * 1048576)) --sizelimit $((400 * 1048576)) "$1")
+    xfs_repair -n "$root" > repair.log 2>&1 || fail "the root of $1: $(tail -3 repair.log)"
+    xfs_repair -n "$boot" > repair.log 2>&1 || fail "/boot of $1: $(tail -3 repair.log)"
+    # A log that is not finished would be carried out.
+    mount -o ro,norecovery "$root" mnt
+    mount -o ro,norecovery "$boot" mnt/boot
+    "$list_tree" mnt > "$1.list"
+    getcap mnt/usr/bin/env > "$1.capabilities"
+    umount -R mnt
+    losetup -d "$root" "$boot"
+}
+
+for kind in el9 el7; do
+    step "$kind: make"
+    rm -f disk.raw
+    "$VM2OCI_SOURCE_DIR/tests/support/el_like_disk.sh" $kind tree disk.raw > make.log 2>&1 || fail "$(tail -5 make.log)"
+    list disk.raw
+    checksum=$(sha256sum < disk.raw)
+
+    step "$kind: --fix --sysprep --user-data"
+    strace -f -q -e trace=execve,openat -o trace.log "$vm2oci" inject -q --json --fix --sysprep --user-data user-data --hostname new \
+        --copy-in large:/usr/bin/env --copy-in large:/boot/large:0600:7:8 raw:disk.raw raw:out.raw > report.json
+    expect_equal appliance "$(jq -r .edits.backend report.json)" "what wrote it"
+    ! grep -q guestfs trace.log || fail "libguestfs was looked at"
+    expect_equal 2 "$(grep -c 'execve(.*= 0' trace.log)" "programs: vm2oci and QEMU"
+    list out.raw
+    "$list_tree" --compare disk.raw.list out.raw.list report.json
+    expect_match cap_net_raw "$(cat out.raw.capabilities)" "what a replaced program may still do"
+    expect_equal "$(sha256sum < large)" "$("$vm2oci" -q convert --as rootfs --keep-kernel --compression none out.raw oci:packed:out > /dev/null &&
+        for blob in packed/blobs/sha256/*; do tar -xOf "$blob" boot/large 2> /dev/null || true; done | sha256sum)" "a large file, read back"
+    rm -rf packed
+    expect_equal "$checksum" "$(sha256sum < disk.raw)" "the source"
+
+    step "$kind: again, and what is there now stays"
+    "$vm2oci" inject -q --json --hostname newer raw:out.raw raw:again.raw > report.json
+    expect_equal appliance "$(jq -r .edits.backend report.json)" "what wrote it"
+    list again.raw
+    "$list_tree" --compare out.raw.list again.raw.list report.json
+    rm again.raw out.raw
+done
+
+step "killed at any moment: no result, the source as it was, no machine left"
+for moment in 0.05 0.2 0.4 0.7 1.0 1.3; do
+    "$vm2oci" inject -q --sysprep --copy-in large:/large raw:disk.raw raw:killed.raw > /dev/null 2>&1 &
+    pid=$!
+    sleep "$moment"
+    kill -KILL "$pid" 2> /dev/null || true
+    wait "$pid" 2> /dev/null && continue # it was done before
+    [[ ! -e killed.raw ]] || fail "killed after $moment s, it left a disk"
+done
+rm -f killed.raw
+expect_equal "$checksum" "$(sha256sum < disk.raw)" "the source"
+expect_equal '' "$(find . -maxdepth 1 -name '.*killed*')" "what is left behind"
+
+step "a file system that its kernel finds broken: its words, and no result"
+root=$(losetup --find --show --offset $((630 * 1048576)) --sizelimit $((1960 * 1048576)) disk.raw)
+for group in 0 1 2 3; do
+    xfs_db -x -c "agf $group" -c "write -d magicnum 0" "$root" > /dev/null 2>&1
+done
+losetup -d "$root"
+expect_exit 3 "$vm2oci" inject -q --hostname new raw:disk.raw raw:out.raw
+expect_match "XFS \(vd[a-z]\): .*orrupt" "$(cat stderr)" "what the kernel said"
+[[ ! -e out.raw ]] || fail "a failed edit left a disk"
