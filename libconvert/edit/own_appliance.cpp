@@ -2,6 +2,8 @@
 
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
+#include "formats/block/joined.hpp"
+#include "formats/block/slice.hpp"
 #include "libconvert/edit/apply_edit.hpp"
 #include "libconvert/edit/job_writer.hpp"
 #include "libconvert/edit/volume_changes.hpp"
@@ -23,11 +25,12 @@ struct KernelFileSystem {
     // What a removed file held is gone with it (discard). A snapshot of a volume, or its mirror on another disk, has
     // the same UUID, and it is here alone (nouuid). Names on FAT are UTF-8 for us.
     std::string_view options;
+    bool grows = false;
 };
 constexpr std::array kKernelFileSystems = {
-    KernelFileSystem{"btrfs", "discard"},       KernelFileSystem{"ext2", "discard"},
-    KernelFileSystem{"ext3", "discard"},        KernelFileSystem{"ext4", "discard"},
-    KernelFileSystem{"vfat", "discard,utf8=1"}, KernelFileSystem{"xfs", "discard,nouuid"},
+    KernelFileSystem{"btrfs", "discard", true}, KernelFileSystem{"ext2", "discard", true},
+    KernelFileSystem{"ext3", "discard", true},  KernelFileSystem{"ext4", "discard", true},
+    KernelFileSystem{"vfat", "discard,utf8=1"}, KernelFileSystem{"xfs", "discard,nouuid", true},
 };
 
 const KernelFileSystem* find_kernel_file_system(std::string_view type) {
@@ -113,9 +116,7 @@ std::optional<std::string> own_appliance_obstacle(const EditPlan& plan, const Op
                                                   const std::vector<GuestMount>& mounts, const GuestAccess& access) {
     if (opened.backend != "native")
         return "vm2oci's appliance changes only guests that are read in this process";
-    if (!access.machine)
-        return "there is nothing here that runs vm2oci's appliance";
-    if (auto obstacle = access.machine->obstacle())
+    if (auto obstacle = own_appliance_missing(access))
         return obstacle;
     std::set<std::size_t> seen;
     for (const Edit& edit : plan.edits) {
@@ -152,6 +153,41 @@ void apply_by_own_appliance(const EditPlan& plan, const OpenedGuest& opened, con
             error.suggest({HintKind::guest_backend, "libguestfs"});
         throw;
     }
+}
+
+std::optional<std::string> own_appliance_missing(const GuestAccess& access) {
+    if (access.backend != GuestBackend::automatic && access.backend != GuestBackend::appliance)
+        return "vm2oci's appliance is not to be used";
+    if (!access.machine)
+        return "there is nothing here that runs vm2oci's appliance";
+    return access.machine->obstacle();
+}
+
+bool own_appliance_grows(std::string_view type) {
+    const KernelFileSystem* row = find_kernel_file_system(type);
+    return row != nullptr && row->grows;
+}
+
+void grow_by_own_appliance(const Volume& volume, const std::shared_ptr<OverlayDevice>& overlay,
+                           const GuestAccess& access, const OperationContext& operation) {
+    // What the volume's pieces show, by the overlay.
+    std::vector<std::shared_ptr<const BlockDevice>> pieces;
+    for (const VolumeSegment& segment : volume.segments)
+        pieces.push_back(std::make_shared<SliceDevice>(overlay, segment.disk_offset, segment.length));
+    const std::shared_ptr<const BlockDevice> device =
+        pieces.size() == 1 ? pieces.front() : std::make_shared<JoinedDevice>(pieces);
+    if (device->size() != volume.device->size() || device->size() % kSector != 0)
+        fail(ErrorKind::unsupported, "vm2oci's appliance does not change volumes of such a size");
+    JobWriter writer(0, std::filesystem::path(operation.scratch_folder));
+    const std::string& type = volume.signature->type;
+    JobStep step;
+    step.kind = JobStepKind::grow;
+    step.volume =
+        writer.add_volume(writer.add_disk({device, std::make_shared<VolumeChanges>(overlay, volume.segments)}), type,
+                          std::string(find_kernel_file_system(type)->options), volume.name);
+    writer.add_step(step);
+    operation.progress->note(fmt::format("vm2oci's appliance grows {} on {}", type, escape_untrusted(volume.name)));
+    writer.run(*access.machine, operation);
 }
 
 } // namespace vm2oci

@@ -44,6 +44,7 @@ constexpr std::array kRows = std::to_array<Row>({
     {"--disk-format", kContainerDisk | kBundle | kPodmanMachine | kPlainDisk},
     {"--cluster-compression", kContainerDisk | kBundle | kPodmanMachine | kPlainDisk},
     {"--size", kContainerDisk | kBundle | kVm | kPodmanMachine | kKata | kPlainDisk},
+    {"--no-grow", kContainerDisk | kVm | kPodmanMachine | kPlainDisk},
     {"--sparsify", kContainerDisk | kBundle | kVm | kPodmanMachine | kPlainDisk},
     {"--sbom", kGuests},
     {"--manifest", kContainerImages},

@@ -46,7 +46,7 @@ TEST_CASE("the appliance's last word is its answer") {
 
 TEST_CASE("a failed step comes with what the kernel said, escaped") {
     ScriptedMachine machine;
-    machine.prints(1s, "XFS (vdb): one\r\nXFS (vdb): two\r\n\r\nXFS (vdb): three\x1b[2J\r\nXFS (vdb): four\n");
+    machine.prints(1s, "\x1b[2JSeaBIOS\r\n[ 1] one\r\n[ 2] two\r\n\r\n[ 3] three\x1b[2J\r\nBooting\r\n[ 4] four\n");
     machine.at(2s, said("step 3\nfailed 3 corrupt cannot\x1b[0m open\n"));
     const ApplianceAnswer answer = watch(machine);
     CHECK(answer.kind == AnswerKind::failed);
@@ -54,8 +54,9 @@ TEST_CASE("a failed step comes with what the kernel said, escaped") {
     CHECK(answer.error == ErrorKind::corrupt);
     CHECK(answer.text.find('\x1b') == std::string::npos);
     CHECK(answer.text.find("one") == std::string::npos);
-    CHECK(answer.text.find("XFS (vdb): two; XFS (vdb): three") != std::string::npos);
-    CHECK(answer.text.ends_with("; XFS (vdb): four"));
+    CHECK(answer.text.find("Booting") == std::string::npos);
+    CHECK(answer.text.find("[ 2] two; [ 3] three") != std::string::npos);
+    CHECK(answer.text.ends_with("; [ 4] four"));
 }
 
 TEST_CASE("what is no answer ends the conversation") {
@@ -68,9 +69,9 @@ TEST_CASE("what is no answer ends the conversation") {
 
 TEST_CASE("a kernel that panics, a machine that ends, and QEMU that goes") {
     ScriptedMachine panics;
-    panics.prints(1s, "BUG: kernel NULL pointer dereference\n");
+    panics.prints(1s, "[ 1] BUG: kernel NULL pointer dereference\n");
     panics.at(1s, [](ScriptedMachine& self) { self.tell({MachineEventKind::panicked}); });
-    CHECK(says(failure(panics), "panicked; its kernel said last: BUG: kernel NULL"));
+    CHECK(says(failure(panics), "panicked; its kernel said last: [ 1] BUG: kernel NULL"));
     for (const MachineEventKind kind : {MachineEventKind::reset, MachineEventKind::shutdown}) {
         ScriptedMachine ends;
         ends.at(1s, [kind](ScriptedMachine& self) { self.tell({kind}); });
