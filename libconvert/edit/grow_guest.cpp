@@ -3,6 +3,7 @@
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/base/size.hpp"
+#include "formats/lvm_growth/growth.hpp"
 #include "formats/partition/growth.hpp"
 #include "libconvert/edit/job_writer.hpp"
 #include "libconvert/edit/own_appliance.hpp"
@@ -54,7 +55,9 @@ class Growth {
         const auto volume = std::find_if(layout.volumes.begin(), layout.volumes.end(), [&](const Volume& each) {
             return last != nullptr && each.logical_volume.empty() && partition_of(layout, each) == last;
         });
-        const bool grows = volume != layout.volumes.end() && is_growable(*volume);
+        const bool is_group =
+            volume != layout.volumes.end() && volume->signature && volume->signature->kind == ContentKind::volume_group;
+        const bool grows = volume != layout.volumes.end() && (is_group || is_growable(*volume));
         const TableGrowth table = grow_table(*grown_, layout.table, disk_->size(), grows ? last : nullptr);
         for (const DiskWrite& write : table.writes)
             grown_->write_at(write.offset, write.bytes);
@@ -71,8 +74,40 @@ class Growth {
         const DiskLayout after = examine_layout(grown_);
         for (const Volume& each : after.volumes)
             if (const Partition* partition = partition_of(after, each);
-                partition != nullptr && partition->number == last->number && is_growable(each))
-                return grow_file_system(each);
+                partition != nullptr && partition->number == last->number)
+                return is_group ? grow_group(each) : grow_file_system(each);
+    }
+
+    // The root's logical volume takes the room, where it is one; else the group has it.
+    void grow_group(const Volume& member) {
+        GuestAccess reading = access_;
+        reading.backend = GuestBackend::native;
+        std::string root;
+        const OpenedGuest opened = open_guest(grown_, reading, operation_);
+        if (opened.guest)
+            for (const Volume& volume : opened.layout.volumes)
+                if (!volume.logical_volume.empty() && volume.name == opened.guest->mounts().front().volume)
+                    root = volume.logical_volume; // "group/volume"
+        try {
+            const LvmGrowth growth = grow_physical_volume(*member.device, root.substr(root.find('/') + 1));
+            VolumeChanges changes(grown_, member.segments);
+            for (const LvmWrite& write : growth.writes)
+                changes.write_at(write.offset, write.bytes);
+            if (root.empty())
+                return remark(fmt::format("the volume group on {} has {} more, free", escape_untrusted(member.name),
+                                          format_size(growth.added)));
+        } catch (const Error& error) {
+            if (error.kind() == ErrorKind::io || error.kind() == ErrorKind::cancelled)
+                throw;
+            return remark(fmt::format("the volume group on {} keeps its size until the guest grows it: {}",
+                                      escape_untrusted(member.name), error.what()));
+        }
+        for (const Volume& volume : examine_layout(grown_).volumes)
+            if (volume.logical_volume == root) {
+                remark(fmt::format("{} has {} now", escape_untrusted(volume.name), format_size(volume.device->size())));
+                if (is_growable(volume))
+                    grow_file_system(volume);
+            }
     }
 
     // In an overlay of its own, which is dropped when it fails.

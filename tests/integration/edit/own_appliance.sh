@@ -92,6 +92,28 @@ for kind in el9 el7; do
     list again.raw
     "$list_tree" --compare out.raw.list again.raw.list report.json
     rm again.raw out.raw
+
+    step "$kind: --size, and the guest has the room: as LVM's own tools, sfdisk and the kernel see it"
+    "$vm2oci" convert -q --json --size 4G --hostname large raw:disk.raw raw:grown.raw > report.json
+    expect_equal appliance "$(jq -r .edits.backend report.json)" "what wrote the name"
+    sfdisk --verify -q grown.raw > verify.log 2>&1 || fail "$(cat verify.log)"
+    ! grep -qi 'backup' verify.log || fail "$(cat verify.log)"
+    group=$(losetup --find --show --offset $((501 * 1048576)) --sizelimit $((3594 * 1048576)) grown.raw)
+    options=(--config "devices{filter=[\"a|^$group\$|\",\"r|.*|\"] use_devicesfile=0 scan=[\"/dev\"]} global{locking_type=0}")
+    vgck "${options[@]}" > lvm.log 2>&1 || fail "$(cat lvm.log)"
+    expect_equal '898 0' "$(pvs --noheadings -o pv_pe_count,pv_pe_count,pv_free --units m --nosuffix "${options[@]}" "$group" 2> /dev/null |
+        awk '{ print $1, int($3) }')" "extents of the physical volume, and what is free"
+    losetup -d "$group"
+    root=$(losetup --find --show --offset $((630 * 1048576)) --sizelimit $((3464 * 1048576)) grown.raw)
+    xfs_repair -n "$root" > repair.log 2>&1 || fail "$(tail -3 repair.log)"
+    mount -o ro,norecovery "$root" mnt
+    expect_equal large "$(cat mnt/etc/hostname)" "the name"
+    (($(stat -f -c '%b * %S' mnt) > 3300 * 1048576)) || fail "the root has only $(stat -f -c '%b blocks of %S' mnt)"
+    umount mnt
+    losetup -d "$root"
+    "$vm2oci" convert -q --json --size 4G --no-grow raw:disk.raw raw:grown.raw > report.json
+    cmp -n "$(stat -c %s disk.raw)" disk.raw grown.raw || fail "--no-grow changed the guest"
+    rm grown.raw
 done
 
 step "killed at any moment: no result, the source as it was, no machine left"
