@@ -309,7 +309,7 @@ std::vector<Problem> check_crun_vm(const ImageFacts& facts) {
 
 // Artifacts of machines are for whoever imports machines, and those of podman for podman.
 bool concerns_disk_images(const ImageFacts& facts) {
-    return !facts.machine && !is_podman_machine(facts) && !is_rancher_vm(facts);
+    return !facts.machine && !is_podman_machine(facts) && !is_rancher_vm(facts) && !has_runv_files(facts);
 }
 
 bool concerns_bundles(const ImageFacts& facts) {
@@ -358,7 +358,7 @@ std::vector<Problem> check_kernel_boot(const ImageFacts& facts) {
     return problems.take();
 }
 
-constexpr std::array<Consumer, 11> kConsumers = {{
+constexpr std::array<Consumer, 13> kConsumers = {{
     {"kubevirt", "KubeVirt containerDisk", check_kubevirt, concerns_disk_images},
     {"image-volume", "KubeVirt disk on a Kubernetes image volume", check_image_volume, concerns_disk_images},
     {"kernel-boot", "KubeVirt kernelBoot container", check_kernel_boot, concerns_bundles},
@@ -370,6 +370,8 @@ constexpr std::array<Consumer, 11> kConsumers = {{
     {"krun", "krun under Podman", check_krun, has_krun_settings},
     {"firecracker", "Firecracker and Cloud Hypervisor, unpacked", check_micro_vmm, concerns_bundles},
     {"kata", "Kata Containers, as a pod's image", check_kata, is_named_alone},
+    {"runv", "runV, as a pod's image", check_runv, has_runv_files},
+    {"virtlet", "Virtlet", check_virtlet, is_named_alone},
 }};
 
 } // namespace

@@ -200,16 +200,60 @@ std::vector<Problem> check_micro_vmm(const ImageFacts& facts) {
     return problems.take();
 }
 
+constexpr const char* kRunvKernel = "boot/vmlinuz";
+constexpr const char* kRunvInitramfs = "boot/initrd.img";
+
+// A container image for a runtime that brings a machine of its own.
+void check_container_image(const ImageFacts& facts, std::string_view runtime, Problems& problems) {
+    if (!children(facts, "disk").empty())
+        problems.error("container-image",
+                       fmt::format("it holds a disk, which {} does not boot: its guests are made of files", runtime),
+                       "package the guest's root file system as a container image");
+    else if (facts.content.config && facts.content.config->entrypoint.empty() && facts.content.config->command.empty())
+        problems.warning("entrypoint", "it names no program: the pod must name one");
+}
+
 // kata-containers: an image is run as any container runtime runs it, and the guest's kernel is Kata's own.
 std::vector<Problem> check_kata(const ImageFacts& facts) {
     Problems problems;
     check_unpacking(facts, problems);
     check_platform(facts, problems);
-    if (!children(facts, "disk").empty())
-        problems.error("container-image", "it holds a disk, which Kata does not boot: its guests are made of files",
-                       "package the guest's root file system as a container image");
-    else if (facts.content.config && facts.content.config->entrypoint.empty() && facts.content.config->command.empty())
-        problems.warning("entrypoint", "it names no program: the pod must name one");
+    check_container_image(facts, "Kata", problems);
+    return problems.take();
+}
+
+// hyperhq/runv: cli/utils.go (getKernelFiles): kernel and initrd are looked for in the image first, each by itself.
+std::vector<Problem> check_runv(const ImageFacts& facts) {
+    Problems problems;
+    check_unpacking(facts, problems);
+    check_platform(facts, problems);
+    check_container_image(facts, "runV", problems);
+    const bool has_kernel = facts.files.count(kRunvKernel) != 0;
+    const bool has_initramfs = facts.files.count(kRunvInitramfs) != 0;
+    if (has_kernel != has_initramfs)
+        problems.error("boot-files",
+                       fmt::format("/{} is in the image and /{} is not: runV takes the other one from the "
+                                   "host",
+                                   has_kernel ? kRunvKernel : kRunvInitramfs,
+                                   has_kernel ? kRunvInitramfs : kRunvKernel),
+                       "bring both, or none of them");
+    for (const char* path : {kRunvKernel, kRunvInitramfs})
+        if (facts.files.count(path) != 0 && find_regular(facts, path) == nullptr)
+            problems.error("boot-files", fmt::format("/{} is no regular file", path), "bring it as a file");
+    return problems.take();
+}
+
+bool has_runv_files(const ImageFacts& facts) {
+    return find_regular(facts, kRunvKernel) != nullptr && find_regular(facts, kRunvInitramfs) != nullptr &&
+           children(facts, "disk").empty() && !has_krun_settings(facts) &&
+           facts.content.parsed_manifest.annotations.count(bundle_annotation::version) == 0;
+}
+
+// Mirantis/virtlet: docs/docs/reference/images.md.
+std::vector<Problem> check_virtlet(const ImageFacts& /*facts*/) {
+    Problems problems;
+    problems.error("no-image", "Virtlet downloads a qcow2 file from a web server, and pulls no image",
+                   "write the disk as a qcow2 file for a web server");
     return problems.take();
 }
 

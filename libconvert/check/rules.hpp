@@ -50,6 +50,9 @@ std::vector<Problem> check_krun(const ImageFacts& facts);
 bool has_krun_settings(const ImageFacts& facts);
 std::vector<Problem> check_micro_vmm(const ImageFacts& facts);
 std::vector<Problem> check_kata(const ImageFacts& facts);
+std::vector<Problem> check_runv(const ImageFacts& facts);
+bool has_runv_files(const ImageFacts& facts);
+std::vector<Problem> check_virtlet(const ImageFacts& facts);
 bool is_named_alone(const ImageFacts& facts); // judged only when it is asked for
 
 } // namespace vm2oci

@@ -1,6 +1,8 @@
 // Programs of other hypervisors, which find nothing to talk to and fail, wait or steer the clock.
 #include "formats/base/escape.hpp"
 #include "libconvert/edit/planners.hpp"
+#include "libconvert/edit/text.hpp"
+#include "libconvert/guest/fstab.hpp"
 
 #include <fmt/format.h>
 
@@ -12,12 +14,14 @@ struct Tools {
     std::vector<const char*> services;
 };
 
+// Units by their names; what other inits start has the name without ".service". VMware's own installer leaves
+// vmware-tools, as a script or as upstart's job; open-vm-tools' packages name the rest.
 const std::vector<Tools>& all_tools() {
     static const std::vector<Tools> kTools = {
         {"VMware",
          {"open-vm-tools.service", "vmtoolsd.service", "vgauthd.service", "vgauth.service",
-          "run-vmblock\\x2dfuse.mount", "vmware-tools.service", "vmware-tools-thinprint.service",
-          "vmware-vmblock-fuse.service"}},
+          "run-vmblock\\x2dfuse.mount", "vmware-tools.service", "vmware-tools-services.service",
+          "vmware-tools-thinprint.service", "vmware-tools-vgauth.service", "vmware-vmblock-fuse.service"}},
         {"VirtualBox",
          {"vboxadd.service", "vboxadd-service.service", "vboxadd-x11.service", "vboxservice.service",
           "virtualbox-guest-utils.service", "virtualbox-guest-additions.service"}},
@@ -33,13 +37,42 @@ const std::vector<Tools>& all_tools() {
     return kTools;
 }
 
-bool is_installed(const PlanBuilder& plan, const std::string& unit) {
+bool is_unit(const PlanBuilder& plan, const std::string& unit) {
     for (const char* folder : {"/usr/lib/systemd/system/", "/lib/systemd/system/", "/etc/systemd/system/"}) {
         const auto status = plan.status(folder + unit);
         if (status && status->type == FileType::regular)
             return true;
     }
-    return plan.exists("/etc/init.d/" + unit.substr(0, unit.rfind(".service")));
+    return false;
+}
+
+// Whether the guest's init would start it. A unit counts while it is not masked: others may ask for it.
+bool may_start(const PlanBuilder& plan, const std::string& unit) {
+    const std::string script = unit.substr(0, unit.rfind(".service"));
+    if (init_system(plan) != InitSystem::systemd)
+        return service_state(plan, script) == ServiceState::enabled;
+    return (is_unit(plan, unit) || plan.exists("/etc/init.d/" + script)) &&
+           !is_mask(plan, "/etc/systemd/system/" + unit);
+}
+
+// Nothing mounts them elsewhere, and the boot may wait for them or end in emergency mode.
+void leave_out_shares(PlanBuilder& plan, const FixContext& context) {
+    const auto text = plan.read_text("/etc/fstab");
+    if (!text)
+        return;
+    std::string changed;
+    for (const std::string_view line : lines_of(*text)) {
+        const std::vector<FstabEntry> entries = parse_fstab(line);
+        if (!entries.empty() && is_share_of_host(entries.front())) {
+            context.problems.push_back(fmt::format("/etc/fstab mounts {} of the old host ({})",
+                                                   escape_untrusted(entries.front().mount_point),
+                                                   escape_untrusted(entries.front().type)));
+            changed += '#';
+        }
+        changed.append(line).append("\n");
+    }
+    if (changed != *text && changed != *text + "\n")
+        plan.write("/etc/fstab", changed, "a folder of the old host, which no other host has");
 }
 
 } // namespace
@@ -48,7 +81,7 @@ void plan_tools_fix(PlanBuilder& plan, const FixContext& context) {
     for (const Tools& tools : all_tools()) {
         bool found = false;
         for (const std::string unit : tools.services) {
-            if (!is_installed(plan, unit) || plan.read_link("/etc/systemd/system/" + unit) == "/dev/null")
+            if (!may_start(plan, unit))
                 continue;
             found = true;
             disable_service(plan, unit,
@@ -57,6 +90,7 @@ void plan_tools_fix(PlanBuilder& plan, const FixContext& context) {
         if (found)
             context.problems.push_back(fmt::format("services of {}'s tools are installed", tools.product));
     }
+    leave_out_shares(plan, context);
     for (const std::string& path : plan.glob("/etc/X11/xorg.conf*"))
         if (const auto text = plan.read_text(path))
             for (const char* driver : {"\"vmware\"", "\"vboxvideo\"", "\"vmmouse\""})

@@ -136,6 +136,15 @@ void keep_for_later(PlanBuilder& plan) {
         }
         plan.write("/etc/initramfs-tools/modules", text, reason);
     }
+    // mkinitcpio reads its folder since version 36, and sources both as bash.
+    if (const auto settings = plan.read_text("/etc/mkinitcpio.conf")) {
+        const std::string line = fmt::format("MODULES+=({})\n", fmt::join(kWanted, " "));
+        if (plan.exists("/etc/mkinitcpio.conf.d"))
+            plan.write("/etc/mkinitcpio.conf.d/zz-vm2oci.conf", "# Written by vm2oci.\n" + line, reason,
+                       {0644, 0, 0, {}});
+        else if (settings->find(line) == std::string::npos)
+            plan.write("/etc/mkinitcpio.conf", *settings + (settings->ends_with('\n') ? "" : "\n") + line, reason);
+    }
     if (plan.exists("/usr/bin/dracut") || plan.exists("/usr/sbin/dracut"))
         plan.write("/etc/dracut.conf.d/90-vm2oci.conf",
                    fmt::format("# Written by vm2oci.\nadd_drivers+=\" {} \"\n", fmt::join(kWanted, " ")), reason,

@@ -5,6 +5,7 @@
 
 #include <elf.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 
@@ -105,13 +106,40 @@ void enable_systemd_unit(PlanBuilder& plan, const std::string& unit_path, const 
     }
 }
 
+std::optional<std::string> without_start(std::string_view job) {
+    std::string changed;
+    bool commented = false;
+    int depth = 0; // of the parentheses of a condition that goes on
+    bool goes_on = false;
+    for (const std::string_view line : lines_of(job)) {
+        const std::vector<std::string> words = words_of(line);
+        const bool begins = words.size() >= 2 && words[0] == "start" && words[1] == "on";
+        if (begins || goes_on) {
+            depth += static_cast<int>(std::count(line.begin(), line.end(), '(')) -
+                     static_cast<int>(std::count(line.begin(), line.end(), ')'));
+            goes_on = depth > 0 || trimmed(line).ends_with('\\');
+            changed += '#';
+            commented = true;
+        }
+        changed.append(line).append("\n");
+    }
+    return commented ? std::optional(changed) : std::nullopt;
+}
+
 void disable_service(PlanBuilder& plan, const std::string& name, const std::string& reason) {
     if (init_system(plan) == InitSystem::systemd && name.find('.') != std::string::npos)
         plan.make_symlink("/etc/systemd/system/" + name, "/dev/null", reason);
     const std::string script = name.substr(0, name.rfind(".service"));
-    for (const std::string& link : plan.glob("/etc/runlevels/*/" + script))
-        plan.remove(link, reason);
-    for (const char* runlevels : {"/etc/rc?.d/S??", "/etc/rc.d/rc?.d/S??", "/etc/init.d/rc?.d/S??"})
+    for (const char* folder : {"/etc/runlevels/*/", "/etc/runit/runsvdir/*/", "/etc/service/", "/var/service/"})
+        for (const std::string& link : plan.glob(folder + script))
+            plan.remove(link, reason);
+    // The override files of later upstarts are nothing to that of RHEL 6 and Ubuntu 10.04.
+    const std::string job = "/etc/init/" + script + ".conf";
+    if (const auto text = has_upstart(plan) ? plan.read_text(job) : std::nullopt)
+        if (const auto changed = without_start(*text))
+            plan.write(job, *changed, reason);
+    for (const char* runlevels :
+         {"/etc/rc?.d/S??", "/etc/rc.d/rc?.d/S??", "/etc/init.d/rc?.d/S??", "/etc/init.d/boot.d/S??"})
         for (const std::string& link : plan.glob(runlevels + script))
             plan.remove(link, reason);
 }

@@ -114,9 +114,10 @@ ServiceState service_state(const PlanBuilder& plan, const std::string& name) {
             return ServiceState::enabled;
         return plan.exists("/etc/sv/" + name) ? ServiceState::disabled : ServiceState::absent;
     }
-    if (plan.exists("/etc/init/" + name + ".conf")) {
+    if (const auto job = plan.read_text("/etc/init/" + name + ".conf")) {
         const auto manual = plan.read_text("/etc/init/" + name + ".override").value_or("");
-        return manual.find("manual") == std::string::npos ? ServiceState::enabled : ServiceState::disabled;
+        return manual.find("manual") == std::string::npos && without_start(*job) ? ServiceState::enabled
+                                                                                 : ServiceState::disabled;
     }
     return script_state(plan, name);
 }

@@ -39,7 +39,9 @@ std::optional<Account> find_account(const PlanBuilder& plan, std::string_view na
 
 // Links a unit into /etc/systemd/system/<target>.wants as `systemctl enable` would by its [Install] section.
 void enable_systemd_unit(PlanBuilder& plan, const std::string& unit_path, const std::string& reason);
-// Links /etc/systemd/system/<unit> to /dev/null, and takes the service out of OpenRC's and SysV's runlevels.
+// An upstart job (init(5)) whose "start on" is a comment; nullopt: it has none.
+std::optional<std::string> without_start(std::string_view job);
+// Links /etc/systemd/system/<unit> to /dev/null, and takes the service from what OpenRC, SysV, upstart and runit start.
 void disable_service(PlanBuilder& plan, const std::string& name, const std::string& reason);
 
 // --- cloud-init, identity -----------------------------------------------------------------------------------------

@@ -50,6 +50,12 @@ std::vector<FstabEntry> parse_fstab(std::string_view text) {
     return entries;
 }
 
+bool is_share_of_host(const FstabEntry& entry) {
+    constexpr std::string_view kTypes[] = {"vboxsf", "vmhgfs", "hgfs", "prl_fs", "fuse.vmhgfs-fuse"};
+    return std::find(std::begin(kTypes), std::end(kTypes), entry.type) != std::end(kTypes) ||
+           entry.device.starts_with(".host:") || entry.device.starts_with("vmhgfs-fuse");
+}
+
 bool has_option(const FstabEntry& entry, std::string_view option) {
     return std::find(entry.options.begin(), entry.options.end(), option) != entry.options.end();
 }

@@ -17,6 +17,9 @@ struct FstabEntry {
 // Lines that say nothing are passed over; octal escapes are decoded.
 std::vector<FstabEntry> parse_fstab(std::string_view text);
 
+// A folder that the guest's VMware, VirtualBox or Parallels host lent it, and that no other host has.
+bool is_share_of_host(const FstabEntry& entry);
+
 bool has_option(const FstabEntry& entry, std::string_view option);
 
 // "/boot//efi/" → "/boot/efi". Parts "." vanish, ".." clamps at the root.

@@ -105,11 +105,8 @@ class ProblemFinder {
 
     // Folders of the host that the hypervisor of old lent. Without its driver the mount fails, and so does the boot.
     void find_shares_of_host() {
-        constexpr std::string_view kTypes[] = {"vboxsf",   "vmhgfs",          "hgfs", "prl_fs", "9p",
-                                               "virtiofs", "fuse.vmhgfs-fuse"};
         for (const FstabEntry& entry : opened_.fstab) {
-            const bool is_share = std::find(std::begin(kTypes), std::end(kTypes), entry.type) != std::end(kTypes) ||
-                                  entry.device.starts_with(".host:") || entry.device == "vmhgfs-fuse";
+            const bool is_share = is_share_of_host(entry) || entry.type == "9p" || entry.type == "virtiofs";
             if (is_share && !has_option(entry, "nofail") && !has_option(entry, "noauto"))
                 tell("host-share", fmt::format("/etc/fstab mounts {} of the old host ({}): elsewhere that fails, and "
                                                "the boot may end in emergency mode; add nofail, or remove the line",

@@ -9,7 +9,7 @@
 namespace vm2oci {
 namespace {
 
-constexpr std::array<ManifestTarget, 9> kTargets = {{
+constexpr std::array<ManifestTarget, 10> kTargets = {{
     {"kubevirt", "KubeVirt, from the image itself: what the machine writes is lost when it stops", kubevirt_manifest},
     {"kubevirt-datavolume", "KubeVirt and CDI: the disks are imported into volumes that last", datavolume_manifest},
     {"kubevirt-dataimportcron", "the same, with a source of boot disks that follows the image's tag",
@@ -20,6 +20,7 @@ constexpr std::array<ManifestTarget, 9> kTargets = {{
     {"libvirt", "libvirt's domain", libvirt_manifest},
     {"firecracker", "Firecracker's configuration", firecracker_manifest},
     {"cloud-hypervisor", "Cloud Hypervisor's configuration", cloud_hypervisor_manifest},
+    {"virtlet", "Virtlet: a pod whose disk is a qcow2 on a web server", virtlet_manifest},
 }};
 
 } // namespace

@@ -23,4 +23,8 @@ std::string libvirt_manifest(const RunnableMachine& machine);
 std::string firecracker_manifest(const RunnableMachine& machine);
 std::string cloud_hypervisor_manifest(const RunnableMachine& machine);
 
+// Mirantis/virtlet: docs/docs/reference/{images,vm-pod-spec,cloud-init}.md. The disk is served under the machine's
+// name.
+std::string virtlet_manifest(const RunnableMachine& machine);
+
 } // namespace vm2oci

@@ -107,6 +107,35 @@ std::string search_path(const Guest& guest) {
     return kDefaultPath;
 }
 
+class AddedContent final : public FileContent {
+  public:
+    explicit AddedContent(const std::string& content) : content_(content) {}
+    void copy_to(ByteSink& out) const override { out.write(as_bytes(content_)); }
+
+  private:
+    const std::string& content_;
+};
+
+void add_files(const std::vector<AddedFile>& files, std::int64_t time, TreeSink& tar) {
+    std::string folder;
+    for (const AddedFile& file : files) {
+        Entry entry;
+        entry.status.modified.seconds = time;
+        if (std::string above = file.path.substr(0, file.path.find('/')); above != folder) {
+            entry.path = folder = std::move(above);
+            entry.status.type = FileType::directory;
+            entry.status.permissions = 0755;
+            tar.add(entry, nullptr);
+        }
+        entry.path = file.path;
+        entry.status.type = FileType::regular;
+        entry.status.permissions = 0644;
+        entry.status.size = file.content.size();
+        const AddedContent content(file.content);
+        tar.add(entry, &content);
+    }
+}
+
 ImageContents describe(const OpenedGuest& opened, const GuestInfo& info) {
     const Guest& guest = *opened.guest;
     ImageContents contents;
@@ -197,6 +226,8 @@ RootfsImage write_rootfs(const OpenedGuest& opened, const GuestInfo& info, const
     } else {
         write_layer([&](TreeSink& tar) { opened.guest->export_tree(exported, tar, operation); });
     }
+    if (!options.added.empty())
+        write_layer([&](TreeSink& tar) { add_files(options.added, options.image.created, tar); });
     operation.progress->end();
 
     contents.layers = image.layers;

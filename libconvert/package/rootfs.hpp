@@ -20,11 +20,18 @@ enum class RootfsLayers {
     split,
 };
 
+// A file that a runtime looks for in the image; the guest's own of that name does not show.
+struct AddedFile {
+    std::string path; // relative: "boot/vmlinuz"
+    std::string content;
+};
+
 struct RootfsOptions {
     LayerOptions layer;
     ImageOptions image; // `architecture` empty: the guest's
     KernelFiles kernel_files = KernelFiles::leave_out;
     RootfsLayers layers = RootfsLayers::one;
+    std::vector<AddedFile> added{}; // in one folder, as the last layer
 };
 
 struct RootfsImage {

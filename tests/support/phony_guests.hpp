@@ -15,8 +15,11 @@ struct PhonyGuest {
     MemoryGuest guest;
 };
 
-// All of them. Those of VMware have a static address on their card and VMware's tools.
+// All of them: as installed ("debian 12", with a static address on the card), as cloud images ("debian 12 cloud"), and
+// as installed under VMware ("debian 12 vmware").
 std::vector<PhonyGuest> phony_guests();
+// An installed guest with what VMware's installers and open-vm-tools' packages leave in it, and disks by their names.
+PhonyGuest as_vmware_keeps_it(PhonyGuest made);
 PhonyGuest phony_guest(std::string_view name);
 
 } // namespace vm2oci::test

@@ -20,6 +20,7 @@ std::unique_ptr<ConvertShape> make_shape(ConvertRun& run) {
                           [&](const VmRequest& request) { return make_vm_shape(run, request); },
                           [&](const PodmanMachineRequest&) { return make_podman_machine_shape(run); },
                           [&](const KataRequest& request) { return make_kata_shape(run, request); },
+                          [&](const VirtletRequest& request) { return make_virtlet_shape(run, request); },
                           [&](const PlainDiskRequest& request) { return make_plain_disk_shape(run, request); },
                       },
                       run.request.shape);

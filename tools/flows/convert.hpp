@@ -45,9 +45,17 @@ struct BundleRequest {
     std::string preference;
 };
 
+// The kernel and the initrd that runV starts an image with, which it finds in the image.
+struct RunvRequest {
+    KernelOrigin kernel = KernelOrigin::minimal; // never the guest's, which knows nothing of runV's initrd
+    std::filesystem::path kernel_file;           // KernelOrigin::file
+    std::filesystem::path initramfs_file;        // hyperstart's
+};
+
 struct RootfsRequest {
     KernelFiles kernel_files = KernelFiles::leave_out;
     RootfsLayers layers = RootfsLayers::one;
+    std::optional<RunvRequest> runv{};
 };
 
 // KubeVirt's machine artifact: the machine that is described, and all its disks.
@@ -61,6 +69,11 @@ struct KataRequest {
     BundleRootKind root = BundleRootKind::disk;
 };
 
+// The destination is a folder, for a qcow2 and what Virtlet is told of it.
+struct VirtletRequest {
+    ManifestWishes wishes;
+};
+
 // The destination is a disk, or, where the source turns out to be a bundle and the destination has no format, a folder
 // for its files.
 struct PlainDiskRequest {
@@ -70,7 +83,7 @@ struct PlainDiskRequest {
 };
 
 using ShapeRequest = std::variant<ContainerDiskRequest, BundleRequest, RootfsRequest, VmRequest, PodmanMachineRequest,
-                                  KataRequest, PlainDiskRequest>;
+                                  KataRequest, VirtletRequest, PlainDiskRequest>;
 
 // What becomes of the guest on a disk that is made larger: see grow_guest().
 enum class GuestGrowth { leave, fill };
@@ -125,6 +138,10 @@ struct PodmanMachineResult {
     PodmanMachineDisk image;
 };
 
+struct VirtletResult {
+    std::vector<UnpackedFile> files;
+};
+
 // A disk beside the first one, in a file of its own: "web01-disk2.qcow2" beside "web01.qcow2".
 struct FurtherDiskFile {
     std::string disk; // its name in the source; escaped
@@ -153,7 +170,7 @@ struct ConvertResult {
     std::vector<FurtherImage> further_images{}; // of the machine's other disks, in their order
     // What was made; nothing with EditMode::plan_only. Not there for anybody else if the boot test failed.
     std::variant<std::monostate, ImageReport, RootfsImage, BundleResult, VmResult, PodmanMachineResult, KataReport,
-                 PlainDiskResult, UnpackedBundle>
+                 VirtletResult, PlainDiskResult, UnpackedBundle>
         made;
 
     bool is_published() const { return mode == EditMode::apply && (!boot || boot->passed()); }

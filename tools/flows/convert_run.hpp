@@ -62,6 +62,7 @@ std::unique_ptr<ConvertShape> make_bundle_shape(ConvertRun& run, const BundleReq
 std::unique_ptr<ConvertShape> make_podman_machine_shape(ConvertRun& run);
 std::unique_ptr<ConvertShape> make_vm_shape(ConvertRun& run, const VmRequest& request);
 std::unique_ptr<ConvertShape> make_kata_shape(ConvertRun& run, const KataRequest& request);
+std::unique_ptr<ConvertShape> make_virtlet_shape(ConvertRun& run, const VirtletRequest& request);
 std::unique_ptr<ConvertShape> make_plain_disk_shape(ConvertRun& run, const PlainDiskRequest& request);
 
 } // namespace vm2oci

@@ -1,13 +1,15 @@
 #include "formats/base/error.hpp"
 #include "tools/flows/disk_shape.hpp"
 #include "tools/flows/image_output.hpp"
+#include "tools/flows/minimal_kernel.hpp"
 
 namespace vm2oci {
 namespace {
 
 class RootfsShape final : public DiskShape {
   public:
-    RootfsShape(ConvertRun& run, const RootfsRequest& request) : DiskShape(run, Boots::no), output_(run) {
+    RootfsShape(ConvertRun& run, const RootfsRequest& request)
+        : DiskShape(run, Boots::no), request_(request), output_(run) {
         options_.kernel_files = request.kernel_files;
         options_.layers = request.layers;
     }
@@ -26,8 +28,11 @@ class RootfsShape final : public DiskShape {
     }
     void write() override {
         const OpenedGuest& opened = guest().guest();
+        const GuestInfo info = identify_guest(opened);
+        if (request_.runv)
+            add_boot_files(*request_.runv, info);
         output_.write([&](ImageDestination& destination) {
-            image_ = write_rootfs(opened, identify_guest(opened), options_, destination, run_.operation);
+            image_ = write_rootfs(opened, info, options_, destination, run_.operation);
             run_.operation.check_cancelled();
             return image_.manifest;
         });
@@ -39,6 +44,19 @@ class RootfsShape final : public DiskShape {
     void keep_frame_index() override { output_.keep_frame_index(image_.layers); }
 
   private:
+    // hyperhq/runv: cli/utils.go (getKernelFiles) looks for these names in a container's files first.
+    void add_boot_files(const RunvRequest& runv, const GuestInfo& info) {
+        const std::string& wanted = options_.image.architecture;
+        const std::string architecture = wanted.empty() ? info.os.architecture : wanted;
+        const BundleKernel kernel = read_kernel_file(
+            runv.kernel, runv.kernel == KernelOrigin::minimal ? minimal_kernel_folder(architecture) / kMinimalKernel
+                                                              : runv.kernel_file);
+        require_kernel_for(kernel.image, architecture);
+        options_.added = {{"boot/vmlinuz", kernel.image},
+                          {"boot/initrd.img", read_initramfs_file(runv.initramfs_file)}};
+    }
+
+    const RootfsRequest& request_;
     ImageOutput output_;
     RootfsOptions options_;
     RootfsImage image_;

@@ -169,6 +169,7 @@ struct MadeToPublic {
         result.image = image_of(made.image.index, {made.image.layer});
     }
     void operator()(const KataReport& made) const { add_remarks(made.remarks); }
+    void operator()(const VirtletResult& /*made*/) const {}
     void operator()(const PlainDiskResult& made) const {
         result.disk = WrittenDisk{"", std::string(to_string(made.disk.format)), made.disk.file_size,
                                   made.disk.virtual_size, made.disk.allocated_size};

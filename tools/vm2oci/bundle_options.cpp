@@ -15,8 +15,10 @@ void add_bundle_options(CLI::App& command, BundleArguments& arguments) {
         return command.add_option(name, value, description)->option_text(value_name)->group(group::image);
     };
     text("--kernel", arguments.kernel, "KERNEL",
-         "bundle: guest (default: the guest's newest, with its initrd), minimal (ours), or a file");
-    text("--initrd", arguments.initramfs, "FILE", "bundle: another initramfs than the kernel's own, or none");
+         "bundle, runv: guest (default: the guest's newest, with its initrd), minimal (ours; default of runv), or a "
+         "file");
+    text("--initrd", arguments.initramfs, "FILE",
+         "bundle: another initramfs than the kernel's own, or none; runv: hyperstart's");
     text("--cmdline", arguments.command_line, "TEXT",
          "bundle: what the kernel is told besides its root (default: what the guest's boot loader tells its own)");
     text("--root", arguments.root, "KIND",

@@ -88,6 +88,14 @@ Json made_to_json(const KataReport& report, const ConvertRequest& request) {
         {"destination", request.destination_name}, {"files", files_json(report.files)}, {"drop_in", report.drop_in}};
 }
 
+Json made_to_json(const VirtletResult& made, const ConvertRequest& request) {
+    return {{"destination", request.destination_name}, {"files", files_json(made.files)}};
+}
+
+void print_made(const VirtletResult& made, const ConvertRequest& request, std::ostream& out) {
+    out << request.destination_name << '\n' << files_text(made.files);
+}
+
 void print_made(const KataReport& report, const ConvertRequest& request, std::ostream& out) {
     out << request.destination_name << '\n' << files_text(report.files);
     for (const std::string& remark : report.remarks)

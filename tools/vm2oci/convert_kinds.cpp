@@ -15,7 +15,7 @@
 namespace vm2oci::cli {
 namespace {
 
-using Kinds = std::uint8_t;
+using Kinds = std::uint16_t;
 
 constexpr Kinds bit(ConvertKind kind) {
     return static_cast<Kinds>(kind);
@@ -28,9 +28,11 @@ constexpr Kinds kVm = bit(ConvertKind::vm);
 constexpr Kinds kKata = bit(ConvertKind::kata);
 constexpr Kinds kPlainDisk = bit(ConvertKind::plain_disk);
 constexpr Kinds kPodmanMachine = bit(ConvertKind::podman_machine);
-constexpr Kinds kContainerImages = kContainerDisk | kBundle | kRootfs;
+constexpr Kinds kRunv = bit(ConvertKind::runv);
+constexpr Kinds kVirtlet = bit(ConvertKind::virtlet);
+constexpr Kinds kContainerImages = kContainerDisk | kBundle | kRootfs | kRunv;
 constexpr Kinds kImages = kContainerImages | kVm | kPodmanMachine;
-constexpr Kinds kGuests = kImages | kKata | kPlainDisk; // whatever a guest is read for
+constexpr Kinds kGuests = kImages | kKata | kVirtlet | kPlainDisk; // whatever a guest is read for
 constexpr Kinds kAll = kGuests | bit(ConvertKind::unpacked_bundle);
 
 struct Row {
@@ -42,17 +44,17 @@ constexpr std::array kRows = std::to_array<Row>({
     {"--as", kAll},
     {"--arch", kAll}, // also chooses in the source's index
     {"--disk-format", kContainerDisk | kBundle | kPodmanMachine | kPlainDisk},
-    {"--cluster-compression", kContainerDisk | kBundle | kPodmanMachine | kPlainDisk},
-    {"--size", kContainerDisk | kBundle | kVm | kPodmanMachine | kKata | kPlainDisk},
-    {"--no-grow", kContainerDisk | kVm | kPodmanMachine | kPlainDisk},
-    {"--sparsify", kContainerDisk | kBundle | kVm | kPodmanMachine | kPlainDisk},
+    {"--cluster-compression", kContainerDisk | kBundle | kPodmanMachine | kVirtlet | kPlainDisk},
+    {"--size", kContainerDisk | kBundle | kVm | kPodmanMachine | kKata | kVirtlet | kPlainDisk},
+    {"--no-grow", kContainerDisk | kVm | kPodmanMachine | kVirtlet | kPlainDisk},
+    {"--sparsify", kContainerDisk | kBundle | kVm | kPodmanMachine | kVirtlet | kPlainDisk},
     {"--sbom", kGuests},
     {"--manifest", kContainerImages},
     {"--manifest-for", kContainerImages},
     {"--keep-kernel", kRootfs},
-    {"--layers", kRootfs},
-    {"--kernel", kBundle},
-    {"--initrd", kBundle},
+    {"--layers", kRootfs | kRunv},
+    {"--kernel", kBundle | kRunv},
+    {"--initrd", kBundle | kRunv},
     {"--cmdline", kBundle},
     {"--root", kBundle | kKata},
     {"--krun", kBundle},
@@ -93,6 +95,8 @@ constexpr std::array kNames = std::to_array<KindName>({
     {kVm, "--as vm"},
     {kPodmanMachine, "--as podman-machine"},
     {kKata, "--as kata"},
+    {kRunv, "--as runv"},
+    {kVirtlet, "--as virtlet"},
     {kPlainDisk, "plain disks"},
 });
 

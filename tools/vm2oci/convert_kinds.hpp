@@ -10,7 +10,7 @@
 namespace vm2oci::cli {
 
 // Each a bit, so that a row of the table can hold several.
-enum class ConvertKind : std::uint8_t {
+enum class ConvertKind : std::uint16_t {
     container_disk = 1,
     bundle = 2,
     rootfs = 4,
@@ -19,6 +19,8 @@ enum class ConvertKind : std::uint8_t {
     unpacked_bundle = 32, // a bundle, to the files in it
     vm = 64,              // KubeVirt's machine artifact
     podman_machine = 128,
+    runv = 256,    // a root file system with what runV starts it by
+    virtlet = 512, // the files that Virtlet is given
 };
 
 // What to say of the first option that was given and does not apply, with the kinds to which it does; "": all do.

@@ -53,8 +53,10 @@ void add_convert_options(CLI::App& command, ConvertArguments& arguments) {
     text("--as", arguments.kind, "KIND",
          "What the image is: containerdisk (default), bundle (kernel and root file system), rootfs (the guest's "
          "files as a container image), vm (KubeVirt's machine artifact, with all disks), "
-         "podman-machine (a disk for podman machine), rancher (for RancherVM), or kata (files for Kata Containers)")
-        ->check(CLI::IsMember({"bundle", "containerdisk", "kata", "podman-machine", "rancher", "rootfs", "vm"}))
+         "podman-machine (a disk for podman machine), rancher (for RancherVM), kata (files for Kata Containers), "
+         "runv (rootfs, with the kernel and initrd that runV starts it by), or virtlet (files for Virtlet)")
+        ->check(CLI::IsMember(
+            {"bundle", "containerdisk", "kata", "podman-machine", "rancher", "rootfs", "runv", "virtlet", "vm"}))
         ->group(group::image);
     command
         .add_flag("--keep-kernel", arguments.keep_kernel,

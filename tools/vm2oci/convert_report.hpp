@@ -21,6 +21,7 @@ nlohmann::ordered_json made_to_json(const BundleResult& made, const ConvertReque
 nlohmann::ordered_json made_to_json(const VmResult& made, const ConvertRequest& request);
 nlohmann::ordered_json made_to_json(const PodmanMachineResult& made, const ConvertRequest& request);
 nlohmann::ordered_json made_to_json(const KataReport& made, const ConvertRequest& request);
+nlohmann::ordered_json made_to_json(const VirtletResult& made, const ConvertRequest& request);
 nlohmann::ordered_json made_to_json(const PlainDiskResult& made, const ConvertRequest& request);
 nlohmann::ordered_json made_to_json(const UnpackedBundle& made, const ConvertRequest& request);
 nlohmann::ordered_json made_to_json(const std::monostate& made, const ConvertRequest& request);
@@ -30,6 +31,7 @@ void print_made(const BundleResult& made, const ConvertRequest& request, std::os
 void print_made(const VmResult& made, const ConvertRequest& request, std::ostream& out);
 void print_made(const PodmanMachineResult& made, const ConvertRequest& request, std::ostream& out);
 void print_made(const KataReport& made, const ConvertRequest& request, std::ostream& out);
+void print_made(const VirtletResult& made, const ConvertRequest& request, std::ostream& out);
 void print_made(const PlainDiskResult& made, const ConvertRequest& request, std::ostream& out);
 void print_made(const UnpackedBundle& made, const ConvertRequest& request, std::ostream& out);
 void print_made(const std::monostate& made, const ConvertRequest& request, std::ostream& out);

@@ -23,7 +23,9 @@ const std::map<std::string, ConvertKind> kConvertKinds = {{"containerdisk", Conv
                                                           {"vm", ConvertKind::vm},
                                                           {"podman-machine", ConvertKind::podman_machine},
                                                           {"rancher", ConvertKind::container_disk},
-                                                          {"kata", ConvertKind::kata}};
+                                                          {"kata", ConvertKind::kata},
+                                                          {"runv", ConvertKind::runv},
+                                                          {"virtlet", ConvertKind::virtlet}};
 
 const std::map<std::string, RootfsLayers> kRootfsLayers = {{"one", RootfsLayers::one}, {"split", RootfsLayers::split}};
 
@@ -101,6 +103,23 @@ BundleRequest bundle_shape(const ConvertArguments& arguments, const CLI::App& co
     return bundle;
 }
 
+// The guest's kernel is not asked for by saying nothing: runV's initrd needs one with its drivers built in.
+RunvRequest runv_request(const BundleArguments& arguments, const CLI::App& command) {
+    const bool is_said = command.get_option("--kernel")->count() != 0;
+    if (is_said && arguments.kernel == "guest")
+        fail(ErrorKind::usage,
+             "runV's initrd holds no modules of the guest's kernel; give --kernel minimal, or a file");
+    if (arguments.initramfs.empty() || arguments.initramfs == "none")
+        fail(ErrorKind::usage, "--as runv needs the initrd that goes with your runV: --initrd hyper-initrd.img");
+    RunvRequest runv;
+    runv.initramfs_file = arguments.initramfs;
+    if (is_said && arguments.kernel != "minimal") {
+        runv.kernel = KernelOrigin::file;
+        runv.kernel_file = arguments.kernel;
+    }
+    return runv;
+}
+
 ShapeRequest image_shape(const ConvertArguments& arguments, const CLI::App& command, ConvertRequest& request) {
     const ConvertKind kind = kind_of_image(arguments);
     refuse_inapplicable_options(command, kind);
@@ -112,9 +131,13 @@ ShapeRequest image_shape(const ConvertArguments& arguments, const CLI::App& comm
         request.reuse = parse_image_only(arguments.reuse, "--reuse");
     if (kind == ConvertKind::bundle)
         return bundle_shape(arguments, command, request.disk);
-    if (kind == ConvertKind::rootfs)
-        return RootfsRequest{arguments.keep_kernel ? KernelFiles::keep : KernelFiles::leave_out,
+    if (kind == ConvertKind::rootfs || kind == ConvertKind::runv) {
+        RootfsRequest rootfs{arguments.keep_kernel ? KernelFiles::keep : KernelFiles::leave_out,
                              kRootfsLayers.at(arguments.layers)};
+        if (kind == ConvertKind::runv)
+            rootfs.runv = runv_request(arguments.bundle, command);
+        return rootfs;
+    }
     if (kind == ConvertKind::vm) {
         MachineWishes machine;
         machine.instance_type = arguments.instancetype;
@@ -126,6 +149,17 @@ ShapeRequest image_shape(const ConvertArguments& arguments, const CLI::App& comm
     return ContainerDiskRequest{arguments.name, arguments.instancetype, arguments.preference,
                                 arguments.kind == "rancher" ? ContainerDiskForm::rancher_vm
                                                             : ContainerDiskForm::kubevirt};
+}
+
+VirtletRequest virtlet_shape(const CLI::App& command, ConvertRequest& request) {
+    refuse_inapplicable_options(command, ConvertKind::virtlet);
+    const auto* folder = std::get_if<DiskReference>(&request.destination);
+    if (folder == nullptr || folder->format)
+        fail(ErrorKind::usage, "Virtlet downloads a disk from a web server: name a folder as DEST");
+    request.disk.format = DiskOutputFormat::qcow2;
+    VirtletRequest virtlet;
+    virtlet.wishes.target = &find_manifest_target("virtlet");
+    return virtlet;
 }
 
 KataRequest kata_shape(const ConvertArguments& arguments, const CLI::App& command, const std::string& agent,
@@ -193,6 +227,8 @@ ConvertRequest convert_request(const ConvertArguments& arguments, const CLI::App
     if (kind_of_image(arguments) == ConvertKind::kata) {
         const std::string agent = take_kata_agent(edits.agents);
         request.shape = kata_shape(arguments, command, agent, request.destination);
+    } else if (kind_of_image(arguments) == ConvertKind::virtlet) {
+        request.shape = virtlet_shape(command, request);
     } else if (disk == nullptr) {
         request.shape = image_shape(arguments, command, request);
     } else {

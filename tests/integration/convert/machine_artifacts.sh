@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Whole machines as artifacts: KubeVirt's, podman machine's and RancherVM's, read by other people's tools and by ours.
 source "$VM2OCI_SOURCE_DIR/tests/support/integration.sh"
-require_tool qemu-img jq zstd skopeo umoci mke2fs sfdisk tar
+require_tool qemu-img jq zstd skopeo umoci mke2fs sfdisk tar python3
 
 mkdir -p root/{etc,var,bin,sbin,usr,lib} data/lib/dpkg
 printf 'ID=debian\nVERSION_ID=12\nPRETTY_NAME="Debian of two disks"\n' > root/etc/os-release
@@ -106,6 +106,40 @@ umoci raw unpack --image rancher:vm rancher-files > umoci.log 2>&1 || fail "$(ca
 qemu-img compare -q -f raw first.raw rancher-files/base_image/disk.qcow2
 "$VM2OCI" check oci:rancher:vm > /dev/null
 expect_exit 4 "$VM2OCI" check --for rancher-vm oci:direct:web
+
+step 'runV: a container image with the kernel and the initrd that it looks for'
+printf 'an initrd of hyperstart' > hyper-initrd.img
+cp /boot/vmlinuz-"$(find /lib/modules -maxdepth 1 -mindepth 1 -printf '%f\n' | sort -V | while read -r v; do [[ ! -e /boot/vmlinuz-$v ]] || echo "$v"; done | tail -1)" kernel
+"$VM2OCI" convert --quiet --as runv --arch amd64 --initrd hyper-initrd.img --kernel kernel --compression gzip \
+    first.raw --disk second.raw oci:runv:vm > /dev/null
+umoci raw unpack --image runv:vm runv-files > umoci.log 2>&1 || fail "$(cat umoci.log)"
+cmp kernel runv-files/boot/vmlinuz
+cmp hyper-initrd.img runv-files/boot/initrd.img
+[[ -s runv-files/var/lib/dpkg/status ]] || fail 'the guest is not in it'
+"$VM2OCI" check oci:runv:vm > /dev/null
+"$VM2OCI" convert --quiet --as runv --arch amd64 --initrd hyper-initrd.img --kernel kernel --compression gzip \
+    first.raw --disk second.raw oci:runv2:vm > /dev/null
+cmp "$(manifest_of runv)" "$(manifest_of runv2)"
+expect_exit 2 "$VM2OCI" convert --quiet --as runv first.raw null:
+expect_exit 2 "$VM2OCI" convert --quiet --as runv --initrd hyper-initrd.img --kernel guest first.raw null:
+expect_exit 3 "$VM2OCI" convert --quiet --as runv --arch amd64 --initrd hyper-initrd.img --kernel hyper-initrd.img first.raw null:
+
+step 'Virtlet: a qcow2 for a web server, and what names it in the cluster'
+"$VM2OCI" convert --quiet --as virtlet --sparsify first.raw files > /dev/null
+qemu-img check -q files/web01.qcow2
+"$VM2OCI" convert --quiet files/web01.qcow2 raw:virtlet.raw > /dev/null
+expect_equal 'Debian of two disks' "$("$VM2OCI" inspect --json files/web01.qcow2 | jq -r .inside.guest.os.product)" 'the guest'
+python3 - << 'PYTHON'
+import yaml
+mapping, pod = yaml.safe_load_all(open("files/web01.yaml"))
+rule = mapping["spec"]["translations"][0]
+assert pod["spec"]["containers"][0]["image"] == "virtlet.cloud/" + rule["name"], pod
+assert rule["url"].startswith("https://") and rule["url"].endswith("/web01.qcow2"), rule
+assert all(isinstance(value, str) for value in pod["metadata"]["annotations"].values()), pod
+PYTHON
+expect_exit 2 "$VM2OCI" convert --quiet --as virtlet first.raw oci:no:vm
+expect_exit 3 "$VM2OCI" convert --quiet --as virtlet first.raw --disk second.raw files
+expect_exit 4 "$VM2OCI" check --for virtlet oci:rancher:vm
 
 step 'options that a kind has no use for are refused by name'
 expect_exit 2 "$VM2OCI" convert --quiet --as vm --label a=b first.raw null:

@@ -118,6 +118,7 @@ TEST_CASE("what is meant for one consumer is not judged for the others") {
     CHECK(concerned(machine()) == std::vector<std::string>{"kubevirt-vm"});
     CHECK(concerned(podman()) == std::vector<std::string>{"podman-machine"});
     CHECK(concerned(image({"base_image/x.qcow2"})) == std::vector<std::string>{"rancher-vm"});
+    CHECK(concerned(image({"boot/vmlinuz", "boot/initrd.img", "sbin/init"})) == std::vector<std::string>{"runv"});
     CHECK(concerned(image({"disk/disk.img"})) ==
           std::vector<std::string>{"kubevirt", "image-volume", "cdi", "crun-vm"});
 }
@@ -147,6 +148,22 @@ TEST_CASE("krun, Firecracker and Cloud Hypervisor need the kernel that they star
     bundle.files["boot/vmlinux"] = bundle.files["disk/rootfs.qcow2"] = {};
     CHECK(has_error(judged("krun", bundle), "root-format"));
     CHECK(has_error(judged("firecracker", image({"disk/disk.img"})), "bundle-annotations"));
+}
+
+TEST_CASE("runV takes kernel and initrd from the image together, or neither") {
+    const ImageFacts own = image({"sbin/init", "boot/vmlinuz", "boot/initrd.img"});
+    CHECK_FALSE(has_any_error(judged("runv", own)));
+    CHECK_FALSE(has_any_error(judged("runv", image({"sbin/init", "boot/vmlinuz-6.1"}))));
+    CHECK(has_error(judged("runv", image({"sbin/init", "boot/vmlinuz"})), "boot-files"));
+    CHECK(has_error(judged("runv", image({"sbin/init", "boot/initrd.img"})), "boot-files"));
+    ImageFacts link = own;
+    link.files["boot/vmlinuz"].type = TarType::symlink;
+    CHECK(has_error(judged("runv", link), "boot-files"));
+    CHECK(has_error(judged("runv", image({"disk/disk.img"})), "container-image"));
+}
+
+TEST_CASE("Virtlet pulls no image at all") {
+    CHECK(has_error(judged("virtlet", image({"disk/disk.qcow2"})), "no-image"));
 }
 
 TEST_CASE("Kata runs files and no disks") {

@@ -229,3 +229,37 @@ TEST_CASE("cloud-init 4771, mantl 680: the name with the domain comes first") {
     request.hostname = "app.example.org";
     CHECK(content(plan_edits(guest, {}, request), "/etc/hosts") == "127.0.1.1\tapp.example.org app\n");
 }
+
+TEST_CASE("virt-v2v 160: a machine that boots by UEFI keeps the commands that its GRUB loads a kernel with") {
+    MemoryGuest guest = report_guest();
+    guest
+        .file("/boot/efi/EFI/redhat/grub.cfg", "menuentry 'RHEL' {\n  linuxefi /vmlinuz-3.10 root=/dev/sda3 ro quiet\n "
+                                               " initrdefi /initramfs-3.10.img\n}\n")
+        .file("/boot/efi/EFI/redhat/grubx64.efi", "MZ")
+        .file("/etc/default/grub", "GRUB_CMDLINE_LINUX=\"quiet\"\n");
+    const std::string changed = content(fixed(guest, "console"), "/boot/efi/EFI/redhat/grub.cfg");
+    CHECK(changed.find(std::string("  linuxefi /vmlinuz-3.10 root=/dev/sda3 ro quiet ") + kConsole) !=
+          std::string::npos);
+    CHECK(changed.find("  initrdefi /initramfs-3.10.img\n") != std::string::npos);
+}
+
+TEST_CASE("one-swap 45, migration-manager 300: tools of VMware that upstart and runit start") {
+    MemoryGuest upstart;
+    upstart.file("/sbin/init", "")
+        .file("/sbin/initctl", "")
+        .file("/etc/inittab", "id:3:initdefault:\n")
+        .file("/etc/init/rc.conf", "start on runlevel [0123456]\n")
+        .file("/etc/init/vmware-tools.conf", "start on (runlevel [35]\n  and started dbus)\nexec x\n");
+    const EditPlan stopped = fixed(upstart, "tools");
+    CHECK(content(stopped, "/etc/init/vmware-tools.conf") ==
+          "#start on (runlevel [35]\n#  and started dbus)\nexec x\n");
+    CHECK(tells(stopped, "VMware's tools"));
+    upstart.file("/etc/init/vmware-tools.override", "manual\n");
+    CHECK(fixed(upstart, "tools").edits.empty());
+    MemoryGuest runit;
+    runit.file("/sbin/init", "")
+        .file("/etc/runit/2", "")
+        .file("/etc/sv/vmtoolsd/run", "#!/bin/sh\n", 0755)
+        .symlink("/etc/runit/runsvdir/single/vmtoolsd", "/etc/sv/vmtoolsd");
+    CHECK(removes(fixed(runit, "tools"), "/etc/runit/runsvdir/single/vmtoolsd"));
+}

@@ -273,6 +273,21 @@ TEST_CASE("Tools of other hypervisors are masked where they are installed") {
     CHECK(find_edit(plan, "/etc/systemd/system/vmtoolsd.service", EditKind::make_symlink) == nullptr);
 }
 
+TEST_CASE("A shared folder of the old host stops no boot") {
+    for (const char* line : {".host:/docs /docs fuse.vmhgfs-fuse defaults,allow_other 0 0",
+                             "vmhgfs-fuse /mnt/hgfs fuse defaults 0 0", "share /media/share vboxsf uid=1000 0 0"}) {
+        MemoryGuest guest;
+        guest.file("/etc/fstab", "# table\nUUID=1 / ext4 defaults 0 1\n" + std::string(line) + "\n");
+        const EditPlan plan = fix(guest, "tools");
+        CHECK(find_edit(plan, "/etc/fstab")->content ==
+              "# table\nUUID=1 / ext4 defaults 0 1\n#" + std::string(line) + "\n");
+    }
+    // What another host may lend as well stays.
+    MemoryGuest guest;
+    guest.file("/etc/fstab", "UUID=1 / ext4 defaults 0 1\nlent /lent 9p trans=virtio 0 0\n");
+    CHECK(fix(guest, "tools").edits.empty());
+}
+
 TEST_CASE("UEFI's fallback path gets shim with what it starts, unless something is there") {
     MemoryGuest guest;
     guest.file("/boot/efi/EFI/debian/shimx64.efi", "shim").file("/boot/efi/EFI/debian/grubx64.efi", "grub");

@@ -276,3 +276,25 @@ TEST_CASE("modprobe's index holds every module under its name") {
     CHECK(find("a") == "");
     CHECK(find("zz") == "");
 }
+
+TEST_CASE("Initrds of mkinitcpio that are made later have the drivers by the way that its version knows") {
+    for (const bool folder : {true, false}) {
+        MemoryGuest guest = kernel_guest("");
+        guest.remove("/boot/initrd.img-6.1")
+            .file("/usr/lib/modules/6.1/pkgbase", "linux-lts\n")
+            .file("/boot/initramfs-linux-lts.img", archive({{"init_functions", ""}, {"config", ""}}))
+            .file("/etc/mkinitcpio.conf", "MODULES=(vmw_pvscsi)");
+        if (folder)
+            guest.folder("/etc/mkinitcpio.conf.d");
+        const EditPlan plan = mend(guest);
+        const auto written = [&](const std::string& path) {
+            for (const Edit& edit : plan.edits)
+                if (edit.path == path && edit.kind == EditKind::write_file)
+                    return edit.content;
+            return std::string();
+        };
+        const std::string line = "MODULES+=(virtio_pci virtio_blk virtio_scsi sd_mod virtio_net)\n";
+        CHECK(written("/etc/mkinitcpio.conf.d/zz-vm2oci.conf") == (folder ? "# Written by vm2oci.\n" + line : ""));
+        CHECK(written("/etc/mkinitcpio.conf") == (folder ? "" : "MODULES=(vmw_pvscsi)\n" + line));
+    }
+}

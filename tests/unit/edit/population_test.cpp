@@ -4,103 +4,27 @@
 #include "libconvert/edit/planners.hpp"
 #include "libconvert/edit/shell_text.hpp"
 #include "libconvert/edit/yaml.hpp"
-#include "tests/support/phony_guests.hpp"
+#include "tests/support/phony_edits.hpp"
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <functional>
 #include <set>
 
 using namespace vm2oci;
 using vm2oci::test::MemoryGuest;
+using vm2oci::test::phony_edits;
 using vm2oci::test::phony_guests;
+using vm2oci::test::PhonyEdit;
 using vm2oci::test::PhonyGuest;
+using vm2oci::test::plan_phony_edit;
+using vm2oci::test::with_edits;
 
 namespace {
 
-constexpr const char* kPopulationKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGx me@there";
-const std::vector<DiskVolume> kPopulationVolumes = {{1, "ext4", "1111-aaaa", "c0ffee00-01"},
-                                                    {2, "swap", "2222-bbbb", "c0ffee00-02"}};
-
-MemoryGuest after(MemoryGuest guest, const EditPlan& plan) {
-    for (const Edit& edit : plan.edits) {
-        const auto before = guest.status(edit.path, FinalLink::keep);
-        switch (edit.kind) {
-        case EditKind::write_file:
-            guest.file(edit.path, edit.content,
-                       edit.attributes.permissions.value_or(before ? before->permissions : 0644),
-                       edit.attributes.uid.value_or(before ? before->uid : 0));
-            break;
-        case EditKind::append_file:
-            guest.file(edit.path, guest.read_file(edit.path, 1 << 20).value() + edit.content, before->permissions,
-                       before->uid);
-            break;
-        case EditKind::make_folder:
-            guest.folder(edit.path);
-            break;
-        case EditKind::make_symlink:
-            guest.symlink(edit.path, edit.link_target);
-            break;
-        case EditKind::remove:
-            guest.remove(edit.path);
-            break;
-        }
-    }
-    return guest;
-}
-
-struct NamedRequest {
-    std::string name;
-    std::function<EditRequest(const MemoryGuest&)> make;
-};
-
-const std::vector<NamedRequest>& named_requests() {
-    static const std::vector<NamedRequest> kAll = [] {
-        std::vector<NamedRequest> all;
-        for (const char* fix : {"tools", "network", "network:pin", "network:keep", "devices", "console", "virtio",
-                                "uefi", "selinux", "all"})
-            all.push_back({std::string("fix ") + fix, [fix](const MemoryGuest&) {
-                               EditRequest request;
-                               request.fixes = select_fixes(fix);
-                               return request;
-                           }});
-        for (const char* list : {"", "all"})
-            all.push_back({std::string("sysprep ") + list, [list](const MemoryGuest&) {
-                               EditRequest request;
-                               request.sysprep = select_sysprep(list);
-                               return request;
-                           }});
-        all.push_back({"hostname", [](const MemoryGuest&) {
-                           EditRequest request;
-                           request.hostname = "new01";
-                           return request;
-                       }});
-        all.push_back({"key", [](const MemoryGuest&) {
-                           EditRequest request;
-                           request.ssh_keys = {{kPopulationKey, "root"}, {kPopulationKey, "ann"}};
-                           return request;
-                       }});
-        all.push_back({"seed", [](const MemoryGuest& guest) {
-                           EditRequest request;
-                           if (guest.status("/usr/bin/cloud-init", FinalLink::follow)) {
-                               request.cloud_init.user_data = "#cloud-config\npackages: [htop]\n";
-                               request.cloud_init.network_config =
-                                   "version: 2\nethernets: {all: {match: {name: 'e*'}, dhcp4: true}}\n";
-                               request.hostname = "new02";
-                           }
-                           return request;
-                       }});
-        return all;
-    }();
-    return kAll;
-}
-
 std::string content(const MemoryGuest& guest, const std::string& path) {
     return guest.read_file(path, 1 << 20).value_or("");
-}
-
-EditPlan plan_for(const MemoryGuest& guest, const EditRequest& request) {
-    return plan_edits(guest, kPopulationVolumes, request);
 }
 
 EditRequest only_fix(const char* name) {
@@ -131,6 +55,7 @@ const Row kRows[] = {
     {"rhel 6", kIfcfg, "", ""},
     {"centos 5", kIfcfg, "", kTable},
     {"centos 6", kIfcfg, "", ""},
+    {"ol 5", kIfcfg, "", kTable},
     {"ol 6", kIfcfg, "", ""},
     {"rhel 7", kProfile, "", ""},
     {"rhel 8", kProfile, "", ""},
@@ -153,8 +78,6 @@ const Row kRows[] = {
     {"sles 15.6", kSuseIfcfg, "", ""},
     {"opensuse-leap 15.6", kSuseIfcfg, "", ""},
     {"opensuse-leap 16.0", kProfile, "", ""},
-    {"rocky 9 cloud", "", "", ""},
-    {"debian 12 cloud", "", kUnit, ""},
     {"debian 7", kStanzas, kTable, kTable},
     {"debian 8", kStanzas, kUnit, ""},
     {"debian 9", kStanzas, kUnit, ""},
@@ -182,19 +105,46 @@ const Row kRows[] = {
     {"gentoo", "", "", kTable},
     {"photon 5", "", "", ""},
     {"flatcar", "", "", ""},
+    {"rhel 7 cloud", "", "", ""},
+    {"rhel 8 cloud", "", "", ""},
+    {"rhel 9 cloud", "", "", ""},
+    {"rhel 10 cloud", "", "", ""},
+    {"centos 9 cloud", "", "", ""},
+    {"ol 9 cloud", "", "", ""},
+    {"rocky 9 cloud", "", "", ""},
+    {"almalinux 9 cloud", "", "", ""},
+    {"fedora 42 cloud", "", "", ""},
+    {"sles 15.6 cloud", "", "", ""},
+    {"opensuse-leap 15.6 cloud", "", "", ""},
+    {"debian 10 cloud", kStanzas, kUnit, ""},
+    {"debian 11 cloud", kStanzas, kUnit, ""},
+    {"debian 12 cloud", "", kUnit, ""},
+    {"debian 13 cloud", "", "", ""},
+    {"arch cloud", "", "", ""},
+    {"photon 5 vmware cloud", "", "", ""},
 };
+
+// Under VMware a guest needs what it needs elsewhere, and more.
+const Row* row_of(std::string name) {
+    if (name.ends_with(" vmware"))
+        name.erase(name.size() - std::string_view(" vmware").size());
+    const Row* row =
+        std::find_if(std::begin(kRows), std::end(kRows), [&](const Row& each) { return each.guest == name; });
+    return row == std::end(kRows) ? nullptr : row;
+}
 
 } // namespace
 
 TEST_CASE("Every guest of the population gets what its distribution needs") {
-    std::set<std::string> rows;
-    for (const Row& row : kRows) {
-        INFO(row.guest);
-        rows.insert(row.guest);
-        const MemoryGuest guest = vm2oci::test::phony_guest(row.guest).guest;
+    std::set<std::string> seen;
+    for (const auto& [name, guest] : phony_guests()) {
+        INFO(name);
+        REQUIRE(row_of(name) != nullptr);
+        const Row& row = *row_of(name);
+        seen.insert(row.guest);
 
-        const EditPlan network = plan_for(guest, only_fix("network"));
-        const MemoryGuest connected = after(guest, network);
+        const EditPlan network = plan_phony_edit(guest, only_fix("network"));
+        const MemoryGuest connected = with_edits(guest, network);
         if (*row.network == '\0') {
             CHECK(network.edits.empty());
         } else {
@@ -207,8 +157,8 @@ TEST_CASE("Every guest of the population gets what its distribution needs") {
 
         EditRequest keys;
         keys.sysprep = {"ssh-host-keys"};
-        const EditPlan without_keys = plan_for(guest, keys);
-        const MemoryGuest keyless = after(guest, without_keys);
+        const EditPlan without_keys = plan_phony_edit(guest, keys);
+        const MemoryGuest keyless = with_edits(guest, without_keys);
         INFO(to_text(without_keys));
         CHECK_FALSE(keyless.status("/etc/ssh/ssh_host_rsa_key", FinalLink::keep));
         std::set<std::string> written;
@@ -217,8 +167,8 @@ TEST_CASE("Every guest of the population gets what its distribution needs") {
                 written.insert(edit.path);
         CHECK(written == (*row.keys == '\0' ? std::set<std::string>() : std::set<std::string>{row.keys}));
 
-        const EditPlan console = plan_for(guest, only_fix("console"));
-        const MemoryGuest spoken = after(guest, console);
+        const EditPlan console = plan_phony_edit(guest, only_fix("console"));
+        const MemoryGuest spoken = with_edits(guest, console);
         INFO(to_text(console));
         if (*row.login == '\0') {
             for (const char* path : {kTable, "/etc/init/ttyS0.conf", "/etc/runit/runsvdir/default/agetty-ttyS0"})
@@ -231,16 +181,51 @@ TEST_CASE("Every guest of the population gets what its distribution needs") {
                    content(spoken, row.login).find("ttyS0") != std::string::npos));
         }
     }
-    for (const PhonyGuest& each : phony_guests())
-        CHECK(rows.contains(each.name));
+    CHECK(seen.size() == std::size(kRows));
+}
+
+TEST_CASE("What VMware left in a guest is not started, its disks are named by what they hold, and the rest is told") {
+    unsigned guests = 0;
+    for (const auto& [name, guest] : phony_guests()) {
+        if (!name.ends_with(" vmware"))
+            continue;
+        INFO(name);
+        ++guests;
+        const EditPlan tools = plan_phony_edit(guest, only_fix("tools"));
+        INFO(to_text(tools));
+        const MemoryGuest quiet = with_edits(guest, tools);
+        const PlanBuilder builder(quiet);
+        const bool systemd = init_system(builder) == InitSystem::systemd;
+        unsigned stopped = 0;
+        for (const char* service : {"vmware-tools", "open-vm-tools", "vmtoolsd", "vgauthd", "vgauth"}) {
+            if (service_state(builder, service) == ServiceState::absent)
+                continue;
+            CHECK(service_state(builder, service) == ServiceState::disabled);
+            ++stopped;
+        }
+        CHECK(stopped >= (systemd ? 2 : 1));
+
+        const EditPlan devices = plan_phony_edit(guest, only_fix("devices"));
+        INFO(to_text(devices));
+        const std::string table = content(with_edits(guest, devices), "/etc/fstab");
+        CHECK(table.find("UUID=1111-aaaa / ext4") != std::string::npos);
+        CHECK(table.find("UUID=2222-bbbb swap") != std::string::npos);
+        std::string told;
+        for (const EditFinding& finding : devices.findings)
+            told += finding.text + "\n";
+        INFO(told + table);
+        CHECK(told.find("/dev/sdb1") != std::string::npos);
+        CHECK(content(quiet, "/etc/fstab").find("\n#.host:/ /mnt/hgfs vmhgfs") != std::string::npos);
+    }
+    CHECK(guests >= 40);
 }
 
 TEST_CASE("Over the whole population, an edit made twice changes nothing the second time, and says what it changes") {
     for (const PhonyGuest& each : phony_guests())
-        for (const NamedRequest& request : named_requests()) {
+        for (const PhonyEdit& request : phony_edits()) {
             INFO(each.name + ": " + request.name);
-            const EditPlan plan = plan_for(each.guest, request.make(each.guest));
-            const MemoryGuest changed = after(each.guest, plan);
+            const EditPlan plan = plan_phony_edit(each.guest, request.make(each.guest));
+            const MemoryGuest changed = with_edits(each.guest, plan);
             const auto before = each.guest.snapshot();
             const auto now = changed.snapshot();
 
@@ -271,7 +256,7 @@ TEST_CASE("Over the whole population, an edit made twice changes nothing the sec
                 CHECK_FALSE(never);
             }
 
-            const EditPlan again = plan_for(changed, request.make(changed));
+            const EditPlan again = plan_phony_edit(changed, request.make(changed));
             INFO(to_text(again));
             CHECK(again.edits.empty());
 
@@ -293,14 +278,14 @@ TEST_CASE("The network that cloud-init keeps for itself gives way to the one tha
     const MemoryGuest guest = vm2oci::test::phony_guest("ubuntu 24.04 subiquity").guest;
     EditRequest request;
     request.cloud_init.user_data = "#cloud-config\n{}\n";
-    const MemoryGuest seeded = after(guest, plan_for(guest, request));
+    const MemoryGuest seeded = with_edits(guest, plan_phony_edit(guest, request));
     CHECK(seeded.status("/etc/cloud/cloud.cfg.d/90-installer-network.cfg", FinalLink::keep));
     request.cloud_init.network_config = "version: 2\nethernets: {all: {match: {name: 'e*'}, dhcp4: true}}\n";
-    const MemoryGuest networked = after(guest, plan_for(guest, request));
+    const MemoryGuest networked = with_edits(guest, plan_phony_edit(guest, request));
     CHECK_FALSE(networked.status("/etc/cloud/cloud.cfg.d/90-installer-network.cfg", FinalLink::keep));
     CHECK_FALSE(networked.status("/etc/netplan/50-cloud-init.yaml", FinalLink::keep));
     // --fix=network takes it, too: cloud-init would write the old network anew.
-    const MemoryGuest fixed = after(guest, plan_for(guest, only_fix("network")));
+    const MemoryGuest fixed = with_edits(guest, plan_phony_edit(guest, only_fix("network")));
     CHECK_FALSE(fixed.status("/etc/cloud/cloud.cfg.d/90-installer-network.cfg", FinalLink::keep));
 }
 
@@ -330,7 +315,7 @@ TEST_CASE("A seed makes cloud-init run on every guest that has it, however it wa
             INFO(each.name << ", way " << way);
             EditRequest request;
             request.cloud_init.user_data = "#cloud-config\n{}\n";
-            const MemoryGuest seeded = after(guest, plan_for(guest, request));
+            const MemoryGuest seeded = with_edits(guest, plan_phony_edit(guest, request));
             const PlanBuilder builder(seeded);
             CHECK(cloud_init_obstacle(builder).empty());
             CHECK(cloud_init_certainly_runs(builder));

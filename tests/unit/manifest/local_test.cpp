@@ -93,3 +93,42 @@ TEST_CASE("a bundle's files start by libvirt, Firecracker and Cloud Hypervisor")
     CHECK(cloud["cpus"]["boot_vcpus"] == 8);
     CHECK_THROWS_AS(find_manifest_target("firecracker").write(machine()), Error);
 }
+
+TEST_CASE("Virtlet is told of a qcow2 by a name of its own") {
+    RunnableMachine runnable = machine();
+    runnable.disks.front().format = "qcow2";
+    runnable.seed = RunnableSeed{"#cloud-config\nusers: []\n", std::nullopt, SeedForm::config_drive};
+    const std::string text = find_manifest_target("virtlet").write(runnable);
+    for (const char* line :
+         {"kind: VirtletImageMapping\n", "  namespace: kube-system\n", "    - name: db1\n", "/db1.qcow2\n",
+          "kubernetes.io/target-runtime: virtlet.cloud\n", "VirtletVCPUCount: \"8\"\n", "image: virtlet.cloud/db1\n",
+          "memory: \"4Gi\"\n", "VirtletCloudInitUserDataOverwrite: \"true\"\n",
+          "VirtletCloudInitImageType: configdrive\n"}) {
+        INFO(line << text);
+        CHECK(text.find(line) != std::string::npos);
+    }
+    runnable.seed->user_data = "#!/bin/sh\n";
+    runnable.seed->form = SeedForm::no_cloud;
+    const std::string script = find_manifest_target("virtlet").write(runnable);
+    CHECK(script.find("VirtletCloudInitUserDataScript: ") != std::string::npos);
+    CHECK(script.find("Overwrite") == std::string::npos);
+    CHECK(script.find("ImageType") == std::string::npos);
+}
+
+TEST_CASE("What Virtlet cannot run is refused") {
+    const ManifestTarget& virtlet = find_manifest_target("virtlet");
+    const auto with = [](void (*change)(RunnableMachine&)) {
+        RunnableMachine runnable = machine();
+        runnable.disks.front().format = "qcow2";
+        change(runnable);
+        return runnable;
+    };
+    CHECK_NOTHROW(virtlet.write(with([](RunnableMachine&) {})));
+    CHECK_THROWS_AS(virtlet.write(machine()), Error); // a VMDK
+    CHECK_THROWS_AS(virtlet.write(with([](RunnableMachine& m) { m.form = RunnableForm::container_disk; })), Error);
+    CHECK_THROWS_AS(virtlet.write(with([](RunnableMachine& m) { m.disks.push_back(m.disks.front()); })), Error);
+    CHECK_THROWS_AS(virtlet.write(with([](RunnableMachine& m) { m.architecture = "arm64"; })), Error);
+    CHECK_THROWS_AS(virtlet.write(with([](RunnableMachine& m) { m.firmware = StartFirmware::uefi; })), Error);
+    CHECK_THROWS_AS(virtlet.write(with([](RunnableMachine& m) { m.attachment = DiskAttachment::sata; })), Error);
+    CHECK_THROWS_AS(virtlet.write(with([](RunnableMachine& m) { m.seed = RunnableSeed{"", "version: 2\n"}; })), Error);
+}
