@@ -22,7 +22,7 @@ build_tools=(
 
 # Libraries; CONTRIBUTING.md says what each is for.
 build_libraries=(
-    libssl-dev libcurl4-openssl-dev
+    libssl-dev libargon2-dev libcurl4-openssl-dev
     libzstd-dev zlib1g-dev liblzma-dev libbz2-dev liblz4-dev libdeflate-dev libisal-dev libxxhash-dev
     libarchive-dev libext2fs-dev comerr-dev
     libguestfs-dev libyaml-dev
@@ -53,7 +53,7 @@ tests=(
     libwin-hivex-perl ntfs-3g           # hivexregedit: registries of Windows
     libguestfs-tools libguestfs-xfs     # guestfish: a second opinion on file systems
     linux-image-amd64                   # libguestfs builds its appliance from it
-    xfsprogs btrfs-progs lvm2 cryptsetup-bin    # file systems and containers for inspection
+    xfsprogs btrfs-progs lvm2 cryptsetup-bin mdadm thin-provisioning-tools  # file systems and containers
     busybox-static kmod grub-pc-bin qemu-guest-agent    # small guests for tests/boot
     linux-source-6.1 gcc make patch bison flex bc libelf-dev lz4  # the guest kernel
     gcc-aarch64-linux-gnu               # the configuration of arm64's

@@ -1,4 +1,5 @@
-// LVM2: volume groups from the text that every physical volume carries, and their linear logical volumes as disks.
+// LVM2: volume groups from the text that every physical volume carries, and their logical volumes as disks: linear,
+// striped, mirrored by a sound copy, and thin. Old-style snapshots are told, and their origins read.
 //
 // Source of the format: LVM2, lib/format_text/layout.h and lib/format_text/import_vsn1.c.
 #pragma once
@@ -19,7 +20,7 @@ struct LvmPhysicalVolume {
     std::shared_ptr<const BlockDevice> device;
 };
 
-// A part of a logical volume, in order: where it lies on a physical volume.
+// A part of a logical volume: where it lies on a physical volume.
 struct LvmSegment {
     std::uint64_t offset = 0; // in the logical volume
     std::string uuid;         // of the physical volume
@@ -31,8 +32,9 @@ struct LvmLogicalVolume {
     std::string group;
     std::string name;
     std::shared_ptr<const BlockDevice> device;
-    std::vector<LvmSegment> segments;
+    std::vector<LvmSegment> segments; // in order; of a mirror each sound copy; empty: striped or thin
     std::string mapper_uuid; // as LVM names the volume to device-mapper: "LVM-", both identifiers without dashes
+    bool is_plain = true;    // each byte lies in one place, and the segments say where
 };
 
 // A segment of a physical volume that belongs to no logical volume.
@@ -48,8 +50,8 @@ struct LvmFindings {
     std::vector<std::string> remarks;      // what could not be read, and why
 };
 
-// Never throws for what the disk holds: damaged metadata, missing members and volumes of other kinds (thin, RAID,
-// cache) are remarks. Throws what reading the devices throws.
+// Never throws for what the disk holds: damaged metadata, missing members and volumes of other kinds (RAID with parity,
+// cache, VDO) are remarks. Throws what reading the devices throws.
 LvmFindings read_volume_groups(const std::vector<LvmPhysicalVolume>& members);
 
 } // namespace vm2oci

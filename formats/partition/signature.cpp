@@ -27,6 +27,17 @@ Found probe_luks(const Window& head) {
                      version == 2 ? head.text(24, 48) : std::string(), std::to_string(version)};
 }
 
+// LUKS2 whose first header is gone: the second one stands behind it, and says where.
+Found probe_second_luks(const BlockDevice& device) {
+    for (std::uint64_t offset = 16 * KiB; offset <= 4 * MiB; offset *= 2) {
+        const Window copy(device, offset, 512);
+        if (copy.has(0, std::string_view("SKUL\xba\xbe", 6)) && copy.be<std::uint16_t>(6) == 2 &&
+            copy.be<std::uint64_t>(256) == offset)
+            return Signature{ContentKind::encrypted, "crypto_LUKS", copy.text(168, 40), copy.text(24, 48), "2"};
+    }
+    return std::nullopt;
+}
+
 Found probe_lvm(const Window& head) {
     for (std::size_t sector = 0; sector < 4; ++sector) {
         const std::size_t at = sector * 512;
@@ -51,6 +62,16 @@ Found md_version_1(const Window& window, std::size_t at, std::string_view versio
                      std::string(version)};
 }
 
+// Words, which libblkid and mdadm write as numbers.
+std::string md_uuid_0(const Window& window) {
+    std::string digits;
+    for (const std::size_t at : {20u, 52u, 56u, 60u})
+        digits += hexadecimal(window.le<std::uint32_t>(at), 8, "0123456789abcdef");
+    for (const std::size_t dash : {20u, 16u, 12u, 8u})
+        digits.insert(dash, "-");
+    return digits;
+}
+
 Found probe_md(const BlockDevice& device, const Window& head) {
     if (Found found = md_version_1(head, 4096, "1.2"))
         return found;
@@ -64,7 +85,7 @@ Found probe_md(const BlockDevice& device, const Window& head) {
         return found;
     const Window oldest(device, align_down(device.size(), 64 * KiB) - 64 * KiB, 512);
     if (oldest.le<std::uint32_t>(0) == kMdMagic && oldest.le<std::uint32_t>(4) == 0)
-        return Signature{ContentKind::raid, "linux_raid_member", "", "", "0.90"};
+        return Signature{ContentKind::raid, "linux_raid_member", md_uuid_0(oldest), "", "0.90"};
     return std::nullopt;
 }
 
@@ -223,11 +244,12 @@ std::string_view to_string(ContentKind kind) {
 
 std::optional<Signature> probe_signature(const BlockDevice& device) {
     const Window head(device, 0, 4096 + 512);
+    // The member of an array may have its superblock at its end, and begins with what is in the array.
+    if (Found found = probe_md(device, head))
+        return found;
     if (Found found = probe_luks(head))
         return found;
     if (Found found = probe_lvm(head))
-        return found;
-    if (Found found = probe_md(device, head))
         return found;
     if (Found found = probe_head(head))
         return found;
@@ -246,7 +268,9 @@ std::optional<Signature> probe_signature(const BlockDevice& device) {
         return found;
     if (Found found = signatures::probe_suspended(device, head))
         return found;
-    return probe_boot_sector(device, head);
+    if (Found found = probe_boot_sector(device, head))
+        return found;
+    return probe_second_luks(device);
 }
 
 std::optional<SwapArea> read_swap_area(const BlockDevice& device) {

@@ -30,7 +30,7 @@ struct Signature {
     std::string version; // "1.2" of md, "2" of LUKS, "FAT32"; empty where it says nothing
 };
 
-// Reads at most fifty ranges of at most 4 KiB, and two of 128 KiB where nothing but swap is found. Containers
+// Reads at most sixty ranges of at most 4 KiB, and two of 128 KiB where nothing but swap is found. Containers
 // (LUKS, LVM, md) go before file systems: what looks like a file system inside the member of an array is not one.
 // nullopt: nothing that we know.
 std::optional<Signature> probe_signature(const BlockDevice& device);

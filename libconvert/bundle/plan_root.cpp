@@ -48,14 +48,15 @@ class FstabMender {
         return volume || is_on_another_disk(entry) || is_swap_without_place(entry) ? std::string(kMark) + line : line;
     }
 
-    // What crypttab maps goes with what it maps.
+    // What crypttab maps goes with what it maps, where that is not open.
     std::optional<std::size_t> find_below(const std::string& device) const {
+        if (const auto volume = find_volume(layout_, device))
+            return volume;
         if (const std::string mapped = mapper_device(device); !mapped.empty())
             for (const auto& [name, below] : crypttab_)
                 if (name == mapped)
-                    if (const auto volume = find_volume(layout_, below))
-                        return volume;
-        return find_volume(layout_, device);
+                    return find_volume(layout_, below);
+        return std::nullopt;
     }
 
     // The machine of a bundle has one disk. What the guest mounts by hand alone does not wait for another.
@@ -118,8 +119,10 @@ void plan_crypttab(PlanBuilder& plan, const DiskLayout& layout) {
 
 std::vector<std::string> without_old_devices(std::vector<std::string> words, RootShape shape) {
     constexpr std::string_view kPrefixes[] = {
-        "root=",       "rootfstype=", "resume=",       "resume_offset=", "rd.lvm.lv=", "rd.lvm.vg=",
-        "rd.md.uuid=", "rd.dm.uuid=", "rd.luks.uuid=", "cryptdevice=",   "lvmwait="};
+        "root=",      "rootfstype=", "resume=",          "resume_offset=", "rd.lvm.lv=",
+        "rd.lvm.vg=", "rd.md.uuid=", "rd.dm.uuid=",      "rd.luks.uuid=",  "rd.luks.name=",
+        "luks.uuid=", "luks.name=",  "rd.luks.options=", "luks.options=",  "rd.luks.key=",
+        "luks.key=",  "cryptopts=",  "cryptdevice=",     "cryptkey=",      "lvmwait="};
     std::erase_if(words, [&](const std::string& word) {
         return (shape == RootShape::joined && word.starts_with("rootflags=")) ||
                std::any_of(std::begin(kPrefixes), std::end(kPrefixes),

@@ -11,7 +11,7 @@ namespace {
 std::vector<DiskVolume> disk_volumes(const DiskLayout& layout) {
     std::vector<DiskVolume> volumes;
     for (const Volume& volume : layout.volumes)
-        if (volume.signature && volume.logical_volume.empty()) {
+        if (volume.signature && lies_on_disk(volume)) {
             const Partition* partition = partition_of(layout, volume);
             volumes.push_back({partition != nullptr ? partition->number : 0, volume.signature->type,
                                volume.signature->uuid, partition != nullptr ? partition->uuid : "",

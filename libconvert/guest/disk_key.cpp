@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
+#include <cstring>
 
 namespace vm2oci {
 namespace {
@@ -37,13 +38,19 @@ std::string read_first_line(const std::string& path) {
         length += static_cast<std::size_t>(got);
     }
     text.resize(length);
-    text.resize(std::min(text.find('\n'), text.size()));
+    const std::size_t line = std::min(text.find('\n'), text.size());
+    ::explicit_bzero(text.data() + line, text.size() - line);
+    text.resize(line);
     if (text.empty() || text.find('\0') != std::string::npos)
         fail(ErrorKind::usage, path + " holds no passphrase in its first line");
     return text;
 }
 
 } // namespace
+
+DiskKey::~DiskKey() {
+    ::explicit_bzero(secret.data(), secret.size());
+}
 
 bool DiskKey::fits(std::string_view device, std::string_view uuid) const {
     return selector == "all" || selector == device || equal_without_case(selector, uuid);

@@ -8,7 +8,9 @@ namespace vm2oci {
 
 struct DiskKey {
     std::string selector; // "all", a device as libguestfs names it ("/dev/sda2", "/dev/vg/lv"), or LUKS' UUID
-    std::string secret;   // raw bytes without a NUL
+    std::string secret;   // raw bytes without a NUL; wiped when it is done with
+
+    ~DiskKey();
 
     bool fits(std::string_view device, std::string_view uuid) const;
 };

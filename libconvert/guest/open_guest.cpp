@@ -242,6 +242,8 @@ class NativeOpener {
         if (find_reader(volume.signature) == nullptr) {
             if (!volume.signature)
                 return miss(entry, "there is no file system in it");
+            if (volume.containment == Containment::locked)
+                return miss(entry, "it is encrypted: " + volume.locked_reason, MissingRemedy::key);
             return miss(entry, kNotNative + volume.signature->type,
                         volume.signature->kind == ContentKind::encrypted ? MissingRemedy::key
                                                                          : MissingRemedy::appliance);
@@ -301,6 +303,19 @@ class NativeOpener {
     std::set<std::size_t> refused_;
 };
 
+// What stays closed may hold the guest that was not found.
+void tell_encrypted(OpenedGuest& result) {
+    for (const Volume& volume : result.layout.volumes) {
+        if (volume.containment == Containment::read || !volume.signature ||
+            volume.signature->kind != ContentKind::encrypted)
+            continue;
+        const bool is_locked = volume.containment == Containment::locked;
+        if (is_locked || volume.signature->type == "BitLocker")
+            return tell_no_key(result, fmt::format("{} is encrypted, and {}", escape_untrusted(volume.name),
+                                                   is_locked ? volume.locked_reason : "there is no key to it"));
+    }
+}
+
 // Something on the disk is nothing that this process reads, and the guest needs it. What is encrypted stays so for the
 // appliance, too, if there is no key: it is not started in vain.
 bool needs_appliance(OpenedGuest& result, const std::vector<DiskKey>& keys, const std::set<std::size_t>& refused) {
@@ -308,14 +323,11 @@ bool needs_appliance(OpenedGuest& result, const std::vector<DiskKey>& keys, cons
         const Volume& volume = result.layout.volumes[index];
         // A medium of an installer and a journal are no guests.
         return volume.signature && volume.signature->kind != ContentKind::swap &&
+               volume.containment == Containment::unread &&
                (find_reader(volume.signature) == nullptr || refused.contains(index)) &&
                !is_beyond_appliance(*volume.signature) && volume.signature->type != "iso9660" &&
                volume.signature->type != "jbd" && (volume.signature->kind != ContentKind::encrypted || !keys.empty());
     };
-    const std::vector<Volume>& volumes = result.layout.volumes;
-    const auto encrypted = std::find_if(volumes.begin(), volumes.end(), [](const Volume& volume) {
-        return volume.signature && volume.signature->kind == ContentKind::encrypted;
-    });
     if (result.guest) {
         for (std::size_t i = 0; i < result.fstab.size(); ++i)
             if (const auto& index = result.fstab_volumes[i]; index && !has_option(result.fstab[i], "noauto") &&
@@ -326,13 +338,23 @@ bool needs_appliance(OpenedGuest& result, const std::vector<DiskKey>& keys, cons
         return std::any_of(typed.begin(), typed.end(),
                            [&](const TypedMount& mount) { return mount.volume && could_help(*mount.volume); });
     }
-    if (encrypted != volumes.end() && keys.empty())
-        tell_no_key(result,
-                    fmt::format("{} is encrypted, and there is no key to it", escape_untrusted(encrypted->name)));
-    for (std::size_t i = 0; i < volumes.size(); ++i)
+    for (std::size_t i = 0; i < result.layout.volumes.size(); ++i)
         if (could_help(i))
             return true;
     return false;
+}
+
+// It will be changed, and lies where this process does not write: an array, what LUKS encrypts. The appliance finds its
+// own names for these.
+bool is_changed_by_appliance(const OpenedGuest& result, const GuestAccess& access) {
+    if (!result.guest || !access.changes)
+        return false;
+    const std::vector<GuestMount> mounts = result.guest->mounts();
+    return std::any_of(result.layout.volumes.begin(), result.layout.volumes.end(), [&](const Volume& volume) {
+        return volume.segments.empty() && std::any_of(mounts.begin(), mounts.end(), [&](const GuestMount& mount) {
+                   return mount.volume == volume.name;
+               });
+    });
 }
 
 // What libguestfs did not mount, though the guest does.
@@ -432,13 +454,14 @@ OpenedGuest open_guest(const std::shared_ptr<const BlockDevice>& disk, const Gue
     const GuestBackend backend = access.backend;
     OpenedGuest result;
     result.disk = disk;
-    result.layout = examine_layout(disk, access.disk_sizes);
+    result.layout = examine_layout(disk, access.disk_sizes, access.keys);
     NativeOpener native(result, access, operation);
-    if (backend != GuestBackend::libguestfs)
-        native.open();
+    if (backend != GuestBackend::libguestfs && !native.open())
+        tell_encrypted(result);
     if (backend == GuestBackend::libguestfs) {
         open_by_appliance(result, access, operation);
-    } else if (backend == GuestBackend::automatic && needs_appliance(result, access.keys, native.refused())) {
+    } else if (backend == GuestBackend::automatic &&
+               (needs_appliance(result, access.keys, native.refused()) || is_changed_by_appliance(result, access))) {
         try {
             open_by_appliance(result, access, operation);
         } catch (const Error& error) {

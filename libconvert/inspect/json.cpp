@@ -95,7 +95,7 @@ Json partition_to_json(const Partition& partition) {
 
 Json volume_to_json(const Volume& volume) {
     Json json = {{"name", safe(volume.name)}, {"disk", nullptr}, {"size", volume.device->size()}, {"content", nullptr}};
-    if (volume.logical_volume.empty())
+    if (lies_on_disk(volume))
         json["disk"] = volume.disk + 1;
     if (volume.signature)
         json["content"] = {{"kind", to_string(volume.signature->kind)},

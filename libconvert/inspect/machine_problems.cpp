@@ -60,9 +60,12 @@ class ProblemFinder {
 
     // What is not readable may hold what an entry names.
     bool may_be_hidden(std::string_view device) const {
-        const bool is_opaque = std::any_of(layout_.volumes.begin(), layout_.volumes.end(), [](const Volume& volume) {
-            return volume.signature &&
-                   (volume.signature->kind == ContentKind::encrypted || volume.signature->kind == ContentKind::raid);
+        // The name of what LUKS encrypts may come from the initrd or the kernel's command line.
+        const bool is_mapped = !mapper_device(device).empty();
+        const bool is_opaque = std::any_of(layout_.volumes.begin(), layout_.volumes.end(), [&](const Volume& volume) {
+            const ContentKind kind = volume.signature ? volume.signature->kind : ContentKind::file_system;
+            return (kind == ContentKind::encrypted && (is_mapped || volume.containment != Containment::read)) ||
+                   (kind == ContentKind::raid && volume.containment != Containment::read);
         });
         const bool by_disk = parse_disk_device(device).has_value() || device.starts_with("PARTUUID=") ||
                              device.starts_with("PARTLABEL=") || device.starts_with("/dev/disk/by-partuuid/") ||
@@ -154,7 +157,7 @@ class ProblemFinder {
     void find_lvm_filters() {
         std::vector<std::string> members; // as another machine calls them
         for (const Volume& volume : layout_.volumes)
-            if (volume.signature && volume.signature->kind == ContentKind::volume_group)
+            if (volume.signature && volume.signature->kind == ContentKind::volume_group && lies_on_disk(volume))
                 members.push_back(name_on_another_machine(volume));
         if (members.empty())
             return;

@@ -1,5 +1,6 @@
 #include "libconvert/package/sparsify.hpp"
 
+#include "formats/base/checked.hpp"
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/base/size.hpp"
@@ -38,9 +39,11 @@ class UnusedSpace {
   public:
     // `unused` in bytes of the volume.
     void add(const Volume& volume, std::uint64_t offset, std::uint64_t length) {
-        for (const VolumeSegment& segment : volume.segments) {
-            const std::uint64_t begin = std::max(offset, segment.offset);
-            const std::uint64_t end = std::min(offset + length, segment.offset + segment.length);
+        const std::uint64_t first = align_up(offset, volume.stored_unit);
+        const std::uint64_t behind = align_down(offset + length, volume.stored_unit);
+        for (const VolumeSegment& segment : volume.stored) {
+            const std::uint64_t begin = std::max(first, segment.offset);
+            const std::uint64_t end = std::min(behind, segment.offset + segment.length);
             if (begin < end)
                 ranges_.push_back({segment.disk_offset + (begin - segment.offset), end - begin});
         }
@@ -54,6 +57,8 @@ class UnusedSpace {
 
 // False: its reader does not know it.
 bool add_free_space(const Volume& volume, const FileSystemDriver& driver, UnusedSpace& unused) {
+    if (volume.stored.empty())
+        return false;
     const auto free = driver.open(volume.device)->free_space();
     if (!free)
         return false;
@@ -69,6 +74,8 @@ std::string add_swap(const std::shared_ptr<const BlockDevice>& disk, const DiskL
     const std::optional<SwapArea> area = read_swap_area(*volume.device);
     if (!area)
         fail(ErrorKind::corrupt, "it has a swap signature, and no header that Linux would take");
+    if (volume.stored.empty())
+        fail(ErrorKind::unsupported, "where it lies on the disk may be another volume's, too");
     if (!is_declared_swap(disk, layout, index, access, operation))
         fail(ErrorKind::unsupported, "it has a swap signature, and neither the type of its partition nor the guest's "
                                      "fstab says that it is swap");
@@ -79,16 +86,17 @@ std::string add_swap(const std::shared_ptr<const BlockDevice>& disk, const DiskL
     return fmt::format("{} (swap) is emptied: {}", escape_untrusted(volume.name), format_size(end - kSwapHeader));
 }
 
-bool is_for_appliance(const Signature& signature, const GuestAccess& access) {
-    const FileSystemDriver* driver = find_driver(signature.type);
+bool is_for_appliance(const Volume& volume, const GuestAccess& access) {
+    const FileSystemDriver* driver = find_driver(volume.signature->type);
     return (driver != nullptr && driver->free_space == FreeSpaceSource::appliance) ||
-           (signature.kind == ContentKind::encrypted && !access.keys.empty());
+           (volume.signature->kind == ContentKind::encrypted && volume.containment == Containment::unread &&
+            !access.keys.empty());
 }
 
 bool is_for_appliance(const DiskLayout& layout, const GuestAccess& access) {
     const bool may = access.backend == GuestBackend::automatic || access.backend == GuestBackend::libguestfs;
     return may && std::any_of(layout.volumes.begin(), layout.volumes.end(), [&](const Volume& volume) {
-               return volume.signature && is_for_appliance(*volume.signature, access);
+               return volume.signature && is_for_appliance(volume, access);
            });
 }
 
@@ -113,7 +121,7 @@ bool trim(SparsifiedDisk& result, const std::shared_ptr<const BlockDevice>& disk
 SparsifiedDisk sparsify(const std::shared_ptr<const BlockDevice>& disk, const GuestAccess& access,
                         const OperationContext& operation) {
     SparsifiedDisk result;
-    const DiskLayout layout = examine_layout(disk, access.disk_sizes);
+    const DiskLayout layout = examine_layout(disk, access.disk_sizes, access.keys);
     const bool is_trimmed = is_for_appliance(layout, access) && trim(result, disk, access, operation);
     UnusedSpace unused;
     for (std::size_t i = 0; i < layout.volumes.size(); ++i) {
@@ -128,8 +136,8 @@ SparsifiedDisk sparsify(const std::shared_ptr<const BlockDevice>& disk, const Gu
                 continue;
             if (volume.signature->kind == ContentKind::swap)
                 result.remarks.push_back(add_swap(disk, layout, i, access, unused, operation));
-            else if (volume.signature->kind != ContentKind::volume_group &&
-                     !(is_trimmed && is_for_appliance(*volume.signature, access)))
+            else if (volume.signature->kind != ContentKind::volume_group && volume.containment != Containment::read &&
+                     !(is_trimmed && is_for_appliance(volume, access)))
                 result.remarks.push_back(fmt::format("{} ({}) is left whole", escape_untrusted(volume.name),
                                                      escape_untrusted(volume.signature->type)));
         } catch (const Error& error) {

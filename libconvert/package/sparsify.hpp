@@ -25,9 +25,12 @@ struct SparsifiedDisk {
 // LVM. What any of them calls used does not change by a bit. A file system that is marked as damaged, or was not
 // unmounted and has no journal, is left whole. Reads metadata only.
 //
-// The free space of btrfs and whatever `access.keys` open is found by libguestfs' appliance, unless the backend is
-// native or there is no appliance: then they are left whole, as is everything else. An appliance in `access` sees
-// `disk` and is used on.
+// Inside of arrays it is unused on each member, inside of LUKS that `access.keys` open in whole encrypted sectors. Thin
+// and striped volumes are left whole: what lies in them may be another's, too, or in many places.
+//
+// The free space of btrfs, and of LUKS that is not read in this process, is found by libguestfs' appliance, unless the
+// backend is native or there is no appliance: then they are left whole, as is everything else. An appliance in `access`
+// sees `disk` and is used on.
 SparsifiedDisk sparsify(const std::shared_ptr<const BlockDevice>& disk, const GuestAccess& access,
                         const OperationContext& operation);
 

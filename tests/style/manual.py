@@ -43,7 +43,7 @@ def read_help(program):
     commands = re.findall(r"^  (\w[\w-]*) {2,}", listed, re.MULTILINE)
     found = {GLOBAL: ("", options_of_help(root)[1])}
     for command in commands:
-        page = run(program, command, "--help")
+        page = run(program, command, "--help=all")
         usage = re.match(r"Usage: vm2oci (\S+) \[OPTIONS\] ?(.*)\n", page)
         own, shared = options_of_help(page)
         if shared != found[GLOBAL][1]:

@@ -16,6 +16,8 @@ pkg_check_modules(ext2fs REQUIRED IMPORTED_TARGET ext2fs com_err)
 pkg_check_modules(guestfs REQUIRED IMPORTED_TARGET libguestfs)
 pkg_check_modules(re2 REQUIRED IMPORTED_TARGET re2)
 pkg_check_modules(nbd REQUIRED libnbd)
+# Keys of LUKS2.
+pkg_check_modules(argon2 REQUIRED IMPORTED_TARGET libargon2)
 # Descriptions of machines.
 pkg_check_modules(pugixml REQUIRED IMPORTED_TARGET pugixml)
 pkg_check_modules(lz4 REQUIRED IMPORTED_TARGET liblz4)

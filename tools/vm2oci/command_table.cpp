@@ -55,7 +55,9 @@ CommandTable::CommandTable() : app_("Virtual machine disks as OCI artifacts that
             "-v,--verbose", [this] { global_.verbosity = Verbosity::verbose; }, "Say more on standard error")
         ->group(group::global);
     app_.add_flag("--version", show_version_, "Print the version and leave")->group(group::global);
-    app_.add_flag("-h,--help", show_help_, "Print this page and leave")->group(group::global);
+    app_.add_flag("-h,--help", show_help_, "Print the most used options, or with =all every one, and leave")
+        ->option_text("[=all]")
+        ->group(group::global);
     app_.footer("\nReferences:\n"
                 "  PATH                        A disk; its format is detected\n"
                 "  qcow2:PATH, raw:PATH        A disk of that format\n"
@@ -82,10 +84,11 @@ CLI::App& CommandTable::add_hidden(const std::string& name, const std::string& s
 
 void CommandTable::parse(const std::vector<std::string>& arguments) {
     // `vm2oci help COMMAND`, and --help beside a command line that would not parse, must still show the page.
-    const auto is_help = [](const std::string& word) { return word == "--help" || word == "-h"; };
-    const auto first_help = std::find_if(arguments.begin(), arguments.end(), is_help);
-    const bool help_word = !arguments.empty() && arguments[0] == "help";
-    if (arguments.empty() || help_word || first_help != arguments.end()) {
+    const auto holds = [&](std::initializer_list<std::string_view> words) {
+        return std::find_first_of(arguments.begin(), arguments.end(), words.begin(), words.end()) != arguments.end();
+    };
+    const bool whole = holds({"--help=all"}) || (!arguments.empty() && arguments[0] == "help");
+    if (arguments.empty() || whole || holds({"--help", "-h"})) {
         const CLI::App* shown = &app_;
         for (const std::string& word : arguments) {
             const auto named = app_.get_subcommands(
@@ -93,7 +96,7 @@ void CommandTable::parse(const std::vector<std::string>& arguments) {
             if (!named.empty())
                 shown = named[0];
         }
-        help_text_ = help_page(*shown);
+        help_text_ = whole ? help_page(*shown) : short_help_page(*shown);
         return;
     }
     std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());

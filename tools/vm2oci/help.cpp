@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <string_view>
+#include <vector>
 
 namespace vm2oci::cli {
 namespace {
@@ -41,7 +43,7 @@ std::string entry(const std::string& left, const std::string& right) {
     return line + wrapped(right, kTextColumn) + "\n";
 }
 
-std::string option_entry(const CLI::Option& option) {
+std::string option_entry(const CLI::Option& option, const char* text = nullptr) {
     std::string names = option.get_name(false, true);
     for (std::size_t at = names.find(','); at != std::string::npos; at = names.find(',', at + 2))
         names.replace(at, 1, ", ");
@@ -52,7 +54,7 @@ std::string option_entry(const CLI::Option& option) {
     const bool attached = value.starts_with('[');
     if (!value.empty())
         names += (attached ? "" : " ") + value;
-    return entry(names, option.get_description());
+    return entry(names, text == nullptr ? option.get_description() : text);
 }
 
 std::string option_groups(const CLI::App& command, bool global) {
@@ -66,6 +68,93 @@ std::string option_groups(const CLI::App& command, bool global) {
         out += "\n" + (name == "Options" ? std::string("Options") : name) + ":\n";
         for (const CLI::Option* option : options)
             out += option_entry(*option);
+    }
+    return out;
+}
+
+// What `--help` explains of commands with long pages; the rest is named.
+struct UsedOption {
+    const char* name;
+    const char* text = nullptr; // null: as the whole page has it
+};
+
+struct MostUsed {
+    std::string_view command;
+    std::vector<UsedOption> options;
+};
+
+constexpr const char* kFixText = "Mend what keeps the guest from booting here";
+constexpr const char* kSysprepText = "Make it a template: without identity, keys, logs and the like";
+
+const std::vector<MostUsed>& most_used() {
+    static const std::vector<MostUsed> kAll = {
+        {"convert",
+         {{"--as", "containerdisk (default), bundle, rootfs, vm, kata, podman-machine, rancher, runv, virtlet"},
+          {"--fix", kFixText},
+          {"--sysprep", kSysprepText},
+          {"--hostname"},
+          {"--ssh-key"},
+          {"--user-data"},
+          {"--size"},
+          {"--sparsify", "Leave out what the guest's file systems do not use"},
+          {"--boot-test", "Boot what was written; it appears only if it comes up"},
+          {"--dry-run"}}},
+        {"inject",
+         {{"--fix", kFixText},
+          {"--sysprep", kSysprepText},
+          {"--hostname"},
+          {"--ssh-key"},
+          {"--user-data"},
+          {"--agent"},
+          {"--copy-in"},
+          {"--dry-run"}}},
+        {"boot",
+         {{"--timeout"},
+          {"--expect"},
+          {"--exec"},
+          {"--forward"},
+          {"--console"},
+          {"--firmware"},
+          {"--memory"},
+          {"--junit"},
+          {"--report"},
+          {"--compare", "Boot this one too, and say what was lost"}}},
+        {"manifest",
+         {{"--for"},
+          {"--image"},
+          {"--name"},
+          {"--cpus"},
+          {"--memory"},
+          {"--instancetype"},
+          {"--preference"},
+          {"--user-data"}}},
+        {"inspect", {{"--key"}, {"--disk"}, {"--arch"}}},
+    };
+    return kAll;
+}
+
+// The footer of a command with its first examples, each of two lines below the heading.
+std::string first_examples(const std::string& footer) {
+    constexpr unsigned kLines = 2 + 2 * 3; // an empty one, the heading, three examples
+    std::size_t end = 0;
+    for (unsigned line = 0; line < kLines && end < footer.size(); ++line)
+        end = std::min(footer.find('\n', end), footer.size() - 1) + 1;
+    return footer.substr(0, end);
+}
+
+// "  Registry                    --tls-verify, --authfile …": the options of a group that are not explained.
+std::string names_of_others(const CLI::App& command, bool global, const MostUsed& explained) {
+    std::string out;
+    for (const std::string& name : command.get_groups()) {
+        std::string names;
+        for (const CLI::Option* option : command.get_options([&](const CLI::Option* candidate) {
+                 return candidate->get_group() == name && candidate->nonpositional() && !name.empty();
+             }))
+            if (std::none_of(explained.options.begin(), explained.options.end(),
+                             [&](const UsedOption& used) { return option->get_name() == used.name; }))
+                names += (names.empty() ? "" : ", ") + option->get_name();
+        if (!names.empty() && global == (name == group::global))
+            out += entry(name, names);
     }
     return out;
 }
@@ -84,9 +173,7 @@ std::string usage_line(const CLI::App& command) {
     return line + "\n";
 }
 
-} // namespace
-
-std::string help_page(const CLI::App& command) {
+std::string page_head(const CLI::App& command) {
     std::string out = usage_line(command);
     out += "\n" + command.get_description() + ".\n";
 
@@ -95,6 +182,17 @@ std::string help_page(const CLI::App& command) {
         out += "\nArguments:\n";
     for (const CLI::Option* option : positionals)
         out += entry(option->get_name(true, false), option->get_description());
+    return out;
+}
+
+const CLI::App& root_of(const CLI::App& command) {
+    return command.get_parent() == nullptr ? command : *command.get_parent();
+}
+
+} // namespace
+
+std::string help_page(const CLI::App& command) {
+    std::string out = page_head(command);
 
     const auto subcommands =
         command.get_subcommands([](const CLI::App* candidate) { return !candidate->get_group().empty(); });
@@ -104,11 +202,24 @@ std::string help_page(const CLI::App& command) {
         out += entry(candidate->get_name(), candidate->get_description());
 
     out += option_groups(command, false);
-    const CLI::App* root = command.get_parent() == nullptr ? &command : command.get_parent();
-    out += option_groups(*root, true);
+    out += option_groups(root_of(command), true);
     if (!command.get_footer().empty())
         out += command.get_footer();
     return out;
+}
+
+std::string short_help_page(const CLI::App& command) {
+    const auto row = std::find_if(most_used().begin(), most_used().end(),
+                                  [&](const MostUsed& each) { return each.command == command.get_name(); });
+    if (row == most_used().end())
+        return help_page(command);
+    std::string out = page_head(command) + "\nMost used:\n";
+    for (const UsedOption& used : row->options)
+        out += option_entry(*command.get_option(used.name), used.text);
+    out += "\nOthers:\n" + names_of_others(command, false, *row) + names_of_others(root_of(command), true, *row);
+    out += first_examples(command.get_footer());
+    return out + fmt::format("\n'vm2oci {} --help=all' explains every option; 'man vm2oci' explains everything.\n",
+                             command.get_name());
 }
 
 } // namespace vm2oci::cli

@@ -19,6 +19,9 @@ inline constexpr const char* registry = "Registry";
 inline constexpr const char* global = "Options of every command";
 } // namespace group
 
+// Every option with what it does.
 std::string help_page(const CLI::App& command);
+// What fits a screen: the options that most people need, and the names of the others. The whole page, where that fits.
+std::string short_help_page(const CLI::App& command);
 
 } // namespace vm2oci::cli

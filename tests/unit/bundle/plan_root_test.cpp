@@ -114,6 +114,32 @@ TEST_CASE("boot loaders, crypttab and the place to resume from forget the old di
     CHECK(content_of(plan, "/etc/initramfs-tools/conf.d/resume") == "RESUME=none\n");
 }
 
+TEST_CASE("no initrd waits for what was encrypted, and a root that was opened is the bundle's") {
+    for (const char* word : {"rd.luks.uuid=1", "rd.luks.name=1=root", "luks.name=1=root", "luks.uuid=1",
+                             "rd.luks.options=discard", "cryptdevice=UUID=1:root", "cryptopts=target=root"}) {
+        test::MemoryGuest guest;
+        guest.file("/boot/grub/grub.cfg", std::string("\tlinux /vmlinuz root=/dev/mapper/root ") + word + " quiet\n");
+        const EditPlan plan = plan_lone_root(guest, layout(), root(RootShape::slice), BundleRootKind::disk);
+        CHECK(content_of(plan, "/boot/grub/grub.cfg") ==
+              "\tlinux /vmlinuz root=UUID=11111111-2222-4333-8444-555555555555 quiet\n");
+    }
+    // The first volume of the layout holds LUKS, the last one is what it encrypts.
+    DiskLayout encrypted = layout();
+    const std::size_t inside = encrypted.volumes.size();
+    encrypted.volumes.push_back(encrypted.volumes.front());
+    encrypted.volumes.back().name = "LUKS in partition 1";
+    encrypted.volumes.back().partition.reset();
+    encrypted.volumes.back().encrypted = 0;
+    encrypted.guest_disks.mapped = {{"root", "/dev/sda1"}};
+    RootDisk opened = root(RootShape::slice);
+    opened.volumes = {inside};
+    test::MemoryGuest guest;
+    guest.file("/etc/fstab", "/dev/mapper/root / btrfs subvol=@ 0 0\n/dev/mapper/root /home btrfs subvol=@home 0 0\n");
+    CHECK(content_of(plan_lone_root(guest, encrypted, opened, BundleRootKind::disk), "/etc/fstab") ==
+          "UUID=11111111-2222-4333-8444-555555555555 / btrfs subvol=@ 0 0\n"
+          "UUID=11111111-2222-4333-8444-555555555555 /home btrfs subvol=@home 0 0\n");
+}
+
 TEST_CASE("the lists of what is built into our kernel come to where the guest looks for modules") {
     const test::TemporaryFolder made;
     const fs::path& folder = made.path();

@@ -90,3 +90,28 @@ TEST_CASE("with --quiet a warning is told in the JSON alone, and an error still 
     CHECK(failed.code == 1);
     CHECK(failed.err.find("No such file") != std::string::npos);
 }
+
+TEST_CASE("--help fits a screen and names every option; --help=all explains each") {
+    for (const char* command :
+         {"boot", "check", "convert", "index", "inject", "inspect", "manifest", "pull", "push", "verify"}) {
+        INFO(command);
+        const Said short_page = say({command, "--help"});
+        const Said whole = say({command, "--help=all"});
+        CHECK(short_page.code == 0);
+        CHECK(lines_of(short_page.out) <= 50);
+        CHECK(say({command, "x", "-h", "--no-such"}).out == short_page.out);
+        CHECK(say({"help", command}).out == whole.out);
+        std::istringstream lines(whole.out);
+        unsigned options = 0;
+        for (std::string line; std::getline(lines, line);) {
+            const std::size_t at = line.find("--");
+            if (!line.starts_with("  -") || at > 8)
+                continue;
+            const std::string name = line.substr(at, line.find_first_of(" [,", at) - at);
+            INFO(name);
+            CHECK(short_page.out.find(name) != std::string::npos);
+            ++options;
+        }
+        CHECK(options >= 8);
+    }
+}

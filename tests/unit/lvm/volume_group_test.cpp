@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <cstring>
+#include <optional>
 #include <string>
 
 using namespace vm2oci;
@@ -199,13 +200,16 @@ TEST_CASE("a second area helps where the first is damaged") {
 
 TEST_CASE("volumes that are not linear, or lie elsewhere, are named; their neighbours are read") {
     const std::string good = volume("root", segment(1, 0, 1, "pv0", 0));
-    SECTION("a thin pool") {
-        const LvmFindings found = read(group(volume("pool", segment(1, 0, 1, "pv0", 1, "thin-pool")) + good));
-        REQUIRE(found.volumes.size() == 1);
-        CHECK(found.volumes.front().name == "root");
-        REQUIRE(found.remarks.size() == 1);
-        CHECK(found.remarks.front().find("vg/pool") != std::string::npos);
-        CHECK(found.free.empty());
+    SECTION("of a kind that is known, and not read") {
+        for (const char* type : {"cache", "writecache", "vdo", "raid5", "raid6_zr", "raid10", "error", "future"}) {
+            INFO(type);
+            const LvmFindings found = read(group(volume("far", segment(1, 0, 1, "pv0", 1, type)) + good));
+            REQUIRE(found.volumes.size() == 1);
+            CHECK(found.volumes.front().name == "root");
+            REQUIRE(found.remarks.size() == 1);
+            CHECK(found.remarks.front().find("vg/far: it is of a kind (" + std::string(type)) != std::string::npos);
+            CHECK(found.free.empty() == (type == std::string("future")));
+        }
     }
     SECTION("striped at first, then linear") {
         const LvmFindings found =
@@ -223,6 +227,158 @@ TEST_CASE("volumes that are not linear, or lie elsewhere, are named; their neigh
         CHECK(found.volumes.size() == 1);
         CHECK(found.remarks.empty());
     }
+}
+
+namespace {
+
+std::string other_segment(const std::string& type, int count, const std::string& values) {
+    return fmt::format("segment1 {{\nstart_extent = 0\nextent_count = {}\ntype = \"{}\"\n{}\n}}\n", count, type,
+                       values);
+}
+
+const std::string kHidden = "\"WRITE\"";
+
+} // namespace
+
+TEST_CASE("stripes take turns, and a mirror is its first copy") {
+    const std::string striped =
+        other_segment("striped", 4, "stripe_count = 2\nstripe_size = 8\nstripes = [\"pv0\", 2, \"pv0\", 6]");
+    const std::string mirror = other_segment("mirror", 2, "mirror_count = 2\nmirrors = [\"copy0\", 0, \"copy1\", 0]");
+    const LvmFindings found = read(group(volume("striped", striped) + volume("mirror", mirror) +
+                                         volume("copy0", segment(1, 0, 2, "pv0", 0), kHidden) +
+                                         volume("copy1", segment(1, 0, 2, "pv1", 0), kHidden)));
+    CHECK(found.remarks.empty());
+    REQUIRE(found.volumes.size() == 2);
+    const LvmLogicalVolume& stripes = found.volumes[0];
+    REQUIRE(stripes.device->size() == 4 * kExtent);
+    CHECK(byte_at(*stripes.device, 0) == 3);
+    CHECK(byte_at(*stripes.device, 4096) == 7);
+    CHECK(byte_at(*stripes.device, 2 * 4096 + 5) == 3);
+    CHECK(byte_at(*stripes.device, 4 * kExtent - 1) == 8);
+    CHECK(stripes.segments.empty());
+    CHECK_FALSE(stripes.is_plain);
+    CHECK(byte_at(*found.volumes[1].device, kExtent) == 2);
+    CHECK(found.volumes[1].segments.size() == 1);
+    CHECK_FALSE(found.volumes[1].is_plain);
+    std::uint64_t free = 0;
+    for (const LvmFreeSpace& space : found.free)
+        free += space.length;
+    CHECK(free == 2 * kExtent);
+}
+
+TEST_CASE("a volume may consist of another one, and of its parts") {
+    const LvmFindings found = read(group(volume("moved", segment(1, 0, 1, "pvmove0", 1)) +
+                                         volume("pvmove0", segment(1, 0, 2, "pv0", 3), kHidden)));
+    REQUIRE(found.volumes.size() == 1);
+    CHECK(byte_at(*found.volumes[0].device, 0) == 5);
+    REQUIRE(found.volumes[0].segments.size() == 1);
+    CHECK(found.volumes[0].segments[0].physical_offset == kFirstExtent + 4 * kExtent);
+    CHECK(found.volumes[0].is_plain);
+}
+
+TEST_CASE("a copy of RAID 1 counts if what stands beside it says so") {
+    struct Beside {
+        std::uint32_t position;
+        std::uint64_t events;
+        std::uint64_t failed = 0;
+        std::uint64_t recovered = ~std::uint64_t{0};
+    };
+    // The first copy holds 3, the second 4.
+    const auto read_with = [](const std::vector<std::optional<Beside>>& beside) {
+        const std::string text = group(
+            volume("root", other_segment("raid1", 1, "device_count = 2\nraids = [\"m0\", \"i0\", \"m1\", \"i1\"]")) +
+            volume("m0", segment(1, 0, 1, "pv0", 0), kHidden) + volume("m1", segment(1, 0, 1, "pv0", 1), kHidden) +
+            volume("i0", segment(1, 0, 1, "pv0", 2), kHidden) + volume("i1", segment(1, 0, 1, "pv0", 3), kHidden));
+        const auto disk = make_member(text);
+        for (std::size_t i = 0; i < beside.size(); ++i) {
+            const std::uint64_t at = kFirstExtent + i * kExtent;
+            disk->fill(at, 512, 0);
+            if (!beside[i])
+                continue;
+            std::string bytes(512, '\0');
+            put<std::uint32_t>(bytes, 0, 0x64526d44);
+            put<std::uint32_t>(bytes, 12, beside[i]->position);
+            put<std::uint64_t>(bytes, 16, beside[i]->events);
+            put<std::uint64_t>(bytes, 24, beside[i]->failed);
+            put<std::uint64_t>(bytes, 32, beside[i]->recovered);
+            disk->put(at, bytes);
+        }
+        const LvmFindings found = read_volume_groups({{kUuid0, disk}});
+        return found.volumes.empty() ? 0 : int{byte_at(*found.volumes.front().device, 0)};
+    };
+    CHECK(read_with({Beside{0, 5}, Beside{1, 5}}) == 3);
+    CHECK(read_with({std::nullopt, std::nullopt}) == 3); // never started
+    CHECK(read_with({Beside{0, 3}, Beside{1, 5}}) == 4);
+    CHECK(read_with({Beside{0, 4}, Beside{1, 5}}) == 3);
+    CHECK(read_with({Beside{0, 5}, Beside{1, 5, 1}}) == 4);
+    CHECK(read_with({Beside{0, 5, 0, 100}, Beside{1, 5}}) == 4);
+    CHECK(read_with({std::nullopt, Beside{1, 5}}) == 4);
+    CHECK(read_with({Beside{1, 5}, Beside{1, 5}}) == 4); // not where it should be
+    CHECK(read_with({Beside{0, 5, 3}, Beside{1, 5, 3}}) == 0);
+}
+
+TEST_CASE("volumes that consist of themselves, of nothing or of too much are remarks") {
+    const std::string good = volume("root", segment(1, 0, 1, "pv0", 0));
+    std::string chain;
+    for (int i = 0; i < 40; ++i)
+        chain += volume(fmt::format("n{}", i), segment(1, 0, 1, fmt::format("n{}", i + 1), 0), kHidden);
+    chain += volume("n40", segment(1, 0, 1, "pv0", 0), kHidden);
+    for (const std::string& other :
+         {volume("far", segment(1, 0, 1, "far", 0)),
+          volume("far", segment(1, 0, 1, "b", 0)) + volume("b", segment(1, 0, 1, "far", 0), kHidden),
+          volume("far", segment(1, 0, 1, "n0", 0)) + chain, volume("far", segment(1, 0, 1, "root", 1)),
+          volume("far", segment(1, 0, 1, "root", 4'000'000)),
+          volume("far", other_segment("raid1", 1, "raids = [\"x\", \"y\"]")),
+          volume("far", other_segment("raid1", 1, "raids = [1, 2]")),
+          volume("far", other_segment("raid1", 1, "raids = []")),
+          volume("far", other_segment("thin", 1, "thin_pool = \"none\"\ndevice_id = 1")),
+          volume("far", other_segment("thin", 1, "thin_pool = \"root\"\ndevice_id = 1")),
+          volume("far", other_segment("thin", 1, "")),
+          volume("far", other_segment("thin", 1, "thin_pool = \"pool\"\ndevice_id = 1")) +
+              volume("pool",
+                     other_segment("thin-pool", 1,
+                                   "metadata = \"far\"\npool = \"far\"\nchunk_size = 128\ntransaction_id = 1"),
+                     kHidden),
+          volume("far", other_segment("thin", 1, "thin_pool = \"pool\"\ndevice_id = 1\nexternal_origin = \"far\"")),
+          volume("far", other_segment("snapshot", 1, "cow_store = \"changes\"\norigin = \"root\"")),
+          volume("far",
+                 other_segment("striped", 2, "stripe_count = 2\nstripe_size = 0\nstripes = [\"pv0\", 1, \"pv0\", 2]")),
+          volume("far",
+                 other_segment("striped", 2, "stripe_count = 2\nstripe_size = 99\nstripes = [\"pv0\", 1, \"pv0\", 2]")),
+          volume("far", other_segment("mirror", 1, "mirrors = [\"far\", 0]"))}) {
+        INFO(other.substr(0, 400));
+        const LvmFindings found = read(group(other + good));
+        REQUIRE(found.volumes.size() == 1);
+        CHECK(found.volumes.front().name == "root");
+        CHECK(found.remarks.size() == 1);
+    }
+    // The whole group is in doubt.
+    for (const std::string& other :
+         {volume("far", other_segment("striped", 2, "stripe_count = 0\nstripes = []")),
+          volume("far", other_segment("striped", 3, "stripe_count = 2\nstripes = [\"pv0\", 1, \"pv0\", 2]")),
+          volume("far", other_segment("striped", 1, "stripe_count = 4000000000\nstripes = [\"pv0\", 1]")),
+          volume("far", other_segment("mirror", 1, "mirrors = [\"pv0\"]")),
+          volume("far", other_segment("mirror", 1, "mirrors = [\"pv0\", -1]")),
+          volume("far", other_segment("snapshot", 1, "merging_store = \"changes\""))}) {
+        INFO(other);
+        const LvmFindings found = read(group(other + good));
+        CHECK(found.volumes.empty());
+        CHECK(found.remarks.size() == 1);
+    }
+}
+
+TEST_CASE("a volume that a snapshot is being merged into is refused, and copies that are not started come last") {
+    const LvmFindings merging = read(group(
+        volume("root", segment(1, 0, 1, "pv0", 0)) +
+        volume("snapshot0", other_segment("snapshot", 1, "merging_store = \"changes\"\norigin = \"root\""), kHidden)));
+    CHECK(merging.volumes.empty());
+    REQUIRE(merging.remarks.size() == 1);
+    CHECK(merging.remarks.front().find("merged") != std::string::npos);
+    const LvmFindings skipped =
+        read(group(volume("snap", segment(1, 0, 1, "pv0", 1), "\"VISIBLE\", \"ACTIVATION_SKIP\"") +
+                   volume("root", segment(1, 0, 1, "pv0", 0))));
+    REQUIRE(skipped.volumes.size() == 2);
+    CHECK(skipped.volumes.front().name == "root");
 }
 
 TEST_CASE("damaged or hostile metadata is a remark, nothing worse") {

@@ -1,0 +1,52 @@
+// Linux' software RAID: arrays from their members, as disks that are read. Mirrors (RAID 1) by one good member, and
+// members one behind the other (linear) when all are there; the other levels are told.
+//
+// Sources: Linux, drivers/md/md.c (analyze_sbs, super_1_validate, super_90_validate), md-linear.c and raid1.c.
+#pragma once
+
+#include "formats/block/block_device.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace vm2oci {
+
+struct MdMember {
+    std::string name; // for people: "partition 2"
+    std::shared_ptr<const BlockDevice> device;
+};
+
+// A part of an array, and where it lies on a member: in a mirror on each that is up to date.
+struct MdPart {
+    std::uint64_t offset = 0; // in the array
+    std::size_t member = 0;   // index into what was given
+    std::uint64_t member_offset = 0;
+    std::uint64_t length = 0;
+};
+
+struct MdArray {
+    std::string uuid;                   // as mdadm writes it: "11223344:55667788:99aabbcc:ddeeff00"
+    std::string name;                   // "host:name"; empty: none
+    std::optional<std::uint32_t> minor; // the number that version 0.90 keeps: 3 for /dev/md3
+    std::shared_ptr<const BlockDevice> device;
+    std::vector<MdPart> parts;        // by member, then by offset
+    std::vector<std::size_t> members; // all that are of this array, those that are behind among them
+};
+
+struct MdFindings {
+    std::vector<MdArray> arrays;      // in the order of their first members
+    std::vector<std::string> remarks; // what is not read, or is not whole, and why; safe to print
+};
+
+// Never throws for what the disks hold. Throws what reading the devices throws (io).
+MdFindings assemble_arrays(const std::vector<MdMember>& members);
+
+// Where the superblock stands in which the device ends (versions 0.90 and 1.0), if it is sound. Of 0.90 it may as well
+// be that of a last partition which ends where the device does. nullopt: there is none.
+std::optional<std::uint64_t> find_end_superblock(const BlockDevice& device);
+
+} // namespace vm2oci
