@@ -23,7 +23,7 @@ build_tools=(
 # Libraries; CONTRIBUTING.md says what each is for.
 build_libraries=(
     libssl-dev libargon2-dev libcurl4-openssl-dev
-    libzstd-dev zlib1g-dev liblzma-dev libbz2-dev liblz4-dev libdeflate-dev libisal-dev libxxhash-dev
+    libzstd-dev zlib1g-dev liblzma-dev libbz2-dev liblz4-dev libdeflate-dev libisal-dev libxxhash-dev libb2-dev
     libarchive-dev libext2fs-dev comerr-dev
     libguestfs-dev libyaml-dev
     libcli11-dev libfmt-dev nlohmann-json3-dev libpugixml-dev libnbd-dev libsqlite3-dev

@@ -9,8 +9,6 @@
 #include "formats/block/striped.hpp"
 #include "formats/lvm/raid_member.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <optional>
@@ -45,8 +43,8 @@ std::string_view remedy_for(std::string_view type) {
 }
 
 [[noreturn]] void refuse_type(const std::string& type) {
-    fail(ErrorKind::unsupported, fmt::format("it is of a kind ({}) that the native backend does not read{}",
-                                             escape_untrusted(type), remedy_for(type)));
+    fail(ErrorKind::unsupported, "it is of a kind (" + escape_untrusted(type) +
+                                     ") that the native backend does not read" + std::string(remedy_for(type)));
 }
 
 std::string require_text(const Section& section, const char* name) {
@@ -336,7 +334,7 @@ VolumeResolver::Piece VolumeResolver::thin(const Section& segment, std::uint64_t
     if (const std::optional<std::string> external = segment.text("external_origin")) {
         const ResolvedVolume& below = resolve(*external);
         if (!below.device)
-            fail(ErrorKind::unsupported, fmt::format("its origin {}: {}", quote_untrusted(*external), below.problem));
+            fail(ErrorKind::unsupported, "its origin " + quote_untrusted(*external) + ": " + below.problem);
         origin = below.device;
     }
     if (segment.text("merge"))
@@ -357,7 +355,7 @@ const ThinPool& VolumeResolver::pool(const std::string& name) {
     const std::uint64_t length = require_number(*segment, "extent_count") * extent_size_;
     const ResolvedVolume& map = resolve(metadata);
     if (!map.device)
-        fail(ErrorKind::unsupported, fmt::format("the metadata of its pool: {}", map.problem));
+        fail(ErrorKind::unsupported, "the metadata of its pool: " + map.problem);
     Piece blocks = whole(data, length);
     auto pool = std::make_unique<ThinPool>(
         map.device, blocks.device,

@@ -4,8 +4,6 @@
 #include "formats/base/endian.hpp"
 #include "formats/base/error.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <limits>
@@ -128,12 +126,11 @@ ThinPool::ThinPool(std::shared_ptr<const BlockDevice> metadata, std::shared_ptr<
     if (number(32) != kPoolMagic || word(0) != thin_checksum(super, kSuperSalt) || number(8) != 0)
         fail(ErrorKind::corrupt, "its pool's metadata is damaged; thin_repair(8) may mend it in the machine");
     if (word(40) == 0 || word(40) > kNewestVersion || word(360) != 0)
-        fail(
-            ErrorKind::unsupported,
-            fmt::format("its pool's metadata is of a form that is not known (version {}, {:#x})", word(40), word(360)));
+        fail(ErrorKind::unsupported, "its pool's metadata is of a form that is not known (version " +
+                                         std::to_string(word(40)) + ", " + std::to_string(word(360)) + ")");
     if (number(48) != transaction)
-        fail(ErrorKind::corrupt,
-             fmt::format("its pool's metadata is of transaction {}, and LVM's is of {}", number(48), transaction));
+        fail(ErrorKind::corrupt, "its pool's metadata is of transaction " + std::to_string(number(48)) +
+                                     ", and LVM's is of " + std::to_string(transaction));
     if (std::uint64_t{word(336)} * 512 != chunk || chunk == 0 || std::uint64_t{word(340)} * 512 != kThinBlock)
         fail(ErrorKind::corrupt, "its pool's metadata has blocks of another size than LVM says");
     mapping_root_ = number(320);
@@ -143,7 +140,7 @@ std::shared_ptr<const BlockDevice> ThinPool::open(std::uint64_t id, std::uint64_
                                                   std::shared_ptr<const BlockDevice> origin) const {
     const ThinPlace place = find_in_thin_tree(*nodes_, mapping_root_, id, 8);
     if (!place.is_exact(id))
-        fail(ErrorKind::corrupt, fmt::format("its pool has no volume {}", id));
+        fail(ErrorKind::corrupt, "its pool has no volume " + std::to_string(id));
     const std::uint64_t root = place.leaf->value(place.next);
     nodes_->read(root); // a pool whose map is gone is told at once
     return std::make_shared<ThinDevice>(nodes_, root, data_, chunk_, size, std::move(origin));

@@ -29,6 +29,15 @@ struct FileSystemUsage {
     std::uint64_t free_inodes = 0;
 };
 
+// A tree of a file system that has several (a subvolume of btrfs), other than the topmost.
+struct SubvolumeFacts {
+    std::uint64_t number = 0;
+    std::string path; // from the topmost tree, raw bytes: "@/.snapshots/1/snapshot"
+    NodeId root{};
+    enum class Origin { created, snapshot } origin = Origin::created;
+    enum class Access { writable, read_only } access = Access::writable;
+};
+
 // What stands in a log (a journal) that the file system keeps.
 enum class LogState {
     none,     // it has none
@@ -43,10 +52,15 @@ class FileSystem {
   public:
     virtual ~FileSystem() = default;
 
+    // Of the tree that a mount without options shows.
     virtual NodeId root() const = 0;
     // The root of another tree in the same file system, by its path from the topmost one ("@", "@/.snapshots/1");
     // nullopt: there is none, as in formats that have but one.
     virtual std::optional<NodeId> subvolume(std::string_view) const { return std::nullopt; }
+    // The same by its number.
+    virtual std::optional<NodeId> subvolume(std::uint64_t) const { return std::nullopt; }
+    // Empty in formats that have but one tree.
+    virtual std::vector<SubvolumeFacts> subvolumes() const { return {}; }
     virtual FileStatus status(NodeId node) const = 0;
     // Without "." and "..", in byte order of the names. Error{corrupt} if `folder` is none.
     virtual std::vector<DirectoryEntry> list(NodeId folder) const = 0;

@@ -93,7 +93,11 @@ std::shared_ptr<const ApplianceSession> start_session(const std::shared_ptr<Over
 void apply_by_libguestfs(const EditPlan& plan, OpenedGuest& opened, const std::vector<GuestMount>& mounts,
                          const std::shared_ptr<OverlayDevice>& overlay, const ApplyOptions& options,
                          const OperationContext& operation) {
-    const std::vector<ApplianceMount> devices = appliance_mounts(opened, mounts);
+    std::vector<ApplianceMount> devices = appliance_mounts(opened, mounts);
+    if (opened.backend == "native")
+        for (std::size_t i = 0; i < mounts.size(); ++i)
+            if (!mounts[i].subvolume.empty()) // libguestfs' name of it
+                devices[i].device = "btrfsvol:" + devices[i].device + "/" + mounts[i].subvolume;
     opened.guest.reset();
     std::shared_ptr<const ApplianceSession> session = std::exchange(opened.appliance, nullptr);
     if (!session || !session->may_write())

@@ -47,18 +47,11 @@ const Volume* volume_of(const OpenedGuest& opened, const GuestMount& mount) {
     return nullptr;
 }
 
-// Which tree of a btrfs the guest mounts there, as its fstab says; without a word the file system's default.
-std::string subvolume_options(const OpenedGuest& opened, const GuestMount& mount) {
+// The tree of a btrfs that the guest mounts there, as it was read: the default may be another.
+std::string subvolume_options(const GuestMount& mount) {
     if (mount.type != "btrfs")
         return {};
-    for (const FstabEntry& entry : opened.fstab) {
-        if (entry.mount_point != mount.mount_point)
-            continue;
-        for (const std::string& option : entry.options)
-            if (option.starts_with("subvol=") || option.starts_with("subvolid="))
-                return "," + option;
-    }
-    return {};
+    return mount.subvolume.empty() ? ",subvolid=5" : ",subvol=/" + mount.subvolume;
 }
 
 // What changed files bear where nobody said it: that of the latest change of what a system changes while it runs.
@@ -97,7 +90,7 @@ class PlannedJob {
                                                            std::make_shared<VolumeChanges>(overlay_, volume.segments)}))
                        .first;
         std::string options(find_kernel_file_system(mount.type)->options);
-        options += subvolume_options(opened_, mount);
+        options += subvolume_options(mount);
         const std::uint32_t added = writer_.add_volume(disk->second, mount.type, std::move(options), mount.mount_point);
         return volumes_.emplace(index, added).first->second;
     }
@@ -125,8 +118,9 @@ std::optional<std::string> own_appliance_obstacle(const EditPlan& plan, const Op
             continue;
         const GuestMount& mount = mounts[index];
         const Volume* volume = volume_of(opened, mount);
+        // Options of a mount have commas between them.
         if (volume == nullptr || find_kernel_file_system(mount.type) == nullptr ||
-            volume->device->size() % kSector != 0)
+            volume->device->size() % kSector != 0 || mount.subvolume.find(',') != std::string::npos)
             return fmt::format("{} is {} on {}, which vm2oci's appliance does not change",
                                escape_untrusted(mount.mount_point), escape_untrusted(mount.type),
                                escape_untrusted(mount.volume));

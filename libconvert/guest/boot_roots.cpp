@@ -33,12 +33,17 @@ std::string without_quotes(std::string text) {
     return text;
 }
 
-std::optional<std::string> root_of(const std::string& options) {
-    std::optional<std::string> root;
-    for (const std::string& word : blank_separated(options))
+std::optional<BootRoot> root_of(const std::string& options) {
+    constexpr std::string_view kFlags = "rootflags=";
+    BootRoot root;
+    for (const std::string& quoted : blank_separated(options)) {
+        const std::string word = without_quotes(quoted);
         if (word.starts_with("root=") && word.size() > 5)
-            root = without_quotes(word.substr(5));
-    return root;
+            root.root = word.substr(5);
+        else if (word.starts_with(kFlags)) // the kernel joins what stands in several
+            root.flags += (root.flags.empty() ? "" : ",") + word.substr(kFlags.size());
+    }
+    return root.root.empty() ? std::nullopt : std::optional(root);
 }
 
 std::map<std::string, std::string> read_environment(const Guest& files, const std::string& path) {
@@ -196,7 +201,7 @@ GrubMenu read_syslinux_menu(const std::string& text) {
     return menu;
 }
 
-void add_roots(const GrubMenu& menu, const std::string& saved_entry, std::vector<std::string>& roots) {
+void add_roots(const GrubMenu& menu, const std::string& saved_entry, std::vector<BootRoot>& roots) {
     std::string wanted = menu.default_entry;
     if (wanted.empty() || wanted.find("saved") != std::string::npos || wanted.find("next_entry") != std::string::npos)
         wanted = saved_entry.empty() ? "0" : saved_entry;
@@ -218,8 +223,8 @@ void add_roots(const GrubMenu& menu, const std::string& saved_entry, std::vector
 
 } // namespace
 
-std::vector<std::string> read_boot_roots(const Guest& files, const std::string& folder) {
-    std::vector<std::string> roots;
+std::vector<BootRoot> read_boot_roots(const Guest& files, const std::string& folder) {
+    std::vector<BootRoot> roots;
     for (const char* grub : {"/grub2", "/grub"}) {
         const std::string at = folder + grub;
         const auto environment = read_environment(files, at + "/grubenv");

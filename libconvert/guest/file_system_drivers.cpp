@@ -1,5 +1,6 @@
 #include "libconvert/guest/file_system_drivers.hpp"
 
+#include "formats/btrfs/file_system.hpp"
 #include "formats/ext4/editor.hpp"
 #include "formats/ext4/file_system.hpp"
 #include "formats/fat/file_system.hpp"
@@ -31,7 +32,7 @@ constexpr FileSystemDriver kDrivers[] = {
     ext_row("ext4"),
     {"vfat", FileSystemRole::firmware, open_with<FatFileSystem>, nullptr, nullptr, FreeSpaceSource::nobody},
     {"xfs", FileSystemRole::system, open_with<XfsFileSystem>, nullptr, nullptr, FreeSpaceSource::reader},
-    {"btrfs", FileSystemRole::system, nullptr, nullptr, nullptr, FreeSpaceSource::appliance},
+    {"btrfs", FileSystemRole::system, open_with<BtrfsFileSystem>, nullptr, nullptr, FreeSpaceSource::reader},
 };
 
 } // namespace

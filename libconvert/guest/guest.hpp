@@ -31,6 +31,9 @@ struct GuestMount {
     std::string uuid;                     // empty: none
     std::string label;                    // raw bytes: escape before printing
     std::optional<FileSystemUsage> usage; // none: the backend cannot tell
+    // Of a file system with several trees the one that is mounted, by its path from the topmost, raw bytes ("@home");
+    // empty: the topmost one, or there is but one.
+    std::string subvolume{};
 };
 
 enum class MountNeed { required, optional };

@@ -152,7 +152,7 @@ std::vector<ExtendedAttribute> MountedGuest::attributes(std::string_view path) c
 void MountedGuest::export_tree(const ExportOptions& options, TreeSink& sink, const OperationContext& operation) const {
     std::vector<TreeMount> mounts;
     for (const MountedFileSystem& mounted : file_systems_)
-        mounts.push_back({mounted.mount.mount_point, mounted.file_system.get(), mounted.root()});
+        mounts.push_back({mounted.mount.mount_point, mounted.file_system.get(), mounted.root(), mounted.not_exported});
     walk_tree(mounts, options, sink, operation);
 }
 

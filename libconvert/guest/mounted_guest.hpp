@@ -11,7 +11,8 @@ namespace vm2oci {
 struct MountedFileSystem {
     GuestMount mount; // the mount point is canonical: absolute, without links, "." or ".."
     std::shared_ptr<const FileSystem> file_system;
-    std::optional<NodeId> top{}; // what lies on the mount point; none: the file system's root
+    std::optional<NodeId> top{};        // what lies on the mount point; none: the file system's root
+    std::vector<NodeId> not_exported{}; // folders below it that an export leaves empty, sorted
 
     NodeId root() const { return top ? *top : file_system->root(); }
 };

@@ -8,6 +8,8 @@
 #include "libconvert/guest/foreign_system.hpp"
 #include "libconvert/guest/missing_mounts.hpp"
 #include "libconvert/guest/mounted_guest.hpp"
+#include "libconvert/guest/root_finder.hpp"
+#include "libconvert/guest/subvolumes.hpp"
 
 #include <fmt/format.h>
 
@@ -17,31 +19,9 @@
 namespace vm2oci {
 namespace {
 
-constexpr std::size_t kFstabLimit = 256ull * 1024;
 constexpr const char* kNotOnDisk = "it comes from another place of the tree, the host or a server";
 constexpr const char* kNoVolume = "this disk has no such volume";
 const std::string kNotNative = "the native backend does not read ";
-
-GuestMount describe_mount(const Volume& volume, std::string mount_point, const FileSystem& file_system) {
-    return {std::move(mount_point),  volume.name,        volume.signature->type, volume.signature->uuid,
-            volume.signature->label, file_system.usage()};
-}
-
-// How much a file system looks like the root of a Linux system; 0: not at all. Two folders tell it: from far away each
-// one more has its price.
-unsigned root_likeness(const Guest& candidate) {
-    // A /usr or /boot of its own has some of these names, and no /etc.
-    const std::optional<std::vector<std::string>> configuration = candidate.list("/etc");
-    if (!configuration)
-        return 0;
-    const auto count = [](const std::vector<std::string>& names, std::initializer_list<std::string_view> wanted) {
-        return static_cast<unsigned>(std::count_if(wanted.begin(), wanted.end(), [&](std::string_view name) {
-            return std::binary_search(names.begin(), names.end(), name);
-        }));
-    };
-    return 1 + count(*configuration, {"fstab", "group", "os-release", "passwd"}) +
-           count(candidate.list("/").value_or(std::vector<std::string>()), {"bin", "sbin", "usr", "var"});
-}
 
 // fstab and crypttab, and which volumes they mean.
 void read_tables(const Guest& guest, std::optional<std::size_t> root, OpenedGuest& result) {
@@ -52,12 +32,15 @@ void read_tables(const Guest& guest, std::optional<std::size_t> root, OpenedGues
         const auto asks = [&](auto&& predicate) {
             return std::any_of(result.fstab.begin(), result.fstab.end(), predicate);
         };
-        std::vector<std::string> roots;
+        std::vector<BootRoot> boot_roots;
         if (asks([](const FstabEntry& entry) {
                 const auto name = parse_disk_device(entry.device);
                 return name && !is_named_by_order(name->disk);
             }))
-            roots = read_boot_roots(guest, "/boot");
+            boot_roots = read_boot_roots(guest, "/boot");
+        std::vector<std::string> roots;
+        for (BootRoot& boot : boot_roots)
+            roots.push_back(std::move(boot.root));
         std::string crypttab;
         if (asks([](const FstabEntry& entry) { return !mapper_device(entry.device).empty(); }))
             crypttab = try_read_text(guest, "/etc/crypttab", kFstabLimit).value_or("");
@@ -65,32 +48,6 @@ void read_tables(const Guest& guest, std::optional<std::size_t> root, OpenedGues
     }
     for (const FstabEntry& entry : result.fstab)
         result.fstab_volumes.push_back(find_volume(result.layout, entry.device));
-}
-
-constexpr unsigned kLikelyRoot = 4; // of root_likeness()
-
-struct Candidate {
-    std::size_t volume;
-    std::shared_ptr<const FileSystem> file_system;
-    unsigned likeness;
-};
-
-// Error{usage}: the disk has none that `wanted` names.
-std::size_t find_wanted_root(const DiskLayout& layout, const std::string& wanted) {
-    const bool is_number = wanted.find_first_not_of("0123456789") == std::string::npos;
-    for (std::size_t i = 0; i < layout.volumes.size(); ++i) {
-        const Volume& volume = layout.volumes[i];
-        const Partition* partition = partition_of(layout, volume);
-        if (is_number ? partition != nullptr && std::to_string(partition->number) == wanted
-                      : volume.logical_volume == wanted)
-            return i;
-    }
-    if (const auto found = find_volume(layout, wanted))
-        return *found;
-    fail(ErrorKind::usage,
-         fmt::format("the root is said to be {}, and there is no such partition or logical volume",
-                     quote_untrusted(wanted)),
-         HintKind::root);
 }
 
 void tell_no_key(OpenedGuest& result, std::string reason) {
@@ -101,110 +58,53 @@ void tell_no_key(OpenedGuest& result, std::string reason) {
 class NativeOpener {
   public:
     NativeOpener(OpenedGuest& result, const GuestAccess& access, const OperationContext& operation)
-        : result_(result), access_(access), operation_(operation) {}
+        : result_(result), finder_(result, access, operation) {}
 
     // Volumes, by index, that are sound and have something that their reader here does not read: a realtime device of
     // xfs, a log that only the kernel finishes.
-    const std::set<std::size_t>& refused() const { return refused_; }
+    const std::set<std::size_t>& refused() const { return finder_.refused(); }
 
     // False: the root is not readable natively; `reason` says why.
     bool open() {
-        std::optional<Candidate> root = find_root();
+        const std::optional<RootCandidate> root = finder_.find();
         if (!root)
             return false;
-        const Volume& volume = result_.layout.volumes[root->volume];
-        mounted_.push_back({describe_mount(volume, "/", *root->file_system), root->file_system});
+        add_mount(root->volume, "/", root->file_system, root->tree);
         read_fstab(root->volume);
         mount_fstab(root->volume);
         mount_by_type(root->volume);
+        tell_trees();
         result_.guest = std::make_unique<MountedGuest>(std::move(mounted_), result_.missing);
         result_.backend = "native";
         return true;
     }
 
   private:
-    std::optional<Candidate> find_root() {
-        std::optional<std::size_t> wanted;
-        if (!access_.root.empty())
-            wanted = find_wanted_root(result_.layout, access_.root);
-        std::vector<Candidate> candidates;
-        for (std::size_t i = 0; i < result_.layout.volumes.size(); ++i) {
-            operation_.check_cancelled();
-            const Volume& volume = result_.layout.volumes[i];
-            const FileSystemDriver* reader = find_reader(volume.signature);
-            if (reader == nullptr || reader->role != FileSystemRole::system || (wanted && *wanted != i))
+    void add_mount(std::size_t index, std::string mount_point, std::shared_ptr<const FileSystem> opened,
+                   const MountedTree& tree) {
+        GuestMount described = describe_mount(result_.layout.volumes[index], std::move(mount_point), *opened);
+        described.subvolume = tree.path;
+        mounted_volumes_.push_back(index);
+        mounted_.push_back({std::move(described), std::move(opened), tree.top});
+    }
+
+    // Snapshots are told, and neither they nor what is mounted elsewhere is packed twice.
+    void tell_trees() {
+        std::set<std::size_t> told;
+        for (std::size_t i = 0; i < mounted_.size(); ++i) {
+            const std::vector<SubvolumeFacts> subvolumes = mounted_[i].file_system->subvolumes();
+            if (subvolumes.empty())
                 continue;
-            try {
-                std::shared_ptr<const FileSystem> opened = reader->open(volume.device);
-                const MountedGuest alone({{describe_mount(volume, "/", *opened), opened}});
-                if (const unsigned likeness = root_likeness(alone); likeness > 0)
-                    candidates.push_back({i, std::move(opened), likeness});
-            } catch (const Error& error) {
-                if (error.kind() == ErrorKind::cancelled || error.kind() == ErrorKind::io)
-                    throw;
-                note_refusal(i, error);
-                result_.remarks.push_back(fmt::format("{}: {}", escape_untrusted(volume.name), error.what()));
-            }
+            std::vector<NodeId> tops;
+            for (std::size_t other = 0; other < mounted_.size(); ++other)
+                if (mounted_volumes_[other] == mounted_volumes_[i])
+                    tops.push_back(mounted_[other].root());
+            mounted_[i].not_exported = trees_not_exported(subvolumes, tops);
+            const std::string text = describe_snapshots(subvolumes, mounted_.front().root());
+            if (!text.empty() && told.insert(mounted_volumes_[i]).second)
+                result_.remarks.push_back(
+                    fmt::format("{} has {}", escape_untrusted(result_.layout.volumes[mounted_volumes_[i]].name), text));
         }
-        if (candidates.empty()) {
-            result_.reason = "no file system that could be read looks like the root of a guest";
-            return std::nullopt;
-        }
-        std::stable_sort(candidates.begin(), candidates.end(),
-                         [](const Candidate& a, const Candidate& b) { return a.likeness > b.likeness; });
-        const auto end_of_roots = std::find_if(candidates.begin(), candidates.end(),
-                                               [](const Candidate& each) { return each.likeness < kLikelyRoot; });
-        if (end_of_roots - candidates.begin() < 2)
-            return std::move(candidates.front());
-        candidates.erase(end_of_roots, candidates.end());
-        return choose_root(std::move(candidates));
-    }
-
-    // Of several roots the one that the boot loader starts. That of a file system for /boot speaks for all of them;
-    // one inside of a root speaks for itself, and counts if it names another one or no other contradicts.
-    Candidate choose_root(std::vector<Candidate> candidates) {
-        std::set<std::size_t> apart;
-        std::set<std::size_t> within;
-        for (std::size_t i = 0; i < result_.layout.volumes.size(); ++i)
-            for (const std::string& folder : {std::string(), std::string("/boot")})
-                if (const auto chosen = root_of_boot_loader(i, folder, candidates))
-                    (folder.empty() ? apart : within).insert(*chosen);
-        const std::set<std::size_t>& said = apart.empty() ? within : apart;
-        const std::size_t taken = said.size() == 1 ? *said.begin() : 0;
-        result_.remarks.push_back(
-            fmt::format("{} file systems look like roots; {} was taken, {}; which one it is can be said",
-                        candidates.size(), escape_untrusted(result_.layout.volumes[candidates[taken].volume].name),
-                        said.size() == 1 ? "which the boot loader starts"
-                        : said.empty()   ? "and no boot loader that could be read names one of them"
-                                         : "and the boot loaders on this disk name different ones"));
-        return std::move(candidates[taken]);
-    }
-
-    // The index of the candidate that the configuration in `folder` of a volume starts by default.
-    std::optional<std::size_t> root_of_boot_loader(std::size_t index, const std::string& folder,
-                                                   const std::vector<Candidate>& candidates) const {
-        const Volume& volume = result_.layout.volumes[index];
-        const FileSystemDriver* reader = find_reader(volume.signature);
-        if (reader == nullptr)
-            return std::nullopt;
-        try {
-            std::shared_ptr<const FileSystem> opened = reader->open(volume.device);
-            const MountedGuest alone({{describe_mount(volume, "/", *opened), opened}});
-            for (const std::string& root : read_boot_roots(alone, folder)) {
-                DiskLayout layout = result_.layout;
-                // With two roots nobody knows yet how the guest calls its disk; a partition's number will do.
-                if (const auto name = parse_disk_device(root))
-                    layout.guest_disks.own.push_back(name->disk);
-                const auto named = find_volume(layout, root);
-                for (std::size_t i = 0; i < candidates.size(); ++i)
-                    if (named == candidates[i].volume)
-                        return i;
-            }
-        } catch (const Error& error) {
-            if (error.kind() == ErrorKind::cancelled || error.kind() == ErrorKind::io)
-                throw;
-        }
-        return std::nullopt;
     }
 
     void read_fstab(std::size_t root) {
@@ -237,7 +137,7 @@ class NativeOpener {
         if (!index)
             return miss(entry, kNoVolume);
         const Volume& volume = result_.layout.volumes[*index];
-        if (*index == root)
+        if (*index == root && !has_trees(*finder_.open_volume(root)))
             return;
         if (find_reader(volume.signature) == nullptr) {
             if (!volume.signature)
@@ -248,35 +148,28 @@ class NativeOpener {
                         volume.signature->kind == ContentKind::encrypted ? MissingRemedy::key
                                                                          : MissingRemedy::appliance);
         }
-        if (const auto obstacle = mount(entry.mount_point, *index))
+        if (const auto obstacle = mount(entry.mount_point, *index, entry.options))
             miss(entry, *obstacle, MissingRemedy::appliance);
     }
 
     // Why it is not mounted; nullopt: it is.
-    std::optional<std::string> mount(const std::string& mount_point, std::size_t index) {
-        const Volume& volume = result_.layout.volumes[index];
+    std::optional<std::string> mount(const std::string& mount_point, std::size_t index,
+                                     const std::vector<std::string>& options) {
         try {
             // Mount points may lie behind links; the kernel mounts on what they lead to.
             const MountedGuest so_far(mounted_);
             const std::optional<ResolvedPath> point = so_far.resolve(mount_point, FinalLink::follow);
             if (!point)
                 return "its mount point does not exist";
-            std::shared_ptr<const FileSystem> opened = find_reader(volume.signature)->open(volume.device);
-            mounted_.push_back({describe_mount(volume, point->canonical, *opened), std::move(opened)});
+            const std::shared_ptr<const FileSystem> opened = finder_.open_volume(index);
+            add_mount(index, point->canonical, opened, find_tree(*opened, read_tree_options(options)));
             return std::nullopt;
         } catch (const Error& error) {
             if (error.kind() == ErrorKind::cancelled || error.kind() == ErrorKind::io)
                 throw;
-            note_refusal(index, error);
+            finder_.note_refusal(index, error);
             return error.what();
         }
-    }
-
-    // Of what is changed in this process the reader here refuses only what the appliance refuses as well.
-    void note_refusal(std::size_t index, const Error& error) {
-        const FileSystemDriver* reader = find_reader(result_.layout.volumes[index].signature);
-        if (error.kind() == ErrorKind::unsupported && reader != nullptr && reader->edit == nullptr)
-            refused_.insert(index);
     }
 
     void mount_by_type(std::size_t root) {
@@ -286,8 +179,9 @@ class NativeOpener {
                 const Volume& volume = result_.layout.volumes[*typed.volume];
                 if (*typed.volume == root)
                     continue;
-                const auto obstacle = find_reader(volume.signature) != nullptr ? mount(typed.mount_point, *typed.volume)
-                                                                               : kNotNative + volume.signature->type;
+                const auto obstacle = find_reader(volume.signature) != nullptr
+                                          ? mount(typed.mount_point, *typed.volume, {})
+                                          : kNotNative + volume.signature->type;
                 if (!obstacle)
                     continue;
                 reason = *obstacle;
@@ -297,10 +191,9 @@ class NativeOpener {
     }
 
     OpenedGuest& result_;
-    const GuestAccess& access_;
-    const OperationContext& operation_;
+    RootFinder finder_;
     std::vector<MountedFileSystem> mounted_;
-    std::set<std::size_t> refused_;
+    std::vector<std::size_t> mounted_volumes_; // beside mounted_
 };
 
 // What stays closed may hold the guest that was not found.

@@ -121,7 +121,10 @@ class Walk {
         const Entry entry{path, inside.status(node), {}, std::nullopt, inside.attributes(node)};
         sink_.add(entry, nullptr);
         Frame frame{std::move(path), mount, {}, 0};
-        if (emptied_.count("/" + frame.path) == 0)
+        const std::vector<NodeId>& left_empty = mounts_[mount].left_empty;
+        const bool is_left_empty =
+            node != mounts_[mount].root && std::binary_search(left_empty.begin(), left_empty.end(), node);
+        if (!is_left_empty && emptied_.count("/" + frame.path) == 0)
             frame.entries = inside.list(node);
         frames_.push_back(std::move(frame));
     }

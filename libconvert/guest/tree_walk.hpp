@@ -11,7 +11,8 @@ namespace vm2oci {
 struct TreeMount {
     std::string mount_point; // canonical
     const FileSystem* file_system;
-    NodeId root{}; // of the tree that lies there
+    NodeId root{};                    // of the tree that lies there
+    std::vector<NodeId> left_empty{}; // folders other than it that are there, and nothing in them; sorted
 };
 
 // Folders deeper than this are not made by any program; it bounds the walk's memory on a hostile disk.

@@ -112,6 +112,8 @@ Json mount_to_json(const GuestMount& mount) {
                  {"type", mount.type},
                  {"uuid", text_or_null(mount.uuid)},
                  {"label", text_or_null(mount.label)}};
+    if (!mount.subvolume.empty())
+        json["subvolume"] = safe(mount.subvolume);
     if (mount.usage) {
         json["size"] = mount.usage->total_bytes;
         json["free"] = mount.usage->free_bytes;

@@ -10,7 +10,8 @@
 # Needs root, for loop devices, and a kernel that mounts xfs. TREE is not changed. Works in the current folder.
 set -euo pipefail
 kind=$1 tree=$2 disk=$3
-readonly MiB=1048576
+# shellcheck source=like_disk_parts.sh
+source "$(dirname "$0")/like_disk_parts.sh"
 uuid_root=1b2f5a10-0000-4000-8000-00000000e100
 uuid_boot=1b2f5a10-0000-4000-8000-00000000b007
 machine=4dcb1f1e0a3b4c5d8e9f00112233e199
@@ -51,7 +52,6 @@ else
         $boot_at $boot_size $group_at $group_size | sfdisk -q "$disk"
 fi
 
-loop_at() { loop=$(losetup --find --show --offset $(($1 * MiB)) --sizelimit $(($2 * MiB)) "$disk"); }
 loop_at $group_at $group_size
 options=(--config "devices{filter=[\"a|^$loop\$|\",\"r|.*|\"] use_devicesfile=0 scan=[\"/dev\"]}
     global{locking_type=0} activation{udev_sync=0 udev_rules=0 monitoring=0}")
@@ -76,10 +76,7 @@ mount "$loop" "$point"
 cp -a "$tree/." "$point/"
 
 cd "$point"
-rm -rf var/lib/dpkg etc/apt etc/debian_version etc/dpkg boot/grub
-printf 'NAME="%s"\nVERSION="%s"\nID="%s"\nID_LIKE="rhel centos fedora"\nVERSION_ID="%s"\nPRETTY_NAME="%s"\n' \
-    "${name%% *}" "$version" "$id" "$version" "$name" > usr/lib/os-release
-ln -sf ../usr/lib/os-release etc/os-release
+become "${name%% *}" "$version" "$id" "rhel centos fedora" "$name"
 printf '%s\n' "${name/ ${version}/ release ${version}}" > etc/redhat-release
 printf '%s\n' $machine > etc/machine-id
 {
@@ -107,10 +104,7 @@ printf 'DEVICE=eth0\nHWADDR=%s\nONBOOT=yes\nBOOTPROTO=dhcp\n' ${hardware^^} > et
 kernel=$(basename "$(ls -d usr/lib/modules/*)")
 mkdir ../el-boot
 mv "boot/vmlinuz-$kernel" ../el-boot/
-mkdir -p "../el-initrd/usr/lib/modules/$kernel/kernel/drivers/message/fusion"
-: > "../el-initrd/usr/lib/modules/$kernel/kernel/drivers/message/fusion/mptspi.ko"
-(cd ../el-initrd && find . -print | LC_ALL=C sort | cpio --quiet -o -H newc | gzip -n > "../el-boot/initramfs-$kernel.img")
-rm -r ../el-initrd
+make_host_only_initrd "$kernel" "../el-boot/initramfs-$kernel.img"
 line="root=/dev/mapper/$group-root ro crashkernel=auto rd.lvm.lv=$group/root rd.lvm.lv=$group/swap rhgb quiet"
 mkdir -p ../el-boot/grub2 ../el-boot/loader/entries
 if [[ $kind == el9 ]]; then
@@ -126,18 +120,9 @@ cd ..
 rm -rf "${point:?}/boot/"*
 [[ $kind == el7 ]] || mkdir el-boot/efi
 
-# Packages in the form that such a system keeps them in; the names are ours.
-mkdir el-specs
-for number in $(seq 1 20); do
-    printf 'Name: base-%d\nVersion: 1.%d\nRelease: 1.el%s\nSummary: a package\nLicense: MIT\nBuildArch: noarch\n%%description\nNothing.\n%%files\n' \
-        "$number" "$number" "${version%%.*}" > "el-specs/$number.spec"
-done
-rpmbuild --quiet --define "_topdir $PWD/el-rpm" -bb el-specs/*.spec > rpmbuild.log 2>&1 || { cat rpmbuild.log >&2 && exit 1; }
 database=$point/usr/lib/sysimage/rpm
 [[ $kind == el9 ]] || database=$PWD/el-database
-mkdir -p "$database"
-rpm --dbpath "$(realpath "$database")" -i --justdb --nodeps --noscripts --notriggers --nosignature --nodigest --ignorearch \
-    --ignoreos el-rpm/RPMS/noarch/*.rpm 2> rpm.log || { cat rpm.log >&2 && exit 1; }
+make_rpm_database "$database" "el${version%%.*}"
 if [[ $kind == el7 ]]; then
     mkdir -p "$point/var/lib/rpm"
     python3 - "$database/rpmdb.sqlite" << 'PYTHON' | db5.3_load -t hash "$point/var/lib/rpm/Packages"
@@ -148,7 +133,7 @@ for number, blob in sqlite3.connect(sys.argv[1]).execute("select hnum, blob from
 print("DATA=END")
 PYTHON
 fi
-rm -rf el-specs el-rpm el-database
+rm -rf el-database
 
 losetup -d "$loop" 2> /dev/null || true
 boot_loop=$(losetup --find --show --offset $((boot_at * MiB)) --sizelimit $((boot_size * MiB)) "$disk")
@@ -157,17 +142,6 @@ losetup -d "$boot_loop"
 cp -a el-boot/. "$point/boot/"
 rm -r el-boot
 setcap cap_net_raw+ep "$point/usr/bin/env"
-# As restorecon would, by place.
-python3 - "$point" << 'PYTHON'
-import os, sys
-root = sys.argv[1]
-TYPES = (("etc", "etc_t"), ("usr/bin", "bin_t"), ("usr/lib", "lib_t"), ("usr", "usr_t"), ("boot", "boot_t"), ("var", "var_t"))
-for folder, folders, files in os.walk(root):
-    for name in [""] + files + [n for n in folders if os.path.islink(os.path.join(folder, n))]:
-        path = os.path.join(folder, name) if name else folder
-        place = os.path.relpath(path, root)
-        kind = next((kind for prefix, kind in TYPES if place == prefix or place.startswith(prefix + "/")), "default_t")
-        os.setxattr(path, "security.selinux", f"system_u:object_r:{kind}:s0\0".encode(), follow_symlinks=False)
-PYTHON
+label "$point"
 umount -R "$point"
 loop=

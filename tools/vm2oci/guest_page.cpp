@@ -65,6 +65,8 @@ void describe_mounts(Page& page, const OpenedGuest& opened) {
     page.heading("File systems");
     for (const GuestMount& mount : opened.guest->mounts()) {
         std::string line = fmt::format("{} on {}", mount.type, safe(mount.volume));
+        if (!mount.subvolume.empty())
+            line += ", subvolume " + safe(mount.subvolume);
         if (mount.usage)
             line += fmt::format(", {} of {} free", format_size(mount.usage->free_bytes),
                                 format_size(mount.usage->total_bytes));

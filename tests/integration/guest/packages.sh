@@ -66,19 +66,7 @@ PYTHON
 
 step "rpm's own ndb, as SUSE has it; Debian's rpm does not write it"
 mkdir ndb
-python3 - << 'PYTHON'
-import sqlite3, struct, zlib
-rows = sqlite3.connect("sqlite/rpmdb.sqlite").execute("select hnum, blob from Packages").fetchall()
-slots, blobs = [b"Slot" + bytes(12)] * (256 - 2), b""
-for i, (number, blob) in enumerate(rows):
-    content = b"BlbS" + struct.pack("<III", number, 1, len(blob)) + blob
-    content += bytes(-(len(content) + 12) % 16)
-    content += struct.pack("<II", zlib.adler32(content), len(blob)) + b"BlbE"
-    slots[3 * i] = b"Slot" + struct.pack("<III", number, (4096 + len(blobs)) // 16, len(content) // 16)
-    blobs += content
-header = b"RpmP" + struct.pack("<IIII", 0, 1, 1, len(rows) + 1)
-open("ndb/Packages.db", "wb").write(header.ljust(32, b"\0") + b"".join(slots) + blobs)
-PYTHON
+"$VM2OCI_SOURCE_DIR/tests/support/rpm_to_ndb.py" sqlite/rpmdb.sqlite ndb/Packages.db
 
 # disk NAME FOLDER: a disk with this database.
 disk() {

@@ -273,7 +273,7 @@ TEST_CASE("the default entry's root comes first, whatever the boot loader") {
                 files.file(folder + path, text);
             const auto roots = read_boot_roots(guest_of(std::move(files)), folder.empty() ? "" : "/boot");
             REQUIRE(roots.size() == row.count);
-            CHECK(roots.front() == row.first);
+            CHECK(roots.front().root == row.first);
         }
     }
     CHECK(read_boot_roots(guest_of(test::MemoryFileSystem().file("grub/grub.cfg", "set timeout=5\n")), "").empty());

@@ -1,0 +1,107 @@
+#!/usr/bin/env bash
+# fedora_like_disk.sh boot-ext4|boot-subvolume TREE DISK: a disk as Fedora's cloud images are laid out, with the files of
+# TREE (a Debian's: kernels and programs of Fedora cannot be had) under what such a system keeps: os-release, the
+# database of rpm, boot entries, an initrd for this machine alone, network profiles, SELinux labels.
+#
+#   boot-ext4       GPT: ESP, /boot on ext4, btrfs with the subvolumes root, home and var, compressed by zstd:1
+#   boot-subvolume  GPT: ESP, btrfs with the subvolumes root, boot, home and var
+#
+# Needs root, for loop devices, and a kernel that mounts btrfs. TREE is not changed. Works in the current folder.
+set -euo pipefail
+kind=$1 tree=$2 disk=$3
+# shellcheck source=like_disk_parts.sh
+source "$(dirname "$0")/like_disk_parts.sh"
+uuid_root=2c3f5a10-0000-4000-8000-00000000fed0
+uuid_boot=2c3f5a10-0000-4000-8000-00000000b007
+machine=7dcb1f1e0a3b4c5d8e9f00112233e199
+case $kind in
+    boot-ext4) version=41 ;;
+    boot-subvolume) version=44 ;;
+    *) echo "fedora_like_disk.sh: $kind is no kind" >&2 && exit 2 ;;
+esac
+name="Fedora Linux $version (Cloud Edition)"
+
+point=$(mktemp --directory fedora.XXXXXX)
+loop=
+clean_up() {
+    ! mountpoint -q "$point" || umount -R "$point"
+    [[ -z $loop ]] || losetup -d "$loop"
+    rmdir "$point"
+}
+trap clean_up EXIT
+
+# Where everything lies, in MiB.
+esp_at=1 esp_size=100 boot_at=101 boot_size=400 root_at=501 root_size=2000
+truncate -s $((root_at + root_size + 2))M "$disk"
+printf 'label: gpt\nstart=%dMiB,size=%dMiB,type=U\nstart=%dMiB,size=%dMiB,type=L\nstart=%dMiB,size=%dMiB,type=4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709\n' \
+    $esp_at $esp_size $boot_at $boot_size $root_at $root_size | sfdisk -q "$disk"
+truncate -s ${esp_size}M fedora-esp.img
+mkfs.fat -F 16 -n EFI -i FEDAB007 fedora-esp.img > /dev/null
+mmd -i fedora-esp.img ::EFI ::EFI/fedora
+# shellcheck disable=SC2016  # GRUB's variables
+printf 'search --fs-uuid %s --set=dev\nset prefix=($dev)/grub2\nconfigfile $prefix/grub.cfg\n' $uuid_boot |
+    mcopy -i fedora-esp.img - ::EFI/fedora/grub.cfg
+dd if=fedora-esp.img of="$disk" bs=1M seek=$esp_at conv=notrunc,sparse status=none
+rm fedora-esp.img
+if [[ $kind == boot-ext4 ]]; then
+    loop_at $boot_at $boot_size
+    mke2fs -q -t ext4 -U $uuid_boot -L boot "$loop"
+    losetup -d "$loop"
+fi
+
+loop_at $root_at $root_size
+mkfs.btrfs -q -f -L fedora -U $uuid_root "$loop"
+mount "$loop" "$point"
+subvolumes=(root home var)
+[[ $kind == boot-ext4 ]] || subvolumes+=(boot)
+for subvolume in "${subvolumes[@]}"; do btrfs -q subvolume create "$point/$subvolume"; done
+umount "$point"
+mount -o subvol=root,compress=zstd:1 "$loop" "$point"
+mkdir "$point/home" "$point/var" "$point/boot"
+mount -o subvol=home,compress=zstd:1 "$loop" "$point/home"
+mount -o subvol=var,compress=zstd:1 "$loop" "$point/var"
+if [[ $kind == boot-ext4 ]]; then
+    boot_loop=$(losetup --find --show --offset $((boot_at * MiB)) --sizelimit $((boot_size * MiB)) "$disk")
+    mount "$boot_loop" "$point/boot"
+    losetup -d "$boot_loop"
+else
+    mount -o subvol=boot "$loop" "$point/boot"
+fi
+cp -a "$tree/." "$point/"
+
+cd "$point"
+become "Fedora Linux" "$version" fedora "" "$name"
+printf 'Fedora release %s\n' "$version" > etc/fedora-release
+printf '%s\n' $machine > etc/machine-id
+{
+    for pair in "/ root" "/home home" "/var var"; do
+        printf 'UUID=%s %s btrfs subvol=%s,compress=zstd:1 0 0\n' $uuid_root "${pair% *}" "${pair#* }"
+    done
+    if [[ $kind == boot-ext4 ]]; then
+        printf 'UUID=%s /boot ext4 defaults 1 2\n' $uuid_boot
+    else
+        printf 'UUID=%s /boot btrfs subvol=boot 0 0\n' $uuid_root
+    fi
+    printf 'UUID=FEDA-B007 /boot/efi vfat umask=0077,shortname=winnt 0 2\n'
+} > etc/fstab
+mkdir -p etc/selinux/targeted etc/NetworkManager/system-connections home/fedora
+printf 'in a subvolume\n' > home/fedora/note
+printf 'SELINUX=enforcing\nSELINUXTYPE=targeted\n' > etc/selinux/config
+printf '[connection]\nid=ens192\ntype=ethernet\ninterface-name=ens192\n[ipv4]\nmethod=auto\n' \
+    > etc/NetworkManager/system-connections/ens192.nmconnection
+chmod 600 etc/NetworkManager/system-connections/ens192.nmconnection
+kernel=$(basename "$(ls -d usr/lib/modules/*)")
+rm -f boot/initrd.img-* boot/config-* boot/System.map-*
+make_host_only_initrd "$kernel" "$PWD/boot/initramfs-$kernel.img"
+mkdir -p boot/efi boot/grub2 boot/loader/entries
+printf 'title %s (%s)\nversion %s\nlinux /vmlinuz-%s\ninitrd /initramfs-%s.img\noptions root=UUID=%s ro rootflags=subvol=root no_timer_check console=tty1\n' \
+    "$name" "$kernel" "$kernel" "$kernel" "$kernel" $uuid_root > "boot/loader/entries/$machine-$kernel.conf"
+printf 'insmod blscfg\nblscfg\n' > boot/grub2/grub.cfg
+printf '# GRUB Environment Block\nsaved_entry=%s-%s\n' $machine "$kernel" > boot/grub2/grubenv
+cd ..
+make_rpm_database "$point/usr/lib/sysimage/rpm" "fc$version"
+setcap cap_net_raw+ep "$point/usr/bin/env"
+label "$point"
+umount -R "$point"
+losetup -d "$loop"
+loop=
