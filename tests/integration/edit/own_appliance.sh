@@ -4,7 +4,7 @@
 # Needs root, for loop devices, and a kernel that mounts xfs.
 # shellcheck source=../../support/integration.sh
 source "${VM2OCI_SOURCE_DIR:?}/tests/support/integration.sh"
-require_tool mkfs.xfs xfs_repair xfs_db sfdisk mkfs.fat mcopy mmd pvcreate lvcreate losetup cpio rpm rpmbuild db5.3_load setcap getcap \
+require_tool mkfs.xfs mkfs.btrfs btrfs blkid ssh-keygen xfs_repair xfs_db sfdisk mkfs.fat mcopy mmd pvcreate lvcreate losetup cpio rpm rpmbuild db5.3_load setcap getcap \
     jq strace python3 qemu-system-x86_64
 [[ $(id -u) -eq 0 ]] || fail "loop devices need root"
 modprobe xfs 2> /dev/null || true
@@ -12,7 +12,7 @@ grep -qw xfs /proc/filesystems || fail "this kernel does not mount xfs, and the 
 list_tree=$VM2OCI_SOURCE_DIR/tests/support/list_tree.py
 
 mkdir mnt tree
-trap 'status=$?; set +e; ! mountpoint -q mnt || umount -R mnt; losetup -n -O NAME -j disk.raw | xargs -r losetup -d; (exit "$status"); _clean_up' EXIT
+trap 'status=$?; set +e; ! mountpoint -q mnt || umount -R mnt; for disk in ./*.raw; do losetup -n -O NAME -j "$disk" | xargs -r losetup -d; done; (exit "$status"); _clean_up' EXIT
 
 step "vm2oci without its kernel says what brings it"
 install -D "$VM2OCI" prefix/bin/vm2oci
@@ -38,6 +38,41 @@ cp -r "$kernel" "prefix/share/vm2oci/guest-kernel/$(uname -m)"
 expect_equal appliance "$(jq -r .edits.backend report.json)" "what wrote a whole disk of xfs"
 xfs_repair -n -f out.raw > repair.log 2>&1 || fail "$(tail -3 repair.log)"
 rm out.raw
+
+step "btrfs, whose trees lie where fstab says: changed and grown"
+truncate -s 602M btrfs.raw
+printf 'label: gpt\nstart=1MiB,size=600MiB,type=L\n' | sfdisk -q btrfs.raw
+part=$(losetup --find --show --offset 1048576 --sizelimit $((600 * 1048576)) btrfs.raw)
+mkfs.btrfs -q -f "$part" > /dev/null
+mount "$part" mnt
+for tree in @ @home @var; do btrfs -q subvolume create "mnt/$tree" > /dev/null; done
+mkdir -p mnt/@/{etc/ssh,var,home,usr/bin,usr/lib/systemd,root,bin,sbin} mnt/@var/{log,lib} mnt/@home/user
+printf 'ID=opensuse-leap\nVERSION_ID="15.6"\n' > mnt/@/etc/os-release
+printf 'root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/home/user:/bin/sh\n' > mnt/@/etc/passwd
+printf 'root:x:0:\n' > mnt/@/etc/group
+uuid=$(blkid -o value -s UUID "$part")
+for place in /:@ /home:/@home /var:@var; do
+    printf 'UUID=%s %s btrfs subvol=%s 0 0\n' "$uuid" "${place%:*}" "${place#*:}"
+done > mnt/@/etc/fstab
+echo secret > mnt/@/etc/ssh/ssh_host_rsa_key
+# A tree that nobody mounts has the same names.
+mkdir mnt/etc
+cp -r mnt/@/etc/ssh mnt/etc/
+umount mnt
+losetup -d "$part"
+ssh-keygen -q -t ed25519 -N '' -C test -f key
+"$vm2oci" convert -q --json --size 2G --hostname new --sysprep --ssh-key key.pub:user btrfs.raw raw:out.raw > report.json
+expect_equal appliance "$(jq -r .edits.backend report.json)" "what wrote btrfs"
+part=$(losetup --find --show --offset 1048576 --sizelimit $((2046 * 1048576)) out.raw)
+btrfs check "$part" > check.log 2>&1 || fail "$(tail -3 check.log)"
+mount -o ro "$part" mnt
+expect_equal new "$(cat mnt/@/etc/hostname)" "the name"
+[[ ! -e mnt/@/etc/ssh/ssh_host_rsa_key && -e mnt/etc/ssh/ssh_host_rsa_key && ! -e mnt/etc/hostname ]] || fail "another tree was changed"
+expect_equal "$(cat key.pub)" "$(cat mnt/@home/user/.ssh/authorized_keys)" "the key"
+(($(stat -f -c '%b * %S' mnt) > 2000 * 1048576)) || fail "the file system has only $(stat -f -c '%b blocks of %S' mnt)"
+umount mnt
+losetup -d "$part"
+rm out.raw btrfs.raw
 
 step "the files of a Debian machine"
 "$vm2oci" -q convert --as rootfs --keep-kernel --compression none "$(debian_disk)" oci:made:debian > /dev/null
