@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The same edits natively and through libguestfs' appliance give the same tree: names, types, modes, owners, times,
+# The same edits natively, through vm2oci's appliance and through libguestfs' give the same tree: names, types, modes, owners, times,
 # extended attributes and bytes, by the digest of its tar. The second guest differs from the first by a feature that is
-# not written natively, so that the appliance is taken by itself. Slow without KVM.
+# not written natively, so that an appliance is taken by itself. Slow without KVM.
 # shellcheck source=../../support/integration.sh
 source "${VM2OCI_SOURCE_DIR:?}/tests/support/integration.sh"
 # shellcheck source=selinux_policy.sh
@@ -56,11 +56,12 @@ mkdir -p prefix/share/vm2oci/guest-kernel
 cp "${VM2OCI%/*/*/*}/share/vm2oci/vm2oci-agent" prefix/share/vm2oci/
 cp -r "$kernel" "prefix/share/vm2oci/guest-kernel/$(uname -m)"
 
-# edit SOURCE DESTINATION OPTION…: the backend that did it is $backend.
+install -D "$VM2OCI" bare/bin/vm2oci # without
+
+# edit PREFIX SOURCE DESTINATION: the backend that did it is $backend.
 edit() {
-    local source=$1 destination=$2
-    shift 2
-    prefix/bin/vm2oci inject -q "$@" --json --created 2026-01-02T03:04:05Z --user-data user-data --ssh-key key.pub:root \
+    local source=$2 destination=$3
+    "$1/bin/vm2oci" inject -q --json --created 2026-01-02T03:04:05Z --user-data user-data --ssh-key key.pub:root \
         --ssh-key key.pub:user --hostname new --sysprep --fix --agent collector --copy-in large:/opt/a/large:0755:1000:1001 \
         --copy-in user-data:/usr/lib/os-release "$source" "$destination" > report
     backend=$(jq -r .edits.backend report)
@@ -70,12 +71,12 @@ edit() {
 step "the same guest three times, with and without quotas"
 make native.raw
 make other.raw -O quota
-edit raw:native.raw raw:native-out.raw
+edit prefix raw:native.raw raw:native-out.raw
 expect_equal native "$backend" "what wrote plain ext4"
-edit raw:other.raw raw:own-out.raw
+edit prefix raw:other.raw raw:own-out.raw
 expect_equal appliance "$backend" "what wrote ext4 with quotas"
-edit raw:other.raw raw:other-out.raw --guest-backend libguestfs
-expect_equal libguestfs "$backend" "what wrote it where that was asked for"
+edit bare raw:other.raw raw:other-out.raw
+expect_equal libguestfs "$backend" "what wrote it where the appliance is not installed"
 
 step "all are one tree"
 for name in native own other; do
