@@ -3,6 +3,7 @@
 #include "formats/base/error.hpp"
 #include "formats/block/overlay.hpp"
 #include "libconvert/edit/apply.hpp"
+#include "libconvert/edit/grow_guest.hpp"
 #include "libconvert/edit/volume_changes.hpp"
 #include "tests/support/memory_device.hpp"
 #include "tests/support/xfs_builder.hpp"
@@ -224,4 +225,43 @@ TEST_CASE("changes to a volume go where its pieces lie, and never beyond") {
 TEST_CASE("the words for backends") {
     CHECK(parse_guest_backend("appliance") == GuestBackend::appliance);
     CHECK_THROWS_WITH(parse_guest_backend("kernel"), Catch::Matchers::Contains("appliance"));
+}
+
+TEST_CASE("a larger disk has its file system grown, and one that cannot be is told and left") {
+    const std::shared_ptr<const BlockDevice> disk = xfs_root();
+    const std::uint64_t size = disk->size() + (1 << 20);
+    const auto machine = std::make_shared<FakeAppliance>();
+    GuestAccess access;
+    access.machine = machine;
+    const auto last_word = [&](const GrownDisk& grown) {
+        std::string word(5, '\0');
+        grown.device->read_at(size - 5, std::as_writable_bytes(std::span(word)));
+        return word;
+    };
+    const GrownDisk grown = grow_guest(disk, size, access, {});
+    CHECK(grown.device->size() == size);
+    REQUIRE(machine->job.steps.size() == 1);
+    CHECK(machine->job.steps[0].kind == JobStepKind::grow);
+    CHECK(machine->job.volumes.at(0).size == size);
+    CHECK(machine->job.volumes.at(0).type == "xfs");
+    CHECK(last_word(grown) == "word!");
+    REQUIRE(grown.remarks.size() == 1);
+    CHECK(grown.remarks[0].find("fills its volume") != std::string::npos);
+
+    // What a machine wrote that then failed is dropped.
+    machine->answer = {AnswerKind::failed, 0, ErrorKind::corrupt, "cannot grow it"};
+    const GrownDisk failed = grow_guest(disk, size, access, {});
+    CHECK(last_word(failed) == std::string(5, '\0'));
+    CHECK(failed.remarks.at(0).find("cannot grow it") != std::string::npos);
+
+    machine->missing = "run this";
+    machine->runs = 0;
+    CHECK(grow_guest(disk, size, access, {}).remarks.at(0).find("run this") != std::string::npos);
+    access.backend = GuestBackend::native;
+    machine->missing.reset();
+    CHECK(grow_guest(disk, size, access, {}).device->size() == size);
+    CHECK(machine->runs == 0);
+
+    const auto empty = std::make_shared<MemoryDevice>(1 << 20);
+    CHECK(grow_guest(empty, 1 << 21, access, {}).remarks.size() == 1);
 }
