@@ -1,6 +1,7 @@
 #include "runner/boot.hpp"
 
 #include "formats/base/error.hpp"
+#include "runner/acceleration.hpp"
 #include "runner/boot_run.hpp"
 #include "runner/qemu/machine.hpp"
 #include "runner/report/boot_checks.hpp"
@@ -17,23 +18,6 @@ namespace {
 constexpr Milliseconds kEmulatedCpuLimit{180000};
 constexpr int kEmulatedWallFactor = 5;
 constexpr Milliseconds kHardwareWallLimit{180000};
-
-struct Choice {
-    Accelerator accelerator = Accelerator::tcg;
-    std::string reason;
-    std::optional<KvmProbe> probe;
-};
-
-Choice choose(const BootOptions& options) {
-    if (options.acceleration == AccelerationChoice::tcg)
-        return {Accelerator::tcg, "asked for", std::nullopt};
-    const KvmProbe probe = probe_kvm(options.kvm_device);
-    if (probe.usable())
-        return {Accelerator::kvm, "KVM " + probe.reason, probe};
-    if (options.acceleration == AccelerationChoice::kvm)
-        fail(ErrorKind::external, "KVM is not usable: " + probe.reason, HintKind::accelerator);
-    return {Accelerator::tcg, "KVM is not usable: " + probe.reason, probe};
-}
 
 JudgePolicy policy_for(const VmSpec& spec, const BootOptions& options, Accelerator accelerator) {
     JudgePolicy policy = options.policy;
@@ -54,16 +38,6 @@ JudgePolicy policy_for(const VmSpec& spec, const BootOptions& options, Accelerat
     return policy;
 }
 
-// The micro-VM is for KVM only: emulated, it has no clock that a kernel could measure its processor with.
-VmSpec for_accelerator(VmSpec spec, Accelerator accelerator) {
-    if (accelerator == Accelerator::kvm && spec.kernel && spec.kernel->devices == KernelDevices::pci_or_mmio &&
-        spec.profile.machine == MachineType::q35 && spec.profile.disk == DiskBus::virtio) {
-        spec.profile.machine = MachineType::microvm;
-        spec.profile_reasons.emplace_back("the kernel needs no PCI: microvm");
-    }
-    return spec;
-}
-
 std::unique_ptr<Machine> start_machine(const VmSpec& spec, const BootOptions& options, Accelerator accelerator,
                                        const OperationContext& operation) {
     switch (options.backend) {
@@ -81,7 +55,7 @@ struct Attempt {
     bool crashed = false;
 };
 
-Attempt try_to_boot(const VmSpec& wanted, const BootOptions& options, const Choice& choice,
+Attempt try_to_boot(const VmSpec& wanted, const BootOptions& options, const ChosenAccelerator& choice,
                     const std::string& restart_reason, BootObserver& observer, const OperationContext& operation) {
     const VmSpec spec = for_accelerator(wanted, choice.accelerator);
     BootReport report;
@@ -111,7 +85,7 @@ Attempt try_to_boot(const VmSpec& wanted, const BootOptions& options, const Choi
 
 BootReport boot_machine(const VmSpec& spec, const BootOptions& options, BootObserver& observer,
                         const OperationContext& operation) {
-    Choice choice = choose(options);
+    ChosenAccelerator choice = choose_accelerator(options.acceleration, options.kvm_device);
     Attempt attempt = try_to_boot(spec, options, choice, "", observer, operation);
     if (attempt.died_at_once && choice.accelerator == Accelerator::kvm &&
         options.acceleration == AccelerationChoice::automatic) {

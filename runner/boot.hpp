@@ -2,6 +2,7 @@
 #pragma once
 
 #include "formats/base/progress.hpp"
+#include "runner/acceleration.hpp"
 #include "runner/judge/judge.hpp"
 #include "runner/machine/spec.hpp"
 #include "runner/report/boot_report.hpp"
@@ -13,12 +14,6 @@
 #include <vector>
 
 namespace vm2oci {
-
-enum class AccelerationChoice {
-    automatic, // KVM where the probe says that it works, else TCG, and says why
-    kvm,       // never falls back: Error{external} when KVM is unusable
-    tcg,
-};
 
 // What runs the machine.
 enum class MachineBackend {

@@ -3,11 +3,20 @@
 # 12 disk (or takes yours, which is only read), turns it into an OCI image, recomputes every digest of the result and
 # boots it.
 #
-#   tools/quickstart.sh [DISK]            DISK is a qcow2 or raw file, or a reference such as raw:PATH
+#   tools/quickstart.sh [--kernel] [DISK]
+#
+#   DISK       a qcow2 or raw file, or a reference such as raw:PATH
+#   --kernel   also builds vm2oci's guest kernel, or takes it from its cache: what its appliance needs that changes guests
+#              on xfs and btrfs (ten minutes, once; 'tools/setup.sh --tests' installs what that build needs)
 set -euo pipefail
 started_in=$PWD
 cd "$(dirname "$0")/.."
 
+kernel=no
+if [[ ${1-} == --kernel ]]; then
+    kernel=yes
+    shift
+fi
 case "${1-}" in
     -h | --help)
         sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' tools/quickstart.sh
@@ -73,6 +82,7 @@ narrate 'Build'
 since=$SECONDS
 quietly cmake --preset release
 quietly cmake --build --preset release --parallel "$(nproc)" --target vm2oci vm2oci-agent
+[[ $kernel == no ]] || quietly cmake --build --preset release --target guest-kernel
 vm2oci=build/release/tools/vm2oci/vm2oci
 took
 

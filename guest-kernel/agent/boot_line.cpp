@@ -53,6 +53,8 @@ BootLine parse_boot_line(std::string_view command_line) {
                                               : Writable::automatic;
         else if (name == "vm2oci.agent")
             line.agent = value != "0";
+        else if (name == "vm2oci.appliance")
+            line.appliance = value != "0";
         else if (name == "vm2oci.wait")
             std::from_chars(value.data(), value.data() + value.size(), line.wait_seconds);
     }

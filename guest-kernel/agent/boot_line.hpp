@@ -23,6 +23,7 @@ struct BootLine {
     Writable writable = Writable::automatic; // vm2oci.overlay=auto|memory|none
     std::uint64_t wait_seconds = 30;         // vm2oci.wait=: for the root's device
     bool agent = false;                      // vm2oci.agent: the agent runs beside the guest's init
+    bool appliance = false;                  // vm2oci.appliance: no root, but the job on a disk
 };
 
 // Double quotes hold spaces together. What it does not know, it skips; of a repeated parameter the last one counts.

@@ -4,6 +4,7 @@
 #include "formats/base/escape.hpp"
 
 #include "guest-kernel/agent/agent.hpp"
+#include "guest-kernel/agent/appliance.hpp"
 #include "guest-kernel/agent/block_devices.hpp"
 #include "guest-kernel/agent/loop_device.hpp"
 #include "guest-kernel/agent/mounting.hpp"
@@ -144,6 +145,8 @@ int run_init(int count, char** arguments) {
     try {
         mount_kernel_file_systems();
         const BootLine line = parse_boot_line(read_text("/proc/cmdline").value_or(""));
+        if (line.appliance)
+            run_appliance();
         const FoundDevice root = line.file.empty() ? wait_for_root(line) : root_in_file(line);
         mount_root(root.node, type_of(root, line), line);
         switch_root();

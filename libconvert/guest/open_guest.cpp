@@ -335,9 +335,11 @@ GuestBackend parse_guest_backend(std::string_view text) {
         return GuestBackend::automatic;
     if (text == "native")
         return GuestBackend::native;
+    if (text == "appliance")
+        return GuestBackend::appliance;
     if (text == "libguestfs")
         return GuestBackend::libguestfs;
-    fail(ErrorKind::usage, "'" + std::string(text) + "' is no guest backend: auto, native or libguestfs");
+    fail(ErrorKind::usage, "'" + std::string(text) + "' is no guest backend: auto, native, appliance or libguestfs");
 }
 
 OpenedGuest open_guest(const std::shared_ptr<const BlockDevice>& disk, const GuestAccess& access,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "formats/block/overlay.hpp"
+#include "libconvert/guest/appliance_machine.hpp"
 #include "libconvert/guest/disk_key.hpp"
 #include "libconvert/guest/fstab.hpp"
 #include "libconvert/guest/guest.hpp"
@@ -17,8 +18,13 @@
 
 namespace vm2oci {
 
-enum class GuestBackend { automatic, native, libguestfs };
-// "auto", "native", "libguestfs"; Error{usage} otherwise.
+enum class GuestBackend {
+    automatic,  // in this process where it can be; changes of other file systems by vm2oci's appliance, if there is one
+    native,     // in this process alone
+    appliance,  // read in this process, changed by vm2oci's appliance
+    libguestfs, // both by libguestfs' appliance
+};
+// "auto", "native", "appliance", "libguestfs"; Error{usage} otherwise.
 GuestBackend parse_guest_backend(std::string_view text);
 
 class ApplianceSession;
@@ -38,8 +44,10 @@ struct GuestAccess {
     std::string root;
     // The disk that is opened, if the guest on it will be changed: an appliance that reads it can write it then.
     std::shared_ptr<OverlayDevice> changes;
-    // A running appliance that sees `changes`, used on instead of starting another; null: none.
+    // A running appliance of libguestfs that sees `changes`, used on instead of starting another; null: none.
     std::shared_ptr<const ApplianceSession> appliance{};
+    // What runs vm2oci's appliance; null: nothing does.
+    std::shared_ptr<const ApplianceMachine> machine{};
 
     // For a disk that is nothing but the root, where no partition has a number.
     GuestAccess to_lone_root() const {

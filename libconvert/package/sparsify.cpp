@@ -94,9 +94,10 @@ bool is_for_appliance(const Volume& volume, const GuestAccess& access) {
 }
 
 bool is_for_appliance(const DiskLayout& layout, const GuestAccess& access) {
-    return access.backend != GuestBackend::native &&
-           std::any_of(layout.volumes.begin(), layout.volumes.end(),
-                       [&](const Volume& volume) { return volume.signature && is_for_appliance(volume, access); });
+    const bool may = access.backend == GuestBackend::automatic || access.backend == GuestBackend::libguestfs;
+    return may && std::any_of(layout.volumes.begin(), layout.volumes.end(), [&](const Volume& volume) {
+               return volume.signature && is_for_appliance(volume, access);
+           });
 }
 
 // False: there is no appliance to do it.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "formats/base/size.hpp"
+#include "formats/block/block_changes.hpp"
 #include "formats/block/block_device.hpp"
 
 #include <cstdint>
@@ -74,6 +75,10 @@ struct DirectKernel {
 struct FurtherDisk {
     std::shared_ptr<const BlockDevice> device;
     std::uint64_t sector_size = 512; // as VmSpec has it
+    // Where writes and discards of the machine go, so that `device` shows them, whose size is then one of whole
+    // sectors. Null: to a scratch file that ends with the machine. Called from other threads.
+    std::shared_ptr<BlockChanges> changes{};
+    std::string serial{}; // that the guest reads; with DiskBus::virtio only
 };
 
 // How many disks a bus takes, the one that is booted and the seed among them: what fits beside the other devices of the

@@ -120,9 +120,11 @@ void add_disks(Arguments& arguments, const VmSpec& spec, const QemuDescriptors& 
     std::size_t port = 1;
     for (const FurtherDisk& disk : spec.further_disks) {
         const std::string node = fmt::format("disk{}", port + 1);
-        arguments.option("-blockdev", fmt::format("driver=nbd,node-name={},server.type=fd,server.str={}", node,
-                                                  descriptors.first_further_disk + static_cast<int>(port) - 1));
-        arguments.option("-device", disk_device(spec, node, port, disk.sector_size));
+        arguments.option("-blockdev", fmt::format("driver=nbd,node-name={},server.type=fd,server.str={}{}", node,
+                                                  descriptors.first_further_disk + static_cast<int>(port) - 1,
+                                                  disk.changes ? ",discard=unmap" : ""));
+        const std::string serial = disk.serial.empty() ? "" : ",serial=" + disk.serial;
+        arguments.option("-device", disk_device(spec, node, port, disk.sector_size) + serial);
         ++port;
     }
     if (!spec.seed)

@@ -150,12 +150,25 @@ QemuMachine::ServedDisk QemuMachine::serve(const std::shared_ptr<const BlockDevi
     return served;
 }
 
+QemuMachine::ServedDisk QemuMachine::serve_changes(const FurtherDisk& disk) {
+    ServedDisk served;
+    served.image = std::make_shared<CountingDevice>(disk.device);
+    served.server = std::make_unique<NbdServer>(NbdExport{
+        served.image,
+        [changes = disk.changes](std::uint64_t offset, std::span<const std::byte> bytes) {
+            changes->write_at(offset, bytes);
+        },
+        {},
+        [changes = disk.changes](std::uint64_t offset, std::uint64_t length) { changes->discard(offset, length); }});
+    return served;
+}
+
 QemuMachine::QemuMachine(const VmSpec& spec, Accelerator accelerator, const std::string& binary,
                          const std::filesystem::path& scratch_folder)
     : forwards_(spec.forwards) {
     disks_.push_back(serve(spec.disk, scratch_folder));
     for (const FurtherDisk& disk : spec.further_disks)
-        disks_.push_back(serve(disk.device, scratch_folder));
+        disks_.push_back(disk.changes ? serve_changes(disk) : serve(disk.device, scratch_folder));
 
     const FirmwareFiles firmware = require_firmware(spec.firmware);
     const UniqueFd variables = copy_variables(firmware.variables, scratch_folder);
@@ -365,7 +378,8 @@ DiskUse QemuMachine::disk_use() const {
         use.size += disk.image->size();
         use.read += disk.image->bytes_read();
         use.touched += disk.image->bytes_touched();
-        use.written += disk.overlay->scratch_bytes();
+        if (disk.overlay)
+            use.written += disk.overlay->scratch_bytes();
     }
     return use;
 }

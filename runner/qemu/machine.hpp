@@ -60,12 +60,13 @@ class QemuMachine final : public Machine {
 
     std::vector<std::string> arguments_;
     std::vector<PortForward> forwards_;
-    // One that the guest may write to: what it writes goes into an overlay.
+    // One that the guest may write to: what it writes goes into an overlay, or to changes that somebody else keeps.
     struct ServedDisk {
         std::shared_ptr<CountingDevice> image;
-        std::shared_ptr<OverlayDevice> overlay;
+        std::shared_ptr<OverlayDevice> overlay; // null: there are such changes
         std::unique_ptr<NbdServer> server;
     };
+    static ServedDisk serve_changes(const FurtherDisk& disk);
     static ServedDisk serve(const std::shared_ptr<const BlockDevice>& disk,
                             const std::filesystem::path& scratch_folder);
 

@@ -85,6 +85,9 @@ struct PlainDiskRequest {
 using ShapeRequest = std::variant<ContainerDiskRequest, BundleRequest, RootfsRequest, VmRequest, PodmanMachineRequest,
                                   KataRequest, VirtletRequest, PlainDiskRequest>;
 
+// What becomes of the guest on a disk that is made larger: see grow_guest().
+enum class GuestGrowth { leave, fill };
+
 struct ConvertRequest {
     std::string source_name;      // as the user wrote it, for messages
     std::string destination_name; // the same
@@ -97,6 +100,7 @@ struct ConvertRequest {
     EditMode mode = EditMode::apply; // plan_only writes nothing
     ShapeRequest shape;
     DiskOutput disk;
+    GuestGrowth growth = GuestGrowth::fill;
     UnusedBlocks unused_blocks = UnusedBlocks::keep;
     std::filesystem::path sbom;           // empty: none
     std::filesystem::path manifest;       // what runs the image; empty: none

@@ -37,8 +37,22 @@ DiskOutput DiskShape::output_of(std::size_t disk) const {
     return output;
 }
 
+void DiskShape::grow() {
+    const ConvertRequest& request = run_.request;
+    const std::optional<std::uint64_t> size = request.disk.virtual_size;
+    // What is refused, is refused where the disk is written.
+    if (!size || *size <= guest_->view().device()->size() || request.mode != EditMode::apply ||
+        request.growth == GuestGrowth::leave || request.disk.format == DiskOutputFormat::keep)
+        return;
+    if (disk_count() > 1)
+        return run_.remark("the guest is left as it is on the larger disk: it lies on several");
+    for (std::string& remark : guest_->grow(*size))
+        run_.remark(std::move(remark));
+}
+
 void DiskShape::edit() {
     const ConvertRequest& request = run_.request;
+    grow();
     if (!request.edits.empty() || request.mode == EditMode::plan_only)
         run_.result.edits = guest_->edit(request.edits, request.mode);
     else if (boots_ == Boots::yes && request.disk.format != DiskOutputFormat::keep)

@@ -40,6 +40,8 @@ class DiskShape : public ConvertShape {
     ConvertRun& run_;
 
   private:
+    void grow();
+
     Boots boots_;
     std::optional<SeedFiles> seed_;
     std::unique_ptr<GuestSession> guest_;          // from open_source() on

@@ -1,6 +1,7 @@
 #include "tools/flows/guest_session.hpp"
 
 #include "formats/block/overlay.hpp"
+#include "libconvert/edit/grow_guest.hpp"
 #include "libconvert/guest/appliance_session.hpp"
 #include "libconvert/package/sparsify.hpp"
 
@@ -25,6 +26,13 @@ void GuestSession::close() {
     opened_.reset();
     access_.appliance.reset();
     access_.changes.reset();
+}
+
+std::vector<std::string> GuestSession::grow(std::uint64_t size) {
+    close();
+    GrownDisk grown = grow_guest(view_.device(), size, access_, operation_);
+    view_.change(std::move(grown.device));
+    return std::move(grown.remarks);
 }
 
 EditReport GuestSession::edit(const EditRequest& request, EditMode mode) {

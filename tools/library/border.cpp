@@ -3,6 +3,7 @@
 #include "formats/base/escape.hpp"
 #include "libconvert/edit/agent_package.hpp"
 #include "libconvert/edit/planners.hpp"
+#include "tools/flows/appliance_machine.hpp"
 
 #include <filesystem>
 #include <optional>
@@ -95,13 +96,26 @@ vm2oci::SourceRequest to_internal(const SourceOptions& options) {
     return request;
 }
 
+static vm2oci::GuestBackend to_internal(GuestBackend backend) {
+    switch (backend) {
+    case GuestBackend::automatic:
+        return vm2oci::GuestBackend::automatic;
+    case GuestBackend::native:
+        return vm2oci::GuestBackend::native;
+    case GuestBackend::appliance:
+        return vm2oci::GuestBackend::appliance;
+    case GuestBackend::libguestfs:
+        return vm2oci::GuestBackend::libguestfs;
+    }
+    return vm2oci::GuestBackend::automatic;
+}
+
 vm2oci::GuestAccess to_internal(const GuestAccess& access) {
-    vm2oci::GuestAccess result(access.backend == GuestBackend::native       ? vm2oci::GuestBackend::native
-                               : access.backend == GuestBackend::libguestfs ? vm2oci::GuestBackend::libguestfs
-                                                                            : vm2oci::GuestBackend::automatic);
+    vm2oci::GuestAccess result(to_internal(access.backend));
     for (const std::string& key : access.keys)
         result.keys.push_back(read_disk_key(key));
     result.root = access.root;
+    result.machine = installed_appliance();
     return result;
 }
 

@@ -46,6 +46,7 @@ constexpr std::array kRows = std::to_array<Row>({
     {"--disk-format", kContainerDisk | kBundle | kPodmanMachine | kPlainDisk},
     {"--cluster-compression", kContainerDisk | kBundle | kPodmanMachine | kVirtlet | kPlainDisk},
     {"--size", kContainerDisk | kBundle | kVm | kPodmanMachine | kKata | kVirtlet | kPlainDisk},
+    {"--no-grow", kContainerDisk | kVm | kPodmanMachine | kVirtlet | kPlainDisk},
     {"--sparsify", kContainerDisk | kBundle | kVm | kPodmanMachine | kVirtlet | kPlainDisk},
     {"--sbom", kGuests},
     {"--manifest", kContainerImages},

@@ -25,6 +25,7 @@ struct ConvertArguments {
     std::string disk_format = "qcow2";
     std::string cluster_compression = "none";
     std::string size;
+    bool no_grow = false;
     std::string compression = "zstd";
     std::string reuse;
     bool chunked = false;

@@ -214,6 +214,10 @@ ConvertRequest convert_request(const ConvertArguments& arguments, const CLI::App
     request.disk = disk_output(arguments, disk == nullptr ? std::nullopt : disk->format);
     if (arguments.sparsify)
         request.unused_blocks = UnusedBlocks::leave_out;
+    if (arguments.no_grow && arguments.size.empty())
+        fail(ErrorKind::usage, "--no-grow is for disks that --size makes larger");
+    if (arguments.no_grow)
+        request.growth = GuestGrowth::leave;
     request.image = image_options(arguments);
     request.sbom = arguments.sbom;
     request.manifest = arguments.manifest;

@@ -1,5 +1,6 @@
 #include "tools/vm2oci/guest_options.hpp"
 
+#include "tools/flows/appliance_machine.hpp"
 #include "tools/vm2oci/help.hpp"
 
 #include <CLI/CLI.hpp>
@@ -11,6 +12,7 @@ GuestAccess GuestOptions::access() const {
     for (const std::string& key : keys)
         access.keys.push_back(read_disk_key(key));
     access.root = root;
+    access.machine = installed_appliance();
     return access;
 }
 
@@ -27,7 +29,8 @@ std::shared_ptr<GuestOptions> add_guest_options(CLI::App& command) {
     auto options = std::make_shared<GuestOptions>();
     command
         .add_option("--guest-backend", options->backend,
-                    "What reads the guest's files: native, libguestfs, or auto (default: native where it can)")
+                    "What reads and changes the guest's files: native, appliance (vm2oci's own changes them), "
+                    "libguestfs, or auto (default: native where it can, then the appliance)")
         ->option_text("BACKEND")
         ->group(group::source);
     command

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The same edits natively and through libguestfs' appliance give the same tree: names, types, modes, owners, times,
+# The same edits natively, through vm2oci's appliance and through libguestfs' give the same tree: names, types, modes, owners, times,
 # extended attributes and bytes, by the digest of its tar. The second guest differs from the first by a feature that is
-# not written natively, so that the appliance is taken by itself. Slow without KVM.
+# not written natively, so that an appliance is taken by itself. Slow without KVM.
 # shellcheck source=../../support/integration.sh
 source "${VM2OCI_SOURCE_DIR:?}/tests/support/integration.sh"
 # shellcheck source=selinux_policy.sh
@@ -49,32 +49,45 @@ make() {
     e2fsck -fy "$image" > fsck.log 2>&1 || [[ $? -eq 1 ]] || fail "$(cat fsck.log)"
 }
 
-# edit SOURCE DESTINATION: the backend that did it is $backend.
+step "vm2oci with its appliance, as installed"
+kernel=$(XDG_CACHE_HOME=$user_cache "$VM2OCI_SOURCE_DIR/guest-kernel/build.sh" 2> build.log) || fail "$(tail -n 20 build.log)"
+install -D "$VM2OCI" prefix/bin/vm2oci
+mkdir -p prefix/share/vm2oci/guest-kernel
+cp "${VM2OCI%/*/*/*}/share/vm2oci/vm2oci-agent" prefix/share/vm2oci/
+cp -r "$kernel" "prefix/share/vm2oci/guest-kernel/$(uname -m)"
+
+install -D "$VM2OCI" bare/bin/vm2oci # without
+
+# edit PREFIX SOURCE DESTINATION: the backend that did it is $backend.
 edit() {
-    "$VM2OCI" inject -q --json --created 2026-01-02T03:04:05Z --user-data user-data --ssh-key key.pub:root \
+    local source=$2 destination=$3
+    "$1/bin/vm2oci" inject -q --json --created 2026-01-02T03:04:05Z --user-data user-data --ssh-key key.pub:root \
         --ssh-key key.pub:user --hostname new --sysprep --fix --agent collector --copy-in large:/opt/a/large:0755:1000:1001 \
-        --copy-in user-data:/usr/lib/os-release "$1" "$2" > report
+        --copy-in user-data:/usr/lib/os-release "$source" "$destination" > report
     backend=$(jq -r .edits.backend report)
-    e2fsck -fn "${2#raw:}" > fsck.log 2>&1 || fail "$2: $(cat fsck.log)"
+    e2fsck -fn "${destination#raw:}" > fsck.log 2>&1 || fail "$destination: $(cat fsck.log)"
 }
 
-step "the same guest twice, once with quotas"
+step "the same guest three times, with and without quotas"
 make native.raw
 make other.raw -O quota
-edit raw:native.raw raw:native-out.raw
+edit prefix raw:native.raw raw:native-out.raw
 expect_equal native "$backend" "what wrote plain ext4"
-edit raw:other.raw raw:other-out.raw
-expect_equal libguestfs "$backend" "what wrote ext4 with quotas"
+edit prefix raw:other.raw raw:own-out.raw
+expect_equal appliance "$backend" "what wrote ext4 with quotas"
+edit bare raw:other.raw raw:other-out.raw
+expect_equal libguestfs "$backend" "what wrote it where the appliance is not installed"
 
-step "both are one tree"
-for name in native other; do
+step "all are one tree"
+for name in native own other; do
     "$VM2OCI" convert -q --json --as rootfs --arch amd64 --keep-kernel --compression none "raw:$name-out.raw" "oci:images:$name" > "$name.json"
 done
-if [[ $(jq -r .layers[0].diff_id native.json) != $(jq -r .layers[0].diff_id other.json) ]]; then
-    for name in native other; do
+if [[ $(cat native.json own.json other.json | jq -r .layers[0].diff_id | sort -u | wc -l) -ne 1 ]]; then
+    for name in native own other; do
         tar -tvf "images/blobs/sha256/$(jq -r '.layers[0].digest | ltrimstr("sha256:")' $name.json)" --full-time > $name.list
     done
     diff native.list other.list >&2 || true
+    diff native.list own.list >&2 || true
     fail "the backends make different trees"
 fi
 grep -q collector native.list 2> /dev/null || tar -tf \
@@ -88,6 +101,6 @@ step "a full file system is refused before anything is written, by both"
 truncate -s 90M huge
 expect_exit 3 "$VM2OCI" inject -q --copy-in huge:/huge raw:native.raw raw:out.raw
 expect_match 'too full.*free' "$(cat stderr)" "natively"
-expect_exit 3 "$VM2OCI" inject -q --copy-in huge:/huge raw:other.raw raw:out.raw
+expect_exit 3 prefix/bin/vm2oci inject -q --copy-in huge:/huge raw:other.raw raw:out.raw
 expect_match 'too full.*free' "$(cat stderr)" "by the appliance"
 [[ ! -e out.raw ]] || fail "a refused edit left a disk"

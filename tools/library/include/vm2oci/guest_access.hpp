@@ -1,4 +1,4 @@
-// How a guest's file systems are read.
+// How a guest's file systems are read and changed.
 #pragma once
 
 #include <string>
@@ -7,9 +7,10 @@
 namespace vm2oci::v0 {
 
 enum class GuestBackend {
-    automatic,  // in this process where it can be, else as libguestfs
+    automatic,  // in this process where it can be; else changed as appliance, where it is installed, or as libguestfs
     native,     // in this process
     libguestfs, // in its appliance
+    appliance,  // read in this process, changed by vm2oci's own appliance
 };
 
 struct GuestAccess {
