@@ -64,9 +64,7 @@ TrimmedDisk trim_by_appliance(const std::shared_ptr<const BlockDevice>& disk, co
         const std::string type = take_string(library.vfs_type(appliance.handle(), device.c_str()));
         // What is read here would be, too, if it were not encrypted.
         const FileSystemDriver* driver = find_driver(type);
-        const bool is_trimmed = driver != nullptr && (driver->free_space == FreeSpaceSource::appliance ||
-                                                      (was_encrypted && driver->free_space == FreeSpaceSource::reader));
-        if (!is_trimmed)
+        if (driver == nullptr || !was_encrypted || driver->free_space != FreeSpaceSource::reader)
             continue;
         if (library.mount_ro(appliance.handle(), device.c_str(), "/") < 0 ||
             library.fstrim_argv(appliance.handle(), "/", &everything) < 0)

@@ -18,8 +18,8 @@ struct TrimmedDisk {
     std::vector<std::string> remarks;                  // what could not be trimmed, and why
 };
 
-// Mounts each file system whose row says FreeSpaceSource::appliance, and those of every kind that its keys open,
-// read-only, in an overlay, and has its free space discarded. A log that was not finished is replayed in the overlay,
+// Mounts each file system that its keys open and whose row says FreeSpaceSource::reader, read-only, in an overlay, and
+// has its free space discarded. A log that was not finished is replayed in the overlay,
 // too, as the guest would do it at its next start. The overlay is `access.changes` where `access` has an appliance that
 // sees it. Error{external} when the appliance cannot be started.
 TrimmedDisk trim_by_appliance(const std::shared_ptr<const BlockDevice>& disk, const GuestAccess& access,

@@ -21,8 +21,7 @@ enum class FileSystemRole {
 };
 
 enum class FreeSpaceSource {
-    reader,    // FileSystem::free_space()
-    appliance, // the kernel of libguestfs' appliance, which discards it
+    reader, // FileSystem::free_space()
     nobody,
 };
 

@@ -87,10 +87,8 @@ std::string add_swap(const std::shared_ptr<const BlockDevice>& disk, const DiskL
 }
 
 bool is_for_appliance(const Volume& volume, const GuestAccess& access) {
-    const FileSystemDriver* driver = find_driver(volume.signature->type);
-    return (driver != nullptr && driver->free_space == FreeSpaceSource::appliance) ||
-           (volume.signature->kind == ContentKind::encrypted && volume.containment == Containment::unread &&
-            !access.keys.empty());
+    return volume.signature->kind == ContentKind::encrypted && volume.containment == Containment::unread &&
+           !access.keys.empty();
 }
 
 bool is_for_appliance(const DiskLayout& layout, const GuestAccess& access) {
