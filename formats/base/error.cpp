@@ -73,6 +73,8 @@ std::string_view to_string(HintKind kind) {
         return "layers";
     case HintKind::krun_root:
         return "krun-root";
+    case HintKind::read_only_root:
+        return "read-only-root";
     case HintKind::minimal_kernel:
         return "minimal-kernel";
     case HintKind::other_kernel:

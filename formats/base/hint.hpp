@@ -25,11 +25,12 @@ enum class HintKind {
     one_disk,         // one of the machine's disks is taken, or a result that takes all
     further_disk,     // a disk of the machine is named, with its format where that is in doubt
     // Of the result.
-    chunked,     // the layer does without a table of contents
-    disk_format, // the disk is written in another form than "keep"
-    size,        // the disk is made larger
-    layers,      // the files go into one layer
-    krun_root,   // the root becomes a raw disk or an EROFS
+    chunked,        // the layer does without a table of contents
+    disk_format,    // the disk is written in another form than "keep"
+    size,           // the disk is made larger
+    layers,         // the files go into one layer
+    krun_root,      // the root becomes a raw disk or an EROFS
+    read_only_root, // the root becomes an EROFS
     // Of bundles.
     minimal_kernel, // vm2oci's own kernel is taken; argument "initramfs": or an initramfs that can do it
     other_kernel,   // vm2oci's own kernel, or one that is named

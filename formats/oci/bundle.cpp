@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 namespace vm2oci {
 namespace {
@@ -45,6 +46,13 @@ std::string_view last_name(std::string_view path) {
     return path.substr(path.rfind('/') + 1);
 }
 
+bool is_verity(const BundleVerity& verity) {
+    constexpr std::size_t kDigits = 64;
+    constexpr std::uint64_t kBlock = 4096;
+    return verity.hash.size() == kDigits && verity.hash.find_first_not_of("0123456789abcdef") == std::string::npos &&
+           verity.superblock_at != 0 && verity.superblock_at % kBlock == 0;
+}
+
 void check(const BundleDescription& bundle, ErrorKind kind) {
     for (const std::string& path : {bundle.kernel, bundle.root, bundle.initramfs.value_or(bundle_path::initramfs)})
         if (!is_plain_path(path))
@@ -57,6 +65,9 @@ void check(const BundleDescription& bundle, ErrorKind kind) {
                        " characters; kernels take " + std::to_string(kKernelCommandLineLimit));
     if (!is_printable(bundle.command_line))
         fail(kind, "the bundle's kernel command line has control characters");
+    if (bundle.verity && !is_verity(*bundle.verity))
+        fail(kind, "the bundle's root is to prove itself by " + quote_untrusted(bundle.verity->hash) + " at " +
+                       std::to_string(bundle.verity->superblock_at) + ", which no hash tree of dm-verity has");
     if (bundle.kernel_release.size() > kReleaseLimit || !is_printable(bundle.kernel_release))
         fail(kind, "the bundle's kernel release " + quote_untrusted(bundle.kernel_release) + " is none");
 }
@@ -66,6 +77,13 @@ std::string required(const Annotations& annotations, const char* key) {
     if (found == annotations.end())
         fail(ErrorKind::corrupt, std::string("the bundle lacks the annotation ") + key);
     return found->second;
+}
+
+// 0 for what is no number, which is no place of a hash tree either.
+std::uint64_t number_of(std::string_view text) {
+    std::uint64_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    return error == std::errc() && end == text.data() + text.size() ? number : 0;
 }
 
 template <class Values>
@@ -117,6 +135,10 @@ Annotations bundle_annotations(const BundleDescription& bundle) {
         annotations[bundle_annotation::kernel_release] = bundle.kernel_release;
     if (bundle.initramfs)
         annotations[bundle_annotation::initramfs] = *bundle.initramfs;
+    if (bundle.verity) {
+        annotations[bundle_annotation::verity_hash] = bundle.verity->hash;
+        annotations[bundle_annotation::verity_offset] = std::to_string(bundle.verity->superblock_at);
+    }
     return annotations;
 }
 
@@ -137,6 +159,8 @@ std::optional<BundleDescription> parse_bundle(const Annotations& annotations) {
     bundle.command_line = required(annotations, bundle_annotation::command_line);
     bundle.root = required(annotations, bundle_annotation::root);
     bundle.root_format = parse_word(annotations, bundle_annotation::root_format, kRootFormats);
+    if (const auto hash = annotations.find(bundle_annotation::verity_hash); hash != annotations.end())
+        bundle.verity = {hash->second, number_of(required(annotations, bundle_annotation::verity_offset))};
     check(bundle, ErrorKind::corrupt);
     return bundle;
 }

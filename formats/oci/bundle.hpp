@@ -4,6 +4,7 @@
 
 #include "formats/oci/descriptor.hpp"
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,6 +20,9 @@ inline constexpr const char* initramfs = "org.vm2oci.bundle.initramfs";         
 inline constexpr const char* command_line = "org.vm2oci.bundle.command-line";     // all that the kernel is to be told
 inline constexpr const char* root = "org.vm2oci.bundle.root";                     // path in the image
 inline constexpr const char* root_format = "org.vm2oci.bundle.root.format";       // qcow2, raw or erofs
+// Of a root that proves itself by dm-verity: 64 hexadecimal digits, and where in the root's file the superblock lies.
+inline constexpr const char* verity_hash = "org.vm2oci.bundle.root.verity.hash";
+inline constexpr const char* verity_offset = "org.vm2oci.bundle.root.verity.offset";
 } // namespace bundle_annotation
 
 // Where the files of a bundle are unless its maker has reasons. KubeVirt mounts kernel and initramfs into one folder by
@@ -48,6 +52,13 @@ std::string_view to_string(BundleRootFormat format);
 // x86's COMMAND_LINE_SIZE; arm64 takes the same (the kernel's arch/*/include/asm/setup.h).
 inline constexpr std::size_t kKernelCommandLineLimit = 2047;
 
+// `veritysetup verify ROOT ROOT hash --hash-offset=superblock_at`.
+struct BundleVerity {
+    std::string hash; // 64 hexadecimal digits
+    std::uint64_t superblock_at = 0;
+    bool operator==(const BundleVerity&) const = default;
+};
+
 // Paths are those in the image, without a leading slash: "boot/vmlinuz".
 struct BundleDescription {
     std::string kernel = bundle_path::kernel;
@@ -57,6 +68,7 @@ struct BundleDescription {
     std::string command_line{}; // names the root; the disk is the first virtio block device
     std::string root = bundle_path::root_qcow2;
     BundleRootFormat root_format = BundleRootFormat::qcow2;
+    std::optional<BundleVerity> verity{};
     bool operator==(const BundleDescription&) const = default;
 };
 

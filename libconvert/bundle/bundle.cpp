@@ -106,10 +106,16 @@ DiskImage make_root_image(PreparedBundle& bundle, const BundleOptions& options, 
 
 DiskImage make_erofs_image(const Guest& guest, PreparedBundle& bundle, const BundleOptions& options,
                            const OperationContext& operation) {
-    const RootFiles root = make_erofs_root(guest, {}, options.time, operation);
+    RootFiles root = make_erofs_root(guest, {}, options.time, operation);
     if (root.attributes_left_out != 0)
         bundle.remarks.push_back(
             fmt::format("{} extended attributes that EROFS does not store were left out", root.attributes_left_out));
+    if (options.proof == RootProof::verity) {
+        const ProvenRoot proven = prove_root(root.device, bundle.root_disk.uuid, operation);
+        bundle.verity = proven.verity;
+        bundle.description.verity = {to_hex(proven.verity.hash), proven.superblock_at};
+        root.device = proven.device;
+    }
     return {root.device, DiskFormat::raw, root.device->size(), root.device->size(), nullptr};
 }
 
@@ -174,10 +180,21 @@ void tell_of_kernel(const Guest& guest, const CommandLineFacts& facts, const Bun
                             quote_untrusted(word)));
 }
 
+void refuse_unfit_proof(const BundleOptions& options) {
+    if (options.proof == RootProof::none)
+        return;
+    if (options.root != BundleRootKind::erofs)
+        fail(ErrorKind::usage, "a root that is written to cannot prove itself", HintKind::read_only_root);
+    if (options.krun == KrunSupport::yes)
+        fail(ErrorKind::usage,
+             "krun gives a guest files and no disk, which the kernel could not open as a proven root");
+}
+
 } // namespace
 
 PreparedBundle prepare_bundle(const OpenedDisk& disk, const BundleOptions& options, const OperationContext& operation) {
     PreparedBundle bundle;
+    refuse_unfit_proof(options);
     const OpenedGuest opened = open_guest(disk.device, options.access, operation);
     bundle.root_disk = make_root_disk(opened, {options.disk.virtual_size, options.time}, operation);
     bundle.guest = settle_root(opened.layout, options, bundle, operation);
@@ -206,13 +223,13 @@ PreparedBundle prepare_bundle(const OpenedDisk& disk, const BundleOptions& optio
     const std::string guest_words = info.boot.command_lines.empty() ? "" : info.boot.command_lines.front();
     const std::string words = options.command_line.value_or(guest_words);
     const bool own_kernel = options.kernel == KernelOrigin::minimal;
-    const CommandLineFacts facts{words,
-                                 bundle.architecture,
-                                 bundle.root_disk,
-                                 description.root_format,
-                                 bundle.kernel.initramfs.has_value(),
-                                 fstab_has_root(*lone.guest),
-                                 own_kernel ? guard_word(info.selinux, words) : std::string()};
+    CommandLineFacts facts{words,
+                           bundle.architecture,
+                           bundle.root_disk,
+                           description.root_format,
+                           bundle.kernel.initramfs.has_value(),
+                           fstab_has_root(*lone.guest),
+                           own_kernel ? guard_word(info.selinux, words) : std::string()};
     description.command_line = bundle_command_line(facts);
     tell_of_kernel(*lone.guest, facts, options, bundle);
     if (is_krun)
@@ -220,6 +237,10 @@ PreparedBundle prepare_bundle(const OpenedDisk& disk, const BundleOptions& optio
     if (options.mode == EditMode::apply)
         bundle.root = options.root == BundleRootKind::erofs ? make_erofs_image(*lone.guest, bundle, options, operation)
                                                             : make_root_image(bundle, options, operation);
+    if (bundle.verity) {
+        facts.verity = bundle.verity;
+        description.command_line = bundle_command_line(facts);
+    }
     return bundle;
 }
 

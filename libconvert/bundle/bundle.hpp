@@ -44,6 +44,7 @@ struct BundleOptions {
     BundleRootKind root = BundleRootKind::disk;
     std::filesystem::path own_init; // with erofs and with krun: vm2oci's own /init for an initramfs
     KrunSupport krun = KrunSupport::no;
+    RootProof proof = RootProof::none; // with erofs
     DiskOutput disk;
     UnusedBlocks unused_blocks = UnusedBlocks::keep;
     EditRequest edits;
@@ -60,8 +61,9 @@ struct PreparedBundle {
     std::optional<std::string> krun_kernel; // as an ELF file, where the kernel itself is none
     std::optional<std::string> krun_settings;
     RootDisk root_disk;
-    OpenedGuest guest; // on the root disk, as it is now
-    EditReport edits;  // the bundle's own and the user's
+    std::optional<VerityRoot> verity; // of a root that proves itself
+    OpenedGuest guest;                // on the root disk, as it is now
+    EditReport edits;                 // the bundle's own and the user's
     std::string architecture;
     std::string product; // of the guest's operating system, escaped
     std::vector<std::string> remarks;

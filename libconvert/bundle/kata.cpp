@@ -1,5 +1,6 @@
 #include "libconvert/bundle/kata.hpp"
 
+#include "formats/base/checked.hpp"
 #include "formats/base/endian.hpp"
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
@@ -29,6 +30,7 @@ namespace fs = std::filesystem;
 constexpr const char* kImageName = "kata-containers.img";
 constexpr const char* kInitrdName = "kata-containers-initrd.img";
 constexpr const char* kDropInName = "50-vm2oci.toml";
+constexpr std::uint64_t kPartitionAlignment = 1 * MiB;
 
 // What a sandbox does without: devices come from the runtime, logs go to the console, and nothing outlives it.
 constexpr const char* kMaskedUnits[] = {
@@ -154,7 +156,7 @@ void write_initrd(const Guest& guest, int fd, const OperationContext& operation)
     operation.progress->end();
 }
 
-std::string drop_in(const fs::path& folder, BundleRootKind root) {
+std::string drop_in(const fs::path& folder, BundleRootKind root, const std::optional<VerityRoot>& verity) {
     const auto quoted = [&](const char* name) { return nlohmann::json((folder / name).string()).dump(); };
     return fmt::format(
         "# Put this into /etc/kata-containers/config.d/ (for another hypervisor than QEMU: under its own\n"
@@ -162,9 +164,15 @@ std::string drop_in(const fs::path& folder, BundleRootKind root) {
         "[hypervisor.qemu]\n"
         "image = {}\n"
         "rootfs_type = \"{}\"\n"
+        "{}"
         "initrd = \"\"\n"
         "# initrd = {}\n",
-        quoted(kImageName), root == BundleRootKind::erofs ? "erofs" : "ext4", quoted(kInitrdName));
+        quoted(kImageName), root == BundleRootKind::erofs ? "erofs" : "ext4",
+        verity ? fmt::format("# The image proves itself by this; the initrd has nothing that does.\n"
+                             "kernel_verity_params = \"{}\"\n",
+                             kata_verity_parameters(*verity))
+               : "",
+        quoted(kInitrdName));
 }
 
 std::uint32_t disk_id(const std::string& uuid) {
@@ -190,13 +198,22 @@ RootFiles make_root_files(const Guest& guest, const KataOptions& options, const 
                                   options.time, operation);
 }
 
-std::shared_ptr<const BlockDevice> make_root(const OpenedGuest& guest, const KataOptions& options, KataReport& report,
-                                             const OperationContext& operation) {
-    const RootFiles files = make_root_files(*guest.guest, options, operation);
+// The image's partitions: the root's, and behind it that of its hash tree. Together they fill the image.
+std::vector<std::shared_ptr<const BlockDevice>> make_partitions(const PreparedKata& prepared,
+                                                                const KataOptions& options, KataReport& report,
+                                                                const OperationContext& operation) {
+    const RootFiles files = make_root_files(*prepared.guest.guest, options, operation);
     if (files.attributes_left_out != 0)
         report.remarks.push_back(fmt::format(
             "{} extended attributes that the new file system does not store were left out", files.attributes_left_out));
-    return files.device;
+    if (options.proof == RootProof::none)
+        return {std::make_shared<PaddedDevice>(files.device, kata_root_size(files.device->size()))};
+    const ProvenPartitions proven = prove_partition(files.device, prepared.uuid, operation);
+    report.verity = proven.verity;
+    const std::uint64_t tree_at = align_up(proven.root->size(), kPartitionAlignment);
+    const std::uint64_t room = kata_root_size(tree_at + proven.tree->size());
+    return {std::make_shared<PaddedDevice>(proven.root, tree_at),
+            std::make_shared<PaddedDevice>(proven.tree, room - tree_at)};
 }
 
 } // namespace
@@ -241,15 +258,12 @@ KataReport write_kata(const PreparedKata& prepared, const KataOptions& options, 
     const OutputFile& image_file = outputs.add_file(absolute / kImageName);
     const OutputFile& initrd_file = outputs.add_file(absolute / kInitrdName);
     Outputs::Document& configuration = outputs.add_document(absolute / kDropInName);
-    std::shared_ptr<const BlockDevice> files = make_root(prepared.guest, options, report, operation);
-    if (const std::uint64_t room = kata_root_size(files->size()); room != files->size())
-        files = std::make_shared<PaddedDevice>(files, room);
-    const KataImage image(files, disk_id(prepared.uuid));
+    const KataImage image(make_partitions(prepared, options, report, operation), disk_id(prepared.uuid));
     operation.progress->begin("write", image.size());
     write_raw_file(image, image_file.fd(), operation);
     operation.progress->end();
     write_initrd(*prepared.guest.guest, initrd_file.fd(), operation);
-    report.drop_in = drop_in(absolute, options.root);
+    report.drop_in = drop_in(absolute, options.root, report.verity);
     configuration.content = report.drop_in;
     report.files = {{kImageName, file_size(image_file.fd()), "the guest image"},
                     {kInitrdName, file_size(initrd_file.fd()), "the same as an initrd"},

@@ -3,6 +3,7 @@
 // Kata reads these files from the host's disk and pulls none from a registry, so they are written into a folder.
 #pragma once
 
+#include "libconvert/bundle/proven_root.hpp"
 #include "libconvert/bundle/root_disk.hpp"
 #include "libconvert/bundle/unpack.hpp"
 #include "libconvert/edit/edit_disk.hpp"
@@ -19,6 +20,7 @@ namespace vm2oci {
 struct KataOptions {
     std::filesystem::path agent;                // kata-agent, a program for the guest's architecture
     BundleRootKind root = BundleRootKind::disk; // disk: ext4
+    RootProof proof = RootProof::none;
     EditRequest edits;
     EditMode mode = EditMode::apply;
     std::optional<std::uint64_t> size; // of the ext4's image, at least; none: as the files need
@@ -28,13 +30,14 @@ struct KataOptions {
 
 struct KataReport {
     std::vector<UnpackedFile> files;
-    std::string drop_in; // the configuration that makes Kata use them
+    std::string drop_in;              // the configuration that makes Kata use them
+    std::optional<VerityRoot> verity; // what the image proves itself by
     std::vector<std::string> remarks;
 };
 
 // The guest as Kata will have it, before a file is made of it.
 struct PreparedKata {
-    OpenedGuest guest; // null: only the plan was asked for
+    OpenedGuest guest; // without one: only the plan was asked for
     std::string uuid;  // of its root
     EditReport edits;  // the sandbox's own and the user's
 };

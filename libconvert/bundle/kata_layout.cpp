@@ -14,17 +14,24 @@ constexpr std::uint64_t kSector = 512;
 constexpr std::uint64_t kDaxInfoAt = 4 * KiB;
 constexpr std::size_t kDaxInfoSize = 4 * KiB;
 
-// One primary Linux partition. Cylinders are not counted: the LBA is what counts.
-void put_partition_table(std::byte* at, std::uint32_t disk_id, std::uint64_t first, std::uint64_t length) {
+using Partitions = std::vector<std::shared_ptr<const BlockDevice>>;
+
+// Primary Linux partitions, one behind another. Cylinders are not counted: the LBA is what counts.
+void put_partition_table(std::byte* at, std::uint32_t disk_id, std::uint64_t first, const Partitions& partitions) {
     constexpr std::size_t kIdAt = 440;
     constexpr std::size_t kEntryAt = 446;
+    constexpr std::size_t kEntrySize = 16;
     store_le(at + kIdAt, disk_id);
     std::byte* entry = at + kEntryAt;
-    std::fill_n(entry + 1, 3, std::byte{0xfe});
-    entry[4] = std::byte{0x83};
-    std::fill_n(entry + 5, 3, std::byte{0xfe});
-    store_le(entry + 8, checked_cast<std::uint32_t>(first / kSector, "the partition's place"));
-    store_le(entry + 12, checked_cast<std::uint32_t>(length / kSector, "the partition's size"));
+    for (const auto& partition : partitions) {
+        std::fill_n(entry + 1, 3, std::byte{0xfe});
+        entry[4] = std::byte{0x83};
+        std::fill_n(entry + 5, 3, std::byte{0xfe});
+        store_le(entry + 8, checked_cast<std::uint32_t>(first / kSector, "the partition's place"));
+        store_le(entry + 12, checked_cast<std::uint32_t>(partition->size() / kSector, "the partition's size"));
+        first += partition->size();
+        entry += kEntrySize;
+    }
     at[510] = std::byte{0x55};
     at[511] = std::byte{0xaa};
 }
@@ -59,24 +66,24 @@ void put_dax_info(std::byte* at) {
 
 } // namespace
 
-KataImage::KataImage(std::shared_ptr<const BlockDevice> root, std::uint32_t disk_id)
-    : root_(std::move(root)), head_(kKataRootAt) {
-    put_partition_table(head_.data(), disk_id, kKataRootAt, root_->size());
+KataImage::KataImage(const Partitions& partitions, std::uint32_t disk_id)
+    : partitions_(partitions), head_(kKataRootAt) {
+    put_partition_table(head_.data(), disk_id, kKataRootAt, partitions);
     put_dax_info(head_.data() + kDaxInfoAt);
-    put_partition_table(head_.data() + kKataHeader, disk_id, kKataRootAt - kKataHeader, root_->size());
+    put_partition_table(head_.data() + kKataHeader, disk_id, kKataRootAt - kKataHeader, partitions);
 }
 
 void KataImage::read_at(std::uint64_t offset, std::span<std::byte> buffer) const {
     check_range(*this, offset, buffer.size());
     while (!buffer.empty()) {
         std::size_t step = buffer.size();
-        const std::uint64_t root_end = kKataRootAt + root_->size();
+        const std::uint64_t end_of_partitions = kKataRootAt + partitions_.size();
         if (offset < kKataRootAt) {
             step = std::min<std::size_t>(step, static_cast<std::size_t>(kKataRootAt - offset));
             std::copy_n(head_.begin() + static_cast<std::ptrdiff_t>(offset), step, buffer.begin());
-        } else if (offset < root_end) {
-            step = static_cast<std::size_t>(std::min<std::uint64_t>(step, root_end - offset));
-            root_->read_at(offset - kKataRootAt, buffer.first(step));
+        } else if (offset < end_of_partitions) {
+            step = static_cast<std::size_t>(std::min<std::uint64_t>(step, end_of_partitions - offset));
+            partitions_.read_at(offset - kKataRootAt, buffer.first(step));
         } else {
             std::fill(buffer.begin(), buffer.end(), std::byte{0});
         }
@@ -89,8 +96,8 @@ Extent KataImage::extent_at(std::uint64_t offset) const {
     check_range(*this, offset, 1);
     if (offset < kKataRootAt)
         return {kKataRootAt - offset, ExtentKind::data};
-    if (offset - kKataRootAt < root_->size())
-        return root_->extent_at(offset - kKataRootAt);
+    if (offset - kKataRootAt < partitions_.size())
+        return partitions_.extent_at(offset - kKataRootAt);
     return {size() - offset, ExtentKind::unallocated};
 }
 

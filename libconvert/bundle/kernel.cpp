@@ -53,8 +53,12 @@ bool is_usable(const std::string& word) {
 
 std::vector<std::string> root_words(const CommandLineFacts& facts) {
     const bool by_name = !facts.has_initramfs || facts.root.uuid.empty();
-    if (facts.root_format == BundleRootFormat::erofs)
-        return {"root=/dev/vda", "rootfstype=erofs", "ro"};
+    if (facts.root_format == BundleRootFormat::erofs) {
+        std::vector<std::string> words =
+            facts.verity ? verity_words(*facts.verity) : std::vector<std::string>{"root=/dev/vda"};
+        words.insert(words.end(), {"rootfstype=erofs", "ro"});
+        return words;
+    }
     if (!by_name)
         return {"root=UUID=" + facts.root.uuid};
     return {"root=/dev/vda", "rootfstype=" + facts.root.type};

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "formats/oci/bundle.hpp"
+#include "libconvert/bundle/proven_root.hpp"
 #include "libconvert/bundle/root_disk.hpp"
 #include "libconvert/guest/guest.hpp"
 #include "libconvert/inspect/guest_info.hpp"
@@ -43,6 +44,7 @@ struct CommandLineFacts {
     bool fstab_has_root = false; // then the system makes the root writable itself
     // "security=selinux" for a kernel that takes another guard by itself; empty: none is needed.
     std::string guard = {};
+    std::optional<VerityRoot> verity = {}; // of an EROFS that proves itself
 };
 
 // The guest's own words, without those that were for the old disk, behind what names the root. Without an initramfs the

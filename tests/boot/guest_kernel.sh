@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Our own kernel, built or from the cache, under the real Debian: a bundle with it comes up with every unit and port of the
-# disk as shipped but those for the disk itself, and nothing fails; and again from a read-only root in memory.
+# disk as shipped but those for the disk itself, and nothing fails; and again from a read-only root, proven by dm-verity.
 source "$VM2OCI_SOURCE_DIR/tests/support/integration.sh"
 require_tool jq qemu-system-x86_64
 arch=$(uname -m)
@@ -26,9 +26,17 @@ expect_equal true "$(jq .comparison.fits stdout)" 'whether nothing is lost'
 expect_equal '[] [] []' "$(jq -c '.comparison | .units_missing, .failed_here, .ports_missing' stdout | paste -sd' ')" 'what is lost'
 (($(jq '.facts.units | length' stdout) > 40)) || fail "the agent names $(jq -c .facts.units stdout) only"
 
-step 'a read-only root'
-prefix/bin/vm2oci convert --quiet --as bundle --kernel minimal --root erofs "$disk" oci:images:erofs > convert.log
-boot oci:images:erofs --ready login
+step 'a read-only root that proves itself'
+prefix/bin/vm2oci convert --quiet --as bundle --kernel minimal --root erofs --verity "$disk" oci:images:proven > convert.log
+boot oci:images:proven --ready login
+
+step 'the same with one other byte'
+prefix/bin/vm2oci convert --quiet oci:images:proven files > convert.log
+printf 'x' | dd of=files/rootfs.erofs bs=1 seek=1100 conv=notrunc status=none
+timeout 120 qemu-system-"$arch" -accel tcg -machine q35 -m 512 -nodefaults -display none -no-reboot -serial file:console \
+    -kernel files/vmlinux -initrd files/initramfs -append "$(jq -r '."boot-source".boot_args' files/firecracker.json)" \
+    -drive file=files/rootfs.erofs,format=raw,if=virtio,readonly=on || fail "$(tail -n 5 console)"
+expect_match 'dm-verity device corrupted' "$(cat console)" 'what stops the machine'
 
 if [[ $arch == x86_64 ]]; then
     step 'a machine without ACPI, which an MP table describes'

@@ -79,6 +79,7 @@ class BundleShape final : public ConvertShape {
         options.command_line = request_.command_line;
         options.root = request_.root;
         options.krun = request_.krun;
+        options.proof = request_.proof;
         if (request_.root == BundleRootKind::erofs || request_.krun == KrunSupport::yes)
             options.own_init = own_init();
         options.disk = request.disk;

@@ -41,6 +41,7 @@ struct BundleRequest {
     std::optional<std::string> command_line;
     BundleRootKind root = BundleRootKind::disk;
     KrunSupport krun = KrunSupport::no;
+    RootProof proof = RootProof::none;
     std::string instancetype;
     std::string preference;
 };
@@ -67,6 +68,7 @@ struct VmRequest {
 struct KataRequest {
     std::filesystem::path agent;
     BundleRootKind root = BundleRootKind::disk;
+    RootProof proof = RootProof::none;
 };
 
 // The destination is a folder, for a qcow2 and what Virtlet is told of it.

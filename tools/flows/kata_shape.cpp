@@ -10,6 +10,7 @@ class KataShape final : public ConvertShape {
     KataShape(ConvertRun& run, const KataRequest& request) : run_(run) {
         options_.agent = request.agent;
         options_.root = request.root;
+        options_.proof = request.proof;
         options_.size = run.request.disk.virtual_size;
         options_.edits = run.request.edits;
         options_.mode = run.request.mode;

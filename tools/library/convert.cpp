@@ -33,6 +33,7 @@ struct ShapeToInternal {
         request.initramfs_file = shape.initramfs_file;
         request.command_line = shape.command_line;
         request.root = to_internal(shape.root);
+        request.proof = shape.verity ? RootProof::verity : RootProof::none;
         request.krun = shape.krun ? KrunSupport::yes : KrunSupport::no;
         request.instancetype = shape.instancetype;
         request.preference = shape.preference;
@@ -42,7 +43,9 @@ struct ShapeToInternal {
         return RootfsRequest{shape.keep_kernel ? KernelFiles::keep : KernelFiles::leave_out,
                              shape.split_layers ? RootfsLayers::split : RootfsLayers::one};
     }
-    ShapeRequest operator()(const Kata& shape) const { return KataRequest{shape.agent, to_internal(shape.root)}; }
+    ShapeRequest operator()(const Kata& shape) const {
+        return KataRequest{shape.agent, to_internal(shape.root), shape.verity ? RootProof::verity : RootProof::none};
+    }
     ShapeRequest operator()(const MachineArtifact& shape) const {
         VmRequest request;
         request.machine.instance_type = shape.instancetype;

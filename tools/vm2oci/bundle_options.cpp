@@ -30,6 +30,11 @@ void add_bundle_options(CLI::App& command, BundleArguments& arguments) {
         .add_flag("--krun", arguments.krun,
                   "bundle: add what 'podman run --runtime krun' starts it by; the root becomes a raw disk or erofs")
         ->group(group::image);
+    command
+        .add_flag(
+            "--verity", arguments.verity,
+            "bundle, kata: the root proves itself block by block (dm-verity), and a changed one stops the machine")
+        ->group(group::image);
 }
 
 std::string take_kata_agent(std::vector<std::string>& agents) {
@@ -63,6 +68,8 @@ BundleRequest bundle_request(const BundleArguments& arguments) {
         request.root = BundleRootKind::erofs;
     if (arguments.krun)
         request.krun = KrunSupport::yes;
+    if (arguments.verity)
+        request.proof = RootProof::verity;
     return request;
 }
 

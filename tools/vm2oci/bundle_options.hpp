@@ -16,6 +16,7 @@ struct BundleArguments {
     std::string command_line;
     std::string root = "qcow2";
     bool krun = false;
+    bool verity = false;
 };
 
 void add_bundle_options(CLI::App& command, BundleArguments& arguments);

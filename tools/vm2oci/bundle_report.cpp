@@ -51,6 +51,9 @@ Json made_to_json(const BundleResult& result, const ConvertRequest& request) {
                     {"joined", bundle.root_disk.shape == RootShape::joined},
                     {"virtual_size", bundle.root->virtual_size},
                     {"file_size", bundle.root->bytes->size()}};
+    if (description.verity)
+        json["root"]["verity"] = {{"root_hash", description.verity->hash},
+                                  {"superblock_at", description.verity->superblock_at}};
     return json;
 }
 
@@ -68,6 +71,9 @@ void print_made(const BundleResult& result, const ConvertRequest& request, std::
     out << fmt::format("  root    {}, {} from {}{}, {} of data in {}\n", description.root, bundle.root_disk.type,
                        bundle.root_disk.shape == RootShape::joined ? "joined " : "", bundle.root_disk.origin,
                        format_size(bundle.root->allocated_size), format_size(bundle.root->virtual_size));
+    if (description.verity)
+        out << fmt::format("  verity  {}, its superblock at {}\n", description.verity->hash,
+                           description.verity->superblock_at);
     out << "  told    " << description.command_line << '\n';
     for (const std::string& remark : bundle.remarks)
         out << "  note    " << remark << '\n';
@@ -84,8 +90,11 @@ void print_made(const UnpackedBundle& bundle, const ConvertRequest& request, std
 }
 
 Json made_to_json(const KataReport& report, const ConvertRequest& request) {
-    return {
+    Json json = {
         {"destination", request.destination_name}, {"files", files_json(report.files)}, {"drop_in", report.drop_in}};
+    if (report.verity)
+        json["verity"] = {{"root_hash", to_hex(report.verity->hash)}, {"salt", to_hex(report.verity->salt)}};
+    return json;
 }
 
 Json made_to_json(const VirtletResult& made, const ConvertRequest& request) {

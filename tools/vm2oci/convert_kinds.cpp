@@ -58,6 +58,7 @@ constexpr std::array kRows = std::to_array<Row>({
     {"--cmdline", kBundle},
     {"--root", kBundle | kKata},
     {"--krun", kBundle},
+    {"--verity", kBundle | kKata},
     {"--compression", kImages},
     {"--chunked", kContainerImages},
     {"--reuse", kImages},

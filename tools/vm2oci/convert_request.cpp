@@ -169,7 +169,8 @@ KataRequest kata_shape(const ConvertArguments& arguments, const CLI::App& comman
     if (folder == nullptr || folder->format)
         fail(ErrorKind::usage, "Kata reads its guest images from the host's disk: name a folder as DEST");
     refuse_disk_options_of_erofs(arguments, command);
-    return {agent, arguments.bundle.root == "erofs" ? BundleRootKind::erofs : BundleRootKind::disk};
+    const BundleRequest bundle = bundle_request(arguments.bundle);
+    return {agent, bundle.root, bundle.proof};
 }
 
 PlainDiskRequest disk_shape(const ConvertArguments& arguments, const CLI::App& command,

@@ -43,6 +43,8 @@ std::string words_of(const Hint& hint) {
         return "take --layers one";
     case HintKind::krun_root:
         return "take --disk-format raw or --root erofs";
+    case HintKind::read_only_root:
+        return "take --root erofs";
     case HintKind::minimal_kernel:
         return hint.argument == "initramfs" ? "take --kernel minimal, or give an --initrd that does"
                                             : "take --kernel minimal";

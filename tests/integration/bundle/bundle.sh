@@ -2,7 +2,7 @@
 # A small guest becomes a bundle: sliced where its root is one file system, joined where /boot and /var are apart. Other
 # people's tools read the image and what is in it; the same disk gives the same image from any container.
 source "$VM2OCI_SOURCE_DIR/tests/support/integration.sh"
-require_tool mke2fs e2fsck debugfs sfdisk fsck.erofs qemu-img skopeo umoci podman jq python3 mkswap
+require_tool mke2fs e2fsck debugfs sfdisk fsck.erofs qemu-img skopeo umoci podman jq python3 mkswap veritysetup
 if [[ $(id -u) -ne 0 && -z ${VM2OCI_UNSHARED-} ]]; then
     exec env VM2OCI_UNSHARED=1 buildah unshare "$0"
 fi
@@ -154,6 +154,33 @@ expect_match 'init' "$(cpio --list --quiet < read-only/initramfs)" 'the initramf
 expect_equal true "$(jq -r '.drives[0].is_read_only' read-only/firecracker.json)" 'the drive'
 expect_exit 3 "$VM2OCI" convert --as bundle --root erofs raw:several.raw null:
 
+step 'a read-only root that proves itself'
+make_proven() {
+    "$VM2OCI" convert --json --as bundle --root erofs --verity --kernel guest/boot/vmlinuz-6.1.0-1-amd64 raw:several.raw "$1"
+}
+make_proven oci:layout:proven > proven.json
+"$VM2OCI" convert oci:layout:proven proven > /dev/null
+hash=$(jq -r .root.verity.root_hash proven.json)
+place=$(jq -r .root.verity.superblock_at proven.json)
+veritysetup verify proven/rootfs.erofs proven/rootfs.erofs "$hash" --hash-offset="$place" || fail 'the tree does not hold'
+cmp --bytes="$(stat --format %s read-only/rootfs.erofs)" proven/rootfs.erofs read-only/rootfs.erofs
+fsck.erofs proven/rootfs.erofs > fsck.log 2>&1 || fail "$(cat fsck.log)"
+# The words of the command line, as veritysetup would make them a table.
+veritysetup dump proven/rootfs.erofs --hash-offset="$place" > dump.txt
+salt=$(sed -n 's/^Salt:[[:space:]]*//p' dump.txt)
+blocks=$((place / 4096))
+expect_match "^dm-mod.create=\"vm2oci-root,,,ro,0 $((blocks * 8)) verity 1 /dev/vda /dev/vda 4096 4096 $blocks $((blocks + 1)) sha256 $hash $salt 1 panic_on_corruption\" root=/dev/dm-0 rootfstype=erofs ro " \
+    "$(jq -r .command_line proven.json)" 'the command line'
+expect_equal "$hash $hash" \
+    "$(skopeo inspect --raw oci:layout:proven | jq -r '.annotations["org.vm2oci.bundle.root.verity.hash"]') $(skopeo inspect oci:layout:proven | jq -r '.Labels["org.vm2oci.bundle.root.verity.hash"]')" \
+    'annotation and label'
+expect_match 'dm-mod.create=' "$(jq -r '."boot-source".boot_args' proven/firecracker.json)" "Firecracker's arguments"
+expect_equal "$(jq -r .digest proven.json)" "$(make_proven null: | jq -r .digest)" 'the digest of a second conversion'
+printf 'x' | dd of=proven/rootfs.erofs bs=1 seek=$((place / 2)) conv=notrunc status=none
+expect_exit 1 veritysetup verify proven/rootfs.erofs proven/rootfs.erofs "$hash" --hash-offset="$place"
+expect_exit 2 "$VM2OCI" convert --as bundle --verity raw:several.raw null:
+expect_match 'take --root erofs' "$(cat stderr)" 'what to do about it'
+
 step 'a guest image for Kata'
 printf 'agent' > kata-agent
 "$VM2OCI" convert --as kata --agent kata-agent=kata-agent raw:several.raw kata > kata.txt
@@ -171,3 +198,22 @@ for file in init usr/bin/kata-agent etc/systemd/system/kata-containers.target; d
 done
 expect_match "image = \"$scratch/kata/kata-containers.img\"" "$(cat kata/50-vm2oci.toml)" 'the configuration'
 expect_exit 2 "$VM2OCI" convert --as kata raw:several.raw kata2
+
+step 'a guest image for Kata that proves itself'
+for root in qcow2 erofs; do
+    "$VM2OCI" convert --as kata --agent kata-agent=kata-agent --root "$root" --verity raw:several.raw "kata-$root" > kata.txt
+    image=kata-$root/kata-containers.img
+    expect_equal 0 $(($(stat --format %s "$image") % (128 << 20))) 'the alignment of the image'
+    read -r root_at root_size tree_at tree_size < <(sfdisk --json "$image" |
+        jq -r '[.partitiontable.partitions[] | .start, .size] | join(" ")')
+    expect_equal 6144 "$root_at" 'where the root lies'
+    expect_equal $((root_at + root_size)) "$tree_at" 'where its tree lies'
+    parameters=$(sed -n 's/^kernel_verity_params = "\(.*\)"$/\1/p' "kata-$root/50-vm2oci.toml")
+    declare -A verity=()
+    while IFS='=' read -r name value; do verity[$name]=$value; done < <(tr , '\n' <<< "$parameters")
+    dd if="$image" of=part1.img bs=512 skip="$root_at" count="$root_size" status=none
+    dd if="$image" of=part2.img bs=512 skip="$tree_at" count="$tree_size" status=none
+    veritysetup verify --no-superblock --salt="${verity[salt]}" --data-blocks="${verity[data_blocks]}" \
+        --data-block-size="${verity[data_block_size]}" --hash-block-size="${verity[hash_block_size]}" \
+        part1.img part2.img "${verity[root_hash]}" || fail "the tree of Kata's image does not hold"
+done

@@ -36,6 +36,22 @@ TEST_CASE("a root that nobody remounts is writable from the beginning, and erofs
           "root=/dev/vda rootfstype=erofs ro console=tty0 console=ttyS0,115200");
 }
 
+TEST_CASE("a root that proves itself is opened by the kernel before anything is mounted") {
+    const RootDisk disk = root();
+    CommandLineFacts facts{"quiet rw", "amd64", disk, BundleRootFormat::erofs, true, true};
+    facts.verity = VerityRoot{};
+    facts.verity->data_blocks = 2;
+    facts.verity->tree_block = 3;
+    const std::string zeros(64, '0');
+    CHECK(bundle_command_line(facts) ==
+          "dm-mod.create=\"vm2oci-root,,,ro,0 16 verity 1 /dev/vda /dev/vda 4096 4096 2 3 sha256 " + zeros + " " +
+              zeros +
+              " 1 panic_on_corruption\" root=/dev/dm-0 rootfstype=erofs ro quiet console=tty0 console=ttyS0,115200");
+    // What others add to the line leaves the table whole.
+    CHECK(add_kernel_words(bundle_command_line(facts), "panic=1").find(" 1 panic_on_corruption\" root=") !=
+          std::string::npos);
+}
+
 TEST_CASE("consoles that the guest has are kept, and options of a file system only while it is the same") {
     RootDisk disk = root();
     CHECK(bundle_command_line(

@@ -37,6 +37,10 @@ TEST_CASE("bundles say in annotations what they are") {
     plain.command_line = "root=/dev/vda1";
     CHECK(parse_bundle(bundle_annotations(plain)) == plain);
     CHECK(bundle_annotations(plain).count(bundle_annotation::initramfs) == 0);
+    CHECK(bundle_annotations(plain).count(bundle_annotation::verity_hash) == 0);
+    BundleDescription proven = sample();
+    proven.verity = {std::string(64, 'a'), 8192};
+    CHECK(parse_bundle(bundle_annotations(proven)) == proven);
 }
 
 TEST_CASE("bundles that cannot be right are refused") {
@@ -65,6 +69,22 @@ TEST_CASE("bundles that cannot be right are refused") {
     CHECK(refusal(with(bundle_annotation::command_line, "a\nb")) == ErrorKind::corrupt);
     CHECK(refusal(with(bundle_annotation::command_line, std::string(2048, 'a'))) == ErrorKind::corrupt);
     CHECK(parse_bundle(with(bundle_annotation::command_line, std::string(2047, 'a'))).has_value());
+
+    // A proof without its place, or with one that no tree has.
+    Annotations proven = with(bundle_annotation::verity_hash, std::string(64, '0'));
+    CHECK(refusal(proven) == ErrorKind::corrupt);
+    for (const char* place : {"", "0", "-4096", "4097", "8192x", "99999999999999999999"}) {
+        CAPTURE(place);
+        proven[bundle_annotation::verity_offset] = place;
+        CHECK(refusal(proven) == ErrorKind::corrupt);
+    }
+    proven[bundle_annotation::verity_offset] = "8192";
+    CHECK(parse_bundle(proven)->verity == BundleVerity{std::string(64, '0'), 8192});
+    for (const std::string& hash : {std::string(), std::string(63, '0'), std::string(64, 'A'), std::string(65, '0')}) {
+        CAPTURE(hash);
+        proven[bundle_annotation::verity_hash] = hash;
+        CHECK(refusal(proven) == ErrorKind::corrupt);
+    }
 }
 
 TEST_CASE("bundles that would be refused are not made") {

@@ -29,7 +29,8 @@ struct Bundle {
     std::filesystem::path initramfs_file;
     std::optional<std::string> command_line; // none: what the guest's boot loader says
     RootFormat root = RootFormat::disk;
-    bool krun = false; // starts under krun, too; its root is raw or an EROFS then
+    bool verity = false; // with erofs: the root proves itself by dm-verity
+    bool krun = false;   // starts under krun, too; its root is raw or an EROFS then
     std::string instancetype;
     std::string preference;
 };
