@@ -4,7 +4,7 @@
 formats/base <- formats/block <- other rooms of formats <- libconvert, and formats <- runner; libconvert and runner
 never include each other; guest-kernel includes formats; tools and tests include all. Within formats, libconvert,
 runner and tools a room may include only rooms that its parent's CMakeLists.txt names above it. tools/flows,
-tools/documents and tools/library know no command line: neither its library, nor streams, nor an option's name; and no
+tools/documents, tools/batch and tools/library know no command line: neither its library, nor streams, nor an option's name; and no
 text that anything below tools/vm2oci tells people names an option. The
 headers of the library that are installed include each other and the standard library alone, as <vm2oci/…>. The whole of nlohmann/json stays out of headers that headers
 include. What lies in a folder of a room (formats/block/qcow2) stands below every header of the room that includes that
@@ -29,7 +29,7 @@ MAY_INCLUDE = {
 # formats turns bytes into values: no child process, no network, no libguestfs, no command line.
 FORBIDDEN_IN_FORMATS = re.compile(r"^(curl/|guestfs\.h|hivex\.h|netinet/|arpa/|netdb\.h|spawn\.h|sys/wait\.h|CLI/)")
 # Use cases take values and return values.
-WORDLESS = {("tools", "flows"), ("tools", "documents"), ("tools", "library")}
+WORDLESS = {("tools", "flows"), ("tools", "documents"), ("tools", "batch"), ("tools", "library")}
 INSTALLED = "tools/library/include/"
 OF_THE_STANDARD = re.compile(r"^[a-z_]+$")
 FORBIDDEN_IN_FLOWS = re.compile(r"^(CLI/|iostream$|ostream$|istream$|iosfwd$|fstream$|sstream$|iomanip$|cstdio$|stdio\.h$|fmt/ostream\.h$)")

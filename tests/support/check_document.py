@@ -31,7 +31,7 @@ def closed(schema):
 def open_ends(value):
     """The document without what differs from run to run, or from one version of a library to the next."""
     if isinstance(value, dict):
-        opened = {name: open_ends(item) for name, item in value.items()}
+        opened = {name: "…" if name in ("seconds", "processor_seconds") else open_ends(item) for name, item in value.items()}
         if "blobs" in opened and isinstance(opened["blobs"], list):
             opened["blobs"].sort(key=lambda blob: blob["media_type"])  # they stand there by digest
         return opened

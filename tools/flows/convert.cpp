@@ -33,6 +33,8 @@ void open_side_outputs(ConvertRun& run) {
         run.sbom = &run.outputs.add_document(request.sbom);
     if (!request.manifest.empty())
         run.manifest = &run.outputs.add_document(request.manifest);
+    if (!request.digest_file.empty())
+        run.digest = &run.outputs.add_document(request.digest_file);
     if (request.boot_test)
         run.report_files.emplace(run.reports, request.boot_test->junit, request.boot_test->report_folder);
 }
@@ -122,6 +124,8 @@ ConvertResult convert(const ConvertRequest& request, const ConvertEngine& engine
     shape->write();
     run.machine.verify(operation);
     write_manifest(run, *shape);
+    if (run.digest != nullptr)
+        run.digest->content = run.image.value().digest.text();
     if (comes_up(run, *shape)) {
         appear(run, *shape);
         shape->keep_frame_index();

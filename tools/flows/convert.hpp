@@ -106,6 +106,7 @@ struct ConvertRequest {
     UnusedBlocks unused_blocks = UnusedBlocks::keep;
     std::filesystem::path sbom;           // empty: none
     std::filesystem::path manifest;       // what runs the image; empty: none
+    std::filesystem::path digest_file;    // gets the image's digest before it is published; empty: none
     ManifestWishes manifest_wishes{};     // with `manifest`
     ImageOptions image;                   // `architecture` is found, `created` is what edits bear, too
     LayerOptions layer;                   // `earlier` is found

@@ -20,6 +20,8 @@ struct ConvertRun {
     std::optional<ReportFiles> report_files{};
     Outputs::Document* sbom = nullptr;     // null: not asked for
     Outputs::Document* manifest = nullptr; // the same
+    Outputs::Document* digest = nullptr;   // the same
+    std::optional<Descriptor> image{};     // that was written, not published yet
     SourceMachine machine{};
     ConvertResult result{};
 

@@ -45,6 +45,7 @@ void ImageOutput::write(const std::function<Descriptor(ImageDestination&)>& writ
     for (int attempt = 1;; ++attempt) {
         try {
             manifest_ = write(*destination_);
+            run_.image = manifest_;
             return;
         } catch (const registry::UploadLost& lost) {
             if (attempt == kAttempts)

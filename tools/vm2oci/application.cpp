@@ -28,6 +28,7 @@ void add_commands(CommandTable& table) {
     add_verify_command(table);
     add_check_command(table);
     add_manifest_command(table);
+    add_batch_command(table);
     add_push_command(table);
     add_pull_command(table);
     add_index_command(table);

@@ -75,6 +75,7 @@ class CommandTable {
 };
 
 // One for each file in commands/.
+void add_batch_command(CommandTable& table);
 void add_check_command(CommandTable& table);
 void add_verify_command(CommandTable& table);
 void add_convert_command(CommandTable& table);

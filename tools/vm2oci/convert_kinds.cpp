@@ -48,6 +48,7 @@ constexpr std::array kRows = std::to_array<Row>({
     {"--size", kContainerDisk | kBundle | kVm | kPodmanMachine | kKata | kVirtlet | kPlainDisk},
     {"--no-grow", kContainerDisk | kVm | kPodmanMachine | kVirtlet | kPlainDisk},
     {"--sparsify", kContainerDisk | kBundle | kVm | kPodmanMachine | kVirtlet | kPlainDisk},
+    {"--digest-file", kImages},
     {"--sbom", kGuests},
     {"--manifest", kContainerImages},
     {"--manifest-for", kContainerImages},

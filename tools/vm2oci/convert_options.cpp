@@ -42,6 +42,9 @@ void add_convert_options(CLI::App& command, ConvertArguments& arguments) {
     command.add_flag("--no-grow", arguments.no_grow, "With --size: leave the guest's partitions and file systems")
         ->group(group::output);
 
+    text("--digest-file", arguments.digest_file, "FILE",
+         "Write the image's digest into FILE, with the image or not at all")
+        ->group(group::output);
     text("--sbom", arguments.sbom, "FILE",
          "Write what is installed in the guest: SPDX 2.3, or CycloneDX 1.5 to *.cdx.json")
         ->group(group::output);

@@ -41,6 +41,7 @@ struct ConvertArguments {
     std::string layers = "one";
     BundleArguments bundle;
     std::shared_ptr<GuestOptions> guest_options;
+    std::string digest_file;
     std::string sbom;
     std::string manifest;
     std::string manifest_target = "kubevirt";

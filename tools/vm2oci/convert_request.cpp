@@ -220,6 +220,7 @@ ConvertRequest convert_request(const ConvertArguments& arguments, const CLI::App
     if (arguments.no_grow)
         request.growth = GuestGrowth::leave;
     request.image = image_options(arguments);
+    request.digest_file = arguments.digest_file;
     request.sbom = arguments.sbom;
     request.manifest = arguments.manifest;
     request.manifest_wishes = manifest_wishes(arguments, command);

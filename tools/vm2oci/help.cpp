@@ -128,6 +128,8 @@ const std::vector<MostUsed>& most_used() {
           {"--instancetype"},
           {"--preference"},
           {"--user-data"}}},
+        {"batch",
+         {{"--dry-run"}, {"--keep-going"}, {"--jobs"}, {"--report"}, {"--junit"}, {"--index"}, {"--of"}, {"--for"}}},
         {"inspect", {{"--key"}, {"--disk"}, {"--arch"}}},
     };
     return kAll;

@@ -23,14 +23,6 @@ constexpr auto kJsonInterval = 500ms;
 constexpr std::size_t kBarCells = 24;
 constexpr double kMeasurable = 0.1; // seconds; what takes less has no rate that would mean something
 
-ProgressMode resolve(ProgressMode mode, Verbosity verbosity, const std::ostream& err) {
-    if (verbosity == Verbosity::quiet)
-        return ProgressMode::none;
-    if (mode != ProgressMode::automatic)
-        return mode;
-    return &err == &std::cerr && ::isatty(STDERR_FILENO) == 1 ? ProgressMode::bar : ProgressMode::plain;
-}
-
 std::string format_seconds(double seconds) {
     const auto whole = static_cast<long long>(std::ceil(seconds));
     if (whole < 60)
@@ -42,13 +34,21 @@ std::string format_seconds(double seconds) {
 
 } // namespace
 
+ProgressMode resolve_mode(ProgressMode mode, Verbosity verbosity, const std::ostream& err) {
+    if (verbosity == Verbosity::quiet)
+        return ProgressMode::none;
+    if (mode != ProgressMode::automatic)
+        return mode;
+    return &err == &std::cerr && ::isatty(STDERR_FILENO) == 1 ? ProgressMode::bar : ProgressMode::plain;
+}
+
 std::size_t terminal_columns() {
     struct winsize size {};
     return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
 ProgressDisplay::ProgressDisplay(std::ostream& err, ProgressMode mode, Verbosity verbosity)
-    : err_(err), mode_(resolve(mode, verbosity, err)) {}
+    : err_(err), mode_(resolve_mode(mode, verbosity, err)) {}
 
 ProgressDisplay::~ProgressDisplay() {
     clear_bar();

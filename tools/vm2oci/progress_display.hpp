@@ -16,9 +16,13 @@ namespace vm2oci::cli {
 // Of the terminal at standard error; 80 where that is none.
 std::size_t terminal_columns();
 
+// What `automatic` means: a bar when `err` is the process's standard error and that is a terminal, else plain lines.
+// Nothing where only errors are wanted.
+ProgressMode resolve_mode(ProgressMode mode, Verbosity verbosity, const std::ostream& err);
+
 class ProgressDisplay final : public ProgressSink {
   public:
-    // `automatic`: a bar when `err` is the process's standard error and that is a terminal, else plain lines.
+    // `mode` as resolve_mode() has it.
     ProgressDisplay(std::ostream& err, ProgressMode mode, Verbosity verbosity);
     ~ProgressDisplay() override;
 

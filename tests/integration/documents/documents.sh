@@ -64,6 +64,11 @@ document 0 copy pull pull "docker://$registry/vms/web:1" oci:copies:web
 document 0 index index index create oci:joined:web oci:images:web
 document 0 manifest manifest manifest --image registry.example/web:1 oci:images:web
 
+step "batches"
+printf 'raw:disk.raw oci:batch:web\nqcow2:cut.qcow2 oci:batch:cut\n' > list.txt
+document 3 batch batch batch --keep-going list.txt
+document 0 batch-plan batch-plan batch --dry-run --jobs 2 --threads 2 --memory 1G list.txt
+
 step "errors"
 document 1 error error-absent convert raw:no-such.raw null:
 document 3 error error-hint convert qcow2:cut.qcow2 null:

@@ -63,6 +63,7 @@ TEST_CASE("an option that a kind would ignore is refused by name") {
     const Row row = GENERATE(
         Row{{"--size", "4G"}, {container_disk, bundle, kata, plain_disk}}, Row{{"--kernel", "minimal"}, {bundle}},
         Row{{"--initrd", "none"}, {bundle}}, Row{{"--cmdline", "quiet"}, {bundle}}, Row{{"--krun"}, {bundle}},
+        Row{{"--verity"}, {bundle, kata}}, Row{{"--digest-file", "d"}, {container_disk, bundle, rootfs}},
         Row{{"--root", "erofs"}, {bundle, kata}}, Row{{"--keep-kernel"}, {rootfs}},
         Row{{"--layers", "split"}, {rootfs}}, Row{{"--name", "web.img"}, {container_disk}},
         Row{{"--boot-test"}, {container_disk, plain_disk}}, Row{{"--sparsify"}, {container_disk, bundle, plain_disk}},

@@ -133,10 +133,12 @@ TEST_CASE("a conversion opens, writes, boots and publishes in this order, with i
     Bench bench;
     bench.request.edits.hostname = "renamed";
     bench.request.sbom = bench.file("s.json");
+    bench.request.digest_file = bench.file("digest");
     bench.request.boot_test.emplace();
     bench.request.boot_test->junit = bench.file("junit.xml");
     std::string at_boot;
     std::string at_publish;
+    std::string digest_at_publish;
     ConvertEngine engine = bench.engine();
     const BootMachine boot_machine = engine.boot_machine;
     engine.boot_machine = [&](const BootSubject& subject, const BootRequest& request) {
@@ -148,8 +150,10 @@ TEST_CASE("a conversion opens, writes, boots and publishes in this order, with i
     engine.open_destination = [&](const ImageReference&, const OperationContext&, const registry::RegistryOptions&) {
         bench.happens("destination");
         return std::make_unique<WatchedDestination>(bench.store, [&](const std::string& event) {
-            if (event == "publish")
+            if (event == "publish") {
                 at_publish = text_of(bench.file("s.json")) + text_of(bench.file("junit.xml"));
+                digest_at_publish = text_of(bench.file("digest"));
+            }
             bench.happens(event);
         });
     };
@@ -162,6 +166,7 @@ TEST_CASE("a conversion opens, writes, boots and publishes in this order, with i
     CHECK(bench.is_published());
     REQUIRE(std::holds_alternative<ImageReport>(result.made));
     CHECK(std::get<ImageReport>(result.made).manifest.digest == bench.store->find_tag("web").digest);
+    CHECK(digest_at_publish == bench.store->find_tag("web").digest.text());
     CHECK_FALSE(result.edits.plan.edits.empty());
 }
 
@@ -173,6 +178,7 @@ TEST_CASE("whatever step fails, nothing is published and no side output is there
     Bench bench;
     bench.request.shape = shape;
     bench.request.sbom = bench.file("s.json");
+    bench.request.digest_file = bench.file("digest");
     if (std::holds_alternative<ContainerDiskRequest>(shape)) {
         bench.request.boot_test.emplace();
         bench.request.boot_test->report_folder = bench.file("report");

@@ -1,0 +1,124 @@
+#include "tools/vm2oci/batch_process.hpp"
+
+#include "formats/base/error.hpp"
+#include "formats/base/fd.hpp"
+#include "runner/qemu/process.hpp"
+
+#include <fcntl.h>
+#include <nlohmann/json.hpp>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+
+namespace vm2oci::cli {
+namespace {
+
+constexpr std::size_t kDocumentLimit = 16 * 1024 * 1024; // plans of many edits have a few hundred KiB
+constexpr std::size_t kLineLimit = 64 * 1024;
+constexpr int kStandardOutput = 1;
+
+UniqueFd create(const std::filesystem::path& path) {
+    UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+    if (!file)
+        fail_errno(path.string() + ": cannot create", errno);
+    return file;
+}
+
+std::vector<std::string> words_for(const ConversionProgram& program, const BatchItem& item, const ItemFiles& files,
+                                   unsigned threads) {
+    std::vector<std::string> words = {program.path,           "convert", "--json", "--progress", "json", "--threads",
+                                      std::to_string(threads)};
+    if (!program.scratch_folder.empty())
+        words.insert(words.end(), {"--tmpdir", program.scratch_folder});
+    if (item.is_image)
+        words.insert(words.end(), {"--digest-file", files.digest.string()});
+    words.insert(words.end(), item.words.begin(), item.words.end());
+    words.insert(words.end(), {"--", item.source, item.destination});
+    return words;
+}
+
+class Conversion final : public RunningItem {
+  public:
+    Conversion(const std::vector<std::string>& words, const ItemFiles& files)
+        : document_path_(files.document), document_(create(files.document)), log_(create(files.log)),
+          process_(words, {{document_.get(), kStandardOutput}}) {}
+
+    std::optional<ItemEnd> poll() override {
+        const std::optional<int> status = process_.poll_exit();
+        drain();
+        if (!status)
+            return std::nullopt;
+        if (!line_.empty())
+            end_line();
+        ItemEnd end;
+        end.exit_code = WIFEXITED(*status) ? WEXITSTATUS(*status) : 128 + WTERMSIG(*status);
+        end.processor_seconds = static_cast<double>(process_.cpu_time().count()) / 1000;
+        end.document = read_file(document_path_, kDocumentLimit).value_or("");
+        end.message = last_word_;
+        if (end.message.empty() && !WIFEXITED(*status))
+            end.message = "the conversion was ended: " + describe_exit(*status);
+        return end;
+    }
+    ItemProgress progress() const override { return progress_; }
+
+  private:
+    void drain() {
+        std::array<char, 8192> bytes{};
+        for (;;) {
+            const ssize_t got = ::read(process_.error_fd(), bytes.data(), bytes.size());
+            if (got < 0 && errno == EINTR)
+                continue;
+            if (got <= 0)
+                return;
+            const std::string_view text(bytes.data(), static_cast<std::size_t>(got));
+            write_exactly(log_.get(), as_bytes(text));
+            for (const char c : text)
+                if (c == '\n')
+                    end_line();
+                else if (line_.size() < kLineLimit)
+                    line_ += c;
+        }
+    }
+    void end_line() {
+        read_progress_line(line_, progress_, last_word_);
+        line_.clear();
+    }
+
+    std::filesystem::path document_path_;
+    UniqueFd document_;
+    UniqueFd log_;
+    ChildProcess process_;
+    std::string line_;
+    std::string last_word_;
+    ItemProgress progress_;
+};
+
+} // namespace
+
+std::unique_ptr<RunningItem> start_conversion(const ConversionProgram& program, const BatchItem& item,
+                                              const ItemFiles& files, unsigned threads) {
+    return std::make_unique<Conversion>(words_for(program, item, files, threads), files);
+}
+
+void read_progress_line(const std::string& line, ItemProgress& progress, std::string& last_word) {
+    constexpr std::string_view kName = "vm2oci: ";
+    if (line.starts_with(kName)) {
+        last_word = line.substr(kName.size());
+        return;
+    }
+    const nlohmann::json event = nlohmann::json::parse(line, nullptr, false);
+    if (!event.is_object())
+        return;
+    const auto phase = event.find("phase");
+    if (phase == event.end() || !phase->is_string())
+        return;
+    const auto number = [&](const char* name) {
+        const auto found = event.find(name);
+        return found != event.end() && found->is_number_unsigned() ? found->get<std::uint64_t>() : 0;
+    };
+    progress = {phase->get<std::string>(), number("bytes"), number("total_bytes")};
+}
+
+} // namespace vm2oci::cli
