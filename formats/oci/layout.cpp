@@ -3,11 +3,11 @@
 #include "formats/base/error.hpp"
 #include "formats/base/fd.hpp"
 #include "formats/oci/json.hpp"
+#include "formats/oci/layout_files.hpp"
 #include "formats/oci/layout_index.hpp"
 #include "formats/oci/stored_blob.hpp"
 
-#include <fcntl.h>
-#include <sys/file.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,57 +22,6 @@ namespace vm2oci {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr std::size_t kMaxLayoutFile = 64ull * 1024; // oci-layout holds one version number
-
-fs::path blob_folder(const fs::path& folder) {
-    return folder / "blobs" / "sha256";
-}
-
-// Opens a file of a layout that somebody else may have made: no component below `folder` may be a link.
-// An empty UniqueFd: it does not exist.
-UniqueFd open_inside(const fs::path& folder, const fs::path& relative) {
-    UniqueFd at(::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    for (auto part = relative.begin(); at && part != relative.end(); ++part) {
-        const bool last = std::next(part) == relative.end();
-        const int flags = last ? O_RDONLY | O_NONBLOCK | O_NOCTTY : O_PATH | O_DIRECTORY;
-        at = UniqueFd(::openat(at.get(), part->c_str(), flags | O_NOFOLLOW | O_CLOEXEC));
-    }
-    if (!at && errno != ENOENT) {
-        if (errno == ELOOP || errno == ENOTDIR)
-            fail(ErrorKind::unsafe, (folder / relative).string() + " is a link, which a layout may not have");
-        fail_errno("cannot open " + (folder / relative).string(), errno);
-    }
-    struct stat status {};
-    if (at && (::fstat(at.get(), &status) != 0 || !S_ISREG(status.st_mode)))
-        fail(ErrorKind::unsafe, (folder / relative).string() + " is not a regular file");
-    return at;
-}
-
-std::optional<std::string> read_inside(const fs::path& folder, const fs::path& relative, std::size_t limit) {
-    const UniqueFd fd = open_inside(folder, relative);
-    if (!fd)
-        return std::nullopt;
-    const std::uint64_t size = file_size(fd.get());
-    if (size > limit)
-        fail(ErrorKind::limit, (folder / relative).string() + " is larger than " + std::to_string(limit) + " bytes");
-    std::string text(size, '\0');
-    read_exactly_at(fd.get(), 0, std::as_writable_bytes(std::span(text)));
-    return text;
-}
-
-fs::path blob_path(const Digest& digest) {
-    return fs::path("blobs") / "sha256" / digest.hex();
-}
-
-void check_layout(const fs::path& folder) {
-    with_context(folder.string(), [&] {
-        const std::optional<std::string> layout = read_inside(folder, "oci-layout", kMaxLayoutFile);
-        if (!layout)
-            fail(ErrorKind::not_found, "no OCI layout: there is no oci-layout file");
-        check_layout_file(*layout);
-    });
-}
-
 // True if nothing is there that a new layout does not have. What a killed run leaves counts as a layout.
 bool looks_like_layout(const fs::path& folder) {
     std::error_code error;
@@ -85,30 +34,6 @@ bool looks_like_layout(const fs::path& folder) {
         fail_errno("cannot read the folder " + folder.string(), error.value());
     return true;
 }
-
-// Held while index.json is read, changed and replaced. The file oci-layout is what is locked: it is never replaced, and
-// unlike a folder it can be locked over NFS.
-class LayoutLock {
-  public:
-    explicit LayoutLock(const fs::path& folder) {
-        const fs::path path = folder / "oci-layout";
-        fd_ = UniqueFd(::open(path.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC));
-        if (!fd_)
-            fd_ = UniqueFd(::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-        if (!fd_)
-            fail_errno("cannot open " + path.string(), errno);
-        while (::flock(fd_.get(), LOCK_EX) != 0) {
-            // Shares without locks keep nobody out; the rename is atomic there, too.
-            if (errno == ENOLCK || errno == EOPNOTSUPP || errno == ENOSYS || errno == EINVAL)
-                return;
-            if (errno != EINTR)
-                fail_errno("cannot lock " + path.string(), errno);
-        }
-    }
-
-  private:
-    UniqueFd fd_;
-};
 
 void write_file(const fs::path& folder, const fs::path& name, std::string_view text) {
     TemporaryFile file(folder);
@@ -157,8 +82,8 @@ class OciLayoutDestination::State {
 
     TemporaryFile new_file() {
         const std::lock_guard lock(mutex_);
-        make_folders(blob_folder(folder_));
-        return TemporaryFile(blob_folder(folder_));
+        make_folders(layout_blob_folder(folder_));
+        return TemporaryFile(layout_blob_folder(folder_));
     }
 
     bool has(const BlobIdentity& blob) {
@@ -186,28 +111,35 @@ class OciLayoutDestination::State {
         const std::lock_guard lock(mutex_);
         if (const auto staged = staged_.find(blob.digest); staged != staged_.end())
             return duplicate_range(staged->second.fd(), 0, blob.size);
-        auto stored = std::make_shared<UniqueFd>(open_inside(folder_, blob_path(blob.digest)));
+        auto stored = std::make_shared<UniqueFd>(open_in_layout(folder_, layout_blob_path(blob.digest)));
         return *stored ? std::make_shared<FileRange>(std::move(stored), 0, blob.size) : nullptr;
     }
 
     void publish(const Descriptor& top, const std::vector<TaggedImage>& others) {
         const std::lock_guard lock(mutex_);
-        make_folders(blob_folder(folder_));
+        make_folders(layout_blob_folder(folder_));
         collect_stale_files(folder_);
-        collect_stale_files(blob_folder(folder_));
+        collect_stale_files(layout_blob_folder(folder_));
+        // What prunes a layout sees blobs and the index that names them together, or none of them. In a new one there
+        // is nothing to lock yet, and nothing to prune.
+        std::optional<LayoutLock> layout_lock;
+        if (fs::exists(fs::symlink_status(folder_ / "oci-layout")))
+            layout_lock.emplace(folder_);
+        require_stored_blobs();
         // A full disk shows here, before anything has become visible.
         for (auto& [digest, file] : staged_)
             if (::fsync(file.fd()) != 0)
-                fail_errno("cannot write " + (folder_ / blob_path(digest)).string(), errno);
+                fail_errno("cannot write " + (folder_ / layout_blob_path(digest)).string(), errno);
         while (!staged_.empty()) {
             const auto first = staged_.begin();
-            first->second.publish(folder_ / blob_path(first->first));
+            first->second.publish(folder_ / layout_blob_path(first->first));
             staged_.erase(first);
         }
         // index.json first: a folder with oci-layout and without index.json would be a broken layout.
         write_file_unless_there(folder_, "index.json", empty_layout_index());
         write_file_unless_there(folder_, "oci-layout", kLayoutFileText);
-        const LayoutLock layout_lock(folder_);
+        if (!layout_lock)
+            layout_lock.emplace(folder_);
         const std::string old_index = current_index();
         std::string new_index = layout_index_with(old_index, top, tag_);
         for (const TaggedImage& other : others)
@@ -219,14 +151,18 @@ class OciLayoutDestination::State {
 
   private:
     bool is_stored_whole(const BlobIdentity& blob) const {
-        const fs::path path = folder_ / blob_path(blob.digest);
+        const fs::path path = folder_ / layout_blob_path(blob.digest);
         struct stat status {};
         if (::lstat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode) ||
             static_cast<std::uint64_t>(status.st_size) != blob.size)
             return false;
         try {
-            auto file = std::make_shared<UniqueFd>(open_inside(folder_, blob_path(blob.digest)));
-            return *file && is_whole_blob(FileRange(std::move(file), 0, blob.size), blob, operation_);
+            auto file = std::make_shared<UniqueFd>(open_in_layout(folder_, layout_blob_path(blob.digest)));
+            if (!*file)
+                return false;
+            // Its time of change becomes now: what prunes the layout leaves it alone for a while.
+            ::fchmod(file->get(), status.st_mode & 07777U);
+            return is_whole_blob(FileRange(std::move(file), 0, blob.size), blob, operation_);
         } catch (const Error& error) {
             if (error.kind() == ErrorKind::cancelled)
                 throw;
@@ -234,8 +170,17 @@ class OciLayoutDestination::State {
         }
     }
 
+    // What counted as there may have been pruned meanwhile, if it took long.
+    void require_stored_blobs() const {
+        for (const auto& [digest, size] : whole_)
+            if (!fs::exists(fs::symlink_status(folder_ / layout_blob_path(digest))))
+                fail(ErrorKind::conflict,
+                     fmt::format("{}: the blob {} was removed from the layout meanwhile; begin again", folder_.string(),
+                                 digest.text()));
+    }
+
     std::string current_index() const {
-        return read_inside(folder_, "index.json", kMaxManifestBytes).value_or(empty_layout_index());
+        return read_in_layout(folder_, "index.json", kMaxManifestBytes).value_or(empty_layout_index());
     }
 
     void make_folders(const fs::path& path) {
@@ -332,7 +277,7 @@ OciLayoutSource::OciLayoutSource(fs::path folder, std::optional<std::string> tag
 }
 
 std::string OciLayoutSource::index_text() const {
-    const std::optional<std::string> index = read_inside(folder_, "index.json", kMaxManifestBytes);
+    const std::optional<std::string> index = read_in_layout(folder_, "index.json", kMaxManifestBytes);
     if (!index)
         fail(ErrorKind::corrupt, "the layout has no index.json");
     return *index;
@@ -356,7 +301,7 @@ std::string OciLayoutSource::read_manifest(const Descriptor& manifest) {
 }
 
 std::shared_ptr<const BlockDevice> OciLayoutSource::open_blob(const Descriptor& blob) {
-    auto file = std::make_shared<UniqueFd>(open_inside(folder_, blob_path(blob.digest)));
+    auto file = std::make_shared<UniqueFd>(open_in_layout(folder_, layout_blob_path(blob.digest)));
     if (!*file)
         fail(ErrorKind::not_found, "the layout " + folder_.string() + " has no blob " + blob.digest.text());
     const std::uint64_t size = file_size(file->get());

@@ -32,6 +32,7 @@ void add_commands(CommandTable& table) {
     add_push_command(table);
     add_pull_command(table);
     add_index_command(table);
+    add_prune_command(table);
     add_completion_command(table);
 }
 

@@ -85,6 +85,7 @@ void add_boot_command(CommandTable& table);
 void add_completion_command(CommandTable& table);
 void add_index_command(CommandTable& table);
 void add_manifest_command(CommandTable& table);
+void add_prune_command(CommandTable& table);
 void add_pull_command(CommandTable& table);
 void add_push_command(CommandTable& table);
 

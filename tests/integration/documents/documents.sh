@@ -64,6 +64,11 @@ document 0 copy pull pull "docker://$registry/vms/web:1" oci:copies:web
 document 0 index index index create oci:joined:web oci:images:web
 document 0 manifest manifest manifest --image registry.example/web:1 oci:images:web
 
+step "pruning"
+"$VM2OCI" convert --quiet --compression none raw:disk.raw oci:pruned:web > /dev/null
+"$VM2OCI" convert --quiet --compression none raw:empty.raw oci:pruned:web > /dev/null
+document 0 prune prune prune --older-than 0s oci:pruned
+
 step "batches"
 printf 'raw:disk.raw oci:batch:web\nqcow2:cut.qcow2 oci:batch:cut\n' > list.txt
 document 3 batch batch batch --keep-going list.txt
