@@ -104,15 +104,16 @@ struct ConvertRequest {
     DiskOutput disk;
     GuestGrowth growth = GuestGrowth::fill;
     UnusedBlocks unused_blocks = UnusedBlocks::keep;
-    std::filesystem::path sbom;           // empty: none
-    std::filesystem::path manifest;       // what runs the image; empty: none
-    std::filesystem::path digest_file;    // gets the image's digest before it is published; empty: none
-    ManifestWishes manifest_wishes{};     // with `manifest`
-    ImageOptions image;                   // `architecture` is found, `created` is what edits bear, too
-    LayerOptions layer;                   // `earlier` is found
-    std::optional<ImageReference> reuse;  // an earlier version, whose frames are taken where they did not change
-    std::filesystem::path frame_cache;    // what is known of frames, for the next version; empty: nothing is kept
-    std::optional<BootRequest> boot_test; // what does not come up does not appear
+    std::filesystem::path sbom;              // empty: none
+    std::filesystem::path manifest;          // what runs the image; empty: none
+    std::filesystem::path digest_file;       // gets the image's digest before it is published; empty: none
+    ManifestWishes manifest_wishes{};        // with `manifest`
+    ImageOptions image;                      // `architecture` is found, `created` is what edits bear, too
+    LayerOptions layer;                      // `earlier` is found
+    std::optional<ImageReference> reuse;     // an earlier version, whose frames are taken where they did not change
+    std::optional<ImageReference> against{}; // what it has is left out: the result is a delta
+    std::filesystem::path frame_cache;       // what is known of frames, for the next version; empty: nothing is kept
+    std::optional<BootRequest> boot_test;    // what does not come up does not appear
 };
 
 // What the conversion stands on; tests put others in their places.

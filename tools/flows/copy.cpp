@@ -90,8 +90,12 @@ CopiedImage copy_one(const Pair& pair, const ImageCopyRequest& request, const Co
     const auto& [from, to] = pair;
     Outputs outputs;
     Outputs::Document* digest_file = add_digest_file(request.digest_file, outputs);
-    const auto source = open_image_source(from, operation, registry);
-    const auto destination = open_image_destination(to, operation, registry);
+    auto source = open_image_source(from, operation, registry);
+    if (request.reuse && is_delta(*source, source->resolve()))
+        source = open_delta(std::move(source), open_delta_base(*request.reuse, operation, registry));
+    auto destination = open_image_destination(to, operation, registry);
+    if (request.against)
+        destination = open_delta_destination(std::move(destination), *request.against, operation, registry);
     CopiedImage image{to_string(to), copy_unpublished(*source, *destination, options, operation)};
     if (request.referrers == ReferrerChoice::take)
         image.referrers = copy_referrers(image.result.top, {from, to, options, registry, operation});

@@ -27,7 +27,8 @@ struct ImageCopyRequest {
     TagChoice tags = TagChoice::one;
     ReferrerChoice referrers = ReferrerChoice::leave;
     CopyOptions options;                 // `earlier` is found
-    std::optional<ImageReference> reuse; // an earlier version, of which parts need not be fetched
+    std::optional<ImageReference> reuse; // an earlier version, of which parts need not be fetched, and what deltas need
+    std::optional<ImageReference> against; // what it has is left out: the result is a delta
     registry::RegistryOptions registry;
     std::filesystem::path digest_file; // gets the digest of the one image; empty: none
 };

@@ -5,6 +5,7 @@
 #include "libconvert/package/architecture.hpp"
 #include "libconvert/package/machine_labels.hpp"
 #include "libconvert/registry/blob_upload.hpp"
+#include "tools/flows/open_source.hpp"
 
 #include <fmt/format.h>
 
@@ -38,6 +39,9 @@ LayerOptions ImageOutput::layer() const {
 void ImageOutput::open() {
     destination_ = run_.engine.open_destination(std::get<ImageReference>(run_.request.destination), run_.operation,
                                                 run_.request.from.registry);
+    if (run_.request.against)
+        destination_ = open_delta_destination(std::move(destination_), *run_.request.against, run_.operation,
+                                              run_.request.from.registry);
 }
 
 void ImageOutput::write(const std::function<Descriptor(ImageDestination&)>& write) {

@@ -133,4 +133,19 @@ const SourceDisk& only_disk(const SourceMachine& machine) {
          HintKind::one_disk);
 }
 
+std::shared_ptr<const DeltaBase> open_delta_base(const ImageReference& reference, const OperationContext& operation,
+                                                 const registry::RegistryOptions& registry_options) {
+    return with_context("the earlier version", [&] {
+        return std::make_shared<const DeltaBase>(open_image_source(reference, operation, registry_options));
+    });
+}
+
+std::unique_ptr<ImageDestination> open_delta_destination(std::unique_ptr<ImageDestination> destination,
+                                                         const ImageReference& against,
+                                                         const OperationContext& operation,
+                                                         const registry::RegistryOptions& registry_options) {
+    return std::make_unique<DeltaDestination>(std::move(destination),
+                                              open_delta_base(against, operation, registry_options), operation);
+}
+
 } // namespace vm2oci

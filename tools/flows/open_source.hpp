@@ -3,6 +3,7 @@
 
 #include "formats/block/open_disk.hpp"
 #include "formats/oci/store.hpp"
+#include "libconvert/copy/delta.hpp"
 #include "libconvert/hardware/hardware.hpp"
 #include "libconvert/registry/open_registry.hpp"
 #include "libconvert/source/source_verifier.hpp"
@@ -38,6 +39,15 @@ std::unique_ptr<ImageSource> open_image_source(const ImageReference& reference, 
 std::unique_ptr<ImageDestination> open_image_destination(const ImageReference& reference,
                                                          const OperationContext& operation,
                                                          const registry::RegistryOptions& registry_options = {});
+
+// An image that deltas are against. Errors say that it is the earlier version's.
+std::shared_ptr<const DeltaBase> open_delta_base(const ImageReference& reference, const OperationContext& operation,
+                                                 const registry::RegistryOptions& registry_options);
+// What is written arrives as a delta against that image.
+std::unique_ptr<ImageDestination> open_delta_destination(std::unique_ptr<ImageDestination> destination,
+                                                         const ImageReference& against,
+                                                         const OperationContext& operation,
+                                                         const registry::RegistryOptions& registry_options);
 
 struct SourceDisk {
     std::string name; // for messages: a path, of the user's or in an image; escaped

@@ -63,6 +63,7 @@ constexpr std::array kRows = std::to_array<Row>({
     {"--compression", kImages},
     {"--chunked", kContainerImages},
     {"--reuse", kImages},
+    {"--against", kImages},
     {"--name", kContainerDisk},
     {"--label", kContainerImages},
     {"--annotation", kImages},

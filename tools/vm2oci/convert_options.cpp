@@ -76,6 +76,9 @@ void add_convert_options(CLI::App& command, ConvertArguments& arguments) {
         .add_flag("--chunked", arguments.chunked,
                   "zstd:chunked: podman, CRI-O and pull --reuse fetch only what changed since another version")
         ->group(group::image);
+    text("--against", arguments.against, "IMAGE",
+         "Write a delta: only what this image lacks, from which 'pull --reuse' makes the whole where that image is")
+        ->group(group::image);
     text("--reuse", arguments.reuse, "IMAGE",
          "An earlier version: frames of it that did not change are taken, not compressed again")
         ->group(group::image);

@@ -28,6 +28,7 @@ struct ConvertArguments {
     bool no_grow = false;
     std::string compression = "zstd";
     std::string reuse;
+    std::string against;
     bool chunked = false;
     std::string architecture;
     std::vector<std::string> labels;

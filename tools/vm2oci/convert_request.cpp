@@ -127,6 +127,8 @@ ShapeRequest image_shape(const ConvertArguments& arguments, const CLI::App& comm
         std::holds_alternative<NullReference>(std::get<ImageReference>(request.destination)))
         fail(ErrorKind::usage, "--boot-test boots what was written, and null: keeps nothing");
     request.layer = layer_options(arguments);
+    if (!arguments.against.empty())
+        request.against = parse_image_only(arguments.against, "--against");
     if (!arguments.reuse.empty())
         request.reuse = parse_image_only(arguments.reuse, "--reuse");
     if (kind == ConvertKind::bundle)

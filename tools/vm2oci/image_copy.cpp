@@ -95,6 +95,8 @@ ExitCode run_copy(const CopyArguments& arguments, const ImageReference& source, 
         request.options.architecture = parse_wanted_platform(arguments.architecture);
     if (!arguments.reuse.empty())
         request.reuse = parse_image_only(arguments.reuse, "--reuse");
+    if (!arguments.against.empty())
+        request.against = parse_image_only(arguments.against, "--against");
     request.registry = arguments.registry->options();
     request.digest_file = arguments.digest_file;
     Json images = Json::array();

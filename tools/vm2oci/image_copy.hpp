@@ -14,6 +14,7 @@ struct CopyArguments {
     std::string source;
     std::string destination;
     std::string architecture;
+    std::string against;
     std::string digest_file;
     bool all_tags = false;
     bool referrers = false;

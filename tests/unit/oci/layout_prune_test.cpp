@@ -6,9 +6,11 @@
 #include "tests/unit/oci/oci_fixture.hpp"
 
 #include <catch2/catch.hpp>
+#include <sys/stat.h>
 
 #include <fstream>
 #include <set>
+#include <thread>
 
 using namespace vm2oci;
 namespace fs = std::filesystem;
@@ -164,14 +166,21 @@ TEST_CASE("a conversion whose blobs were pruned before it could name them ends w
     CHECK(prune_layout(layout, kAll, {}).removed.empty());
 }
 
-TEST_CASE("blobs that a conversion counts as there are young for a while") {
+TEST_CASE("a blob that a conversion counts as there is young from then on, with the time that it was written") {
     const TestFolder folder;
     const fs::path layout = folder.path / "layout";
-    publish(layout, "web", "the old one");
-    publish(layout, "web", "the new one");
+    const Descriptor top = publish(layout, "web", "the old one");
+    const auto status = [&] {
+        struct stat of_blob {};
+        REQUIRE(::stat((layout / "blobs" / "sha256" / top.digest.hex()).c_str(), &of_blob) == 0);
+        return of_blob;
+    };
+    const auto moment = [](const timespec& time) { return std::pair(time.tv_sec, time.tv_nsec); };
+    const auto before = status();
+    std::this_thread::sleep_for(std::chrono::milliseconds(20)); // times of files go in ticks
     OciLayoutDestination destination(layout, "again");
-    const Descriptor top = put_image(destination, "the old one");
-    prune_layout(layout, {std::chrono::seconds{60}, PruneMode::remove}, {});
-    CHECK_NOTHROW(destination.publish(top));
-    CHECK(OciLayoutSource(layout, "again").resolve().digest == top.digest);
+    CHECK(put_image(destination, "the old one").digest == top.digest);
+    CHECK(moment(status().st_ctim) > moment(before.st_ctim));
+    CHECK(moment(status().st_mtim) == moment(before.st_mtim));
+    CHECK(status().st_mode == before.st_mode);
 }
