@@ -34,6 +34,11 @@ Value member(const Json& json, const char* name) {
     }
 }
 
+// Of members that are there only if there is something to say.
+std::string text_member(const Json& json, const char* name) {
+    return json.contains(name) ? member<std::string>(json, name) : "";
+}
+
 ItemResult item_from(const Json& json) {
     ItemResult item;
     item.number = member<std::size_t>(json, "number");
@@ -42,14 +47,14 @@ ItemResult item_from(const Json& json) {
     item.destination = member<std::string>(json, "destination");
     item.state = parse_item_state(member<std::string>(json, "state"));
     item.exit_code = member<int>(json, "exit_code");
-    item.digest = json.value("digest", "");
-    item.message = json.value("message", "");
+    item.digest = text_member(json, "digest");
+    item.message = text_member(json, "message");
     item.seconds = member<double>(json, "seconds");
     item.processor_seconds = member<double>(json, "processor_seconds");
     item.virtual_size = member<std::uint64_t>(json, "virtual_size");
     item.allocated_size = member<std::uint64_t>(json, "allocated_size");
     item.stored_size = member<std::uint64_t>(json, "stored_size");
-    item.booted = json.value("booted", "");
+    item.booted = text_member(json, "booted");
     return item;
 }
 
@@ -144,10 +149,12 @@ void read_conversion(std::string_view document, ItemResult& into) {
     const auto boot = json.find("boot");
     if (boot != json.end() && boot->is_object())
         if (const auto verdict = boot->find("verdict"); verdict != boot->end() && verdict->is_object())
-            into.booted = escape_untrusted(verdict->value("outcome", ""));
+            if (const auto outcome = verdict->find("outcome"); outcome != verdict->end() && outcome->is_string())
+                into.booted = escape_untrusted(outcome->get<std::string>());
     const auto error = json.find("error");
     if (error != json.end() && error->is_object() && into.message.empty())
-        into.message = error->value("message", "");
+        if (const auto message = error->find("message"); message != error->end() && message->is_string())
+            into.message = message->get<std::string>();
 }
 
 BatchResult gather(const std::vector<BatchResult>& shares) {

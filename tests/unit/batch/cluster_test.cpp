@@ -27,7 +27,7 @@ std::vector<YamlValue> documents(const std::string& text) {
     std::size_t at = 0;
     while (at < text.size()) {
         const std::size_t end = std::min(text.find("\n---\n", at), text.size());
-        all.push_back(parse_yaml(std::string_view(text).substr(at, end - at)));
+        all.push_back(parse_yaml(std::string_view(text).substr(at, end + 1 - at)));
         at = std::min(end + 5, text.size());
     }
     return all;

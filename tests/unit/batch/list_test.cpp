@@ -68,7 +68,7 @@ TEST_CASE("a machine is called after its source, in a way that is fit for a tag"
          "web05"},
         {"nbd://host/export1", "export1"},
         {"https://host/disks/web06.raw.xz", "web06"},
-        {"..qcow2", "qcow2"},
+        {"..qcow2", "machine"},
         {"/", "machine"},
     };
     for (const auto& [source, name] : rows) {
@@ -148,7 +148,7 @@ TEST_CASE("the words of every machine are read before anything is converted") {
         return std::string();
     };
     CHECK(refused("a.raw null:\nb.raw oci:x:b --no-such-option").find("line 2, b: ") == 0);
-    CHECK(refused("a.raw raw:b.raw --label a=b").find("line 1, a: ") == 0);
+    CHECK(refused("a.raw oci:x:a --root erofs").find("line 1, a: ") == 0);
     CHECK(refused("- null:") == "line 1, -: standard input is for one machine alone");
     CHECK(refused("a.raw oci:x:a --digest-file d").find("a batch keeps the digests itself") != std::string::npos);
     CHECK(refused("a.raw oci:x:a --dry-run").find("batch --dry-run") != std::string::npos);

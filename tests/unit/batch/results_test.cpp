@@ -200,7 +200,7 @@ TEST_CASE("a log has a line for each change, and a program JSON") {
     item.state = ItemState::done;
     plain.changed(item);
     CHECK_THAT(text.str(), Catch::Contains("[0/2] web") && Catch::Contains("[1/2] web") &&
-                               Catch::Contains("1.00 GiB → 300 MiB") && Catch::Contains("ready"));
+                               Catch::Contains("1 GiB → 300 MiB") && Catch::Contains("ready"));
     std::ostringstream json;
     BatchDisplay lines(json, ProgressMode::json, Verbosity::normal, 2);
     lines.changed(item);
