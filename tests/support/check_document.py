@@ -34,6 +34,8 @@ def open_ends(value):
         opened = {name: "…" if name in ("seconds", "processor_seconds") else open_ends(item) for name, item in value.items()}
         if "blobs" in opened and isinstance(opened["blobs"], list):
             opened["blobs"].sort(key=lambda blob: blob["media_type"])  # they stand there by digest
+        if isinstance(opened.get("removed"), list):
+            opened["removed"].sort(key=lambda blob: blob["size"])
         return opened
     if isinstance(value, list):
         return [open_ends(item) for item in value]

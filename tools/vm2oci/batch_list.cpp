@@ -76,6 +76,11 @@ std::vector<std::string> split_words(std::string_view text, std::size_t line) {
     return words;
 }
 
+// "-" alone is standard input.
+bool is_option(std::string_view word) {
+    return word.size() > 1 && word.starts_with('-');
+}
+
 // One machine as it is written, before patterns are looked up.
 struct Written {
     std::size_t line;
@@ -95,7 +100,7 @@ std::vector<Written> read_lines(std::string_view text) {
         text.remove_prefix(std::min(end + 1, text.size()));
         if (words.empty())
             continue;
-        if (words.size() < 2 || words[0].starts_with('-') || words[1].starts_with('-'))
+        if (words.size() < 2 || is_option(words[0]) || is_option(words[1]))
             refuse(line, "a line is SOURCE DEST [OPTIONS]");
         all.push_back({line, words[0], "", words[1], {words.begin() + 2, words.end()}});
     }

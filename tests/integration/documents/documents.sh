@@ -70,7 +70,7 @@ step "pruning"
 document 0 prune prune prune --older-than 0s oci:pruned
 
 step "batches"
-printf 'raw:disk.raw oci:batch:web\nqcow2:cut.qcow2 oci:batch:cut\n' > list.txt
+printf 'raw:disk.raw oci:batch:web --compression none\nqcow2:cut.qcow2 oci:batch:cut\n' > list.txt
 document 3 batch batch batch --keep-going list.txt
 document 0 batch-plan batch-plan batch --dry-run --jobs 2 --threads 2 --memory 1G list.txt
 
