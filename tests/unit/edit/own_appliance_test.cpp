@@ -4,7 +4,6 @@
 #include "formats/block/overlay.hpp"
 #include "libconvert/edit/apply.hpp"
 #include "libconvert/edit/grow_guest.hpp"
-#include "libconvert/edit/volume_changes.hpp"
 #include "tests/support/memory_device.hpp"
 #include "tests/support/xfs_builder.hpp"
 
@@ -201,25 +200,6 @@ TEST_CASE("natively means without a machine") {
     Edited edited;
     CHECK(failure(edited, GuestBackend::native).kind() == ErrorKind::unsupported);
     CHECK(edited.machine->runs == 0);
-}
-
-TEST_CASE("changes to a volume go where its pieces lie, and never beyond") {
-    const auto base = std::make_shared<MemoryDevice>(64 * 1024);
-    const auto overlay = std::make_shared<OverlayDevice>(base);
-    VolumeChanges changes(overlay, {{0, 40960, 4096}, {4096, 8192, 8192}});
-    changes.write_at(4094, as_bytes("abcd"));
-    const auto at = [&](std::uint64_t offset) {
-        std::string two(2, '\0');
-        overlay->read_at(offset, std::as_writable_bytes(std::span(two)));
-        return two;
-    };
-    CHECK(at(40960 + 4094) == "ab");
-    CHECK(at(8192) == "cd");
-    changes.discard(0, 4096);
-    CHECK(at(40960 + 4094) == std::string(2, '\0'));
-    CHECK(at(8192) == "cd");
-    CHECK_THROWS_AS(changes.write_at(12287, as_bytes("ab")), Error);
-    CHECK_THROWS_AS(changes.discard(12288, 1), Error);
 }
 
 TEST_CASE("the words for backends") {

@@ -141,6 +141,7 @@ TEST_CASE("the machine has the job first, then the volumes by name, and nothing 
     struct NoChanges final : BlockChanges {
         void write_at(std::uint64_t, std::span<const std::byte>) override {}
         void discard(std::uint64_t, std::uint64_t) override {}
+        void write_zeros(std::uint64_t, std::uint64_t) override {}
     };
     const auto disk = std::make_shared<MemoryDevice>(1024);
     const VmSpec spec =
