@@ -102,6 +102,7 @@ for kind in el9 el7; do
     rm -f disk.raw
     "$VM2OCI_SOURCE_DIR/tests/support/el_like_disk.sh" $kind tree disk.raw > make.log 2>&1 || fail "$(tail -5 make.log)"
     list disk.raw
+    grep -q security.selinux disk.raw.list || fail "the guest has no labels that could be lost"
     checksum=$(sha256sum < disk.raw)
 
     step "$kind: --fix --sysprep --user-data"

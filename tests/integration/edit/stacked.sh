@@ -22,7 +22,6 @@ trap 'status=$?; set +e; ! mountpoint -q mnt || umount -R mnt; for disk in ./*.r
 secret='a secret passphrase'
 printf '%s' "$secret" > secret
 printf '#cloud-config\nusers: [default]\n' > user-data
-install_without_kernel bare
 install_without_kernel prefix
 install_kernel prefix
 edits=(--created 2026-01-02T03:04:05Z --fix --sysprep --user-data user-data --hostname new)
@@ -159,8 +158,8 @@ for kind in el9 boot-ext4 sles15; do
     # Where the root lies inside of what is encrypted; as the makers of the disks lay it out.
     case $kind in
         el9) maker=el number=3 offset=$((129 * 1048576)) type=xfs options=norecovery size=$((1960 * 1048576)) ;;
-        boot-ext4) maker=fedora number=3 offset=0 type=btrfs options=subvol=root size= ;;
-        sles15) maker=suse number=2 offset=0 type=btrfs options= size= ;;
+        boot-ext4) maker=fedora number=3 offset=0 type=btrfs options=subvol=root size='' ;;
+        sles15) maker=suse number=2 offset=0 type=btrfs options='' size='' ;;
     esac
     "$VM2OCI_SOURCE_DIR/tests/support/${maker}_like_disk.sh" $kind tree disk.raw > make.log 2>&1 || fail "$(tail -5 make.log)"
     encrypt_partition $number disk.raw
@@ -170,6 +169,7 @@ for kind in el9 boot-ext4 sles15; do
     expect_equal "$sum" "$(sha256sum < disk.raw)" "the source"
     decrypt_partition $number disk.raw
     list before $offset $type "$options" "$size"
+    [[ $maker == suse ]] || grep -q security.selinux before.list || fail "the guest has no labels that could be lost"
     decrypt_partition $number out.raw
     list after $offset $type "$options" "$size"
     # What lies on other file systems is not in these lists.

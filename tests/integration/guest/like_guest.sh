@@ -57,3 +57,33 @@ differing = {key for key in local["guest"] if remote["guest"].get(key) != local[
 assert differing <= {"kernels"}, {key: (local["guest"][key], remote["guest"].get(key)) for key in differing}
 PYTHON
 }
+
+# The file systems of a disk as its maker lays them out: name, offset and size in MiB, type, options of a mount that
+# changes nothing.
+like_parts() { # KIND
+    case $1 in
+        el9) printf '%s\n' 'esp 1 100 vfat ro' 'boot 101 400 xfs ro,norecovery' 'root 630 1960 xfs ro,norecovery' ;;
+        el7) printf '%s\n' 'boot 101 400 xfs ro,norecovery' 'root 630 1960 xfs ro,norecovery' ;;
+        boot-ext4) printf '%s\n' 'esp 1 100 vfat ro' 'boot 101 400 ext4 ro,noload' 'root 501 2000 btrfs ro,subvolid=5' ;;
+        sles15) printf '%s\n' 'root 9 2000 btrfs ro,subvolid=5' ;;
+        *) fail "$1 is no kind of disk" ;;
+    esac
+}
+
+# list_like KIND DISK: what lies on each of them, which must be sound, into DISK.NAME.list.
+list_like() {
+    local name offset size type options part
+    while read -r name offset size type options; do
+        part=$(losetup --find --show --offset $((offset * 1048576)) --sizelimit $((size * 1048576)) "$2")
+        case $type in
+            xfs) xfs_repair -n "$part" > check.log 2>&1 || fail "$name of $2: $(tail -3 check.log)" ;;
+            btrfs) btrfs check "$part" > check.log 2>&1 || fail "$name of $2: $(tail -3 check.log)" ;;
+            ext4) e2fsck -fn "$part" > check.log 2>&1 || fail "$name of $2: $(tail -3 check.log)" ;;
+            vfat) fsck.fat -n "$part" > check.log 2>&1 || fail "$name of $2: $(tail -3 check.log)" ;;
+        esac
+        mount -o "$options" "$part" mnt
+        "$VM2OCI_SOURCE_DIR/tests/support/list_tree.py" mnt > "$2.$name.list"
+        umount mnt
+        losetup -d "$part"
+    done < <(like_parts "$1")
+}
