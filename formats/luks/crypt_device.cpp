@@ -63,7 +63,7 @@ void CryptChanges::write_at(std::uint64_t offset, std::span<const std::byte> byt
         const std::uint64_t begin = align_down(offset, sector);
         const auto within = static_cast<std::size_t>(offset - begin);
         const std::size_t part = std::min<std::size_t>(bytes.size(), kEncryptedStep - within);
-        SecretBytes sectors(static_cast<std::size_t>(align_up<std::uint64_t>(within + part, sector)));
+        SecretBytes sectors(static_cast<std::size_t>(align_up(within + part, sector)));
         // What of the first and of the last stays.
         if (within != 0)
             device_->read_at(begin, sectors.span().first(static_cast<std::size_t>(sector)));
