@@ -22,8 +22,6 @@ trap 'status=$?; set +e; ! mountpoint -q mnt || umount -R mnt; for disk in ./*.r
 secret='a secret passphrase'
 printf '%s' "$secret" > secret
 printf '#cloud-config\nusers: [default]\n' > user-data
-install_without_kernel prefix
-install_kernel prefix
 edits=(--created 2026-01-02T03:04:05Z --fix --sysprep --user-data user-data --hostname new)
 
 # encrypt FILE [OPTION…]: where it lies, with 32 MiB more for the header.
@@ -54,12 +52,12 @@ step "a small guest on ext4, in each form: the same tree as without, and sound; 
 mkdir -p root/{etc/ssh,bin,sbin,usr/lib/systemd/system,usr/bin,home,var/lib/cloud,var/log,root,boot/grub}
 printf 'ID=debian\nVERSION_ID="12"\n' > root/etc/os-release
 printf 'root:x:0:0::/root:/bin/sh\n' > root/etc/passwd
-printf '/dev/sda / ext4 defaults 0 1\n' > root/etc/fstab
+printf 'UUID=55555555-0000-4000-8000-000000000001 / ext4 defaults 0 1\n' > root/etc/fstab
 printf '%032d\n' 7 > root/etc/machine-id
 touch root/usr/bin/cloud-init root/usr/lib/systemd/systemd
 echo secret > root/etc/ssh/ssh_host_rsa_key
 head -c 300000 /dev/urandom > root/var/log/syslog
-E2FSPROGS_FAKE_TIME=1767225600 mke2fs -q -t ext4 -b 4096 -d root fs.raw 60M
+E2FSPROGS_FAKE_TIME=1767225600 mke2fs -q -F -t ext4 -b 4096 -U 55555555-0000-4000-8000-000000000001 -d root fs.raw 60M > /dev/null
 "$VM2OCI" inject -q --json "${edits[@]}" raw:fs.raw raw:plain.raw > report.json
 expect_equal native "$(jq -r .edits.backend report.json)" "what wrote it as it is"
 wanted=$(rootfs plain.raw)
@@ -151,6 +149,8 @@ list() {
     losetup -d "$root"
 }
 
+install_without_kernel prefix
+install_kernel prefix
 unpack_debian
 for kind in el9 boot-ext4 sles15; do
     step "$kind, encrypted: --fix --sysprep --user-data by the appliance"
