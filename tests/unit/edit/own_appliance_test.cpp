@@ -2,8 +2,10 @@
 #include "formats/appliance/job.hpp"
 #include "formats/base/error.hpp"
 #include "formats/block/overlay.hpp"
+#include "formats/luks/volume.hpp"
 #include "libconvert/edit/apply.hpp"
 #include "libconvert/edit/grow_guest.hpp"
+#include "tests/support/luks_builder.hpp"
 #include "tests/support/memory_device.hpp"
 #include "tests/support/xfs_builder.hpp"
 
@@ -244,4 +246,53 @@ TEST_CASE("a larger disk has its file system grown, and one that cannot be is to
 
     const auto empty = std::make_shared<MemoryDevice>(1 << 20);
     CHECK(grow_guest(empty, 1 << 21, access, {}).remarks.size() == 1);
+}
+
+TEST_CASE("what LUKS encrypts is changed and grown where a key opens it, and nothing of it is written as it is") {
+    const std::shared_ptr<const BlockDevice> inner = xfs_root();
+    const std::uint64_t size = inner->size();
+    LuksBytes content(static_cast<std::size_t>(size));
+    inner->read_at(0, content);
+    luks_encrypt(content, luks_volume_key(), 512, 0);
+    LuksBytes header(kLuksData);
+    make_luks_1()->read_at(0, header);
+    const auto disk = std::make_shared<MemoryDevice>(kLuksData + size);
+    disk->put(0, header);
+    disk->put(kLuksData, content);
+    const auto word_at = [](const BlockDevice& device, std::uint64_t end) {
+        std::string word(5, '\0');
+        device.read_at(end - 5, std::as_writable_bytes(std::span(word)));
+        return word;
+    };
+    const std::vector<std::string_view> keys{kLuksPassphrase};
+    const auto machine = std::make_shared<FakeAppliance>();
+    GuestAccess access(GuestBackend::automatic, {{"all", std::string(kLuksPassphrase)}});
+    access.machine = machine;
+
+    const auto overlay = std::make_shared<OverlayDevice>(disk);
+    access.changes = overlay;
+    OpenedGuest opened = open_guest(overlay, access, {});
+    REQUIRE(opened.guest);
+    CHECK(opened.backend == "native");
+    CHECK(apply_edits(sample_plan(), opened, overlay, {access, 0}, {}) == "appliance");
+    CHECK(machine->job.volumes.at(0).size == size);
+    CHECK(word_at(*open_luks(overlay, keys).device, size) == "word!");
+    CHECK(word_at(*overlay, overlay->size()) != "word!");
+
+    access.changes.reset();
+    const std::uint64_t more = 1 << 20;
+    const GrownDisk grown = grow_guest(disk, disk->size() + more, access, {});
+    CHECK(machine->job.volumes.at(0).size == size + more);
+    CHECK(machine->job.volumes.at(0).type == "xfs");
+    REQUIRE(machine->job.steps.size() == 1);
+    CHECK(machine->job.steps[0].kind == JobStepKind::grow);
+    CHECK(word_at(*open_luks(grown.device, keys).device, size + more) == "word!");
+    CHECK(word_at(*grown.device, grown.device->size()) != "word!");
+
+    machine->runs = 0;
+    access.keys.clear();
+    const GrownDisk closed = grow_guest(disk, disk->size() + more, access, {});
+    REQUIRE(closed.remarks.size() == 1);
+    CHECK(closed.remarks[0].find("keeps its size until the guest grows it: there is no key") != std::string::npos);
+    CHECK(machine->runs == 0);
 }
