@@ -112,7 +112,8 @@ class ApplianceWatch {
                 return std::move(answer);
             }
         } catch (const Error& error) {
-            fail(ErrorKind::external, "vm2oci's appliance cannot be believed: " + std::string(error.what()) + last_words());
+            fail(ErrorKind::external,
+                 "vm2oci's appliance cannot be believed: " + std::string(error.what()) + last_words());
         }
         return std::nullopt;
     }

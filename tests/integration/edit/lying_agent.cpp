@@ -27,7 +27,8 @@ int open_port() {
     for (int attempt = 0; attempt < 200; ++attempt, ::usleep(50'000))
         if (DIR* folder = ::opendir("/sys/class/virtio-ports")) {
             while (const dirent* entry = ::readdir(folder))
-                if (tail_of(std::string("/sys/class/virtio-ports/") + entry->d_name + "/name").starts_with("org.vm2oci."))
+                if (tail_of(std::string("/sys/class/virtio-ports/") + entry->d_name + "/name")
+                        .starts_with("org.vm2oci."))
                     return ::open((std::string("/dev/") + entry->d_name).c_str(), O_WRONLY);
             ::closedir(folder);
         }
