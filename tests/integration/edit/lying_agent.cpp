@@ -12,12 +12,11 @@
 
 namespace {
 
-// Of a small file, or the last part of a large one.
-std::string tail_of(const std::string& path) {
+// Files of the kernel say of themselves that they are as large as a page.
+std::string read_from(const std::string& path, off_t offset, int from) {
     const int file = ::open(path.c_str(), O_RDONLY);
     char bytes[256];
-    const off_t end = ::lseek(file, 0, SEEK_END);
-    ::lseek(file, end > 200 ? end - 200 : 0, SEEK_SET);
+    ::lseek(file, offset, from);
     const ssize_t got = ::read(file, bytes, sizeof bytes);
     ::close(file);
     return {bytes, static_cast<std::size_t>(got > 0 ? got : 0)};
@@ -27,8 +26,8 @@ int open_port() {
     for (int attempt = 0; attempt < 200; ++attempt, ::usleep(50'000))
         if (DIR* folder = ::opendir("/sys/class/virtio-ports")) {
             while (const dirent* entry = ::readdir(folder))
-                if (tail_of(std::string("/sys/class/virtio-ports/") + entry->d_name + "/name")
-                        .starts_with("org.vm2oci."))
+                if (const std::string folder_of_port = std::string("/sys/class/virtio-ports/") + entry->d_name;
+                    read_from(folder_of_port + "/name", 0, SEEK_SET).starts_with("org.vm2oci."))
                     return ::open((std::string("/dev/") + entry->d_name).c_str(), O_WRONLY);
             ::closedir(folder);
         }
@@ -58,7 +57,7 @@ int main() {
     ::mkdir("/dev", 0755);
     ::mount("sysfs", "/sys", "sysfs", 0, nullptr);
     ::mount("devtmpfs", "/dev", "devtmpfs", 0, nullptr);
-    std::string how = tail_of("/init");
+    std::string how = read_from("/init", -100, SEEK_END);
     how.pop_back();
     how.erase(0, how.rfind('\n') + 1);
     const int port = open_port();
