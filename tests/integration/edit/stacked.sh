@@ -3,6 +3,8 @@
 # Fedora lay them out by vm2oci's own appliance, which never sees a key; grown as well. What was encrypted again is
 # decrypted by cryptsetup, and held against the same edit of what was never encrypted. Needs root, for loop devices, and a
 # kernel that mounts xfs and btrfs.
+#
+#   stacked.sh [KIND…]      el9, boot-ext4 (Fedora), sles15; all of them unless given
 # shellcheck source=../../support/integration.sh
 source "${VM2OCI_SOURCE_DIR:?}/tests/support/integration.sh"
 # shellcheck source=../guest/like_guest.sh
@@ -11,6 +13,8 @@ source "$VM2OCI_SOURCE_DIR/tests/integration/guest/like_guest.sh"
 source "$VM2OCI_SOURCE_DIR/tests/integration/edit/appliance_parts.sh"
 require_tool cryptsetup mke2fs e2fsck mkfs.xfs mkfs.btrfs btrfs xfs_repair sfdisk losetup pvs vgck jq strace python3 qemu-system-x86_64
 [[ $(id -u) -eq 0 ]] || fail "loop devices need root"
+kinds=("$@")
+[[ $# -gt 0 ]] || kinds=(el9 boot-ext4 sles15)
 for type in xfs btrfs; do
     modprobe $type 2> /dev/null || true
     grep -qw $type /proc/filesystems || fail "this kernel does not mount $type, and the disks are made by it"
@@ -133,7 +137,7 @@ decrypt_partition() {
     read -r begin size <<< "$(place "$1" "$2")"
     dd if="$2" of=part bs=1M iflag=skip_bytes,count_bytes skip="$begin" count="$size" conv=sparse status=none
     decrypt part
-    truncate -s "$((size - 32 * 1048576))" part
+    truncate -s "$((size - 16 * 1048576))" part # without the header
 }
 # list NAME OFFSET TYPE OPTIONS [SIZE]: the root in the file "part", which must be sound, into NAME.list
 list() {
@@ -152,7 +156,7 @@ list() {
 install_without_kernel prefix
 install_kernel prefix
 unpack_debian
-for kind in el9 boot-ext4 sles15; do
+for kind in "${kinds[@]}"; do
     step "$kind, encrypted: --fix --sysprep --user-data by the appliance"
     rm -f disk.raw
     # Where the root lies inside of what is encrypted; as the makers of the disks lay it out.
