@@ -20,6 +20,8 @@ constexpr milliseconds kApplianceWait{100};
 constexpr int kConsoleRounds = 64;              // more than the pipe between the machine and us holds
 constexpr std::size_t kConsoleTail = 16 * 1024; // of what the kernel said is kept
 constexpr std::size_t kQuotedLines = 3;
+// It says a word for each step and for each MiB of content, and either takes more than this of the job's disk.
+constexpr std::uint64_t kJobBytesOfWord = 32;
 constexpr std::uint64_t kApplianceMemory = 512 * MiB; // for the kernel's caches while it replays a log
 // Errors of the kernel are printed, and no more; the first mistake in it ends the machine. No security module has a
 // say about labels.
@@ -100,14 +102,18 @@ class ApplianceWatch {
             for (ApplianceAnswer& answer : parser_.feed(bytes)) {
                 heard_ = effort();
                 begun_ = true;
-                if (answer.kind == AnswerKind::step)
+                if (answer.kind == AnswerKind::step) {
+                    if (++words_ > limits_.words)
+                        fail(ErrorKind::external, "it says more often how far it is than its job has steps");
                     continue;
+                }
                 if (answer.kind == AnswerKind::failed)
                     answer.text = escape_untrusted(answer.text) + last_words();
                 return std::move(answer);
             }
         } catch (const Error& error) {
-            fail(ErrorKind::external, error.what() + last_words());
+            fail(ErrorKind::external,
+                 "vm2oci's appliance cannot be believed: " + std::string(error.what()) + last_words());
         }
         return std::nullopt;
     }
@@ -143,6 +149,7 @@ class ApplianceWatch {
     AnswerParser parser_;
     std::string console_;
     milliseconds heard_; // the effort when it last said something
+    std::uint64_t words_ = 0;
     bool begun_ = false;
 };
 
@@ -171,13 +178,15 @@ ApplianceAnswer watch_appliance(Machine& machine, const ApplianceLimits& limits,
 ApplianceAnswer run_appliance(const VmSpec& spec, const ApplianceRunOptions& options,
                               const OperationContext& operation) {
     const ChosenAccelerator choice = choose_accelerator(options.acceleration, options.kvm_device);
+    ApplianceLimits limits = options.limits;
+    limits.words = std::min(limits.words, spec.disk->size() / kJobBytesOfWord);
     const auto start = [&](Accelerator accelerator) {
         return std::make_unique<QemuMachine>(for_accelerator(spec, accelerator), accelerator, options.qemu_binary,
                                              operation.scratch_folder);
     };
     {
         const std::unique_ptr<QemuMachine> machine = start(choice.accelerator);
-        ApplianceWatch watch(*machine, options.limits, operation);
+        ApplianceWatch watch(*machine, limits, operation);
         try {
             return watch.wait();
         } catch (const Error& error) {
@@ -188,7 +197,7 @@ ApplianceAnswer run_appliance(const VmSpec& spec, const ApplianceRunOptions& opt
         }
     }
     const std::unique_ptr<QemuMachine> machine = start(Accelerator::tcg);
-    return ApplianceWatch(*machine, options.limits, operation).wait();
+    return ApplianceWatch(*machine, limits, operation).wait();
 }
 
 } // namespace vm2oci

@@ -8,6 +8,7 @@
 #include "runner/machine/spec.hpp"
 
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -19,6 +20,8 @@ struct ApplianceLimits {
     // time that it had a processor: a busy host is no hang. A start takes some two seconds of it under emulation, and
     // the replay of the largest log of xfs, 2 GiB, about ten.
     std::chrono::milliseconds silence{120000};
+    // What it says before its answer. run_appliance() lowers it to what the job can have steps and contents for.
+    std::uint64_t words = 1'000'000;
 };
 
 struct ApplianceRunOptions {

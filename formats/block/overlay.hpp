@@ -2,6 +2,7 @@
 #pragma once
 
 #include "formats/base/fd.hpp"
+#include "formats/block/block_changes.hpp"
 #include "formats/block/block_device.hpp"
 
 #include <cstdint>
@@ -17,7 +18,7 @@ namespace vm2oci {
 // Copy-on-write over another disk, in pages of 4 KiB. What was written lies in a scratch file that is sparse, has no
 // name, and comes into being with the first write. All methods are thread-safe; a read sees every write and discard
 // that returned before it began.
-class OverlayDevice final : public BlockDevice {
+class OverlayDevice final : public BlockDevice, public BlockChanges {
   public:
     // `size` none: the base's. A larger disk has unallocated space behind the base's end; Error{usage} if it is
     // smaller. `scratch_folder` empty: $TMPDIR, else /var/tmp.
@@ -29,9 +30,10 @@ class OverlayDevice final : public BlockDevice {
     Extent extent_at(std::uint64_t offset) const override;
 
     // Error{corrupt} beyond the end of the disk, Error{io} when the scratch file cannot take it.
-    void write_at(std::uint64_t offset, std::span<const std::byte> bytes);
+    void write_at(std::uint64_t offset, std::span<const std::byte> bytes) override;
     // The range reads as zeros; whole pages of it become unallocated.
-    void discard(std::uint64_t offset, std::uint64_t length);
+    void discard(std::uint64_t offset, std::uint64_t length) override;
+    void write_zeros(std::uint64_t offset, std::uint64_t length) override { discard(offset, length); }
     // What the scratch file occupies of its file system.
     std::uint64_t scratch_bytes() const;
 

@@ -260,6 +260,13 @@ struct ChannelFunctions {
                            std::span(static_cast<const std::byte*>(data), static_cast<std::size_t>(count)));
     }
     static errcode_t discard(io_channel channel, unsigned long long block, unsigned long long count) {
+        return clear(channel, block, count, &BlockChanges::discard);
+    }
+    static errcode_t zero(io_channel channel, unsigned long long block, unsigned long long count) {
+        return clear(channel, block, count, &BlockChanges::write_zeros);
+    }
+    static errcode_t clear(io_channel channel, unsigned long long block, unsigned long long count,
+                           void (BlockChanges::*how)(std::uint64_t, std::uint64_t)) {
         Ext4Library::Channel& state = self(channel);
         if (state.changes == nullptr)
             return EXT2_ET_RO_FILSYS;
@@ -268,7 +275,7 @@ struct ChannelFunctions {
             const std::uint64_t length = offset_of(channel, count);
             check_range(*state.device, offset, length);
             state.forget(offset, length);
-            state.changes->discard(offset, length);
+            (state.changes->*how)(offset, length);
         });
     }
     static errcode_t flush(io_channel) { return 0; }
@@ -290,7 +297,7 @@ struct ChannelFunctions {
             made.flush = flush;
             made.set_option = set_option;
             made.discard = discard;
-            made.zeroout = discard; // a discarded range reads as zeros
+            made.zeroout = zero;
             return made;
         }();
         return &instance;

@@ -133,6 +133,7 @@ class Ext4TreeWriter::Changes final : public BlockChanges {
             disk_.write_at(offset, bytes);
     }
     void discard(std::uint64_t offset, std::uint64_t length) override { disk_.discard(offset, length); }
+    void write_zeros(std::uint64_t offset, std::uint64_t length) override { disk_.write_zeros(offset, length); }
 
   private:
     OverlayDevice& disk_;

@@ -55,9 +55,8 @@ void CipherContextDeleter::operator()(EVP_CIPHER_CTX* context) const {
 }
 
 SectorCipher::SectorCipher(const std::string& specification, std::span<const std::byte> key, std::uint64_t sector)
-    : key_(copy_of(key)), sector_(sector), contexts_([this] {
-          return Contexts{make_context(), make_essiv()};
-      }) {
+    : key_(copy_of(key)), sector_(sector), decrypting_([this] { return make_contexts(Direction::decrypt); }),
+      encrypting_([this] { return make_contexts(Direction::encrypt); }) {
     constexpr std::string_view kEssiv = "essiv:";
     const std::size_t first = specification.find('-');
     const std::size_t second = first == std::string::npos ? first : specification.find('-', first + 1);
@@ -84,12 +83,14 @@ SectorCipher::SectorCipher(const std::string& specification, std::span<const std
 
 SectorCipher::~SectorCipher() = default;
 
-CipherContext SectorCipher::make_context() const {
+SectorCipher::Contexts SectorCipher::make_contexts(Direction direction) const {
     CipherContext context(EVP_CIPHER_CTX_new());
-    if (!context || EVP_DecryptInit_ex(context.get(), cipher_, nullptr, unsigned_chars(key_.span()), nullptr) != 1 ||
+    if (!context ||
+        EVP_CipherInit_ex(context.get(), cipher_, nullptr, unsigned_chars(key_.span()), nullptr,
+                          static_cast<int>(direction)) != 1 ||
         EVP_CIPHER_CTX_set_padding(context.get(), 0) != 1)
-        fail(ErrorKind::external, "OpenSSL cannot decrypt");
-    return context;
+        fail(ErrorKind::external, "OpenSSL takes no such key");
+    return {std::move(context), make_essiv()};
 }
 
 CipherContext SectorCipher::make_essiv() const {
@@ -105,19 +106,28 @@ CipherContext SectorCipher::make_essiv() const {
 }
 
 void SectorCipher::decrypt(std::span<std::byte> bytes, std::uint64_t number) const {
-    auto lease = contexts_.lease();
+    process(decrypting_, bytes, number);
+}
+
+void SectorCipher::encrypt(std::span<std::byte> bytes, std::uint64_t number) const {
+    process(encrypting_, bytes, number);
+}
+
+void SectorCipher::process(LendingPool<Contexts>& contexts, std::span<std::byte> bytes, std::uint64_t number) const {
+    constexpr int kSameDirection = -1;
+    auto lease = contexts.lease();
     for (; !bytes.empty(); bytes = bytes.subspan(sector_), number += sector_ / kSector) {
         std::array<std::byte, kBlock> start{};
         store_le<std::uint64_t>(start.data(), numbering_ == Numbering::plain ? number & 0xffffffffU : number);
         auto* begin = reinterpret_cast<unsigned char*>(start.data());
         int length = 0;
         if (lease->numbers && EVP_EncryptUpdate(lease->numbers.get(), begin, &length, begin, kBlock) != 1)
-            fail(ErrorKind::external, "OpenSSL cannot encrypt");
+            fail(ErrorKind::external, "OpenSSL cannot encrypt the number of a sector");
         auto* data = reinterpret_cast<unsigned char*>(bytes.data());
-        if (EVP_DecryptInit_ex(lease->sectors.get(), nullptr, nullptr, nullptr, begin) != 1 ||
-            EVP_DecryptUpdate(lease->sectors.get(), data, &length, data, static_cast<int>(sector_)) != 1 ||
+        if (EVP_CipherInit_ex(lease->sectors.get(), nullptr, nullptr, nullptr, begin, kSameDirection) != 1 ||
+            EVP_CipherUpdate(lease->sectors.get(), data, &length, data, static_cast<int>(sector_)) != 1 ||
             length != static_cast<int>(sector_))
-            fail(ErrorKind::external, "OpenSSL cannot decrypt");
+            fail(ErrorKind::external, "OpenSSL cannot decrypt or encrypt a sector");
     }
 }
 

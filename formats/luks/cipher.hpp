@@ -30,25 +30,29 @@ class SectorCipher {
     SectorCipher(const std::string& specification, std::span<const std::byte> key, std::uint64_t sector);
     ~SectorCipher();
 
-    // Whole sectors, the first of which has this number. Thread-safe.
+    // Whole sectors, the first of which has this number. Both are thread-safe.
     void decrypt(std::span<std::byte> bytes, std::uint64_t number) const;
+    void encrypt(std::span<std::byte> bytes, std::uint64_t number) const;
 
   private:
     enum class Numbering { plain, plain64, essiv };
+    enum class Direction : int { decrypt = 0, encrypt = 1 }; // as EVP_CipherInit_ex() has them
 
-    CipherContext make_context() const;
+    struct Contexts {
+        CipherContext sectors;
+        CipherContext numbers; // null without essiv
+    };
+    Contexts make_contexts(Direction direction) const;
     CipherContext make_essiv() const;
+    void process(LendingPool<Contexts>& contexts, std::span<std::byte> bytes, std::uint64_t number) const;
 
     const EVP_CIPHER* cipher_ = nullptr;
     SecretBytes key_;
     SecretBytes essiv_key_;
     Numbering numbering_ = Numbering::plain64;
     std::uint64_t sector_;
-    struct Contexts {
-        CipherContext sectors;
-        CipherContext numbers; // null without essiv
-    };
-    mutable LendingPool<Contexts> contexts_;
+    mutable LendingPool<Contexts> decrypting_;
+    mutable LendingPool<Contexts> encrypting_;
 };
 
 } // namespace vm2oci::luks

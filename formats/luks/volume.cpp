@@ -100,7 +100,11 @@ LuksVolume open_luks(const std::shared_ptr<const BlockDevice>& device, std::span
                 continue; // of another segment
             try {
                 if (const auto opened = open_slot(*device, header, slot, key, budget)) {
-                    volume.device = std::make_shared<luks::CryptDevice>(device, header, opened->span());
+                    const auto opened_device = std::make_shared<luks::CryptDevice>(device, header, opened->span());
+                    volume.device = opened_device;
+                    volume.route = [opened_device](const std::shared_ptr<BlockChanges>& encrypted) {
+                        return std::make_shared<luks::CryptChanges>(opened_device, encrypted);
+                    };
                     return volume;
                 }
             } catch (const Error& error) {

@@ -1,9 +1,10 @@
-// LUKS1 and LUKS2: what an encrypted volume holds, decrypted as it is read.
+// LUKS1 and LUKS2: what an encrypted volume holds, decrypted as it is read and encrypted as it is written.
 //
 // Sources of the formats: LUKS On-Disk Format Specification 1.2.3, LUKS2 On-Disk Format Specification 1.1.2; Linux,
 // drivers/md/dm-crypt.c.
 #pragma once
 
+#include "formats/block/block_changes.hpp"
 #include "formats/block/block_device.hpp"
 
 #include <cstdint>
@@ -18,6 +19,8 @@ struct LuksVolume {
     std::shared_ptr<const BlockDevice> device; // null: no key fits
     std::uint64_t offset = 0;                  // where on the encrypted volume the first byte lies; the rest follows it
     std::uint64_t sector = 512;                // that is encrypted by itself
+    // From changes to the encrypted volume to those of `device`, which must show the former.
+    ChangesRoute route;
     // Without a device: why, as the rest of a sentence about the volume. Safe to print.
     std::string reason;
 };

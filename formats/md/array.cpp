@@ -4,6 +4,7 @@
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/block/joined.hpp"
+#include "formats/block/routed_changes.hpp"
 #include "formats/block/slice.hpp"
 #include "formats/block/striped.hpp"
 #include "formats/md/superblock.hpp"
@@ -53,7 +54,7 @@ class Assembly {
         if (newest_.is_reshaping)
             fail(ErrorKind::unsupported, "its form is being changed; let the machine finish that, and copy it again");
         std::map<std::uint16_t, const Candidate*> good = choose_members();
-        MdArray array{newest_.uuid, newest_.name, newest_.minor, nullptr, {}, {}};
+        MdArray array{newest_.uuid, newest_.name, newest_.minor, nullptr, {}, {}, nullptr};
         for (const Candidate& candidate : candidates_)
             array.members.push_back(candidate.member);
         if (newest_.level == md::kMirror)
@@ -73,6 +74,8 @@ class Assembly {
         if (good.size() < newest_.members)
             reasons_.push_back(
                 fmt::format("{} of its {} members hold its present content", good.size(), newest_.members));
+        if (good.size() < newest_.members || has_rivals_)
+            array.route = nullptr;
         for (const std::string& reason : reasons_)
             remarks.push_back(title() + ": " + reason);
         return array;
@@ -119,6 +122,7 @@ class Assembly {
                 continue;
             }
             const Candidate*& place = good[newest_.role_of(candidate.super.number)];
+            has_rivals_ = has_rivals_ || place != nullptr;
             if (place != nullptr)
                 reasons_.push_back(fmt::format("{} says that it is what {} is", escape_untrusted(name),
                                                escape_untrusted(given_[place->member].name)));
@@ -139,6 +143,9 @@ class Assembly {
         }
         const Candidate& first = *good.begin()->second;
         array.device = std::make_shared<SliceDevice>(given_[first.member].device, first.super.offset, size);
+        array.route = [parts = array.parts](const Changes& members) {
+            return mirror_of(parts.begin(), parts.end(), members);
+        };
     }
 
     void make_linear(MdArray& array, const std::map<std::uint16_t, const Candidate*>& good) {
@@ -158,6 +165,12 @@ class Assembly {
             offset = checked_add(offset, length, "the size of an md array");
         }
         array.device = std::make_shared<JoinedDevice>(pieces);
+        array.route = [parts = array.parts](const Changes& members) {
+            std::vector<PlacedPiece> placed;
+            for (const MdPart& part : parts)
+                placed.push_back({part.offset, part.length, members[part.member], part.member_offset});
+            return std::make_shared<PlacedChanges>(std::move(placed));
+        };
     }
 
     // Of RAID 10 whose copies are nothing but near, and whose members are whole groups of them; 0: it is another.
@@ -170,6 +183,7 @@ class Assembly {
     // Groups of members with the same content take turns.
     void make_striped(MdArray& array, const std::map<std::uint16_t, const Candidate*>& good, std::uint32_t copies) {
         std::map<std::uint32_t, std::shared_ptr<const BlockDevice>> groups; // by the first sound member of each
+        std::vector<MdPart> places;                                         // of all members, in the order of groups
         const std::uint64_t chunk = newest_.chunk;
         if (chunk == 0)
             fail(ErrorKind::corrupt, "it has stripes of no size");
@@ -180,6 +194,7 @@ class Assembly {
                 fail(ErrorKind::corrupt, "it is larger than its members");
             groups.emplace(role / copies, std::make_shared<SliceDevice>(given_[candidate->member].device,
                                                                         candidate->super.offset, length));
+            places.push_back({0, candidate->member, candidate->super.offset, length});
         }
         if (groups.size() != newest_.members / copies || groups.empty())
             fail(ErrorKind::corrupt,
@@ -193,6 +208,25 @@ class Assembly {
             disks.push_back(device);
         }
         array.device = std::make_shared<StripedDevice>(std::move(disks), chunk);
+        // Used only where no member is missing: each group is `copies` of them.
+        array.route = [places, chunk, copies](const Changes& members) {
+            std::vector<std::shared_ptr<BlockChanges>> turns;
+            for (auto place = places.begin(); place != places.end(); place += copies)
+                turns.push_back(mirror_of(place, place + copies, members));
+            return std::make_shared<StripedChanges>(std::move(turns), chunk);
+        };
+    }
+
+    using Changes = std::vector<std::shared_ptr<BlockChanges>>;
+    using Places = std::vector<MdPart>::const_iterator;
+
+    // Each place takes every change.
+    static std::shared_ptr<BlockChanges> mirror_of(Places begin, Places end, const Changes& members) {
+        Changes copies;
+        for (; begin != end; ++begin)
+            copies.push_back(std::make_shared<PlacedChanges>(
+                std::vector<PlacedPiece>{{0, begin->length, members[begin->member], begin->member_offset}}));
+        return std::make_shared<MirroredChanges>(std::move(copies));
     }
 
     std::string all_reasons() const {
@@ -206,6 +240,7 @@ class Assembly {
     std::vector<Candidate> candidates_;
     const Superblock& newest_;
     std::vector<std::string> reasons_;
+    bool has_rivals_ = false; // two members say that they are the same
 };
 
 bool is_tellable(const Error& error) {

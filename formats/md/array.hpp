@@ -1,15 +1,17 @@
-// Linux' software RAID: arrays from their members, as disks that are read. Mirrors (RAID 1) by one good member; members
-// one behind the other (linear) and stripes of equal members (RAID 0) when all are there; stripes of mirrors (RAID 10,
-// near copies, in whole groups) by one good member of each. The other levels are told.
+// Linux' software RAID: arrays from their members, as disks that are read and changed. Mirrors (RAID 1) by one good
+// member; members one behind the other (linear) and stripes of equal members (RAID 0) when all are there; stripes of
+// mirrors (RAID 10, near copies, in whole groups) by one good member of each. The other levels are told.
 //
 // Sources: Linux, drivers/md/md.c (analyze_sbs, super_1_validate, super_90_validate), md-linear.c, raid0.c, raid1.c and
 // raid10.c.
 #pragma once
 
+#include "formats/block/block_changes.hpp"
 #include "formats/block/block_device.hpp"
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -30,6 +32,9 @@ struct MdPart {
     std::uint64_t length = 0;
 };
 
+// From changes to what was given, in its order, to those of an array. Those of other arrays' members may be null.
+using MdRoute = std::function<std::shared_ptr<BlockChanges>(const std::vector<std::shared_ptr<BlockChanges>>& members)>;
+
 struct MdArray {
     std::string uuid;                   // as mdadm writes it: "11223344:55667788:99aabbcc:ddeeff00"
     std::string name;                   // "host:name"; empty: none
@@ -37,6 +42,9 @@ struct MdArray {
     std::shared_ptr<const BlockDevice> device;
     std::vector<MdPart> parts;        // by member, then by offset
     std::vector<std::size_t> members; // all that are of this array, those that are behind among them
+    // Null: it may only be read. Each place of the array must have its member: one that came back later would be filled
+    // by what the array's bitmap says has changed since, and what is changed here is not in there.
+    MdRoute route;
 };
 
 struct MdFindings {

@@ -4,46 +4,32 @@
 #include "formats/base/escape.hpp"
 #include "libconvert/edit/appliance.hpp"
 #include "libconvert/edit/apply_edit.hpp"
+#include "libconvert/edit/edited_mounts.hpp"
 #include "libconvert/edit/own_appliance.hpp"
 #include "libconvert/edit/space.hpp"
-#include "libconvert/edit/volume_changes.hpp"
 #include "libconvert/guest/file_system_drivers.hpp"
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <array>
 #include <map>
 #include <optional>
-#include <set>
 #include <utility>
 
 namespace vm2oci {
 namespace {
-
-bool lies_on(const std::string& path, const std::string& mount_point) {
-    return mount_point == "/" || path == mount_point || path.starts_with(mount_point + "/");
-}
 
 // The volume of a mount that is written natively; null: it is none.
 const Volume* native_volume(const OpenedGuest& opened, const GuestMount& mount) {
     const FileSystemDriver* driver = find_driver(mount.type);
     if (driver == nullptr || driver->edit == nullptr)
         return nullptr;
-    for (const Volume& volume : opened.layout.volumes)
-        if (volume.name == mount.volume && !volume.segments.empty())
-            return &volume;
-    return nullptr;
+    return writable_volume(opened, mount);
 }
 
 // Why the plan cannot be carried out natively; nullopt: it can.
 std::optional<std::string> native_obstacle(const EditPlan& plan, const OpenedGuest& opened,
                                            const std::vector<GuestMount>& mounts) {
-    std::set<std::size_t> seen;
-    for (const Edit& edit : plan.edits) {
-        const std::size_t index = mount_of(mounts, edit.path);
-        if (!seen.insert(index).second)
-            continue;
+    for (const std::size_t index : edited_mounts(plan, mounts)) {
         const GuestMount& mount = mounts[index];
         const Volume* volume = native_volume(opened, mount);
         if (volume == nullptr)
@@ -59,7 +45,7 @@ void apply_natively(const EditPlan& plan, const OpenedGuest& opened, const std::
                     const std::shared_ptr<OverlayDevice>& overlay, const ApplyOptions& options,
                     const OperationContext& operation) {
     struct Opened {
-        std::unique_ptr<VolumeChanges> changes;
+        std::shared_ptr<BlockChanges> changes;
         std::unique_ptr<FileSystemEditor> editor;
     };
     std::map<std::size_t, Opened> editors;
@@ -69,14 +55,12 @@ void apply_natively(const EditPlan& plan, const OpenedGuest& opened, const std::
         Opened& target = editors[index];
         if (!target.editor) {
             const Volume& volume = *native_volume(opened, mounts[index]);
-            target.changes = std::make_unique<VolumeChanges>(overlay, volume.segments);
+            target.changes = volume.route(overlay);
             // The volume was opened through the overlay, and shows what is written to it.
             target.editor = find_driver(mounts[index].type)->edit(volume.device, *target.changes, options.time);
         }
-        const std::string& mount_point = mounts[index].mount_point;
-        with_context(fmt::format("changing {} in the guest", quote_untrusted(edit.path)), [&] {
-            apply_edit(edit, edit.path.substr(mount_point == "/" ? 1 : mount_point.size() + 1), *target.editor);
-        });
+        with_context(fmt::format("changing {} in the guest", quote_untrusted(edit.path)),
+                     [&] { apply_edit(edit, path_on_mount(edit.path, mounts[index]), *target.editor); });
     }
     for (auto& [index, target] : editors)
         target.editor->finish();
@@ -114,17 +98,6 @@ void apply_by_libguestfs(const EditPlan& plan, OpenedGuest& opened, const std::v
 }
 
 } // namespace
-
-std::size_t mount_of(const std::vector<GuestMount>& mounts, const std::string& path) {
-    std::optional<std::size_t> best;
-    for (std::size_t i = 0; i < mounts.size(); ++i)
-        if (lies_on(path, mounts[i].mount_point) &&
-            (!best || mounts[i].mount_point.size() > mounts[*best].mount_point.size()))
-            best = i;
-    if (!best)
-        fail(ErrorKind::unsupported, fmt::format("{} lies on no file system of the guest", quote_untrusted(path)));
-    return *best;
-}
 
 std::string apply_edits(const EditPlan& plan, OpenedGuest& opened, const std::shared_ptr<OverlayDevice>& overlay,
                         const ApplyOptions& options, const OperationContext& operation) {

@@ -7,7 +7,6 @@
 #include "formats/partition/growth.hpp"
 #include "libconvert/edit/job_writer.hpp"
 #include "libconvert/edit/own_appliance.hpp"
-#include "libconvert/edit/volume_changes.hpp"
 
 #include <fmt/format.h>
 
@@ -20,6 +19,42 @@ namespace {
 bool is_growable(const Volume& volume) {
     return volume.signature && volume.signature->kind == ContentKind::file_system &&
            own_appliance_grows(volume.signature->type);
+}
+
+bool is_luks(const Volume& volume) {
+    return volume.signature && volume.signature->type == "crypto_LUKS";
+}
+
+bool is_group(const Volume& volume) {
+    return volume.signature && volume.signature->kind == ContentKind::volume_group;
+}
+
+// Whether room behind its end is of use to what it holds.
+bool has_use_for_room(const Volume& volume) {
+    return is_growable(volume) || is_group(volume) || is_luks(volume);
+}
+
+const Volume* find_named(const DiskLayout& layout, const std::string& name) {
+    const auto found = std::find_if(layout.volumes.begin(), layout.volumes.end(),
+                                    [&](const Volume& volume) { return volume.name == name; });
+    return found == layout.volumes.end() ? nullptr : &*found;
+}
+
+// The innermost of what LUKS encrypts in a volume; one of LUKS if it is closed.
+const Volume& decrypted(const DiskLayout& layout, const Volume& volume) {
+    const Volume* inner = &volume;
+    for (std::size_t i = 0; i < layout.volumes.size(); ++i) // those that are inside stand behind it
+        if (layout.volumes[i].encrypted && &layout.volumes[*layout.volumes[i].encrypted] == inner)
+            inner = &layout.volumes[i];
+    return *inner;
+}
+
+// The logical volume, as "group/volume", that the guest's root lies on, maybe encrypted; empty: it lies on none.
+std::string logical_volume_of_root(const OpenedGuest& opened) {
+    const Volume* volume = opened.guest ? find_named(opened.layout, opened.guest->mounts().front().volume) : nullptr;
+    while (volume != nullptr && volume->encrypted)
+        volume = &opened.layout.volumes[*volume->encrypted];
+    return volume == nullptr ? "" : volume->logical_volume;
 }
 
 class Growth {
@@ -47,17 +82,15 @@ class Growth {
     void grow() {
         const DiskLayout layout = examine_layout(disk_);
         if (layout.table.kind == TableKind::none) {
-            if (layout.volumes.empty() || !is_growable(layout.volumes.front()))
+            if (layout.volumes.empty() || !has_use_for_room(layout.volumes.front()))
                 return remark("the guest is left as it is on the larger disk: it has no partition that could grow");
-            return grow_file_system(examine_layout(grown_).volumes.front());
+            return grow_content(layout.volumes.front().name);
         }
         const Partition* last = last_partition(layout.table);
         const auto volume = std::find_if(layout.volumes.begin(), layout.volumes.end(), [&](const Volume& each) {
             return last != nullptr && each.logical_volume.empty() && partition_of(layout, each) == last;
         });
-        const bool is_group =
-            volume != layout.volumes.end() && volume->signature && volume->signature->kind == ContentKind::volume_group;
-        const bool grows = volume != layout.volumes.end() && (is_group || is_growable(*volume));
+        const bool grows = volume != layout.volumes.end() && has_use_for_room(*volume);
         const TableGrowth table = grow_table(*grown_, layout.table, disk_->size(), grows ? last : nullptr);
         for (const DiskWrite& write : table.writes)
             grown_->write_at(write.offset, write.bytes);
@@ -71,51 +104,58 @@ class Growth {
         if (!table.new_length)
             return remark(fmt::format("partition {} is not grown: {}", last->number, table.reason));
         remark(fmt::format("partition {} has {} now", last->number, format_size(*table.new_length)));
-        const DiskLayout after = examine_layout(grown_);
-        for (const Volume& each : after.volumes)
-            if (const Partition* partition = partition_of(after, each);
-                partition != nullptr && partition->number == last->number)
-                return is_group ? grow_group(each) : grow_file_system(each);
+        grow_content(volume->name);
+    }
+
+    // What lies on a volume that has become larger takes the room, as deep as volumes lie in it. Each step has an
+    // overlay of its own, which is dropped when it fails.
+    void grow_content(const std::string& name) {
+        const auto overlay = std::make_shared<OverlayDevice>(grown_, std::nullopt, scratch_);
+        GuestAccess reading = access_;
+        reading.backend = GuestBackend::native;
+        const OpenedGuest opened = open_guest(overlay, reading, operation_);
+        const Volume* outer = find_named(opened.layout, name);
+        if (outer == nullptr)
+            return;
+        const Volume& volume = decrypted(opened.layout, *outer);
+        if (is_luks(volume))
+            return remark(fmt::format("what LUKS encrypts in {} keeps its size until the guest grows it: {}",
+                                      escape_untrusted(volume.name),
+                                      volume.locked_reason.empty() ? "it is not read here" : volume.locked_reason));
+        if (is_group(volume))
+            return grow_group(volume, logical_volume_of_root(opened), overlay);
+        if (is_growable(volume))
+            return grow_file_system(volume, overlay);
+        remark(fmt::format("{} is not grown further: it holds {}", escape_untrusted(volume.name),
+                           volume.signature ? escape_untrusted(volume.signature->type) : "nothing that is known"));
     }
 
     // The root's logical volume takes the room, where it is one; else the group has it.
-    void grow_group(const Volume& member) {
-        GuestAccess reading = access_;
-        reading.backend = GuestBackend::native;
-        std::string root;
-        const OpenedGuest opened = open_guest(grown_, reading, operation_);
-        if (opened.guest)
-            for (const Volume& volume : opened.layout.volumes)
-                if (!volume.logical_volume.empty() && volume.name == opened.guest->mounts().front().volume)
-                    root = volume.logical_volume; // "group/volume"
+    void grow_group(const Volume& member, const std::string& root, const std::shared_ptr<OverlayDevice>& overlay) {
+        const std::string what = "the volume group on " + escape_untrusted(member.name);
         try {
+            if (!member.route)
+                fail(ErrorKind::unsupported, "it lies where it cannot be written");
             const LvmGrowth growth = grow_physical_volume(*member.device, root.substr(root.find('/') + 1));
-            VolumeChanges changes(grown_, member.segments);
+            const std::shared_ptr<BlockChanges> changes = member.route(overlay);
             for (const LvmWrite& write : growth.writes)
-                changes.write_at(write.offset, write.bytes);
+                changes->write_at(write.offset, write.bytes);
+            grown_ = overlay;
             if (root.empty())
-                return remark(fmt::format("the volume group on {} has {} more, free", escape_untrusted(member.name),
-                                          format_size(growth.added)));
+                return remark(fmt::format("{} has {} more, free", what, format_size(growth.added)));
+            remark(fmt::format("logical volume {} has {} more", escape_untrusted(root), format_size(growth.added)));
         } catch (const Error& error) {
             if (error.kind() == ErrorKind::io || error.kind() == ErrorKind::cancelled)
                 throw;
-            return remark(fmt::format("the volume group on {} keeps its size until the guest grows it: {}",
-                                      escape_untrusted(member.name), error.what()));
+            return remark(fmt::format("{} keeps its size until the guest grows it: {}", what, error.what()));
         }
-        for (const Volume& volume : examine_layout(grown_).volumes)
-            if (volume.logical_volume == root) {
-                remark(fmt::format("{} has {} now", escape_untrusted(volume.name), format_size(volume.device->size())));
-                if (is_growable(volume))
-                    grow_file_system(volume);
-            }
+        grow_content("logical volume " + root);
     }
 
-    // In an overlay of its own, which is dropped when it fails.
-    void grow_file_system(const Volume& volume) {
+    void grow_file_system(const Volume& volume, const std::shared_ptr<OverlayDevice>& overlay) {
         const std::string what = fmt::format("{} on {}", volume.signature->type, escape_untrusted(volume.name));
         if (const auto obstacle = own_appliance_missing(access_))
             return remark(fmt::format("{} keeps its size until the guest grows it: {}", what, *obstacle));
-        const auto overlay = std::make_shared<OverlayDevice>(grown_, std::nullopt, scratch_);
         try {
             grow_by_own_appliance(volume, overlay, access_, operation_);
         } catch (const Error& error) {

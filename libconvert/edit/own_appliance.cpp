@@ -2,18 +2,15 @@
 
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
-#include "formats/block/joined.hpp"
-#include "formats/block/slice.hpp"
 #include "libconvert/edit/apply_edit.hpp"
+#include "libconvert/edit/edited_mounts.hpp"
 #include "libconvert/edit/job_writer.hpp"
-#include "libconvert/edit/volume_changes.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 #include <map>
-#include <set>
 
 namespace vm2oci {
 namespace {
@@ -37,14 +34,6 @@ const KernelFileSystem* find_kernel_file_system(std::string_view type) {
     const auto* found = std::find_if(kKernelFileSystems.begin(), kKernelFileSystems.end(),
                                      [&](const KernelFileSystem& row) { return row.type == type; });
     return found == kKernelFileSystems.end() ? nullptr : found;
-}
-
-// Null: it has none whose place on the disk is known.
-const Volume* volume_of(const OpenedGuest& opened, const GuestMount& mount) {
-    for (const Volume& volume : opened.layout.volumes)
-        if (volume.name == mount.volume && !volume.segments.empty())
-            return &volume;
-    return nullptr;
 }
 
 // The tree of a btrfs that the guest mounts there, as it was read: the default may be another.
@@ -72,9 +61,8 @@ class PlannedJob {
 
     void add(const Edit& edit) {
         const std::size_t index = mount_of(mounts_, edit.path);
-        const GuestMount& mount = mounts_[index];
         JobEditor editor(writer_, volume_for(index));
-        apply_edit(edit, edit.path.substr(mount.mount_point == "/" ? 1 : mount.mount_point.size() + 1), editor);
+        apply_edit(edit, path_on_mount(edit.path, mounts_[index]), editor);
     }
 
   private:
@@ -82,13 +70,10 @@ class PlannedJob {
         if (const auto known = volumes_.find(index); known != volumes_.end())
             return known->second;
         const GuestMount& mount = mounts_[index];
-        const Volume& volume = *volume_of(opened_, mount);
+        const Volume& volume = *writable_volume(opened_, mount);
         auto disk = disks_.find(&volume);
         if (disk == disks_.end())
-            disk = disks_
-                       .emplace(&volume, writer_.add_disk({volume.device,
-                                                           std::make_shared<VolumeChanges>(overlay_, volume.segments)}))
-                       .first;
+            disk = disks_.emplace(&volume, writer_.add_disk({volume.device, volume.route(overlay_)})).first;
         std::string options(find_kernel_file_system(mount.type)->options);
         options += subvolume_options(mount);
         const std::uint32_t added = writer_.add_volume(disk->second, mount.type, std::move(options), mount.mount_point);
@@ -111,13 +96,9 @@ std::optional<std::string> own_appliance_obstacle(const EditPlan& plan, const Op
         return "vm2oci's appliance changes only guests that are read in this process";
     if (auto obstacle = own_appliance_missing(access))
         return obstacle;
-    std::set<std::size_t> seen;
-    for (const Edit& edit : plan.edits) {
-        const std::size_t index = mount_of(mounts, edit.path);
-        if (!seen.insert(index).second)
-            continue;
+    for (const std::size_t index : edited_mounts(plan, mounts)) {
         const GuestMount& mount = mounts[index];
-        const Volume* volume = volume_of(opened, mount);
+        const Volume* volume = writable_volume(opened, mount);
         // Options of a mount have commas between them.
         if (volume == nullptr || find_kernel_file_system(mount.type) == nullptr ||
             volume->device->size() % kSector != 0 || mount.subvolume.find(',') != std::string::npos)
@@ -164,21 +145,14 @@ bool own_appliance_grows(std::string_view type) {
 
 void grow_by_own_appliance(const Volume& volume, const std::shared_ptr<OverlayDevice>& overlay,
                            const GuestAccess& access, const OperationContext& operation) {
-    // What the volume's pieces show, by the overlay.
-    std::vector<std::shared_ptr<const BlockDevice>> pieces;
-    for (const VolumeSegment& segment : volume.segments)
-        pieces.push_back(std::make_shared<SliceDevice>(overlay, segment.disk_offset, segment.length));
-    const std::shared_ptr<const BlockDevice> device =
-        pieces.size() == 1 ? pieces.front() : std::make_shared<JoinedDevice>(pieces);
-    if (device->size() != volume.device->size() || device->size() % kSector != 0)
-        fail(ErrorKind::unsupported, "vm2oci's appliance does not change volumes of such a size");
+    if (!volume.route || volume.device->size() % kSector != 0)
+        fail(ErrorKind::unsupported, "vm2oci's appliance does not change such volumes");
     JobWriter writer(0, std::filesystem::path(operation.scratch_folder));
     const std::string& type = volume.signature->type;
     JobStep step;
     step.kind = JobStepKind::grow;
-    step.volume =
-        writer.add_volume(writer.add_disk({device, std::make_shared<VolumeChanges>(overlay, volume.segments)}), type,
-                          std::string(find_kernel_file_system(type)->options), volume.name);
+    step.volume = writer.add_volume(writer.add_disk({volume.device, volume.route(overlay)}), type,
+                                    std::string(find_kernel_file_system(type)->options), volume.name);
     writer.add_step(step);
     operation.progress->note(fmt::format("vm2oci's appliance grows {} on {}", type, escape_untrusted(volume.name)));
     writer.run(*access.machine, operation);

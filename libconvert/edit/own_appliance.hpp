@@ -27,7 +27,7 @@ std::optional<std::string> own_appliance_missing(const GuestAccess& access);
 // Whether the appliance makes a file system of that type fill its volume.
 bool own_appliance_grows(std::string_view type);
 
-// Has the file system on a volume fill it. `volume` shows what is written to `overlay`, where its segments lie.
+// Has the file system on a volume fill it. `volume` was found on `overlay`, which takes the changes.
 void grow_by_own_appliance(const Volume& volume, const std::shared_ptr<OverlayDevice>& overlay,
                            const GuestAccess& access, const OperationContext& operation);
 

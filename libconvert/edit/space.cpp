@@ -3,7 +3,7 @@
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/base/size.hpp"
-#include "libconvert/edit/apply.hpp"
+#include "libconvert/edit/edited_mounts.hpp"
 
 #include <fmt/format.h>
 

@@ -237,16 +237,15 @@ bool needs_appliance(OpenedGuest& result, const std::vector<DiskKey>& keys, cons
     return false;
 }
 
-// It will be changed, and lies where this process does not write: an array, what LUKS encrypts. The appliance finds its
-// own names for these.
+// It will be changed, and lies where this process does not write: a thin volume, an array that is not whole. libguestfs
+// finds its own names for these.
 bool is_changed_by_appliance(const OpenedGuest& result, const GuestAccess& access) {
     if (!result.guest || !access.changes)
         return false;
     const std::vector<GuestMount> mounts = result.guest->mounts();
     return std::any_of(result.layout.volumes.begin(), result.layout.volumes.end(), [&](const Volume& volume) {
-        return volume.segments.empty() && std::any_of(mounts.begin(), mounts.end(), [&](const GuestMount& mount) {
-                   return mount.volume == volume.name;
-               });
+        return !volume.route && std::any_of(mounts.begin(), mounts.end(),
+                                            [&](const GuestMount& mount) { return mount.volume == volume.name; });
     });
 }
 

@@ -2,6 +2,7 @@
 
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
+#include "formats/block/routed_changes.hpp"
 #include "formats/luks/volume.hpp"
 #include "formats/lvm/volume_group.hpp"
 #include "formats/md/array.hpp"
@@ -45,6 +46,23 @@ class SegmentComposer {
   private:
     std::size_t steps_ = 0;
 };
+
+// A part of a volume that lies on others.
+struct RoutedPart {
+    std::uint64_t offset = 0; // in the volume
+    std::uint64_t length = 0;
+    ChangesRoute below;
+    std::uint64_t below_offset = 0;
+};
+
+ChangesRoute route_over(std::vector<RoutedPart> parts) {
+    return [parts = std::move(parts)](const std::shared_ptr<BlockChanges>& device) {
+        std::vector<PlacedPiece> pieces;
+        for (const RoutedPart& part : parts)
+            pieces.push_back({part.offset, part.length, part.below(device), part.below_offset});
+        return std::make_shared<PlacedChanges>(std::move(pieces));
+    };
+}
 
 class VolumeStack {
   public:
@@ -109,6 +127,7 @@ class VolumeStack {
                 break;
             }
         }
+        volume.route = route_of_array(array, indices);
         const PartitionTable table = read_inner_table(volume);
         if (table.kind == TableKind::none) {
             volume.signature = probe_signature(*volume.device);
@@ -126,11 +145,29 @@ class VolumeStack {
             inner.array = volume.array;
             inner.array->partition = partition;
             inner.stored_unit = volume.stored_unit;
+            if (volume.route)
+                inner.route = route_over({{0, partition.length, volume.route, partition.offset}});
             if (partition.offset % volume.stored_unit != 0 ||
                 !composer_.add(inner.stored, 0, volume.stored, partition.offset, partition.length))
                 inner.stored.clear();
             layout_.volumes.push_back(std::move(inner));
         }
+    }
+
+    // Null where the array, or one of its members, cannot be written.
+    ChangesRoute route_of_array(const MdArray& array, const std::vector<std::size_t>& indices) const {
+        if (!array.route || std::any_of(array.members.begin(), array.members.end(),
+                                        [&](std::size_t member) { return !layout_.volumes[indices[member]].route; }))
+            return nullptr;
+        std::vector<ChangesRoute> below(indices.size());
+        for (const std::size_t member : array.members)
+            below[member] = layout_.volumes[indices[member]].route;
+        return [below = std::move(below), route = array.route](const std::shared_ptr<BlockChanges>& device) {
+            std::vector<std::shared_ptr<BlockChanges>> members;
+            for (const ChangesRoute& each : below)
+                members.push_back(each ? each(device) : nullptr);
+            return route(members);
+        };
     }
 
     PartitionTable read_inner_table(const Volume& volume) {
@@ -187,6 +224,10 @@ class VolumeStack {
         volume.signature = probe_signature(*volume.device);
         volume.disk = below.disk;
         volume.encrypted = index;
+        if (below.route)
+            volume.route = [inner = opened.route, outer = below.route](const std::shared_ptr<BlockChanges>& device) {
+                return inner(outer(device));
+            };
         volume.stored_unit = std::max(opened.sector, below.stored_unit);
         if (opened.offset % below.stored_unit != 0 ||
             !composer_.add(volume.stored, 0, below.stored, opened.offset, opened.device->size()))
@@ -239,23 +280,22 @@ class VolumeStack {
 
     template <class Below>
     void place_logical_volume(Volume& volume, const LvmLogicalVolume& found, const Below& below) {
-        bool is_writable = found.is_plain;
         for (const LvmSegment& segment : found.segments) {
             const Volume& member = below(segment.uuid);
-            is_writable = is_writable && !member.segments.empty() &&
-                          composer_.add(volume.segments, segment.offset, member.segments, segment.physical_offset,
-                                        segment.length);
             volume.stored_unit = std::max(volume.stored_unit, member.stored_unit);
             if (member.stored.empty() || segment.offset % member.stored_unit != 0 ||
                 segment.physical_offset % member.stored_unit != 0 ||
                 !composer_.add(volume.stored, segment.offset, member.stored, segment.physical_offset, segment.length)) {
                 volume.stored.clear();
-                is_writable = false;
                 break;
             }
         }
-        if (!is_writable)
-            volume.segments.clear();
+        std::vector<RoutedPart> parts;
+        for (const LvmSegment& segment : found.segments)
+            parts.push_back({segment.offset, segment.length, below(segment.uuid).route, segment.physical_offset});
+        if (found.is_plain && !parts.empty() &&
+            std::all_of(parts.begin(), parts.end(), [](const RoutedPart& part) { return part.below != nullptr; }))
+            volume.route = route_over(std::move(parts));
     }
 
     DiskLayout& layout_;

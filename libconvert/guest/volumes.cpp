@@ -1,6 +1,7 @@
 #include "libconvert/guest/volumes.hpp"
 
 #include "formats/base/error.hpp"
+#include "formats/block/routed_changes.hpp"
 #include "formats/block/slice.hpp"
 #include "formats/md/array.hpp"
 #include "libconvert/guest/volume_stack.hpp"
@@ -23,6 +24,12 @@ bool is_member_with_partitions(const PartitionTable& table, const BlockDevice& d
            });
 }
 
+ChangesRoute route_to(std::uint64_t offset, std::uint64_t length) {
+    return [offset, length](const std::shared_ptr<BlockChanges>& device) {
+        return std::make_shared<PlacedChanges>(std::vector<PlacedPiece>{{0, length, device, offset}});
+    };
+}
+
 // `offset`: where the disk begins on the device.
 void add_disk(DiskLayout& layout, const PartitionTable& table, const std::shared_ptr<const BlockDevice>& disk,
               std::size_t index, std::uint64_t offset) {
@@ -38,8 +45,8 @@ void add_disk(DiskLayout& layout, const PartitionTable& table, const std::shared
         volume.signature = probe_signature(*volume.device);
         volume.disk = index;
         volume.partition = i;
-        volume.segments = {{0, offset + partition.offset, partition.length}};
-        volume.stored = volume.segments;
+        volume.stored = {{0, offset + partition.offset, partition.length}};
+        volume.route = route_to(offset + partition.offset, partition.length);
         layout.volumes.push_back(std::move(volume));
     }
     if (table.kind != TableKind::none && !is_member)
@@ -50,8 +57,8 @@ void add_disk(DiskLayout& layout, const PartitionTable& table, const std::shared
         volume.device = disk;
         volume.signature = std::move(signature);
         volume.disk = index;
-        volume.segments = {{0, offset, disk->size()}};
-        volume.stored = volume.segments;
+        volume.stored = {{0, offset, disk->size()}};
+        volume.route = route_to(offset, disk->size());
         layout.volumes.push_back(std::move(volume));
     }
 }

@@ -1,6 +1,7 @@
 // What the disks of a machine are divided into, and how a guest's configuration names each piece.
 #pragma once
 
+#include "formats/block/block_changes.hpp"
 #include "formats/block/masked.hpp"
 #include "formats/partition/partition.hpp"
 #include "formats/partition/signature.hpp"
@@ -53,8 +54,8 @@ struct Volume {
     std::optional<std::size_t> encrypted{}; // the index of the LUKS volume that it is the content of
     Containment containment = Containment::unread;
     std::string locked_reason{}; // of a locked one: why, as the rest of a sentence about it; safe to print
-    // Where it lies, in order, without gaps, for what is written to it. Empty: it cannot be written by this process.
-    std::vector<VolumeSegment> segments{};
+    // From changes to the device that was examined to those of the volume. Null: it cannot be written by this process.
+    ChangesRoute route{};
     // Where zeros may take the place of what nobody uses in it, maybe in several places for one: the members of an
     // array; of LUKS what it encrypts. Empty: nowhere.
     std::vector<VolumeSegment> stored{};

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# el_like_disk.sh el9|el7 TREE DISK: a disk as installers of Enterprise Linux lay them out, with the files of TREE (a
+# el_like_disk.sh el9|el7 TREE DISK [boots]: a disk as installers of Enterprise Linux lay them out, with the files of TREE (a
 # Debian's: kernels and programs of theirs cannot be had) under what such a system keeps: os-release, the database of
 # rpm, boot entries, an initrd for this machine alone, network profiles by hardware address, SELinux labels.
 #
@@ -7,9 +7,11 @@
 #   el7  MBR: /boot on xfs, the root (xfs without reflinks and big timestamps) and swap in a volume group; grub.cfg;
 #        ifcfg and persistent net rules; Berkeley DB
 #
+# With "boots" it starts by GRUB: by the entry of its menu (Debian's GRUB reads no others), by BIOS, and el9 by UEFI.
+#
 # Needs root, for loop devices, and a kernel that mounts xfs. TREE is not changed. Works in the current folder.
 set -euo pipefail
-kind=$1 tree=$2 disk=$3
+kind=$1 tree=$(realpath "$2") disk=$3 boots=${4:-}
 # shellcheck source=like_disk_parts.sh
 source "$(dirname "$0")/like_disk_parts.sh"
 uuid_root=1b2f5a10-0000-4000-8000-00000000e100
@@ -24,34 +26,19 @@ case $kind in
 esac
 group=$id
 
-point=$(mktemp --directory el.XXXXXX)
-loop=
-clean_up() {
-    ! mountpoint -q "$point" || umount -R "$point"
-    [[ -z $loop ]] || losetup -d "$loop"
-    rmdir "$point"
-}
-trap clean_up EXIT
-
 # Where everything lies, in MiB.
 esp_at=1 esp_size=100 boot_at=101 boot_size=400 group_at=501 group_size=2100
 truncate -s $((group_at + group_size + 2))M "$disk"
 if [[ $kind == el9 ]]; then
     printf 'label: gpt\nstart=%dMiB,size=%dMiB,type=U\nstart=%dMiB,size=%dMiB,type=L\nstart=%dMiB,size=%dMiB,type=V\n' \
         $esp_at $esp_size $boot_at $boot_size $group_at $group_size | sfdisk -q "$disk"
-    truncate -s ${esp_size}M el-esp.img
-    mkfs.fat -F 16 -n EFI -i E5D1B007 el-esp.img > /dev/null
-    mmd -i el-esp.img ::EFI "::EFI/$id"
-    # shellcheck disable=SC2016  # GRUB's variables
-    printf 'search --fs-uuid %s --set=dev\nset prefix=($dev)/grub2\nconfigfile $prefix/grub.cfg\n' $uuid_boot |
-        mcopy -i el-esp.img - "::EFI/$id/grub.cfg"
-    dd if=el-esp.img of="$disk" bs=1M seek=$esp_at conv=notrunc,sparse status=none
-    rm el-esp.img
+    make_esp $esp_at $esp_size $id E5D1B007 $uuid_boot /grub2
 else
     printf 'label: dos\nstart=%dMiB,size=%dMiB,type=83,bootable\nstart=%dMiB,size=%dMiB,type=8e\n' \
         $boot_at $boot_size $group_at $group_size | sfdisk -q "$disk"
 fi
 
+install_bios_grub $uuid_boot /grub2
 loop_at $group_at $group_size
 options=(--config "devices{filter=[\"a|^$loop\$|\",\"r|.*|\"] use_devicesfile=0 scan=[\"/dev\"]}
     global{locking_type=0} activation{udev_sync=0 udev_rules=0 monitoring=0}")
@@ -62,14 +49,10 @@ options=(--config "devices{filter=[\"a|^$loop\$|\",\"r|.*|\"] use_devicesfile=0 
     lvcreate -q --driverloaded n -an -Zn -Wn "${options[@]}" -n root -l 100%FREE "$group"
 } > lvm.log 2>&1 || { cat lvm.log >&2 && exit 1; }
 first=$(pvs --noheadings --units m --nosuffix "${options[@]}" -o pe_start "$loop" 2> /dev/null)
-losetup -d "$loop"
+release_loop
 swap_at=$((group_at + ${first%.*})) root_at=$((group_at + ${first%.*} + 128)) root_size=1960
-loop_at $swap_at 128
-mkswap "$loop" > /dev/null
-losetup -d "$loop"
-loop_at $boot_at $boot_size
-mkfs.xfs -q -f -m "uuid=$uuid_boot" "$loop"
-losetup -d "$loop"
+at $swap_at 128 mkswap > /dev/null
+at $boot_at $boot_size mkfs.xfs -q -f -m "uuid=$uuid_boot"
 loop_at $root_at $root_size
 mkfs.xfs -q -f -m "uuid=$uuid_root" "${root_options[@]}" "$loop"
 mount "$loop" "$point"
@@ -79,6 +62,7 @@ cd "$point"
 become "${name%% *}" "$version" "$id" "rhel centos fedora" "$name"
 printf '%s\n' "${name/ ${version}/ release ${version}}" > etc/redhat-release
 printf '%s\n' $machine > etc/machine-id
+add_room_unit
 {
     printf '/dev/mapper/%s-root / xfs defaults 0 0\nUUID=%s /boot xfs defaults 0 0\n' "$group" $uuid_boot
     [[ $kind == el7 ]] || printf 'UUID=E5D1-B007 /boot/efi vfat umask=0077,shortname=winnt 0 2\n'
@@ -111,6 +95,8 @@ if [[ $kind == el9 ]]; then
     printf 'title %s (%s)\nversion %s\nlinux /vmlinuz-%s\ninitrd /initramfs-%s.img\noptions %s\n' \
         "$name" "$kernel" "$kernel" "$kernel" "$kernel" "$line" > "../el-boot/loader/entries/$machine-$kernel.conf"
     printf 'insmod blscfg\nblscfg\n' > ../el-boot/grub2/grub.cfg
+    [[ -z $boots ]] || printf "set default=0\nset timeout=0\nmenuentry '%s' {\n  linux /vmlinuz-%s %s\n  initrd /initramfs-%s.img\n}\n" \
+        "$name" "$kernel" "$line" "$kernel" > ../el-boot/grub2/grub.cfg
     printf '# GRUB Environment Block\nsaved_entry=%s-%s\nkernelopts=%s\n' $machine "$kernel" "$line" > ../el-boot/grub2/grubenv
 else
     printf "set default=0\nmenuentry '%s' {\n  linux16 /vmlinuz-%s %s\n  initrd16 /initramfs-%s.img\n}\n" \
@@ -135,13 +121,10 @@ PYTHON
 fi
 rm -rf el-database
 
-losetup -d "$loop" 2> /dev/null || true
-boot_loop=$(losetup --find --show --offset $((boot_at * MiB)) --sizelimit $((boot_size * MiB)) "$disk")
-mount "$boot_loop" "$point/boot"
-losetup -d "$boot_loop"
+mount_part $boot_at $boot_size "$point/boot"
 cp -a el-boot/. "$point/boot/"
 rm -r el-boot
 setcap cap_net_raw+ep "$point/usr/bin/env"
 label "$point"
 umount -R "$point"
-loop=
+release_loop

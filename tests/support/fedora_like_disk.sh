@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
-# fedora_like_disk.sh boot-ext4|boot-subvolume TREE DISK: a disk as Fedora's cloud images are laid out, with the files of
+# fedora_like_disk.sh boot-ext4|boot-subvolume TREE DISK [boots]: a disk as Fedora's cloud images are laid out, with the files of
 # TREE (a Debian's: kernels and programs of Fedora cannot be had) under what such a system keeps: os-release, the
 # database of rpm, boot entries, an initrd for this machine alone, network profiles, SELinux labels.
 #
 #   boot-ext4       GPT: ESP, /boot on ext4, btrfs with the subvolumes root, home and var, compressed by zstd:1
 #   boot-subvolume  GPT: ESP, btrfs with the subvolumes root, boot, home and var
 #
+# With "boots" boot-ext4 starts by GRUB: by the entry of its menu (Debian's GRUB reads no others), by BIOS and by UEFI.
+#
 # Needs root, for loop devices, and a kernel that mounts btrfs. TREE is not changed. Works in the current folder.
 set -euo pipefail
-kind=$1 tree=$2 disk=$3
+kind=$1 tree=$(realpath "$2") disk=$3 boots=${4:-}
 # shellcheck source=like_disk_parts.sh
 source "$(dirname "$0")/like_disk_parts.sh"
 uuid_root=2c3f5a10-0000-4000-8000-00000000fed0
@@ -21,33 +23,14 @@ case $kind in
 esac
 name="Fedora Linux $version (Cloud Edition)"
 
-point=$(mktemp --directory fedora.XXXXXX)
-loop=
-clean_up() {
-    ! mountpoint -q "$point" || umount -R "$point"
-    [[ -z $loop ]] || losetup -d "$loop"
-    rmdir "$point"
-}
-trap clean_up EXIT
-
 # Where everything lies, in MiB.
 esp_at=1 esp_size=100 boot_at=101 boot_size=400 root_at=501 root_size=2000
 truncate -s $((root_at + root_size + 2))M "$disk"
 printf 'label: gpt\nstart=%dMiB,size=%dMiB,type=U\nstart=%dMiB,size=%dMiB,type=L\nstart=%dMiB,size=%dMiB,type=4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709\n' \
     $esp_at $esp_size $boot_at $boot_size $root_at $root_size | sfdisk -q "$disk"
-truncate -s ${esp_size}M fedora-esp.img
-mkfs.fat -F 16 -n EFI -i FEDAB007 fedora-esp.img > /dev/null
-mmd -i fedora-esp.img ::EFI ::EFI/fedora
-# shellcheck disable=SC2016  # GRUB's variables
-printf 'search --fs-uuid %s --set=dev\nset prefix=($dev)/grub2\nconfigfile $prefix/grub.cfg\n' $uuid_boot |
-    mcopy -i fedora-esp.img - ::EFI/fedora/grub.cfg
-dd if=fedora-esp.img of="$disk" bs=1M seek=$esp_at conv=notrunc,sparse status=none
-rm fedora-esp.img
-if [[ $kind == boot-ext4 ]]; then
-    loop_at $boot_at $boot_size
-    mke2fs -q -t ext4 -U $uuid_boot -L boot "$loop"
-    losetup -d "$loop"
-fi
+make_esp $esp_at $esp_size fedora FEDAB007 $uuid_boot /grub2
+install_bios_grub $uuid_boot /grub2
+[[ $kind != boot-ext4 ]] || at $boot_at $boot_size mke2fs -q -t ext4 -O ^metadata_csum_seed,^orphan_file -U $uuid_boot -L boot # as GRUB 2.06 reads it
 
 loop_at $root_at $root_size
 mkfs.btrfs -q -f -L fedora -U $uuid_root "$loop"
@@ -61,9 +44,7 @@ mkdir "$point/home" "$point/var" "$point/boot"
 mount -o subvol=home,compress=zstd:1 "$loop" "$point/home"
 mount -o subvol=var,compress=zstd:1 "$loop" "$point/var"
 if [[ $kind == boot-ext4 ]]; then
-    boot_loop=$(losetup --find --show --offset $((boot_at * MiB)) --sizelimit $((boot_size * MiB)) "$disk")
-    mount "$boot_loop" "$point/boot"
-    losetup -d "$boot_loop"
+    mount_part $boot_at $boot_size "$point/boot"
 else
     mount -o subvol=boot "$loop" "$point/boot"
 fi
@@ -73,6 +54,7 @@ cd "$point"
 become "Fedora Linux" "$version" fedora "" "$name"
 printf 'Fedora release %s\n' "$version" > etc/fedora-release
 printf '%s\n' $machine > etc/machine-id
+add_room_unit
 {
     for pair in "/ root" "/home home" "/var var"; do
         printf 'UUID=%s %s btrfs subvol=%s,compress=zstd:1 0 0\n' $uuid_root "${pair% *}" "${pair#* }"
@@ -97,11 +79,12 @@ mkdir -p boot/efi boot/grub2 boot/loader/entries
 printf 'title %s (%s)\nversion %s\nlinux /vmlinuz-%s\ninitrd /initramfs-%s.img\noptions root=UUID=%s ro rootflags=subvol=root no_timer_check console=tty1\n' \
     "$name" "$kernel" "$kernel" "$kernel" "$kernel" $uuid_root > "boot/loader/entries/$machine-$kernel.conf"
 printf 'insmod blscfg\nblscfg\n' > boot/grub2/grub.cfg
+[[ -z $boots ]] || printf "set default=0\nset timeout=0\nmenuentry '%s' {\n  linux /vmlinuz-%s root=UUID=%s ro rootflags=subvol=root\n  initrd /initramfs-%s.img\n}\n" \
+    "$name" "$kernel" $uuid_root "$kernel" > boot/grub2/grub.cfg
 printf '# GRUB Environment Block\nsaved_entry=%s-%s\n' $machine "$kernel" > boot/grub2/grubenv
 cd ..
 make_rpm_database "$point/usr/lib/sysimage/rpm" "fc$version"
 setcap cap_net_raw+ep "$point/usr/bin/env"
 label "$point"
 umount -R "$point"
-losetup -d "$loop"
-loop=
+release_loop

@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
-# suse_like_disk.sh sles15|leap-mbr TREE DISK: a disk as YaST lays it out, with the files of TREE (a Debian's: kernels
+# suse_like_disk.sh sles15|leap-mbr TREE DISK [boots]: a disk as YaST lays it out, with the files of TREE (a Debian's: kernels
 # and programs of SUSE cannot be had) under what such a system keeps: os-release, the database of rpm, snapper's
 # snapshots, GRUB's menu, an initrd for this machine alone, wicked's network configuration.
 #
 #   sles15    GPT: a partition for GRUB, btrfs, swap; snapper's first snapshot is the default subvolume
 #   leap-mbr  MBR: btrfs, swap; after a rollback: the default subvolume is the fourth snapshot
 #
+# With "boots" it starts by GRUB, by BIOS.
+#
 # Needs root, for loop devices, and a kernel that mounts btrfs. TREE is not changed. Works in the current folder.
 set -euo pipefail
-kind=$1 tree=$2 disk=$3
+kind=$1 tree=$(realpath "$2") disk=$3 boots=${4:-}
 # shellcheck source=like_disk_parts.sh
 source "$(dirname "$0")/like_disk_parts.sh"
 uuid_root=3d4f5a10-0000-4000-8000-0000000005e5
@@ -17,15 +19,6 @@ case $kind in
     leap-mbr) id=opensuse-leap version=15.6 name="openSUSE Leap 15.6" current=4 ;;
     *) echo "suse_like_disk.sh: $kind is no kind" >&2 && exit 2 ;;
 esac
-
-point=$(mktemp --directory suse.XXXXXX)
-loop=
-clean_up() {
-    ! mountpoint -q "$point" || umount -R "$point"
-    [[ -z $loop ]] || losetup -d "$loop"
-    rmdir "$point"
-}
-trap clean_up EXIT
 
 # Where everything lies, in MiB.
 root_at=9 root_size=2000 swap_at=2009 swap_size=128
@@ -37,9 +30,10 @@ else
     printf 'label: dos\nstart=%dMiB,size=%dMiB,type=83,bootable\nstart=%dMiB,size=%dMiB,type=82\n' \
         $root_at $root_size $swap_at $swap_size | sfdisk -q "$disk"
 fi
-loop_at $swap_at $swap_size
-mkswap -U 3d4f5a10-0000-4000-8000-00000000005a "$loop" > /dev/null
-losetup -d "$loop"
+at $swap_at $swap_size mkswap -U 3d4f5a10-0000-4000-8000-00000000005a > /dev/null
+# SUSE's GRUB finds its folder in the default subvolume, Debian's by its whole path.
+snapshot_path=/@/.snapshots/$current/snapshot
+install_bios_grub $uuid_root "$snapshot_path/boot/grub2"
 
 loop_at $root_at $root_size
 mkfs.btrfs -q -f -U $uuid_root "$loop"
@@ -67,6 +61,7 @@ cp -a "$tree/." "$point/"
 cd "$point"
 become "${name%% 1*}" "$version" "$id" suse "$name"
 printf '4dcb1f1e0a3b4c5d8e9f00112233e5e5\n' > etc/machine-id
+add_room_unit
 {
     printf 'UUID=%s / btrfs defaults 0 0\n' $uuid_root
     for place in var usr/local tmp srv root opt home boot/grub2/x86_64-efi boot/grub2/i386-pc .snapshots; do
@@ -90,6 +85,7 @@ ln -s "initrd-$kernel" boot/initrd
 # shellcheck disable=SC2016  # GRUB's variables
 printf 'set btrfs_relative_path="y"\nset default="${saved_entry}"\nmenuentry "%s" --id simple {\n  linux /boot/vmlinuz-%s root=UUID=%s ${extra_cmdline} splash=silent quiet\n  initrd /boot/initrd-%s\n}\n' \
     "$name" "$kernel" $uuid_root "$kernel" > boot/grub2/grub.cfg
+[[ -z $boots ]] || sed -i -e "s, /boot/, $snapshot_path/boot/,g" -e '1i set timeout=0' boot/grub2/grub.cfg
 printf '# GRUB Environment Block\n' > boot/grub2/grubenv
 : > boot/grub2/i386-pc/normal.mod
 cd ..
@@ -113,5 +109,4 @@ printf '%d\n' "$current" > "$point/.snapshots/$current/snapshot/etc/snapshot-num
 [[ $current == 1 ]] || printf '1\n' > "$point/.snapshots/1/snapshot/etc/snapshot-number"
 btrfs -q subvolume set-default "$point/.snapshots/$current/snapshot"
 umount -R "$point"
-losetup -d "$loop"
-loop=
+release_loop

@@ -73,8 +73,8 @@ class InstalledAppliance final : public ApplianceMachine {
                                shared_file::agent);
         if (!find_kernel())
             return "vm2oci's appliance has no kernel, which is built only when asked for: 'cmake --build --preset "
-                   "release --target guest-kernel' in vm2oci's source makes it (ten minutes, once), and 'cmake "
-                   "--install build/release' installs it";
+                   "release --target guest-kernel && cmake --install build/release' in vm2oci's source brings it "
+                   "(ten minutes, once)";
         if (!is_on_path(ApplianceRunOptions().qemu_binary))
             return "vm2oci's appliance runs in QEMU, which is not installed: 'apt-get install qemu-system-x86'";
         return std::nullopt;

@@ -4,6 +4,8 @@
 # not written natively, so that an appliance is taken by itself. Slow without KVM.
 # shellcheck source=../../support/integration.sh
 source "${VM2OCI_SOURCE_DIR:?}/tests/support/integration.sh"
+# shellcheck source=appliance_parts.sh
+source "$VM2OCI_SOURCE_DIR/tests/integration/edit/appliance_parts.sh"
 # shellcheck source=selinux_policy.sh
 source "$VM2OCI_SOURCE_DIR/tests/integration/edit/selinux_policy.sh"
 require_tool mke2fs e2fsck debugfs jq ssh-keygen
@@ -50,11 +52,8 @@ make() {
 }
 
 step "vm2oci with its appliance, as installed"
-kernel=$(XDG_CACHE_HOME=$user_cache "$VM2OCI_SOURCE_DIR/guest-kernel/build.sh" 2> build.log) || fail "$(tail -n 20 build.log)"
-install -D "$VM2OCI" prefix/bin/vm2oci
-mkdir -p prefix/share/vm2oci/guest-kernel
-cp "${VM2OCI%/*/*/*}/share/vm2oci/vm2oci-agent" prefix/share/vm2oci/
-cp -r "$kernel" "prefix/share/vm2oci/guest-kernel/$(uname -m)"
+install_without_kernel prefix
+install_kernel prefix
 
 install -D "$VM2OCI" bare/bin/vm2oci # without
 

@@ -1,5 +1,7 @@
 # Makes of a Debian disk what a migrated VMware guest is like, and mends it; sourced after integration.sh.
 # shellcheck shell=bash
+# shellcheck source=../../support/broken_initrd.sh
+source "$VM2OCI_SOURCE_DIR/tests/support/broken_initrd.sh"
 require_tool debugfs unmkinitramfs cpio depmod zstd ssh-keygen
 
 readonly root_offset=134217728 # where tools/make-debian-disk.sh puts the root file system
@@ -9,18 +11,6 @@ readonly patient='systemd.default_timeout_start_sec=1h systemd.service_watchdogs
 
 # guest_file RAW-DISK PATH: its content.
 guest_file() { debugfs -R "cat $2" "$1?offset=$root_offset" 2> /dev/null; }
-
-# break_initrd INITRD BROKEN-INITRD KERNEL-VERSION: the same without a driver for virtio.
-break_initrd() {
-    unmkinitramfs "$1" tree
-    [[ ! -d tree/main ]] || mv tree/main main && [[ -d main ]] || mv tree main
-    find main -name 'virtio*.ko*' -delete
-    depmod -b main "$3"
-    # One byte more keeps it from ending on a boundary of 4.
-    (cd main && find . | LC_ALL=C sort | cpio --quiet -o -H newc | zstd -q -3) > "$2"
-    printf '\0' >> "$2"
-    rm -rf main tree
-}
 
 # break_guest DISK BROKEN-RAW-DISK: an initrd without virtio, a static address on ens192 for networkd, netplan and
 # ifupdown, /dev/sda1 in fstab and GRUB, no serial console, a data source pinned to VMware, and the tools of the old

@@ -3,31 +3,19 @@
 # sparsified, all of it in this process. Needs root, for loop devices, and a kernel that mounts btrfs.
 # shellcheck source=../../support/integration.sh
 source "${VM2OCI_SOURCE_DIR:?}/tests/support/integration.sh"
+# shellcheck source=like_guest.sh
+source "$VM2OCI_SOURCE_DIR/tests/integration/guest/like_guest.sh"
 require_tool mkfs.btrfs btrfs chattr sfdisk mkfs.fat mke2fs mcopy mmd losetup cpio rpm rpmbuild setcap jq strace python3
 [[ $(id -u) -eq 0 ]] || fail "loop devices need root"
 modprobe btrfs 2> /dev/null || true
 grep -qw btrfs /proc/filesystems || fail "this kernel does not mount btrfs, and the disks are made by it"
 
-mkdir mnt tree
+mkdir mnt
 loop=
 trap 'status=$?; set +e; ! mountpoint -q mnt || umount -R mnt; [[ -z $loop ]] || losetup -d "$loop"; (exit "$status"); _clean_up' EXIT
 
 step "the files of a Debian machine"
-"$VM2OCI" -q convert --as rootfs --keep-kernel --compression none "$(debian_disk)" oci:made:debian > /dev/null
-layer_of() { # LAYOUT
-    local manifest
-    manifest=$(jq -r '.manifests[0].digest' "$1/index.json")
-    printf '%s/blobs/%s\n' "$1" "$(jq -r '.layers[0].digest' "$1/blobs/${manifest/://}" | tr : /)"
-}
-tar -x -C tree --xattrs --xattrs-include='*' --numeric-owner -f "$(layer_of made)"
-rm -r made
-
-# alone COMMAND…: which starts no program and loads no libguestfs.
-alone() {
-    strace -f -q -e trace=execve,openat -o trace.log "$@"
-    [[ $(grep -c 'execve(.*= 0' trace.log) -eq 1 ]] || fail "it started a program: $(grep 'execve(' trace.log | tail -1)"
-    ! grep -q libguestfs trace.log || fail "it loaded libguestfs: $*"
-}
+unpack_debian
 
 # The guest as its kernel mounts it, by its own fstab.
 mount_guest() { # PARTITION ROOT-OPTIONS
@@ -133,32 +121,10 @@ else:
 PYTHON
     expect_equal 20 "$(jq '[.packages[] | select(.name | startswith("base-"))] | length' packages.json)" "packages in the SBOM"
 
-    step "$kind: --as bundle"
-    alone "$VM2OCI" -q convert --as bundle --compression none disk.raw oci:packed:bundle > bundle.log 2>&1 ||
-        expect_match 'virtio' "$(cat bundle.log)" "why there is no bundle"
-
-    step "$kind: --sparsify"
-    alone "$VM2OCI" -q --json convert --sparsify disk.raw raw:sparse.raw > sparse.json
-    expect_equal 0 "$(jq '[.remarks[] | select(test("btrfs.*whole|whole.*btrfs"))] | length' sparse.json)" "what was left whole"
-    "$VM2OCI" -q convert --as rootfs --keep-kernel --compression none sparse.raw oci:packed:sparse > /dev/null
-    expect_equal 1 "$(jq '[.manifests[0,-1].digest] | unique | length' packed/index.json)" "images of the two disks"
+    step "$kind: --as bundle, and --sparsify"
+    package_whole_and_trimmed btrfs
 
     step "$kind: inspect from a registry reads a part of the layer"
-    "$VM2OCI" -q convert disk.raw "docker://$registry/btrfs/$kind:1" > pushed.log
-    strace -f -q -e trace=recvfrom,execve -o trace.log "$VM2OCI" -q --json inspect "docker://$registry/btrfs/$kind:1" > remote.json
-    [[ $(grep -c 'execve(.*= 0' trace.log) -eq 1 ]] || fail "it started a program"
-    layer=$(find registry -name data -path '*blobs*' -printf '%s\n' | sort -n | tail -1)
-    received=$(sed -n 's/.*recvfrom.* = \([0-9]*\)$/\1/p' trace.log | awk '{ sum += $1 } END { print sum + 0 }')
-    printf '   %d of %d bytes\n' "$received" "$layer"
-    ((received > 10000)) || fail "$received bytes were received: this test is void"
-    expect_at_most $((layer * 10 / 100)) "$received" "bytes that were fetched"
-    python3 - << 'PYTHON'
-import json
-local, remote = (json.load(open(name))["inside"] for name in ("inspect.json", "remote.json"))
-assert remote["mounts"] == local["mounts"], remote["mounts"]
-# From far away the parts of large files are not read.
-differing = {key for key in local["guest"] if remote["guest"].get(key) != local["guest"][key]}
-assert differing <= {"kernels"}, {key: (local["guest"][key], remote["guest"].get(key)) for key in differing}
-PYTHON
+    inspect_from_registry "btrfs/$kind"
     rm -rf packed sparse.raw
 done

@@ -149,7 +149,7 @@ TEST_CASE("the words of every machine are read before anything is converted") {
     };
     CHECK(refused("a.raw null:\nb.raw oci:x:b --no-such-option").find("line 2, b: ") == 0);
     CHECK(refused("a.raw oci:x:a --root erofs").find("line 1, a: ") == 0);
-    CHECK(refused("- null:") == "line 1, -: standard input is for one machine alone");
+    CHECK(refused("- null:") == "line 1, machine: standard input is for one machine alone");
     CHECK(refused("a.raw oci:x:a --digest-file d").find("a batch keeps the digests itself") != std::string::npos);
     CHECK(refused("a.raw oci:x:a --dry-run").find("batch --dry-run") != std::string::npos);
     CHECK(refused("a.raw oci:x:a --help").find("no page of help") != std::string::npos);

@@ -2,9 +2,10 @@
 #include "formats/appliance/job.hpp"
 #include "formats/base/error.hpp"
 #include "formats/block/overlay.hpp"
+#include "formats/luks/volume.hpp"
 #include "libconvert/edit/apply.hpp"
 #include "libconvert/edit/grow_guest.hpp"
-#include "libconvert/edit/volume_changes.hpp"
+#include "tests/support/luks_builder.hpp"
 #include "tests/support/memory_device.hpp"
 #include "tests/support/xfs_builder.hpp"
 
@@ -203,25 +204,6 @@ TEST_CASE("natively means without a machine") {
     CHECK(edited.machine->runs == 0);
 }
 
-TEST_CASE("changes to a volume go where its pieces lie, and never beyond") {
-    const auto base = std::make_shared<MemoryDevice>(64 * 1024);
-    const auto overlay = std::make_shared<OverlayDevice>(base);
-    VolumeChanges changes(overlay, {{0, 40960, 4096}, {4096, 8192, 8192}});
-    changes.write_at(4094, as_bytes("abcd"));
-    const auto at = [&](std::uint64_t offset) {
-        std::string two(2, '\0');
-        overlay->read_at(offset, std::as_writable_bytes(std::span(two)));
-        return two;
-    };
-    CHECK(at(40960 + 4094) == "ab");
-    CHECK(at(8192) == "cd");
-    changes.discard(0, 4096);
-    CHECK(at(40960 + 4094) == std::string(2, '\0'));
-    CHECK(at(8192) == "cd");
-    CHECK_THROWS_AS(changes.write_at(12287, as_bytes("ab")), Error);
-    CHECK_THROWS_AS(changes.discard(12288, 1), Error);
-}
-
 TEST_CASE("the words for backends") {
     CHECK(parse_guest_backend("appliance") == GuestBackend::appliance);
     CHECK_THROWS_WITH(parse_guest_backend("kernel"), Catch::Matchers::Contains("appliance"));
@@ -264,4 +246,53 @@ TEST_CASE("a larger disk has its file system grown, and one that cannot be is to
 
     const auto empty = std::make_shared<MemoryDevice>(1 << 20);
     CHECK(grow_guest(empty, 1 << 21, access, {}).remarks.size() == 1);
+}
+
+TEST_CASE("what LUKS encrypts is changed and grown where a key opens it, and nothing of it is written as it is") {
+    const std::shared_ptr<const BlockDevice> inner = xfs_root();
+    const std::uint64_t size = inner->size();
+    LuksBytes content(static_cast<std::size_t>(size));
+    inner->read_at(0, content);
+    luks_encrypt(content, luks_volume_key(), 512, 0);
+    LuksBytes header(kLuksData);
+    make_luks_1()->read_at(0, header);
+    const auto disk = std::make_shared<MemoryDevice>(kLuksData + size);
+    disk->put(0, header);
+    disk->put(kLuksData, content);
+    const auto word_at = [](const BlockDevice& device, std::uint64_t end) {
+        std::string word(5, '\0');
+        device.read_at(end - 5, std::as_writable_bytes(std::span(word)));
+        return word;
+    };
+    const std::vector<std::string_view> keys{kLuksPassphrase};
+    const auto machine = std::make_shared<FakeAppliance>();
+    GuestAccess access(GuestBackend::automatic, {{"all", std::string(kLuksPassphrase)}});
+    access.machine = machine;
+
+    const auto overlay = std::make_shared<OverlayDevice>(disk);
+    access.changes = overlay;
+    OpenedGuest opened = open_guest(overlay, access, {});
+    REQUIRE(opened.guest);
+    CHECK(opened.backend == "native");
+    CHECK(apply_edits(sample_plan(), opened, overlay, {access, 0}, {}) == "appliance");
+    CHECK(machine->job.volumes.at(0).size == size);
+    CHECK(word_at(*open_luks(overlay, keys).device, size) == "word!");
+    CHECK(word_at(*overlay, overlay->size()) != "word!");
+
+    access.changes.reset();
+    const std::uint64_t more = 1 << 20;
+    const GrownDisk grown = grow_guest(disk, disk->size() + more, access, {});
+    CHECK(machine->job.volumes.at(0).size == size + more);
+    CHECK(machine->job.volumes.at(0).type == "xfs");
+    REQUIRE(machine->job.steps.size() == 1);
+    CHECK(machine->job.steps[0].kind == JobStepKind::grow);
+    CHECK(word_at(*open_luks(grown.device, keys).device, size + more) == "word!");
+    CHECK(word_at(*grown.device, grown.device->size()) != "word!");
+
+    machine->runs = 0;
+    access.keys.clear();
+    const GrownDisk closed = grow_guest(disk, disk->size() + more, access, {});
+    REQUIRE(closed.remarks.size() == 1);
+    CHECK(closed.remarks[0].find("keeps its size until the guest grows it: there is no key") != std::string::npos);
+    CHECK(machine->runs == 0);
 }

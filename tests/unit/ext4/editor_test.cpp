@@ -18,16 +18,6 @@ const test::Corpus& corpus() {
     return kCorpus;
 }
 
-class Changes final : public BlockChanges {
-  public:
-    explicit Changes(OverlayDevice& overlay) : overlay_(overlay) {}
-    void write_at(std::uint64_t offset, std::span<const std::byte> bytes) override { overlay_.write_at(offset, bytes); }
-    void discard(std::uint64_t offset, std::uint64_t length) override { overlay_.discard(offset, length); }
-
-  private:
-    OverlayDevice& overlay_;
-};
-
 class Text final : public FileContent {
   public:
     explicit Text(std::string text) : text_(std::move(text)) {}
@@ -40,12 +30,10 @@ class Text final : public FileContent {
 // An image of the corpus being edited.
 struct Edited {
     std::shared_ptr<OverlayDevice> overlay;
-    Changes changes;
     Ext4Editor editor;
 
     explicit Edited(const std::string& file, std::int64_t time = 1'700'000'000)
-        : overlay(std::make_shared<OverlayDevice>(corpus().open(file))), changes(*overlay),
-          editor(overlay, changes, time) {}
+        : overlay(std::make_shared<OverlayDevice>(corpus().open(file))), editor(overlay, *overlay, time) {}
 
     void write(const std::string& path, const std::string& content, const FileAttributes& attributes = {}) {
         editor.write_file(path, content.size(), Text(content), attributes);

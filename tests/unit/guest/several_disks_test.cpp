@@ -80,7 +80,7 @@ TEST_CASE("volumes of all disks are known by names of their own, and lie where t
     std::vector<std::uint64_t> offsets;
     for (const Volume& volume : layout.volumes) {
         names.push_back(volume.name);
-        offsets.push_back(volume.segments.front().disk_offset / (1024 * 1024));
+        offsets.push_back(volume.stored.front().disk_offset / (1024 * 1024));
     }
     CHECK(names == std::vector<std::string>{"partition 1", "partition 2", "disk 2, partition 1", "disk 3"});
     CHECK(offsets == std::vector<std::uint64_t>{1, 2, 9, 16});

@@ -1,5 +1,7 @@
 // What lies inside of other volumes, how a guest's configuration names it, and where it lies on the disks.
 #include "formats/block/joined.hpp"
+#include "formats/block/overlay.hpp"
+#include "formats/block/slice.hpp"
 #include "libconvert/guest/open_guest.hpp"
 #include "libconvert/guest/volumes.hpp"
 #include "tests/support/luks_builder.hpp"
@@ -56,6 +58,35 @@ std::string named(const DiskLayout& layout, std::string_view name) {
 
 } // namespace
 
+// What a route leads to the disks is what the volume's device shows; the disks themselves are as they were.
+void check_route(const std::vector<std::shared_ptr<const BlockDevice>>& disks, const std::string& name,
+                 const std::vector<DiskKey>& keys = {}) {
+    INFO(name);
+    std::vector<std::uint64_t> sizes;
+    for (const auto& disk : disks)
+        sizes.push_back(disk->size());
+    const auto overlay = std::make_shared<OverlayDevice>(std::make_shared<JoinedDevice>(disks));
+    const auto find = [&](const DiskLayout& layout) {
+        const auto found = std::find_if(layout.volumes.begin(), layout.volumes.end(),
+                                        [&](const Volume& each) { return each.name == name; });
+        REQUIRE(found != layout.volumes.end());
+        return *found;
+    };
+    const Volume volume = find(examine_layout(overlay, sizes, keys));
+    REQUIRE(volume.route);
+    std::vector<std::byte> wanted(static_cast<std::size_t>(volume.device->size()));
+    volume.device->read_at(0, wanted);
+    const auto changes = volume.route(overlay);
+    for (const std::size_t offset : {std::size_t{30000}, std::size_t{1}, wanted.size() - 700}) {
+        std::fill_n(wanted.begin() + static_cast<std::ptrdiff_t>(offset), 700, std::byte{0x5a});
+        changes->write_at(offset, std::span(wanted).subspan(offset, 700));
+    }
+    // A second look, at what is stored alone.
+    std::vector<std::byte> read(wanted.size());
+    find(examine_layout(overlay, sizes, keys)).device->read_at(0, read);
+    CHECK(read == wanted);
+}
+
 TEST_CASE("an array is a volume that its members make, under all of its names") {
     const Disk first = leg(0);
     const Disk second = leg(1);
@@ -65,7 +96,7 @@ TEST_CASE("an array is a volume that its members make, under all of its names") 
     const Volume& array = layout.volumes[2];
     CHECK(array.name == "array root");
     CHECK(array.signature->type == "ext2");
-    CHECK(array.segments.empty());
+    CHECK(array.route);
     REQUIRE(array.stored.size() == 2);
     CHECK(array.stored[1].disk_offset == kMdMemberSize + 64 * 1024);
     CHECK(layout.volumes[0].containment == Containment::read);
@@ -201,4 +232,36 @@ TEST_CASE("LUKS inside of an array is opened, and lies on all of its members") {
     CHECK(layout.volumes[3].stored.size() == 2);
     CHECK(layout.volumes[3].stored_unit == 512);
     CHECK(layout.volumes[3].stored[1].disk_offset == kMdMemberSize + super.offset + kLuksData);
+
+    // Written, it is the same on both: either disk alone shows it. Alone it is not written.
+    const DiskKey key{"all", std::string(kLuksPassphrase)};
+    check_route(disks, "LUKS in array root", {key});
+    const auto overlay = std::make_shared<OverlayDevice>(std::make_shared<JoinedDevice>(disks));
+    const DiskLayout through = examine_layout(overlay, {kMdMemberSize, kMdMemberSize}, {key});
+    through.volumes.at(3).route(overlay)->write_at(1000, std::as_bytes(std::span("changed", 7)));
+    for (const std::uint64_t begin : {std::uint64_t{0}, kMdMemberSize}) {
+        const DiskLayout alone =
+            examine_layout(std::make_shared<SliceDevice>(overlay, begin, kMdMemberSize), {}, {key});
+        REQUIRE(alone.volumes.size() == 3);
+        std::string text(7, '\0');
+        alone.volumes[2].device->read_at(1000, std::as_writable_bytes(std::span(text)));
+        CHECK(text == "changed");
+        CHECK_FALSE(alone.volumes[1].route);
+        CHECK_FALSE(alone.volumes[2].route);
+    }
+}
+
+TEST_CASE("what is written inside of volumes is what they show afterwards") {
+    check_route({make_luks_1()}, "LUKS in whole disk", {{"all", std::string(kLuksPassphrase)}});
+    const Disk disk = leg(0);
+    const Disk other = leg(1);
+    put_mbr(*disk, 64 * 1024, {{64, 128}});
+    check_route({disk, other}, "array root, partition 1");
+}
+
+TEST_CASE("an array of which a member is out of date is not written") {
+    const DiskLayout layout = examine({leg(0), leg(1, "1.2", 3)});
+    CHECK(layout.volumes.at(2).name == "array root");
+    CHECK_FALSE(layout.volumes[2].route);
+    CHECK(examine({leg(0), leg(1, "1.2", 9)}).volumes.at(2).route); // as a kernel takes it
 }

@@ -1,4 +1,6 @@
 // LUKS of both versions: what is decrypted, what a key opens, and what is refused before it costs anything.
+#include "formats/block/overlay.hpp"
+#include "formats/luks/cipher.hpp"
 #include "formats/luks/volume.hpp"
 #include "tests/support/luks_builder.hpp"
 
@@ -60,6 +62,64 @@ TEST_CASE("both versions are decrypted, in sectors of each size") {
         const std::string json = luks_json("{\"0\":" + luks_slot_json(luks_pbkdf2_json(3)) + "}", sector);
         check_content(open(make_luks_2(json, sector)));
         CHECK(open(make_luks_2(json, sector)).sector == sector);
+    }
+}
+
+TEST_CASE("what is written is encrypted as dm-crypt does, in sectors of each size") {
+    for (const std::uint64_t sector : {512u, 1024u, 2048u, 4096u}) {
+        INFO(sector);
+        const std::string json = luks_json("{\"0\":" + luks_slot_json(luks_pbkdf2_json(3)) + "}", sector);
+        const auto disk = make_luks_2(json, sector);
+        const auto overlay = std::make_shared<OverlayDevice>(disk);
+        const LuksVolume volume = open(overlay);
+        REQUIRE(volume.route);
+        const auto changes = volume.route(overlay);
+        LuksBytes wanted = luks_pattern(kLuksSize - kLuksData, 1);
+        for (const auto& [offset, length] :
+             {std::pair{5u, 7u}, {500u, 40u}, {4090u, 9000u}, {32767u, 1u}, {0u, 512u}, {8192u, 4096u}, {16384u, 0u}}) {
+            const LuksBytes part = luks_pattern(length, offset + 77);
+            changes->write_at(offset, part);
+            std::copy(part.begin(), part.end(), wanted.begin() + offset);
+        }
+        changes->write_zeros(20000, 5000);
+        std::fill_n(wanted.begin() + 20000, 5000, std::byte{0});
+        LuksBytes read(wanted.size());
+        volume.device->read_at(0, read);
+        CHECK(read == wanted);
+        // On the disk it is what the test's own encryption makes of it.
+        LuksBytes stored(wanted.size());
+        overlay->read_at(kLuksData, stored);
+        luks_encrypt(wanted, luks_volume_key(), sector, 0);
+        CHECK(stored == wanted);
+        // The header is nobody's to write.
+        LuksBytes before(kLuksData);
+        LuksBytes after(kLuksData);
+        disk->read_at(0, before);
+        overlay->read_at(0, after);
+        CHECK(before == after);
+        CHECK_THROWS_AS(changes->write_at(kLuksSize - kLuksData - 1, std::span(read).first(2)), Error);
+        CHECK_THROWS_AS(changes->write_at(~std::uint64_t{0}, std::span(read).first(2)), Error);
+        CHECK_THROWS_AS(changes->discard(kLuksSize - kLuksData, 1), Error);
+        // What is discarded in part is kept: the rest of its sector is still of use.
+        changes->discard(1, 2 * 4096 - 1);
+        overlay->read_at(kLuksData, stored);
+        CHECK(std::equal(stored.begin(), stored.begin() + static_cast<std::ptrdiff_t>(sector), wanted.begin()));
+        CHECK(std::all_of(stored.begin() + 4096, stored.begin() + 8192, [](std::byte b) { return b == std::byte{0}; }));
+        CHECK(std::equal(stored.begin() + 8192, stored.end(), wanted.begin() + 8192));
+    }
+}
+
+TEST_CASE("CBC with numbers that are encrypted is written as it is read") {
+    for (const char* mode : {"cbc-essiv:sha256", "cbc-plain", "cbc-plain64", "xts-plain"}) {
+        INFO(mode);
+        const std::string specification = "aes-" + std::string(mode);
+        const LuksBytes key = luks_pattern(specification.starts_with("aes-xts") ? 64 : 32, 9);
+        const luks::SectorCipher cipher(specification, key, 512);
+        LuksBytes bytes = luks_pattern(4096, 3);
+        cipher.encrypt(bytes, 1000);
+        CHECK(bytes != luks_pattern(4096, 3));
+        cipher.decrypt(bytes, 1000);
+        CHECK(bytes == luks_pattern(4096, 3));
     }
 }
 

@@ -1,4 +1,5 @@
 // Arrays from their members: which count, what is read of them, and what is told.
+#include "formats/block/overlay.hpp"
 #include "formats/md/array.hpp"
 #include "tests/support/md_builder.hpp"
 
@@ -185,6 +186,64 @@ TEST_CASE("stripes take turns when all members are there, and mirrors of them wh
         CHECK(byte_at(*mirrored.arrays.front().device, 9000) == 1);
     }
     CHECK(assemble({disks[0], disks[1]}).arrays.empty());
+}
+
+TEST_CASE("what is written to an array is what its members show, and only where all are there") {
+    struct Form {
+        std::int32_t level;
+        std::uint32_t layout;
+        std::uint32_t members;
+    };
+    for (const Form& form : {Form{1, 0, 2}, Form{1, 0, 3}, Form{-1, 0, 2}, Form{0, 0, 3}, Form{10, 0x102, 4}}) {
+        INFO(form.level);
+        std::vector<std::shared_ptr<OverlayDevice>> disks;
+        std::vector<MdMember> members;
+        for (std::uint32_t number = 0; number < form.members; ++number) {
+            MdSuper super = leg(number);
+            super.level = form.level;
+            super.layout = form.layout;
+            super.members = form.members;
+            super.chunk = form.level == 1 ? 0 : 64 * 1024;
+            super.roles.clear();
+            for (std::uint16_t role = 0; role < form.members; ++role)
+                super.roles.push_back(role);
+            disks.push_back(std::make_shared<OverlayDevice>(make_md_member(super, 1)));
+            members.push_back({"disk", disks.back()});
+        }
+        const MdFindings findings = assemble_arrays(members);
+        REQUIRE(findings.arrays.size() == 1);
+        const MdArray& array = findings.arrays.front();
+        REQUIRE(array.route);
+        const auto changes = array.route({disks.begin(), disks.end()});
+        std::vector<std::byte> wanted(static_cast<std::size_t>(array.device->size()));
+        array.device->read_at(0, wanted);
+        for (std::size_t at = 100; at + 40000 < wanted.size(); at += 50000) {
+            for (std::size_t i = at; i < at + 40000; ++i)
+                wanted[i] = static_cast<std::byte>(i * 7 + i / 256);
+            changes->write_at(at, std::span(wanted).subspan(at, 40000));
+        }
+        // Without any one member that the form can miss.
+        for (std::size_t missing = 0; missing <= members.size(); ++missing) {
+            std::vector<MdMember> rest = members;
+            if (missing < members.size())
+                rest.erase(rest.begin() + static_cast<std::ptrdiff_t>(missing));
+            const MdFindings again = assemble_arrays(rest);
+            if (missing < members.size() && (form.level == -1 || form.level == 0)) {
+                CHECK(again.arrays.empty());
+                continue;
+            }
+            REQUIRE(again.arrays.size() == 1);
+            std::vector<std::byte> read(wanted.size());
+            again.arrays.front().device->read_at(0, read);
+            CHECK(read == wanted);
+            CHECK((again.arrays.front().route != nullptr) == (missing == members.size()));
+        }
+        // Two that say they are the same: which of them a kernel takes is not known.
+        std::vector<MdMember> twins = members;
+        twins.push_back(members.front());
+        for (const MdArray& each : assemble_arrays(twins).arrays)
+            CHECK_FALSE(each.route);
+    }
 }
 
 TEST_CASE("stripes that are not simple are told") {

@@ -14,7 +14,7 @@ using namespace std::chrono_literals;
 namespace {
 
 ApplianceAnswer watch(ScriptedMachine& machine) {
-    return watch_appliance(machine, {10s}, {});
+    return watch_appliance(machine, {10s, 20}, {});
 }
 
 // What it is told, and of which kind.
@@ -113,6 +113,22 @@ TEST_CASE("silence has a limit, and each word begins it anew") {
     CHECK(hangs.clock() < 30s);
 }
 
+TEST_CASE("one that counts for ever ends, whether it is quick or slow") {
+    ScriptedMachine quick;
+    std::string words;
+    for (int i = 0; i < 100; ++i)
+        words += "step 0\n";
+    quick.at(1s, said(words + "done\n"));
+    const Error error = failure(quick);
+    CHECK(error.kind() == ErrorKind::external);
+    CHECK(says(error, "more often"));
+    ScriptedMachine slow;
+    for (int i = 1; i < 100; ++i)
+        slow.at(i * 5s, said("step 0\n"));
+    CHECK(says(failure(slow), "more often"));
+    CHECK(slow.clock() < 120s);
+}
+
 TEST_CASE("a busy host is no hang, a kernel that sleeps for good is one") {
     ScriptedMachine starved;
     starved.works(0.01, 0.99);
@@ -141,6 +157,7 @@ TEST_CASE("the machine has the job first, then the volumes by name, and nothing 
     struct NoChanges final : BlockChanges {
         void write_at(std::uint64_t, std::span<const std::byte>) override {}
         void discard(std::uint64_t, std::uint64_t) override {}
+        void write_zeros(std::uint64_t, std::uint64_t) override {}
     };
     const auto disk = std::make_shared<MemoryDevice>(1024);
     const VmSpec spec =
