@@ -2,8 +2,8 @@
 // them up.
 //
 // A name follows from what an Error says already, by the first of these rules that gives one that is documented: its
-// hint (what could be asked for instead is what went wrong, said from the other side); the part of vm2oci that threw it,
-// with its kind; its kind alone. tools/design/0011-error-codes.md says why.
+// hint (what could be asked for instead is what went wrong, said from the other side); the part of vm2oci that threw
+// it, with its kind; its kind alone. tools/design/0011-error-codes.md says why.
 #pragma once
 
 #include "formats/base/error.hpp"

@@ -74,7 +74,8 @@ CommandTable::CommandTable() : app_("Virtual machine disks as OCI artifacts that
                 "  oci-archive:FILE[:TAG]      The same in a tar archive\n"
                 "  docker://HOST/REPO[:TAG]    An image in a registry\n"
                 "  null:                       As a destination: compute everything, write nothing\n"
-                "\n'vm2oci COMMAND --help' explains a command, 'vm2oci help' lists topics; 'man vm2oci' explains everything.\n");
+                "\n'vm2oci COMMAND --help' explains a command, 'vm2oci help' lists topics; 'man vm2oci' explains "
+                "everything.\n");
 }
 
 CLI::App& CommandTable::add(const std::string& name, const std::string& summary, std::vector<Example> examples,
@@ -96,7 +97,8 @@ std::string CommandTable::page_about(const std::string& word) const {
         return help_page(*named[0]);
     if (const std::optional<std::string> page = topic_page(word))
         return *page;
-    fail(ErrorKind::usage, "there is no command, topic or error code '" + word + "'; 'vm2oci help' lists what there is");
+    fail(ErrorKind::usage,
+         "there is no command, topic or error code '" + word + "'; 'vm2oci help' lists what there is");
 }
 
 void CommandTable::parse(const std::vector<std::string>& arguments) {
