@@ -27,7 +27,7 @@ def run(*command):
 def words(text):
     """The words of a page alone: without layout, marks of code and rules under headings."""
     text = text.replace("`", "").replace("\u00b7", "").replace("\u2022", "").replace("\u2019", "'").replace("\u2018", "'")
-    return re.findall(r"\S+", re.sub(r"^\s*(-{3,}|-(?= ))", " ", text, flags=re.MULTILINE))
+    return re.findall(r"\S+", re.sub(r"^\s*(-{2,}$|-(?= ))", " ", text, flags=re.MULTILINE))
 
 
 def main():

@@ -179,7 +179,7 @@ std::string as_manual(std::string_view name, const Blocks& blocks) {
             out += ".IP \\(bu 2\n" + roff(block.text) + "\n";
             break;
         case BlockKind::code:
-            out += ".PP\n.RS 4\n.nf\n" + roff(block.text) + "\n.fi\n.RE\n";
+            out += std::string(after_heading ? "" : ".PP\n") + ".RS 4\n.nf\n" + roff(block.text) + "\n.fi\n.RE\n";
             break;
         }
     }
