@@ -124,7 +124,7 @@ cp -r "$root/etc" "$root/var" "$scratch/for-sbom/"
 mkdir -p "$scratch/for-sbom/usr/lib" "$scratch/for-sbom"/{bin,sbin}
 cp "$root/usr/lib/os-release" "$scratch/for-sbom/usr/lib/"
 E2FSPROGS_FAKE_TIME=$SOURCE_DATE_EPOCH mke2fs -q -t ext4 -d "$scratch/for-sbom" -E hash_seed=00000000-0000-0000-0000-000000000001 \
-    -U 00000000-0000-0000-0000-000000000001 "$scratch/sbom.img" 64M
+    -U 00000000-0000-0000-0000-000000000001 "$scratch/sbom.img" 64M > "$scratch/log"
 "$build/tools/vm2oci/vm2oci" --quiet inspect --guest-backend native --sbom "$scratch/sbom.spdx.json" "raw:$scratch/sbom.img" > "$scratch/inspected" ||
     fail 'the list of packages could not be made'
 
