@@ -45,7 +45,7 @@ quickstart=(
 
 # Other people's readers, against which the output is judged, and what the tests stand on.
 tests=(
-    skopeo umoci buildah podman crun    # consumers of OCI images
+    skopeo umoci buildah podman crun runc   # consumers of OCI images
     erofs-utils xxd                     # read-only roots
     docker-registry                     # a registry on the loopback interface
     nbdkit nbdkit-plugin-dev libnbd-bin # our plugin for it is built where its header is, and tested with its tools

@@ -46,7 +46,7 @@ package_version() {
 # stage_component PACKAGE COMPONENT: what CMake installs of it, stripped.
 stage_component() {
     local root=$scratch/$1 file
-    DESTDIR=$root cmake --install "$build" --component "$2" > /dev/null
+    DESTDIR=$root cmake --install "$build" --component "$2" --prefix /usr > /dev/null
     while IFS= read -r -d '' file; do
         case $(head -c 4 "$file" | tail -c 3) in
             ELF) is_for_guests "$file" || strip --strip-unneeded --remove-section=.comment --remove-section=.note "$file" ;;

@@ -31,7 +31,8 @@ base=${REGISTRY_SCHEME:-https}://$host/v2/$repository
 credentials=$scratch/credentials
 (umask 077 && : > "$credentials")
 say_credentials() { (umask 077 && printf 'Authorization: %s\n' "$1" > "$credentials"); }
-request() { curl --silent --show-error --header "@$credentials" "${options[@]}" "$@"; }
+# curl's exit codes are its own; ours says that trying again may help.
+request() { curl --silent --show-error --header "@$credentials" "${options[@]}" "$@" || return 1; }
 
 log_in() {
     local challenge realm service
@@ -67,7 +68,7 @@ checked_file() {
 push_blob() {
     local digest=$1 file location
     ! request --fail --head --output "$scratch/answer" "$base/blobs/$digest" 2> "$scratch/head" || return 0
-    file=$(checked_file "$digest")
+    file=$(checked_file "$digest") || exit 1
     location=$(request --fail --request POST --header 'Content-Length: 0' --dump-header - --output "$scratch/answer" \
         "$base/blobs/uploads/" | sed -n 's/^[Ll]ocation: *//p' | tr -d '\r')
     [[ -n $location ]] || return 1
@@ -81,7 +82,7 @@ push_blob() {
 
 push_manifest() {
     local digest=$1 type=$2 reference=$3 file child child_type
-    file=$(checked_file "$digest")
+    file=$(checked_file "$digest") || exit 1
     while read -r child child_type; do
         push_manifest "$child" "$child_type" "$child"
     done < <(jq --raw-output '.manifests // [] | .[] | "\(.digest) \(.mediaType)"' "$file")

@@ -3,7 +3,7 @@
 # a read-only root, another user and no capability.
 source "$VM2OCI_SOURCE_DIR/tests/support/integration.sh"
 : "${VM2OCI_BUILD_DIR:?set by CTest: the folder that vm2oci was built in}"
-require_tool umoci skopeo crun jq apt-get
+require_tool umoci skopeo runc jq apt-get
 export XDG_CACHE_HOME=$user_cache # packages are kept for the next time
 
 step "made, and judged by others"
@@ -48,7 +48,7 @@ run_inside() {
                       {destination: "/work", type: "bind", source: $work, options: ["rbind", "rw"]}]
         | del(.linux.resources)' bundle/config.json > config.new
     cp config.new bundle/config.json
-    crun --root "$scratch/state" run --bundle bundle "vm2oci-test-$$"
+    runc --root "$scratch/state" run --bundle bundle "vm2oci-test-$$"
 }
 cp bundle/config.json pristine.json
 run_inside vm2oci --version > version
