@@ -48,11 +48,11 @@ stage_component() {
     local root=$scratch/$1 file
     DESTDIR=$root cmake --install "$build" --component "$2" --prefix /usr > /dev/null
     while IFS= read -r -d '' file; do
-        case $(head -c 4 "$file" | tail -c 3) in
-            ELF) is_for_guests "$file" || strip --strip-unneeded --remove-section=.comment --remove-section=.note "$file" ;;
-        esac
+        ! is_elf "$file" || is_for_guests "$file" || strip --strip-unneeded --remove-section=.comment --remove-section=.note "$file"
     done < <(find "$root" -type f -size +63c -print0)
 }
+
+is_elf() { [[ $(head -c 4 "$1" | tail -c 3 | tr -d '\0') == ELF ]]; }
 
 # Kernels for guests stay as they were built; the static program is stripped by its own build.
 is_for_guests() { [[ $1 == */share/vm2oci/guest-kernel/* || $1 == */share/vm2oci/vm2oci-agent ]]; }
@@ -70,7 +70,7 @@ arrange_for_debian() {
 needed_packages() {
     local root=$1 file files=()
     while IFS= read -r -d '' file; do
-        [[ $(head -c 4 "$file" | tail -c 3) != ELF ]] || is_for_guests "$file" || files+=("$file")
+        ! is_elf "$file" || is_for_guests "$file" || files+=("$file")
     done < <(find "$root" -type f -print0 | sort -z)
     [[ ${#files[@]} -gt 0 ]] || return 0
     mkdir -p "$scratch/shlibs/debian"
@@ -133,6 +133,8 @@ make_deb() {
     chmod -R u=rwX,go=rX "$root"
     (cd "$root" && find . -type f ! -path './DEBIAN/*' -printf '%P\0' | sort -z | xargs -0 md5sum) > "$root/DEBIAN/md5sums"
     chmod 0644 "$root/DEBIAN/md5sums"
+    # dpkg-deb lowers times that are later; those of a checkout may be anything.
+    find "$root" -exec touch --no-dereference --date "@$SOURCE_DATE_EPOCH" {} +
     # One thread: how liblzma cuts its input must not depend on the machine.
     dpkg-deb --root-owner-group --threads-max=1 -Zxz --build "$root" "$output/${package}_${version}_$architecture.deb" > /dev/null
 }
