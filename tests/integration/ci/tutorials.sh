@@ -25,7 +25,7 @@ export PATH=$scratch/bin:$PATH PUSH=$VM2OCI_SOURCE_DIR/tools/push USER=${USER:-t
 unset VM2OCI
 start_registry
 export REGISTRY=$registry
-for page in "$VM2OCI_SOURCE_DIR"/tools/tutorials/[a-z]*.md; do
+for page in "$VM2OCI_SOURCE_DIR"/tools/tutorials/*-*.md; do
     step "${page##*/}"
     mkdir "work-${page##*/}"
     (cd "work-${page##*/}" && cp --sparse=always ../small.qcow2 web01.qcow2 && cp --sparse=always ../small.qcow2 legacy-erp.qcow2 &&
