@@ -91,6 +91,9 @@ for suite in "${suites[@]}"; do
     mmdebstrap --quiet --variant=minbase --include=ca-certificates "$suite" "$root"
     cp "$packages"/*.deb "$root/tmp/"
     mount --bind /proc "$root/proc"
+    cp --dereference /etc/resolv.conf "$root/etc/resolv.conf"
+    [[ ! -d /etc/apt/apt.conf.d ]] || find /etc/apt/apt.conf.d -name '*proxy*' -exec cp {} "$root/etc/apt/apt.conf.d/" \;
+    chroot "$root" apt-get -q update > "$scratch/apt.log" 2>&1 || fail "$(tail -n 20 "$scratch/apt.log")"
     trap 'umount "$scratch"/*/proc 2> /dev/null; rm -rf "$scratch"' EXIT
     step "apt install ./vm2oci_*.deb"
     from=$SECONDS
