@@ -53,7 +53,11 @@ trap 'rm -rf "$scratch"' EXIT
 cmake --build "$build" --target pack_image > /dev/null
 version=$(package_version)
 stage_component vm2oci program
-[[ $with_qemu == no ]] || stage_component vm2oci guest-kernel
+if [[ $with_qemu == yes ]]; then
+    stage_component vm2oci guest-kernel
+    [[ -d $scratch/vm2oci/usr/share/vm2oci/guest-kernel ]] ||
+        say "there is no guest kernel in $build: this image has no --kernel minimal (cmake --build $build --target guest-kernel)"
+fi
 
 # Packages, as apt would install them on an empty machine; those that only serve maintainers' scripts stay out.
 wanted=(libc6 libcurl4 libnbd0 busybox-static ca-certificates)
