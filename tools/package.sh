@@ -58,11 +58,13 @@ configure() {
         -DCMAKE_C_FLAGS="$hardening" -DCMAKE_CXX_FLAGS="$hardening" \
         -DCMAKE_EXE_LINKER_FLAGS=-Wl,-z,relro,-z,now,--as-needed -DCMAKE_SHARED_LINKER_FLAGS=-Wl,-z,relro,-z,now,--as-needed \
         -DCMAKE_MODULE_LINKER_FLAGS=-Wl,-z,relro,-z,now,--as-needed -DCMAKE_BUILD_WITH_INSTALL_RPATH=ON "$@" > /dev/null
-    cmake --build "$build" --parallel "${JOBS:-$(nproc)}"
 }
+compile() { cmake --build "$build" --parallel "${JOBS:-$(nproc)}" "$@"; }
 
-# RE2's shared object has another name in each release, and fmt's has, too: without those the same package fits both.
+# RE2's shared object has another name in each release, and fmt's has, too: without those the same program fits Debian 12
+# and 13. The library and the plugin are for the release that they are built on.
 configure "-DVM2OCI_FEW_LIBRARIES=PkgConfig::re2" -DCMAKE_INSTALL_RPATH= -DVM2OCI_STATIC_RUNTIME=OFF
+compile
 with_kernel=no
 if [[ $kernel != no ]]; then
     if guest-kernel/build.sh --output "$build/share/vm2oci/guest-kernel/$(uname -m)" > /dev/null; then
@@ -101,6 +103,7 @@ if [[ $tarball == yes ]]; then
     # Nearly all of what it needs is inside: a distribution's own libcurl must not meet another OpenSSL or zlib.
     configure "-DVM2OCI_FEW_LIBRARIES=$(IFS=';'; printf '%s' "${archives[*]}")" -DVM2OCI_STATIC_RUNTIME=ON \
         "-DCMAKE_INSTALL_RPATH=\$ORIGIN/../lib/vm2oci"
+    compile --target vm2oci vm2oci-agent completions manual_pages
     make_tarball
 fi
 (cd "$output" && sha256sum -- *_"$version"_*.deb vm2oci-"$version"-*.tar.xz 2> /dev/null > SHA256SUMS || true)

@@ -102,10 +102,15 @@ for suite in "${suites[@]}"; do
     grep -E '^(Need to get|After this)' "$scratch/apt.log" || true
     try "$root" vm2oci
     printf 'from a bare %s to a converted disk: %d s\n' "$suite" $((SECONDS - from))
-    step "the other packages"
-    chroot "$root" /bin/sh -c 'apt-get -q install --yes --no-install-recommends /tmp/*.deb' > "$scratch/apt.log" 2>&1 ||
-        fail "$(tail -n 20 "$scratch/apt.log")"
-    chroot "$root" /bin/sh -ec 'ldconfig -p | grep -q libvm2oci.so.0; test -e /usr/share/man/man7/vm2oci-registries.7.gz ||
+    # The library and the plugin link what has another name in each release.
+    others=("$packages"/vm2oci-guest-kernel_*.deb)
+    [[ $suite != "$(. /etc/os-release && printf '%s' "$VERSION_CODENAME")" ]] || others=("$packages"/*.deb)
+    step "the other packages: ${others[*]##*/}"
+    if [[ -e ${others[0]} ]]; then
+        chroot "$root" apt-get -q install --yes --no-install-recommends "${others[@]/#$packages//tmp}" > "$scratch/apt.log" 2>&1 ||
+            fail "$(tail -n 20 "$scratch/apt.log")"
+    fi
+    [[ ${#others[@]} -eq 1 ]] || chroot "$root" /bin/sh -ec 'ldconfig -p | grep -q libvm2oci.so.0; test -e /usr/share/man/man7/vm2oci-registries.7.gz ||
         grep -q path-exclude /etc/dpkg/dpkg.cfg.d/*; nbdkit --dump-plugin vm2oci | grep -q ^name=vm2oci'
     if [[ $boot == yes ]]; then
         step "QEMU, and a boot"
