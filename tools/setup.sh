@@ -5,6 +5,7 @@
 #   tools/setup.sh --quickstart   that, and what tools/quickstart.sh and tools/make-debian-disk.sh need
 #   tools/setup.sh --tests        that, and what the tests need
 #   tools/setup.sh --lint         that, and what tools/fuzz.sh needs
+#   tools/setup.sh --package      what tools/package.sh and tools/image.sh need
 #   tools/setup.sh --bench        what the tests need, and what tests/bench needs
 #   tools/setup.sh --list …       prints the packages instead of installing them
 #
@@ -44,7 +45,7 @@ quickstart=(
 
 # Other people's readers, against which the output is judged, and what the tests stand on.
 tests=(
-    skopeo umoci buildah podman crun    # consumers of OCI images
+    skopeo umoci buildah podman crun runc   # consumers of OCI images
     erofs-utils xxd                     # read-only roots
     docker-registry                     # a registry on the loopback interface
     nbdkit nbdkit-plugin-dev libnbd-bin # our plugin for it is built where its header is, and tested with its tools
@@ -80,6 +81,15 @@ lint=(
     clang-16 llvm-16 libclang-rt-16-dev # libFuzzer
 )
 
+# Packages of vm2oci itself.
+package=(
+    dpkg-dev                            # dpkg-shlibdeps
+    nbdkit-plugin-dev                   # the plugin
+    xz-utils
+    linux-source-6.1 gcc make patch bison flex bc libelf-dev lz4 kmod cpio  # the guest kernel
+    e2fsprogs                           # tools/image.sh: the list of what is inside is made from a file system
+)
+
 # What tests/bench compares with, beside the tools of the tests.
 bench=(
     libdeflate-tools isal               # the fastest gzip on one thread
@@ -96,6 +106,7 @@ for argument in "$@"; do
         --quickstart) packages+=("${quickstart[@]}") ;;
         --tests) packages+=("${quickstart[@]}" "${tests[@]}") ;;
         --lint) packages+=("${lint[@]}" "${tests[@]}") ;;
+        --package) packages+=("${package[@]}") ;;
         --bench) packages+=("${quickstart[@]}" "${tests[@]}" "${bench[@]}") ;;
         --list) list_only=yes ;;
         -h | --help)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What `cmake --install` puts in place works from there: the program, its manual, its completions in bash and zsh.
+# What `cmake --install` puts in place works from there: the program, its manual, its completions in bash, zsh and fish.
 #
 #   installed.sh BUILD-FOLDER
 set -euo pipefail
@@ -38,3 +38,13 @@ zsh -f -c '
     autoload -Uz +X _vm2oci
 ' - "$prefix/share/zsh/site-functions" || fail 'zsh does not load the completion'
 grep -q -- "'\*--compression\[" "$prefix/share/zsh/site-functions/_vm2oci" || fail 'zsh: an option'
+
+# fish itself is not among the packages of the tests: each line is a command of the one form that fish has for this.
+fish=$prefix/share/fish/vendor_completions.d/vm2oci.fish
+grep -q -- "-n '__fish_seen_subcommand_from convert' -l compression -r -d " "$fish" || fail 'fish: an option'
+grep -q -- '-n __fish_use_subcommand -a convert -d ' "$fish" || fail 'fish: a command'
+! grep -vE "^#|^complete -c vm2oci( -f)?( -n ('[a-z_ -]+'|__fish_use_subcommand))?( -a [a-z]+)?( -[ls] [a-zA-Z-]+)*( -r)? -d '([^'\\\\]|\\\\.)*'$" "$fish" || fail 'fish: a line'
+
+# The manual's pages of concepts and the script for CI come along.
+MANPATH=$prefix/share/man man --where 7 vm2oci-registries | grep -q "^$prefix/" || fail 'a page of section 7'
+[[ -x $prefix/bin/vm2oci-ci && -e $prefix/share/vm2oci/ci/github/action.yml && -x $prefix/share/vm2oci/push/push-with-curl.sh ]] || fail 'scripts'

@@ -87,3 +87,39 @@ name_by_digest() {
     [[ ${name##*/} != *:* ]] || name=${name%:*}
     printf '%s@%s\n' "$name" "$2"
 }
+
+# one_image_layout SOURCE: makes $layout, an OCI layout that holds the image of SOURCE alone, under the tag "image", for
+# tools that push whole layouts; sets $manifest_digest and $manifest_type.
+one_image_layout() {
+    local folder tag reference entries
+    case $1 in
+        oci:*) reference=${1#oci:} ;;
+        oci-archive:*) reference=${1#oci-archive:} ;;
+        *) usage_error "SOURCE is oci:DIR[:TAG] or oci-archive:FILE[:TAG]" ;;
+    esac
+    folder=${reference%%:*} tag=
+    [[ $reference != *:* ]] || tag=${reference#*:}
+    command -v jq > /dev/null || die "jq is not installed"
+    if [[ $1 == oci-archive:* ]]; then
+        mkdir "$scratch/unpacked"
+        tar -C "$scratch/unpacked" -xf "$folder"
+        folder=$scratch/unpacked
+    fi
+    [[ -r $folder/index.json ]] || die "$folder is no OCI layout"
+    entries=$(jq --compact-output --arg tag "$tag" '[.manifests[]
+        | select($tag == "" or .annotations["org.opencontainers.image.ref.name"] == $tag)]' "$folder/index.json")
+    [[ $(jq length <<< "$entries") -eq 1 ]] || die "$1 names $(jq length <<< "$entries") images; name one by its tag"
+    layout=$scratch/one
+    mkdir "$layout"
+    ln -s "$(realpath "$folder/blobs")" "$layout/blobs"
+    cp "$folder/oci-layout" "$layout/"
+    jq --compact-output '{schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json", manifests: [.[0]
+        | .annotations = {"org.opencontainers.image.ref.name": "image"}]}' <<< "$entries" > "$layout/index.json"
+    manifest_digest=$(jq --raw-output '.[0].digest' <<< "$entries")
+    # shellcheck disable=SC2034 # for whoever sources this
+    manifest_type=$(jq --raw-output '.[0].mediaType' <<< "$entries")
+    [[ $manifest_digest =~ ^sha256:[0-9a-f]{64}$ ]] || die "the digest in $folder/index.json is none"
+}
+
+# The digest of what a file holds.
+digest_of() { printf 'sha256:%s\n' "$(sha256sum < "$1" | cut -d ' ' -f 1)"; }

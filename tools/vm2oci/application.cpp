@@ -5,6 +5,7 @@
 #include "formats/base/fd.hpp"
 #include "formats/base/version.hpp"
 #include "tools/documents/document.hpp"
+#include "tools/documents/error_code.hpp"
 #include "tools/vm2oci/command_table.hpp"
 #include "tools/vm2oci/hint_words.hpp"
 #include "tools/vm2oci/progress_display.hpp"
@@ -34,6 +35,12 @@ void add_commands(CommandTable& table) {
     add_index_command(table);
     add_prune_command(table);
     add_completion_command(table);
+    add_manual_command(table);
+}
+
+// "usage", "io": the kind alone, which the message tells as well.
+bool says_more_than_kind(std::string_view code) {
+    return code.find('-') != std::string_view::npos && code != "not-found";
 }
 
 // Errors are one line on standard error, and with --json a document on standard output too; with --verbose a second
@@ -45,12 +52,17 @@ ExitCode report(const Error& error, const GlobalOptions& global, std::ostream& o
     const std::string message = with_words(error.what(), error.hint());
     for (const char c : message)
         line += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
+    const std::string name = error_code(error);
+    if (says_more_than_kind(name))
+        line += " [" + name + "]";
     err << line << std::endl;
     if (global.verbosity == Verbosity::verbose)
-        err << "vm2oci: thrown at " << error.where().file_name() << ':' << error.where().line() << std::endl;
+        err << "vm2oci: thrown at " << error.where().file_name() << ':' << error.where().line() << "; 'vm2oci help "
+            << name << "' explains it" << std::endl;
     if (global.output == OutputFormat::json) {
         nlohmann::ordered_json document;
-        document["error"] = {{"kind", to_string(error.kind())},
+        document["error"] = {{"code", name},
+                             {"kind", to_string(error.kind())},
                              {"message", message},
                              {"hint", hint_to_json(error.hint())},
                              {"exit_code", code}};

@@ -2,6 +2,7 @@
 
 #include "formats/base/error.hpp"
 #include "tools/vm2oci/help.hpp"
+#include "tools/vm2oci/topics.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -23,6 +24,13 @@ const std::map<std::string, ProgressMode> kProgressModes = {{"auto", ProgressMod
                                                             {"plain", ProgressMode::plain},
                                                             {"json", ProgressMode::json},
                                                             {"none", ProgressMode::none}};
+
+std::string topic_list() {
+    std::string text = "\nTopics:\n";
+    for (const Topic& topic : topics())
+        text += "  " + std::string(topic.name) + std::string(28 - topic.name.size(), ' ') + topic.summary + "\n";
+    return text + "\n'vm2oci help TOPIC' shows one, 'vm2oci help CODE' an error's cause and remedy.\n";
+}
 
 } // namespace
 
@@ -66,7 +74,8 @@ CommandTable::CommandTable() : app_("Virtual machine disks as OCI artifacts that
                 "  oci-archive:FILE[:TAG]      The same in a tar archive\n"
                 "  docker://HOST/REPO[:TAG]    An image in a registry\n"
                 "  null:                       As a destination: compute everything, write nothing\n"
-                "\n'vm2oci COMMAND --help' explains a command; 'man vm2oci' explains everything.\n");
+                "\n'vm2oci COMMAND --help' explains a command, 'vm2oci help' lists topics; 'man vm2oci' explains "
+                "everything.\n");
 }
 
 CLI::App& CommandTable::add(const std::string& name, const std::string& summary, std::vector<Example> examples,
@@ -82,11 +91,25 @@ CLI::App& CommandTable::add_hidden(const std::string& name, const std::string& s
     return *add(name, summary, {}, std::move(handler)).group("");
 }
 
+std::string CommandTable::page_about(const std::string& word) const {
+    const auto named = app_.get_subcommands([&](const CLI::App* command) { return command->get_name() == word; });
+    if (!named.empty())
+        return help_page(*named[0]);
+    if (const std::optional<std::string> page = topic_page(word))
+        return *page;
+    fail(ErrorKind::usage,
+         "there is no command, topic or error code '" + word + "'; 'vm2oci help' lists what there is");
+}
+
 void CommandTable::parse(const std::vector<std::string>& arguments) {
-    // `vm2oci help COMMAND`, and --help beside a command line that would not parse, must still show the page.
+    // `vm2oci help WORD`, and --help beside a command line that would not parse, must still show the page.
     const auto holds = [&](std::initializer_list<std::string_view> words) {
         return std::find_first_of(arguments.begin(), arguments.end(), words.begin(), words.end()) != arguments.end();
     };
+    if (arguments.size() > 1 && arguments[0] == "help" && arguments[1][0] != '-') {
+        help_text_ = page_about(arguments[1]);
+        return;
+    }
     const bool whole = holds({"--help=all"}) || (!arguments.empty() && arguments[0] == "help");
     if (arguments.empty() || whole || holds({"--help", "-h"})) {
         const CLI::App* shown = &app_;
@@ -97,6 +120,8 @@ void CommandTable::parse(const std::vector<std::string>& arguments) {
                 shown = named[0];
         }
         help_text_ = whole ? help_page(*shown) : short_help_page(*shown);
+        if (arguments.size() == 1 && arguments[0] == "help")
+            help_text_ += topic_list();
         return;
     }
     std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());

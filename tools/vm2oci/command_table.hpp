@@ -66,6 +66,9 @@ class CommandTable {
     const CLI::App& root() const { return app_; }
 
   private:
+    // The page of a command, a topic or an error's code; Error{usage}.
+    std::string page_about(const std::string& word) const;
+
     CLI::App app_;
     GlobalOptions global_;
     bool show_version_ = false;
@@ -85,6 +88,7 @@ void add_boot_command(CommandTable& table);
 void add_completion_command(CommandTable& table);
 void add_index_command(CommandTable& table);
 void add_manifest_command(CommandTable& table);
+void add_manual_command(CommandTable& table);
 void add_prune_command(CommandTable& table);
 void add_pull_command(CommandTable& table);
 void add_push_command(CommandTable& table);

@@ -64,8 +64,33 @@ expect_exit 2 "$scripts/sign-with-cosign.sh" "$registry/signed/disk:v1"
 PATH=/usr/bin:/bin expect_exit 1 "$scripts/sign-with-cosign.sh" "$registry/signed/disk@$digest"
 expect_match "cosign is not installed" "$(< stderr)" "the message without cosign"
 
+step "curl alone: the same name, with a token service, an index and an archive, and what it must not do"
+export REGISTRY_SCHEME=http
+"$VM2OCI" convert --quiet --arch arm64 raw:disk.raw oci:layout:arm > /dev/null
+"$VM2OCI" index create oci:layout:both oci:layout:v1 oci:layout:arm > made
+tar -C layout -cf layout.tar .
+for source in oci:layout:v1 oci:layout:both oci-archive:layout.tar:v1; do
+    wanted=sha256:$(skopeo inspect --raw "$source" | sha256sum | cut -d ' ' -f 1)
+    name=$("$scripts/push-with-curl.sh" --digest-file digest-curl "$source" "docker://$registry/curl/disk:v1" 2> log) ||
+        fail "$(cat log)"
+    expect_equal "$registry/curl/disk@$wanted" "$name" "the name that push-with-curl.sh prints for $source"
+    expect_equal "$wanted" "$(< digest-curl)" "its digest file"
+    skopeo inspect --raw --tls-verify=false "docker://$name" > pushed
+    "$VM2OCI" verify --tls-verify=false "docker://$name" > verified
+done
+expect_exit 1 "$scripts/push-with-curl.sh" oci:layout "docker://$registry/curl/disk:v2"
+expect_match 'names 3 images' "$(< stderr)" "a layout of several images"
+cp -r layout broken
+victim=$(skopeo inspect --raw oci:layout:v1 | jq --raw-output '.layers[0].digest')
+chmod u+w "broken/blobs/sha256/${victim#sha256:}" && printf x >> "broken/blobs/sha256/${victim#sha256:}"
+expect_exit 1 "$scripts/push-with-curl.sh" --attempts 1 oci:broken:v1 "docker://$registry/curl/other:v1"
+expect_match 'is not what its name says' "$(< stderr)" "a damaged blob"
+no_tag "$registry" curl/other v1
+REGISTRY_USER=ada REGISTRY_PASSWORD=secret-word bash -x "$scripts/push-with-curl.sh" oci:layout:v1 "docker://$registry/curl/disk:v3" > out 2> trace
+! grep -E '^\++ curl ' trace | grep --quiet -e secret-word -e "$(printf ada:secret-word | base64)" || fail "curl gets the password as an argument"
+
 step "help and mistakes"
-for script in push-with-vm2oci push-with-skopeo sign-with-cosign; do
+for script in push-with-vm2oci push-with-skopeo push-with-crane push-with-oras push-with-curl sign-with-cosign; do
     "$scripts/$script.sh" --help | grep --quiet "$script.sh" || fail "$script.sh --help says nothing"
     expect_exit 2 "$scripts/$script.sh"
 done
