@@ -19,6 +19,7 @@ inline constexpr const char* initramfs = "org.vm2oci.bundle.initramfs";         
 inline constexpr const char* command_line = "org.vm2oci.bundle.command-line";     // all that the kernel is to be told
 inline constexpr const char* root = "org.vm2oci.bundle.root";                     // path in the image
 inline constexpr const char* root_format = "org.vm2oci.bundle.root.format";       // qcow2, raw or erofs
+inline constexpr const char* init = "org.vm2oci.bundle.init"; // container; absent: the root has an init of its own
 } // namespace bundle_annotation
 
 // Where the files of a bundle are unless its maker has reasons. KubeVirt mounts kernel and initramfs into one folder by
@@ -45,6 +46,12 @@ enum class BundleRootFormat {
 };
 std::string_view to_string(BundleRootFormat format);
 
+// What runs in the machine.
+enum class BundleInit {
+    guest,     // an operating system, by its own init
+    container, // the program of a container image, by vm2oci's init in the initramfs
+};
+
 // x86's COMMAND_LINE_SIZE; arm64 takes the same (the kernel's arch/*/include/asm/setup.h).
 inline constexpr std::size_t kKernelCommandLineLimit = 2047;
 
@@ -57,6 +64,7 @@ struct BundleDescription {
     std::string command_line{}; // names the root; the disk is the first virtio block device
     std::string root = bundle_path::root_qcow2;
     BundleRootFormat root_format = BundleRootFormat::qcow2;
+    BundleInit init = BundleInit::guest;
     bool operator==(const BundleDescription&) const = default;
 };
 
