@@ -10,7 +10,7 @@
 namespace vm2oci {
 namespace {
 
-constexpr std::string_view kVersion = "1";
+constexpr std::string_view kProgramVersion = "1";
 
 class ProgramWriter {
   public:
@@ -32,7 +32,7 @@ class ProgramWriter {
     std::string out_;
 };
 
-std::uint32_t parse_number(std::string_view text) {
+std::uint32_t parse_field_number(std::string_view text) {
     std::uint32_t value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error != std::errc() || end != text.data() + text.size() || text.empty())
@@ -44,7 +44,7 @@ std::uint32_t parse_number(std::string_view text) {
 
 std::string encode_program(const ContainerProgram& program) {
     ProgramWriter out;
-    out.text("version", kVersion);
+    out.text("version", kProgramVersion);
     out.text("role", program.role == ProgramRole::init ? "init" : "child");
     out.list("argument", program.arguments);
     out.number("entrypoint", program.entrypoint);
@@ -73,7 +73,7 @@ ContainerProgram decode_program(std::string_view bytes) {
     using Take = std::function<void(std::string_view)>;
     const auto text = [](std::string& into) -> Take { return [&into](std::string_view value) { into = value; }; };
     const auto number = [](std::uint32_t& into) -> Take {
-        return [&into](std::string_view value) { into = parse_number(value); };
+        return [&into](std::string_view value) { into = parse_field_number(value); };
     };
     const auto list = [](std::vector<std::string>& into) -> Take {
         return [&into](std::string_view value) { into.emplace_back(value); };
@@ -81,13 +81,13 @@ ContainerProgram decode_program(std::string_view bytes) {
     const std::map<std::string_view, Take> lists = {
         {"argument", list(program.arguments)},
         {"environment", list(program.environment)},
-        {"group", [&](std::string_view value) { program.groups.push_back(parse_number(value)); }},
+        {"group", [&](std::string_view value) { program.groups.push_back(parse_field_number(value)); }},
         {"volume", list(program.volumes)},
         {"health", list(health.test)}};
     const std::map<std::string_view, Take> fields = {
         {"version",
          [](std::string_view value) {
-             if (value != kVersion)
+             if (value != kProgramVersion)
                  fail(ErrorKind::unsupported, "the program's file is of another version than this init's");
          }},
         {"role",

@@ -290,7 +290,7 @@ void end_machine(int code, const BootLine& line) {
     ::tcdrain(STDERR_FILENO);
     tell_host_of_end(code);
     ::reboot(line.reboots_to_end ? RB_AUTOBOOT : RB_POWER_OFF);
-    ::reboot(RB_HALT_SYSTEM);
+    ::reboot(static_cast<int>(RB_HALT_SYSTEM));
 }
 
 } // namespace

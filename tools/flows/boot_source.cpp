@@ -36,8 +36,10 @@ std::string read_initramfs(const BlockDevice& device) {
     return bytes;
 }
 
-ContainerProgram read_program(const BlockDevice& initramfs) {
-    return program_of_initramfs(read_initramfs(initramfs));
+SubjectKind kind_of(const ContainerProgram& program) {
+    if (program.role == ProgramRole::init)
+        return SubjectKind::guest;
+    return program.health ? SubjectKind::checked_container : SubjectKind::container;
 }
 
 BootSource open_bundle(const BundleDescription& bundle, ImageSource& images, const ImageContent& image,
@@ -55,9 +57,7 @@ BootSource open_bundle(const BundleDescription& bundle, ImageSource& images, con
     source.subject.kernel = std::move(kernel);
     source.own_initramfs = bundle.root_format == BundleRootFormat::erofs || bundle.init == BundleInit::container;
     if (bundle.init == BundleInit::container)
-        source.subject.kind =
-            read_program(*source.subject.kernel->initramfs).health ? SubjectKind::checked_container
-                                                                   : SubjectKind::container;
+        source.subject.kind = kind_of(program_of_initramfs(read_initramfs(*source.subject.kernel->initramfs)));
     return source;
 }
 
