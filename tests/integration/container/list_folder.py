@@ -7,8 +7,8 @@ import os
 import stat
 import sys
 
-KINDS = {stat.S_IFREG: "regular", stat.S_IFDIR: "directory", stat.S_IFLNK: "symlink", stat.S_IFCHR: "character_device",
-         stat.S_IFBLK: "block_device", stat.S_IFIFO: "fifo"}
+KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "symlink", stat.S_IFCHR: "character device",
+         stat.S_IFBLK: "block device", stat.S_IFIFO: "fifo"}
 
 
 def attributes(path):
@@ -21,7 +21,7 @@ def line(path, shown, first):
     kind = KINDS[stat.S_IFMT(status.st_mode)]
     seconds, nanoseconds = divmod(status.st_mtime_ns, 10**9)
     text = f"{kind} {stat.S_IMODE(status.st_mode):o} {status.st_uid}:{status.st_gid} {seconds}.{nanoseconds:09}"
-    if kind == "regular":
+    if kind == "file":
         with open(path, "rb") as file:
             digest = hashlib.file_digest(file, "sha256") if hasattr(hashlib, "file_digest") else hashlib.sha256(file.read())
         text += f" {status.st_size} {digest.hexdigest()}"

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Container images that were made to be odd: make_images.py LAYOUT writes an OCI layout with a tag for each, and prints
-the tags, one a line, each with the paths (by commas) whose times nobody says.
+the tags, one a line, each with the folders (by commas) whose times are umoci's own
+doing: those that no member stands for, and those that umoci changes without putting their times back.
 
 Images are written byte for byte here, so that no builder's taste is in the way: members come in the order and in the
 dialect that is wanted.
@@ -77,7 +78,7 @@ def gnu_sparse(name, pieces, size):
     for index, (offset, data) in enumerate(pieces):
         put(386 + 24 * index, b"%011o\0" % offset)
         put(386 + 24 * index + 12, b"%011o\0" % len(data))
-    put(483, b"%011o\0" % size)
+    put(483, b"\x80" + size.to_bytes(11, "big"))
     put(148, b"%06o\0 " % sum(header))
     return bytes(header) + stored + bytes(-len(stored) % 512)
 
@@ -102,17 +103,17 @@ def images():
     yield "plain", [base], []
     yield "root-changes", [base, layer(folder(".", mode=0o711, uid=3, gid=4, mtime=77))], []
     yield "whiteout", [base, layer(folder("var"), folder("var/a"), whiteout("var/a/one"))], []
-    yield "whiteout-of-folder", [base, layer(whiteout("var/a"))], []
+    yield "whiteout-of-folder", [base, layer(whiteout("var/a"))], ["var/a", "var/a/deep"]
     yield "whiteout-of-nothing", [base, layer(whiteout("var/nothing"), whiteout("no/where"), opaque("not/there"))], []
     yield "whiteout-behind-new", [base, layer(member("var/a/one", data=b"new"), whiteout("var/a/one"))], []
     yield "whiteout-before-new", [base, layer(whiteout("var/a/one"), member("var/a/one", data=b"new"))], []
     yield "folder-again-below-whiteout", [base, layer(whiteout("var/a"), folder("var/a", mtime=9),
                                                       member("var/a/four", data=b"4"))], []
     yield "whiteout-behind-child", [base, layer(folder("var/a/deep"), member("var/a/deep/new", data=b"n"),
-                                                whiteout("var/a"))], []
+                                                whiteout("var/a"))], ["var/a", "var/a/deep"]
     yield "opaque-first", [base, layer(opaque("var/a"), member("var/a/new", data=b"n"))], []
     yield "opaque-last", [base, layer(member("var/a/new", data=b"n"), folder("var/a/deep", mode=0o700),
-                                      member("var/a/deep/x", data=b"x"), opaque("var/a"))], []
+                                      member("var/a/deep/x", data=b"x"), opaque("var/a"))], ["var/a/deep"]
     yield "opaque-root", [base, layer(opaque(""), folder("only"), member("only/this", data=b"t"))], []
     yield "opaque-twice", [base, layer(opaque("var"), folder("var/b"), member("var/b/x"), opaque("var")),
                            layer(opaque("var"), member("var/c"))], []
@@ -130,8 +131,8 @@ def images():
                                   symlink("up", "../../../usr/bin")),
                             layer(member("bin/a", data=b"a"), member("abs/bin/b", data=b"b"), member("up/c", data=b"c"),
                                   hard_link("up/d", "abs/bin/a"))], []
-    yield "through-dangling", [layer(symlink("data", "srv/data"), member("data/x", data=b"x"))], ["srv", "srv/data"]
-    yield "no-folders", [layer(member("a/b/c/d", data=b"d")), layer(folder("a/b", mode=0o750, mtime=3))], ["a", "a/b/c"]
+    yield "through-dangling", [layer(symlink("data", "srv/data"), member("data/x", data=b"x"))], [".", "srv", "srv/data"]
+    yield "no-folders", [layer(member("a/b/c/d", data=b"d")), layer(folder("a/b", mode=0o750, mtime=3))], [".", "a", "a/b/c"]
     yield "duplicates", [layer(folder("d"), member("d/x", data=b"first"), member("d/x", data=b"second, longer"),
                                symlink("d/y", "x"), member("d/y", data=b"no link"), folder("d/z"), symlink("d/z", "x"),
                                folder("d/z"))], []
@@ -156,7 +157,7 @@ def images():
     yield "ustar-dialect", [layer(folder("p" * 90), member("p" * 90 + "/" + "q" * 90, data=b"u"), form=tarfile.USTAR_FORMAT)], []
     yield "huge-pax-header", [layer(member("x", data=b"x", pax={"comment": "c" * 1_000_000}))], []
     yield "odd-names", [layer(member("new\nline"), member("back\\slash"), member("sp ace\t"), member("bytes\udcff\udcfe", data=b"b",
-                              pax={}), member("grüße"), member("..."), member("...dots/..file"), member(".hidden"))], ["...dots"]
+                              pax={}), member("grüße"), member("..."), member("...dots/..file"), member(".hidden"))], [".", "...dots"]
     yield "posix-sparse", [layer(pax_sparse("holes", [(4096, b"a" * 4096), (1 << 20, b"b" * 100)], (1 << 21) + 5),
                                  pax_sparse("empty-holes", [(3 << 20, b"")], 3 << 20))], []
     yield "empty-layers", [base, layer(), layer()], []
