@@ -42,7 +42,8 @@ void ProgramConsole::take_start() {
     while ((end = pending_.find('\n')) != std::string::npos) {
         const std::string line = pending_.substr(0, end + 1);
         pending_.erase(0, end + 1);
-        if (line.starts_with(kProgramStarts)) {
+        // A firmware's escapes, which end no line, may stand before it.
+        if (line.find(kProgramStarts) != std::string::npos) {
             state_ = State::running;
             return;
         }
@@ -61,7 +62,8 @@ std::string ProgramConsole::take_running() {
         if (!may_become_end(rest))
             continue;
         const std::size_t number = pending_.find(kProgramEnded, at);
-        const std::size_t digits = number == std::string::npos ? number : number + std::string_view(kProgramEnded).size();
+        const std::size_t digits =
+            number == std::string::npos ? number : number + std::string_view(kProgramEnded).size();
         const std::size_t line_end = digits == std::string::npos ? digits : pending_.find('\n', digits);
         if (line_end == std::string::npos) {
             if (digits != std::string::npos && pending_.size() - digits > kNumberLimit)

@@ -1,7 +1,8 @@
 // What a container's program printed, taken out of what its machine's console says: kernel, init and program share it.
 //
-// vm2oci's init says when the program starts and how it ended (formats/container/program.hpp), each on a line of its own;
-// before the latter it ends the program's last line. A program that prints such lines itself fools its own caller only.
+// vm2oci's init says when the program starts and how it ended (formats/container/program.hpp), each on a line of its
+// own; before the latter it ends the program's last line. A program that prints such lines itself fools its own caller
+// only.
 #pragma once
 
 #include <cstddef>

@@ -66,8 +66,9 @@ class ProgramRun {
         case MachineEventKind::shutdown:
         case MachineEventKind::reset:
             if (!ended)
-                end_.reason = event.kind == MachineEventKind::reset ? "the machine restarted before its program ended"
-                                                                    : "the machine switched off before its program ended";
+                end_.reason = event.kind == MachineEventKind::reset
+                                  ? "the machine restarted before its program ended"
+                                  : "the machine switched off before its program ended";
             break;
         case MachineEventKind::panicked:
             if (!ended)

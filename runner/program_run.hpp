@@ -42,12 +42,12 @@ struct ProgramEnd {
     std::optional<int> exit_code; // as a shell has it; nullopt: the machine ended before the program did, or was left
     bool has_started = false;     // the program
     bool was_left = false;
-    std::string reason;           // without an exit code: what happened; safe to print
-    std::string messages;         // the end of what the console said before the program started; the guest's, raw
+    std::string reason;   // without an exit code: what happened; safe to print
+    std::string messages; // the end of what the console said before the program started; the guest's, raw
 };
 
-// Throws Error for what is no matter of the program, as boot_machine() does. Call it from a thread that lasts as long as
-// the call.
+// Throws Error for what is no matter of the program, as boot_machine() does. Call it from a thread that lasts as long
+// as the call.
 ProgramEnd run_program(const VmSpec& spec, const ProgramOptions& options, ProgramTerminal& terminal,
                        const OperationContext& operation);
 

@@ -124,7 +124,8 @@ ContainerProgram decode_program(std::string_view bytes) {
             fail(ErrorKind::corrupt, "the program's file has a field that is not known, or one twice");
         found->second(value);
     }
-    if (!seen.contains("version") || program.arguments.empty() || program.entrypoint > program.arguments.size() || !program.working_folder.starts_with("/"))
+    if (!seen.contains("version") || program.arguments.empty() || program.entrypoint > program.arguments.size() ||
+        !program.working_folder.starts_with("/"))
         fail(ErrorKind::corrupt, "the program's file lacks its version, its program or its folder");
     if (!health.test.empty())
         program.health = health;

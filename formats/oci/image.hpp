@@ -57,7 +57,7 @@ struct ImageConfig {
     std::vector<std::string> entrypoint;
     std::vector<std::string> command;
     std::string working_directory;
-    std::string stop_signal; // "SIGRTMIN+3"; "": the runtime's default
+    std::string stop_signal;          // "SIGRTMIN+3"; "": the runtime's default
     std::vector<std::string> volumes; // folders that keep what is written there
     std::optional<ImageHealthCheck> health_check;
     std::map<std::string, std::string> labels;

@@ -30,7 +30,7 @@ struct TarMember {
     std::uint64_t uid = 0;
     std::uint64_t gid = 0;
     Timestamp modified{};
-    std::uint32_t device_major = 0;   // devices only
+    std::uint32_t device_major = 0; // devices only
     std::uint32_t device_minor = 0;
     std::string link_target;          // untrusted bytes, as stored; "" for all but links
     std::uint64_t content_offset = 0; // from the start of the archive

@@ -27,10 +27,10 @@ bool take_parameter(std::string_view& rest, std::string& parameter) {
 }
 
 void take_overlay(const std::string& value, BootLine& line) {
-    line.writable = value == "memory"               ? Writable::memory
-                    : value == "none"               ? Writable::root
+    line.writable = value == "memory"                  ? Writable::memory
+                    : value == "none"                  ? Writable::root
                     : value.empty() || value == "auto" ? Writable::automatic
-                                                    : Writable::device;
+                                                       : Writable::device;
     line.layer = line.writable == Writable::device ? value : "";
 }
 

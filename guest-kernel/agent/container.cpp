@@ -60,8 +60,8 @@ void make_plain(int console) {
 std::vector<int> open_power_buttons() {
     std::vector<int> buttons;
     for (const std::string& name : list_folder("/dev/input")) {
-        const int fd = name.starts_with("event") ? ::open(("/dev/input/" + name).c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-                                                 : -1;
+        const int fd =
+            name.starts_with("event") ? ::open(("/dev/input/" + name).c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
         if (fd < 0)
             continue;
         std::array<unsigned char, KEY_MAX / 8 + 1> keys{};
@@ -172,8 +172,8 @@ class ContainerLife {
             next = next_check_;
         int limit = -1;
         if (next)
-            limit = static_cast<int>(std::max<std::int64_t>(
-                0, std::chrono::ceil<std::chrono::milliseconds>(*next - Clock::now()).count()));
+            limit = static_cast<int>(
+                std::max<std::int64_t>(0, std::chrono::ceil<std::chrono::milliseconds>(*next - Clock::now()).count()));
         ::poll(entries.data(), entries.size(), limit);
     }
 

@@ -33,10 +33,8 @@ struct Link {
     const char* target;
 };
 constexpr std::array kLinks = {
-    Link{"/dev/fd", "/proc/self/fd"},
-    Link{"/dev/stdin", "/proc/self/fd/0"},
-    Link{"/dev/stdout", "/proc/self/fd/1"},
-    Link{"/dev/stderr", "/proc/self/fd/2"},
+    Link{"/dev/fd", "/proc/self/fd"},       Link{"/dev/stdin", "/proc/self/fd/0"},
+    Link{"/dev/stdout", "/proc/self/fd/1"}, Link{"/dev/stderr", "/proc/self/fd/2"},
     Link{"/dev/core", "/proc/kcore"},
 };
 

@@ -106,8 +106,8 @@ std::string dhcp_message(DhcpKind kind, const MacAddress& mac, std::uint32_t tra
         if (wanted.server != 0)
             put_address(message, option::server, wanted.server);
     }
-    const std::string asked = {option::netmask, option::router, option::name_server, option::domain,
-                               option::mtu,     option::lease_time};
+    const std::string asked = {option::netmask, option::router, option::name_server,
+                               option::domain,  option::mtu,    option::lease_time};
     put_option(message, option::parameters, asked);
     message += static_cast<char>(option::end);
     message.resize(std::max(message.size(), kSmallest), '\0');

@@ -23,9 +23,9 @@ struct DhcpLease {
     Ipv4 gateway = 0; // 0: none
     Ipv4 server = 0;
     std::vector<Ipv4> name_servers;
-    std::string domain;         // letters, digits, "-" and "." alone; "": none
-    std::uint32_t seconds = 0;  // it lasts; 0: not said
-    std::uint32_t mtu = 0;      // 0: not said
+    std::string domain;        // letters, digits, "-" and "." alone; "": none
+    std::uint32_t seconds = 0; // it lasts; 0: not said
+    std::uint32_t mtu = 0;     // 0: not said
 };
 
 struct DhcpReply {

@@ -149,8 +149,9 @@ std::optional<DhcpLease> obtain(const std::string& card, const std::optional<Dhc
     ::setsockopt(socket.get(), SOL_SOCKET, SO_BROADCAST, &on, sizeof on);
     ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     const std::optional<MacAddress> mac = mac_of(socket.get(), card);
-    if (!mac || ::setsockopt(socket.get(), SOL_SOCKET, SO_BINDTODEVICE, card.c_str(),
-                             static_cast<socklen_t>(card.size() + 1)) != 0 ||
+    if (!mac ||
+        ::setsockopt(socket.get(), SOL_SOCKET, SO_BINDTODEVICE, card.c_str(),
+                     static_cast<socklen_t>(card.size() + 1)) != 0 ||
         ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&here), sizeof here) != 0)
         return std::nullopt;
     for (const auto wait : kWaits) {

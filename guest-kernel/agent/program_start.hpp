@@ -2,6 +2,7 @@
 #pragma once
 
 #include "formats/container/program.hpp"
+
 #include <sys/types.h>
 
 #include <string>
@@ -11,7 +12,7 @@ namespace vm2oci::guest {
 
 struct StartedStreams {
     int input = -1;
-    int output = -1; // of standard output and standard error
+    int output = -1;          // of standard output and standard error
     bool is_terminal = false; // `input` becomes the controlling terminal of a session of its own
 };
 

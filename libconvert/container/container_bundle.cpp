@@ -80,6 +80,8 @@ PreparedBundle prepare_container_bundle(ImageSource& source, const ImageContent&
     }
     if (options.krun == KrunSupport::yes)
         add_krun_files(bundle);
+    bundle.root_disk.type = options.root == BundleRootKind::erofs ? "erofs" : "ext4";
+    bundle.root_disk.origin = fmt::format("the image's {} layers", image.parsed_manifest.layers.size());
     const RootFiles root = make_container_root(
         files, {options.root, options.disk.virtual_size, options.time, image.manifest.digest}, operation);
     if (root.attributes_left_out != 0)
@@ -98,9 +100,8 @@ ContainerProgram program_of_initramfs(std::string_view initramfs) {
     ProgramFinder finder;
     visit_initrd(
         [&](std::uint64_t offset, std::size_t length) {
-            return offset < initramfs.size()
-                       ? std::string(initramfs.substr(static_cast<std::size_t>(offset), length))
-                       : std::string();
+            return offset < initramfs.size() ? std::string(initramfs.substr(static_cast<std::size_t>(offset), length))
+                                             : std::string();
         },
         finder);
     if (!finder.found)

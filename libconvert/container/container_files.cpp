@@ -93,8 +93,7 @@ struct TextSink final : ByteSink {
 // Reading the next header tells of every other member.
 void check_last_member(const LayerContent& layer, const TarMember& last) {
     std::byte end{};
-    if (last.stored_size() != 0 &&
-        layer.read_some_at(last.content_offset + last.stored_size() - 1, {&end, 1}) == 0)
+    if (last.stored_size() != 0 && layer.read_some_at(last.content_offset + last.stored_size() - 1, {&end, 1}) == 0)
         fail(ErrorKind::corrupt, fmt::format("it ends in the middle of {}", quote_untrusted(last.path)));
 }
 

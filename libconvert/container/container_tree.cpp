@@ -75,9 +75,9 @@ struct ContainerTree::Node {
     std::uint32_t gid = 0;
     std::uint32_t links = 1;
     Timestamp modified;
-    std::uint32_t layer = 0;   // of the content
-    std::uint64_t offset = 0;  // of the content; devices: their numbers, the major one above
-    std::uint64_t size = 0;    // of the content
+    std::uint32_t layer = 0;        // of the content
+    std::uint64_t offset = 0;       // of the content; devices: their numbers, the major one above
+    std::uint64_t size = 0;         // of the content
     std::unique_ptr<Rare> rare;     // null: none of it
     std::unique_ptr<Folder> folder; // folders only
 };
@@ -285,9 +285,9 @@ void ContainerTree::apply_link(const TarMember& member, NodeNumber folder, const
         found = at == names.end() ? nullptr : &at->second;
     }
     if (found == nullptr || nodes_[found->node].folder)
-        fail(ErrorKind::corrupt, fmt::format("{} is a hard link to {}, which is {}", quote_untrusted(member.path),
-                                             quote_untrusted(member.link_target),
-                                             found == nullptr ? "not there" : "a folder"));
+        fail(ErrorKind::corrupt,
+             fmt::format("{} is a hard link to {}, which is {}", quote_untrusted(member.path),
+                         quote_untrusted(member.link_target), found == nullptr ? "not there" : "a folder"));
     const NodeNumber node = found->node;
     ++nodes_[node].links;
     put_name(folder, name, node);
@@ -423,9 +423,10 @@ ContainerUsage ContainerTree::usage() const {
             const std::uint64_t stored =
                 node.rare && node.rare->extents ? stored_bytes(*node.rare->extents) : node.size;
             const std::uint64_t pieces = node.rare && node.rare->extents ? node.rare->extents->size() : 1;
-            usage.content_bytes = checked_add(
-                usage.content_bytes, align_up(checked_add(stored, pieces * kUsageBlock, "the size of the files"), kUsageBlock),
-                "the size of the files");
+            usage.content_bytes =
+                checked_add(usage.content_bytes,
+                            align_up(checked_add(stored, pieces * kUsageBlock, "the size of the files"), kUsageBlock),
+                            "the size of the files");
         }
         if (node.folder) {
             constexpr std::uint64_t entry = 12; // what a name costs beside its letters
@@ -434,7 +435,8 @@ ContainerUsage ContainerTree::usage() const {
                 usage.name_bytes += name.size() + entry;
         }
         if (node.rare)
-            usage.attribute_bytes += node.rare->attributes.empty() && node.rare->link_target.size() < 60 ? 0 : kUsageBlock;
+            usage.attribute_bytes +=
+                node.rare->attributes.empty() && node.rare->link_target.size() < 60 ? 0 : kUsageBlock;
     }
     return usage;
 }

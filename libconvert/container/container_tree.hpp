@@ -23,7 +23,7 @@
 
 namespace vm2oci {
 
-inline constexpr std::size_t kMaxContainerNames = 1'000'000;     // more than any image in use holds; some 250 bytes each
+inline constexpr std::size_t kMaxContainerNames = 1'000'000; // more than any image in use holds; some 250 bytes each
 inline constexpr std::size_t kMaxContainerTextBytes = 256 << 20; // of names, link targets and attributes
 inline constexpr unsigned kMaxContainerLinks = 255;              // on one way; as in Go's securejoin, which umoci takes
 inline constexpr std::size_t kMaxFollowedBytes = 256 << 20;      // of link targets on all ways; bounds the time
@@ -46,9 +46,9 @@ struct ContainerFile {
 
 // What a file system must have room for.
 struct ContainerUsage {
-    std::uint64_t files = 0;          // of all types, each once
-    std::uint64_t content_bytes = 0;  // in whole blocks of 4 KiB, without holes
-    std::uint64_t name_bytes = 0;     // in folders
+    std::uint64_t files = 0;         // of all types, each once
+    std::uint64_t content_bytes = 0; // in whole blocks of 4 KiB, without holes
+    std::uint64_t name_bytes = 0;    // in folders
     std::uint64_t attribute_bytes = 0;
 };
 

@@ -79,8 +79,8 @@ std::vector<GroupEntry> parse_group(std::string_view text) {
         if (fields.size() < 3)
             continue;
         if (const auto gid = parse_id_field(fields[2]))
-            entries.push_back({fields[0], *gid,
-                               fields.size() > 3 ? split(fields[3], ',') : std::vector<std::string_view>()});
+            entries.push_back(
+                {fields[0], *gid, fields.size() > 3 ? split(fields[3], ',') : std::vector<std::string_view>()});
     }
     return entries;
 }

@@ -22,9 +22,8 @@ std::string_view name_of(std::string_view variable) {
 
 // As execve(2)'s callers see it, the first of a name counts with some and the last with others: there is one.
 void set_variable(std::vector<std::string>& environment, const std::string& variable) {
-    const auto found = std::find_if(environment.begin(), environment.end(), [&](const std::string& known) {
-        return name_of(known) == name_of(variable);
-    });
+    const auto found = std::find_if(environment.begin(), environment.end(),
+                                    [&](const std::string& known) { return name_of(known) == name_of(variable); });
     if (found != environment.end())
         *found = variable;
     else
@@ -67,15 +66,16 @@ std::optional<ProgramHealth> health_of(const ImageConfig& config) {
     else if (kind == "CMD-SHELL" && check.test.size() == 2)
         health.test = {"/bin/sh", "-c", check.test[1]};
     else if (kind != "NONE")
-        fail(ErrorKind::unsupported, "the image's health check is of a kind that is not known: " + quote_untrusted(kind));
+        fail(ErrorKind::unsupported,
+             "the image's health check is of a kind that is not known: " + quote_untrusted(kind));
     if (health.test.empty())
         return std::nullopt;
     health.interval_seconds = whole_seconds(check.interval, health.interval_seconds);
     health.timeout_seconds = whole_seconds(check.timeout, health.timeout_seconds);
     health.start_seconds = whole_seconds(check.start_period, health.start_seconds);
     if (check.retries != 0)
-        health.retries = static_cast<std::uint32_t>(
-            std::min<std::int64_t>(check.retries, std::numeric_limits<std::int32_t>::max()));
+        health.retries =
+            static_cast<std::uint32_t>(std::min<std::int64_t>(check.retries, std::numeric_limits<std::int32_t>::max()));
     return health;
 }
 
@@ -110,8 +110,7 @@ ContainerProgram program_of_image(const ImageConfig& config, const ContainerFile
     program.groups = user.groups;
     for (const std::string& variable : config.environment)
         set_variable(program.environment, variable);
-    for (const std::string& usual :
-         {std::string(kDefaultPath), "HOME=" + user.home, "HOSTNAME=" + program.hostname})
+    for (const std::string& usual : {std::string(kDefaultPath), "HOME=" + user.home, "HOSTNAME=" + program.hostname})
         if (!has_variable(program.environment, name_of(usual)))
             program.environment.push_back(usual);
     if (!config.working_directory.empty())

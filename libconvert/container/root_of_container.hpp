@@ -1,9 +1,9 @@
 // The tree of a container image as a file system on a disk of its own.
 #pragma once
 
+#include "formats/oci/digest.hpp"
 #include "libconvert/bundle/root_disk.hpp"
 #include "libconvert/container/container_files.hpp"
-#include "formats/oci/digest.hpp"
 
 #include <cstdint>
 #include <optional>

@@ -15,9 +15,9 @@ namespace {
 
 // signal(7), the column of x86 and arm; the first has the number 1.
 constexpr std::array<std::string_view, 31> kNames = {
-    "hup",  "int",  "quit", "ill",    "trap", "abrt", "bus",  "fpe",  "kill", "usr1", "segv",
-    "usr2", "pipe", "alrm", "term",   "stkflt", "chld", "cont", "stop", "tstp", "ttin", "ttou",
-    "urg",  "xcpu", "xfsz", "vtalrm", "prof", "winch", "io",   "pwr",  "sys"};
+    "hup",  "int",  "quit", "ill",    "trap",   "abrt",  "bus",  "fpe",  "kill", "usr1", "segv",
+    "usr2", "pipe", "alrm", "term",   "stkflt", "chld",  "cont", "stop", "tstp", "ttin", "ttou",
+    "urg",  "xcpu", "xfsz", "vtalrm", "prof",   "winch", "io",   "pwr",  "sys"};
 constexpr std::uint32_t kFirstRealTime = 34; // as C libraries count: they keep two for themselves
 constexpr std::uint32_t kLastRealTime = 64;
 

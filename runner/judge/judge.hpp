@@ -30,8 +30,8 @@ struct ReadyCondition {
 
 // What makes a machine ready about which nothing else was asked.
 enum class DefaultReady {
-    login, // a login prompt, or a guest agent that says that the system is up
-    agent, // the guest has an agent: it must answer, and the system be up, by its word or by a login prompt
+    login,   // a login prompt, or a guest agent that says that the system is up
+    agent,   // the guest has an agent: it must answer, and the system be up, by its word or by a login prompt
     program, // vm2oci's init has started a container's program, or it has ended well already
     healthy, // the program's health check has passed
 };

@@ -1,5 +1,5 @@
-// Trees of container images: whatever members say, a tree stays one. Every name is listed once, below a folder that came
-// before, found under its path, and a file's hard links are as many as it says.
+// Trees of container images: whatever members say, a tree stays one. Every name is listed once, below a folder that
+// came before, found under its path, and a file's hard links are as many as it says.
 //
 // The input is a list of members: a byte for what it is, two names by their lengths and bytes. 255 begins a layer.
 #include "formats/base/error.hpp"
@@ -16,7 +16,7 @@ namespace {
 
 using namespace vm2oci;
 
-constexpr TarType kTypes[] = {TarType::regular, TarType::hard_link, TarType::symlink, TarType::directory,
+constexpr TarType kTypes[] = {TarType::regular, TarType::hard_link, TarType::symlink,     TarType::directory,
                               TarType::fifo,    TarType::other,     TarType::block_device};
 
 // A few letters make names that meet; bytes stay as they are.

@@ -37,8 +37,8 @@ std::string initramfs_for_terminal(std::string initramfs, const ProgramWishes& w
 void add_words_of_run(BootSubject& subject, const RunRequest& request) {
     std::string& line = subject.kernel->command_line;
     line = add_kernel_words(line, "quiet loglevel=1 vm2oci.agent");
-    line = add_kernel_words(line, request.terminal.empty() ? "vm2oci.console=plain"
-                                                           : "vm2oci.terminal=" + request.terminal);
+    line = add_kernel_words(line,
+                            request.terminal.empty() ? "vm2oci.console=plain" : "vm2oci.terminal=" + request.terminal);
 }
 
 BootSubject subject_of_image(const ContainerSource& source, const RunRequest& request,

@@ -57,8 +57,8 @@ class CommandTable {
     // A command that scripts use and `--help` does not list.
     CLI::App& add_hidden(const std::string& name, const std::string& summary, Handler handler);
 
-    // For a command whose first word is its own and whose others are somebody else's command, options and all: they go to
-    // `words`, which outlives this object.
+    // For a command whose first word is its own and whose others are somebody else's command, options and all: they go
+    // to `words`, which outlives this object.
     void take_words_behind_first(const CLI::App& command, std::vector<std::string>& words);
 
     // Parses; Error{usage} with one line. After this, either help_text() is not empty or handler() is the one to run.

@@ -82,7 +82,8 @@ TEST_CASE("a tree without layers is an empty root") {
 }
 
 TEST_CASE("folders stand before what they hold, siblings in byte order") {
-    const ContainerTree tree = tree_of({{file("b"), folder("a"), file("a/z"), file("a.b"), file("a/\xff"), file("a/Z")}});
+    const ContainerTree tree =
+        tree_of({{file("b"), folder("a"), file("a/z"), file("a.b"), file("a/\xff"), file("a/Z")}});
     CHECK(paths_of(tree) == Paths{"", "a", "a/Z", "a/z", "a/\xff", "a.b", "b"});
 }
 
@@ -129,7 +130,8 @@ TEST_CASE("hard links share a file over layers, and outlive its first name") {
     CHECK(tree.find("a")->content->offset == 4096);
     CHECK(tree.find("b")->status.link_count == 1);
 
-    const ContainerTree linked = tree_of({{folder("d"), file("d/a")}, {hard_link_to("b", "/d/a"), hard_link_to("c", "b")}});
+    const ContainerTree linked =
+        tree_of({{folder("d"), file("d/a")}, {hard_link_to("b", "/d/a"), hard_link_to("c", "b")}});
     CHECK(linked.find("c")->status.link_count == 3);
     std::vector<std::string> links;
     linked.for_each([&](const Entry& entry, const std::optional<ContainerContent>& content) {
@@ -140,11 +142,10 @@ TEST_CASE("hard links share a file over layers, and outlive its first name") {
 }
 
 TEST_CASE("names on the way are resolved inside of the tree") {
-    const ContainerTree tree = tree_of({{folder("usr"), folder("usr/bin"), symlink_to("bin", "usr/bin"),
-                                         symlink_to("up", "../../../usr"), symlink_to("abs", "/usr/../usr/bin"),
-                                         symlink_to("later", "made/by/it")},
-                                        {file("bin/a"), file("up/bin/b"), file("abs/c"), file("later/d"),
-                                         hard_link_to("abs/e", "up/bin/a")}});
+    const ContainerTree tree =
+        tree_of({{folder("usr"), folder("usr/bin"), symlink_to("bin", "usr/bin"), symlink_to("up", "../../../usr"),
+                  symlink_to("abs", "/usr/../usr/bin"), symlink_to("later", "made/by/it")},
+                 {file("bin/a"), file("up/bin/b"), file("abs/c"), file("later/d"), hard_link_to("abs/e", "up/bin/a")}});
     for (const char* path : {"usr/bin/a", "usr/bin/b", "usr/bin/c", "made/by/it/d", "usr/bin/e", "abs/a", "up/bin/c"})
         CHECK(tree.find(path));
     CHECK(tree.find("/bin/../bin/a"));
@@ -206,8 +207,8 @@ TEST_CASE("attributes of all kinds come through") {
 }
 
 TEST_CASE("what a file system needs room for is counted once a file") {
-    const ContainerTree tree = tree_of({{folder("d"), file("d/x", 512, 5000), file("gone")},
-                                        {hard_link_to("d/y", "d/x"), file(".wh.gone")}});
+    const ContainerTree tree =
+        tree_of({{folder("d"), file("d/x", 512, 5000), file("gone")}, {hard_link_to("d/y", "d/x"), file(".wh.gone")}});
     const ContainerUsage usage = tree.usage();
     CHECK(usage.files == 3); // the root, d, x
     CHECK(usage.content_bytes >= 5000);

@@ -2,7 +2,6 @@
 #include "guest-kernel/agent/dhcp.hpp"
 #include "guest-kernel/agent/network.hpp"
 #include "guest-kernel/agent/program_start.hpp"
-
 #include <catch2/catch.hpp>
 
 #include <string>
@@ -31,8 +30,11 @@ std::optional<DhcpReply> read(const std::string& bytes) {
 } // namespace
 
 TEST_CASE("a lease is read from an answer") {
-    const std::string options = std::string("\x01\x04\xff\xff\x00\x00", 6) + std::string("\x03\x04\x0a\x00\x02\x02", 6) +
-                                std::string("\x06\x08\x0a\x00\x02\x03\x08\x08\x08\x08", 10) + "\x0f\x0b" "example.org" +
+    const std::string options = std::string("\x01\x04\xff\xff\x00\x00", 6) +
+                                std::string("\x03\x04\x0a\x00\x02\x02", 6) +
+                                std::string("\x06\x08\x0a\x00\x02\x03\x08\x08\x08\x08", 10) +
+                                "\x0f\x0b"
+                                "example.org" +
                                 std::string("\x1a\x02\x05\xdc", 4) + std::string("\x33\x04\x00\x01\x51\x80", 6) +
                                 std::string("\x36\x04\x0a\x00\x02\x02", 6) + std::string("\x00\x00\xfe\x01x", 5);
     const auto reply = read(answer(DhcpKind::acknowledge, options));
@@ -59,7 +61,9 @@ TEST_CASE("what is no answer to ours is passed over, however long it is") {
     CHECK_FALSE(read(answer(static_cast<DhcpKind>(1), "")));
     CHECK_FALSE(read(answer(DhcpKind::offer, std::string("\x03\xff\x01", 3))));
     // A name with a line in it is none.
-    CHECK(read(answer(DhcpKind::offer, "\x0f\x05" "a\nb c"))->lease.domain.empty());
+    CHECK(read(answer(DhcpKind::offer, "\x0f\x05"
+                                       "a\nb c"))
+              ->lease.domain.empty());
 }
 
 TEST_CASE("a request says which lease it wants") {
@@ -83,7 +87,8 @@ TEST_CASE("names that a container finds") {
     CHECK(resolver_text({"", {"10.0.2.3", "8.8.8.8"}, "example.org"}) ==
           "search example.org\nnameserver 10.0.2.3\nnameserver 8.8.8.8\n");
     CHECK(resolver_text({"", {}, "example.org"}).empty());
-    const NetworkNames names = parse_kernel_names("#MANUAL\ndomain example.org\nnameserver 10.0.2.3\nnameserver 0.0.0.0\n");
+    const NetworkNames names =
+        parse_kernel_names("#MANUAL\ndomain example.org\nnameserver 10.0.2.3\nnameserver 0.0.0.0\n");
     CHECK(names.name_servers == std::vector<std::string>{"10.0.2.3"});
     CHECK(names.domain == "example.org");
 }

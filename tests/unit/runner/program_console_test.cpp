@@ -29,7 +29,7 @@ const std::string kEnd = "vm2oci-init: the program ended with exit code ";
 } // namespace
 
 TEST_CASE("what a program printed is taken out of its console, in pieces of any size") {
-    for (const std::size_t step : {1, 2, 3, 7, 1000}) {
+    for (const std::size_t step : {1U, 2U, 3U, 7U, 1000U}) {
         const Heard plain = hear(kStart + "a\tb\nc\n" + kEnd + "42\n[ 9.9] reboot: Power down\n", step);
         CHECK(plain.text == "a\tb\nc");
         CHECK(plain.code == 42);
@@ -42,8 +42,16 @@ TEST_CASE("what a program printed is taken out of its console, in pieces of any 
     }
 }
 
+TEST_CASE("a firmware's escapes may stand before the start") {
+    ProgramConsole filter;
+    CHECK(filter.feed("\x1b"
+                      "c\x1b[2Jvm2oci-init: starting \"sh\"\r\nhello\r") == "hello");
+    CHECK(filter.feed("\n\r\n" + kEnd + "3\r\n") == "\r\n");
+    CHECK(filter.exit_code() == 3);
+}
+
 TEST_CASE("what only looks like the end is the program's") {
-    for (const std::size_t step : {1, 5, 1000}) {
+    for (const std::size_t step : {1U, 5U, 1000U}) {
         const std::string words = "\n" + kEnd + "soon\n\r\n\nvm2oci-init: other\n" + kEnd + "7";
         const Heard heard = hear(kStart + words, step);
         CHECK(heard.text == words);
