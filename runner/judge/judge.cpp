@@ -86,7 +86,7 @@ void Judge::take_line(const ConsoleLine& line, BootInstant at) {
     if (rule == nullptr)
         return;
     const std::size_t finding = record(*rule, line.text, line.number, at);
-    program_ended_ = program_ended_ || rule->id == "program-ended";
+    program_ended_ = program_ended_ || rule->id == "program-ended" || rule->id == "program-failed";
     switch (severity_of(*rule)) {
     case Severity::fatal:
         if (!fatal_) {

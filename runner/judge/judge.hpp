@@ -180,7 +180,7 @@ class Judge {
     unsigned resets_ = 0;
     bool system_running_ = false;
     bool ports_open_ = false;
-    bool program_ended_ = false; // a container's, with exit code 0: the machine switches itself off
+    bool program_ended_ = false; // a container's: the machine switches itself off
 };
 
 } // namespace vm2oci

@@ -51,7 +51,7 @@ void check(const ContainerTree& tree) {
             std::abort();
         ++links[first];
         wanted[first] = entry.status.link_count;
-        files += entry.hard_link_to ? 0 : 1;
+        files += entry.hard_link_to ? 0U : 1U;
     });
     for (const auto& [path, count] : wanted)
         if (links.at(path) != count)

@@ -571,6 +571,10 @@ TEST_CASE("a container's machine is judged by its program") {
     CHECK(judged_to_its_end(starts, policy) == "powered-off");
     CHECK(judged_to_its_end(kernel, policy) == "powered-off");
 
+    JudgePolicy patient = policy;
+    patient.ignored = {"program-failed"};
+    CHECK(judged_to_its_end(starts + ended + "7\n", patient) == "-");
+
     JudgePolicy expecting = policy;
     expecting.expected.emplace_back("hello");
     CHECK(judged_to_its_end(starts + "hello\n" + ended + "0\n", expecting) == "-");
