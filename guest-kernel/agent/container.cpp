@@ -109,6 +109,11 @@ class ContainerLife {
             make_plain(console);
             streams_.input = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
             streams_.is_terminal = false;
+        } else {
+            // This process, which stays, has the terminal: with a session's first process the kernel throws away what
+            // that has printed and no wire has taken yet.
+            ::setsid();
+            ::ioctl(console, TIOCSCTTY, 1);
         }
         if (line_.agent)
             start_agent();

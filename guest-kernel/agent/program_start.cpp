@@ -4,7 +4,6 @@
 #include "guest-kernel/agent/text.hpp"
 #include <fcntl.h>
 #include <grp.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -33,12 +32,18 @@ std::vector<char*> pointers_to(const std::vector<std::string>& texts) {
 }
 
 void take_streams(const ContainerProgram& program, const StartedStreams& streams) {
-    ::setsid();
+    if (streams.is_terminal)
+        ::setpgid(0, 0);
+    else
+        ::setsid();
     ::dup2(streams.input, STDIN_FILENO);
     ::dup2(streams.output, STDOUT_FILENO);
     ::dup2(streams.output, STDERR_FILENO);
-    if (streams.is_terminal)
-        ::ioctl(STDIN_FILENO, TIOCSCTTY, 0);
+    if (streams.is_terminal) {
+        ::signal(SIGTTOU, SIG_IGN); // who is in the background may not say who is in the foreground
+        ::tcsetpgrp(STDIN_FILENO, ::getpgrp());
+        ::signal(SIGTTOU, SIG_DFL);
+    }
     // Programs open /dev/stdout anew, and then it counts whose terminal it is.
     [[maybe_unused]] const int owned = ::fchown(STDOUT_FILENO, program.uid, program.gid);
 }

@@ -13,7 +13,7 @@ namespace vm2oci::guest {
 struct StartedStreams {
     int input = -1;
     int output = -1;          // of standard output and standard error
-    bool is_terminal = false; // `input` becomes the controlling terminal of a session of its own
+    bool is_terminal = false; // the caller's controlling one: the program gets its foreground
 };
 
 // In a child that was just forked: becomes `arguments`, or exits as a shell would, with the reason on `output`.

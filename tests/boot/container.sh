@@ -22,13 +22,15 @@ run() {
 boot() { # EXIT OPTION… IMAGE
     local expected=$1
     shift
-    expect_exit "$expected" nice "$vm2oci" boot --accel tcg --json "$@"
+    local status=0
+    nice "$vm2oci" boot --accel tcg --json --report report "$@" > stdout 2> stderr || status=$?
     jq -r '"   " + .summary' stdout
+    [[ $status -eq $expected ]] || fail "exit status $status instead of $expected: $(cat stderr; tail -n 15 report/console.log)"
 }
 
 step 'a static program FROM scratch, by a bundle and by itself'
 make_static_image images static
-"$vm2oci" convert --quiet --as bundle oci:images:static oci:bundles:static
+"$vm2oci" convert --quiet --as bundle oci:images:static oci:bundles:static > /dev/null
 boot 4 oci:bundles:static --expect 'hello from pid [0-9]+ as 0:0'
 expect_equal program-failed "$(jq -r .verdict.rule stdout)" 'the rule for exit code 7'
 boot 0 oci:bundles:static --expect 'hello from pid' --ignore program-failed
@@ -37,12 +39,37 @@ expect_match '^hello from pid [0-9]+ as 0:0$' "$(cat stdout)" 'what the program 
 run 7 oci:images:static
 expect_match '^hello from pid [0-9]+ as 0:0$' "$(cat stdout)" 'what the program printed, from the image itself'
 
+step 'an image without a shell, whose user is a number'
+make_shell_less_image images shell-less
+"$vm2oci" convert --quiet --as bundle oci:images:shell-less oci:bundles:shell-less > /dev/null
+boot 0 oci:bundles:shell-less --expect 'hello from pid [0-9]+ as 65532:65532'
+
+step 'a Debian with nginx, on port 80 as www-data'
+make_nginx_image images nginx
+"$vm2oci" convert --quiet --as bundle oci:images:nginx oci:bundles:nginx > /dev/null
+port=$((20000 + RANDOM % 20000))
+boot 0 oci:bundles:nginx --network user --forward "$port:80"
+nice "$vm2oci" run --accel tcg --quiet --network user --forward "$port:80" oci:bundles:nginx < /dev/null > nginx.out 2> nginx.err &
+pid=$!
+background_pids+=("$pid")
+tries=0
+until curl --silent --show-error --max-time 5 "http://127.0.0.1:$port/" > page 2> curl.log; do
+    ((tries++ < 120)) || fail "nginx does not answer: $(cat curl.log nginx.out nginx.err)"
+    sleep 0.5
+done
+expect_equal 'hello from nginx' "$(cat page)" 'the page'
+kill -QUIT "$pid"
+status=0
+wait "$pid" || status=$?
+expect_equal 0 "$status" 'the exit code of nginx after SIGQUIT'
+expect_match 'GET / HTTP' "$(cat nginx.out)" 'what nginx writes to /dev/stdout'
+
 step 'what a program finds'
 make_busybox_image images checks
-"$vm2oci" convert --quiet --as bundle oci:images:checks oci:bundles:checks
+"$vm2oci" convert --quiet --as bundle oci:images:checks oci:bundles:checks > /dev/null
 for root in ext4 erofs; do
     if [[ $root == erofs ]]; then
-        "$vm2oci" convert --quiet --as bundle --root erofs oci:images:checks oci:bundles:checks
+        "$vm2oci" convert --quiet --as bundle --root erofs oci:images:checks oci:bundles:checks > /dev/null
     fi
     run 0 --network user oci:bundles:checks
     check() { # REPORT REGEX: a line that must be there
@@ -112,15 +139,15 @@ new_image images service busybox-root --config.cmd 'sh' --config.cmd -c --config
     > umoci.log 2>&1 || fail "$(cat umoci.log)"
 add_health_check images service healthy '{"Test": ["CMD-SHELL", "test -e /tmp/up"], "Interval": 1000000000, "Retries": 100}'
 add_health_check images service unhealthy '{"Test": ["CMD", "/bin/test", "-e", "/nothing"], "Interval": 1000000000, "Retries": 2}'
-"$vm2oci" convert --quiet --as bundle oci:images:healthy oci:bundles:healthy
-boot 0 oci:bundles:healthy --report report
+"$vm2oci" convert --quiet --as bundle oci:images:healthy oci:bundles:healthy > /dev/null
+boot 0 oci:bundles:healthy
 grep -q '^vm2oci-init: healthy after ' report/console.log || fail 'it was not the health check that made it ready'
-"$vm2oci" convert --quiet --as bundle oci:images:unhealthy oci:bundles:unhealthy
+"$vm2oci" convert --quiet --as bundle oci:images:unhealthy oci:bundles:unhealthy > /dev/null
 boot 4 oci:bundles:unhealthy --ready 'vm2oci-init: unhealthy'
 expect_equal unhealthy "$(jq -r .verdict.rule stdout)" 'the rule of the verdict'
 
 step 'the way back: bundles are for micro-VMs of other makers, too'
-"$vm2oci" convert --quiet oci:bundles:static files
+"$vm2oci" convert --quiet oci:bundles:static files > /dev/null
 jq -e '."boot-source".initrd_path == "initramfs" and .drives[0].path_on_host == "rootfs.img"' files/firecracker.json > /dev/null ||
     fail "$(cat files/firecracker.json)"
 "$vm2oci" check --for kubevirt,krun oci:bundles:static > check.txt || fail "$(cat check.txt)"

@@ -17,9 +17,12 @@ make_static_image() {
     cat > static.c <<'EOF'
 #include <stdio.h>
 #include <unistd.h>
+#ifndef EXIT_CODE
+#define EXIT_CODE 7
+#endif
 int main(void) {
     printf("hello from pid %d as %d:%d\n", (int)getpid(), (int)getuid(), (int)getgid());
-    return 7;
+    return EXIT_CODE;
 }
 EOF
     gcc -O1 -static -o static-root/hello static.c
@@ -66,6 +69,38 @@ EOF
     chmod 0755 "$root/bin/checks"
     new_image "$1" "$2" "$root" --config.cmd checks --config.user app --config.env PATH=/opt/bin:/bin \
         --config.workingdir /srv/app > umoci.log 2>&1 || fail "$(cat umoci.log)"
+}
+
+# A Debian's nginx that listens on port 80 as somebody who is not root, and stops by SIGQUIT.
+make_nginx_image() {
+    XDG_CACHE_HOME=${user_cache:?} "$VM2OCI_SOURCE_DIR/tests/support/unpack_packages.sh" nginx-root nginx nginx-common \
+        libc6 libcrypt1 libpcre2-8-0 libssl3 zlib1g > packages.log 2>&1 || fail "$(cat packages.log)"
+    printf 'root:x:0:0::/root:/bin/sh\nwww-data:x:33:33::/var/www:/usr/sbin/nologin\n' > nginx-root/etc/passwd
+    printf 'root:x:0:\nwww-data:x:33:\n' > nginx-root/etc/group
+    mkdir -p nginx-root/tmp nginx-root/run nginx-root/var/www/html
+    chmod 1777 nginx-root/tmp
+    echo 'hello from nginx' > nginx-root/var/www/html/index.html
+    cat > nginx-root/etc/nginx/nginx.conf <<'EOF'
+pid /tmp/nginx.pid;
+error_log /dev/stderr;
+events {}
+http {
+    access_log /dev/stdout;
+    client_body_temp_path /tmp/body; proxy_temp_path /tmp/proxy; fastcgi_temp_path /tmp/fastcgi;
+    uwsgi_temp_path /tmp/uwsgi; scgi_temp_path /tmp/scgi;
+    server { listen 80; root /var/www/html; }
+}
+EOF
+    new_image "$1" "$2" nginx-root --config.entrypoint nginx --config.cmd -g --config.cmd 'daemon off;' \
+        --config.user www-data --config.stopsignal SIGQUIT --config.env PATH=/usr/sbin > umoci.log 2>&1 || fail "$(cat umoci.log)"
+}
+
+# A program with its C library and nothing else: no shell, no user but a number.
+make_shell_less_image() {
+    XDG_CACHE_HOME=${user_cache:?} "$VM2OCI_SOURCE_DIR/tests/support/unpack_packages.sh" shell-less-root libc6 \
+        > packages.log 2>&1 || fail "$(cat packages.log)"
+    gcc -O1 -DEXIT_CODE=0 -o shell-less-root/hello static.c
+    new_image "$1" "$2" shell-less-root --config.entrypoint /hello --config.user 65532:65532 > umoci.log 2>&1 || fail "$(cat umoci.log)"
 }
 
 # The same image under another tag, with a health check, which tools for OCI images do not write.
