@@ -131,10 +131,7 @@ wait "$pid" || status=$?
 expect_equal 5 "$status" 'the exit code after SIGTERM'
 wait_for_text term
 
-step 'commands inside, by the agent'
-boot 0 oci:bundles:checks --exec 'test -e /proc/1' --ignore program-ended --timeout 2m
-
-step 'a health check'
+step 'a health check, and commands inside'
 new_image images service busybox-root --config.cmd 'sh' --config.cmd -c --config.cmd 'sleep 3; echo up > /tmp/up; sleep 1000' \
     > umoci.log 2>&1 || fail "$(cat umoci.log)"
 add_health_check images service healthy '{"Test": ["CMD-SHELL", "test -e /tmp/up"], "Interval": 1000000000, "Retries": 100}'
@@ -142,6 +139,7 @@ add_health_check images service unhealthy '{"Test": ["CMD", "/bin/test", "-e", "
 "$vm2oci" convert --quiet --as bundle oci:images:healthy oci:bundles:healthy > /dev/null
 boot 0 oci:bundles:healthy
 grep -q '^vm2oci-init: healthy after ' report/console.log || fail 'it was not the health check that made it ready'
+boot 0 oci:bundles:healthy --exec 'test -x /bin/busybox && [ "$PATH" != "" ]'
 "$vm2oci" convert --quiet --as bundle oci:images:unhealthy oci:bundles:unhealthy > /dev/null
 boot 4 oci:bundles:unhealthy --ready 'vm2oci-init: unhealthy'
 expect_equal unhealthy "$(jq -r .verdict.rule stdout)" 'the rule of the verdict'

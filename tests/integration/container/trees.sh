@@ -40,20 +40,20 @@ done < tags
 
 step 'file systems of odd trees'
 for tag in plain attributes devices modes-and-owners times long-names posix-sparse link-over-layers many-layers; do
-    "$VM2OCI" convert --quiet --as bundle --kernel "${kernel[0]}" "oci:odd:$tag" oci:bundles:ext4
-    "$VM2OCI" convert --quiet oci:bundles:ext4 folder-ext4
+    "$VM2OCI" convert --quiet --as bundle --kernel "${kernel[0]}" "oci:odd:$tag" oci:bundles:ext4 > /dev/null
+    "$VM2OCI" convert --quiet oci:bundles:ext4 folder-ext4 > /dev/null
     e2fsck -fn folder-ext4/rootfs.img > check.log 2>&1 || fail "$tag: $(cat check.log)"
-    "$VM2OCI" convert --quiet --as bundle --root erofs --kernel "${kernel[0]}" "oci:odd:$tag" oci:bundles:erofs
-    "$VM2OCI" convert --quiet oci:bundles:erofs folder-erofs
+    "$VM2OCI" convert --quiet --as bundle --root erofs --kernel "${kernel[0]}" "oci:odd:$tag" oci:bundles:erofs > /dev/null
+    "$VM2OCI" convert --quiet oci:bundles:erofs folder-erofs > /dev/null
     fsck.erofs folder-erofs/rootfs.erofs > check.log 2>&1 || fail "$tag: $(cat check.log)"
-    "$VM2OCI" verify oci:bundles:ext4 > /dev/null
+    "$VM2OCI" verify --quiet oci:bundles:ext4 > /dev/null
     rm -rf folder-ext4 folder-erofs
 done
 
 step 'the same image gives the same digest'
 for root in qcow2 erofs; do
     for run in 1 2; do
-        "$VM2OCI" convert --json --as bundle --root "$root" --kernel "${kernel[0]}" --threads "$run" oci:odd:many-layers \
+        "$VM2OCI" convert --json --quiet --as bundle --root "$root" --kernel "${kernel[0]}" --threads "$run" oci:odd:many-layers \
             oci:again:"$root$run" > "made-$run.json"
     done
     expect_equal "$(jq -r .digest made-1.json)" "$(jq -r .digest made-2.json)" "the second digest of $root"
