@@ -3,7 +3,7 @@
 # same names, types, modes, owners, times, contents, links, devices and attributes. Hostile ones are refused, and leave
 # nothing behind. What ext4 and EROFS make of the trees is what e2fsck and fsck.erofs call clean.
 source "$VM2OCI_SOURCE_DIR/tests/support/integration.sh"
-require_tool umoci python3 buildah e2fsck fsck.erofs jq
+require_tool umoci python3 buildah busybox e2fsck fsck.erofs jq xxd
 if [[ $(id -u) -ne 0 && -z ${VM2OCI_UNSHARED-} ]]; then
     exec env VM2OCI_UNSHARED=1 buildah unshare "$0"
 fi
@@ -49,6 +49,24 @@ for tag in plain attributes devices modes-and-owners times long-names posix-spar
     "$VM2OCI" verify --quiet oci:bundles:ext4 > /dev/null
     rm -rf folder-ext4 folder-erofs
 done
+
+step 'the way back: a root file system as an image, as a bundle, and as an image again'
+source "$VM2OCI_SOURCE_DIR/tests/support/container_images.sh"
+make_busybox_image images checks
+round() { # IMAGE NEXT: the bundle of an image, and the image of that bundle's root
+    "$VM2OCI" convert --quiet --as bundle --kernel "${kernel[0]}" "oci:images:$1" oci:bundles:round > /dev/null
+    "$VM2OCI" convert --quiet oci:bundles:round folder-round > /dev/null
+    "$VM2OCI" convert --quiet --as rootfs raw:folder-round/rootfs.img "oci:images:$2" > /dev/null
+    rm -rf folder-round
+}
+round checks back
+round back again
+"$LIST_CONTAINER" images checks > first
+"$LIST_CONTAINER" images back > second
+"$LIST_CONTAINER" images again > third
+# A root file system is packaged without what lies in /run.
+grep -v "^$(printf '/run/lock' | xxd -p) " first | diff - second > difference || fail "the trees differ: $(head -n 6 difference)"
+cmp second third
 
 step 'the same image gives the same digest'
 for root in qcow2 erofs; do
