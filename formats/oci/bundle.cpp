@@ -10,6 +10,7 @@
 namespace vm2oci {
 namespace {
 
+constexpr const char* kContainerInit = "container";
 constexpr std::string_view kVersion = "1";
 constexpr std::size_t kPathLimit = 255;
 constexpr std::size_t kReleaseLimit = 64; // of the kernel's own struct utsname
@@ -139,6 +140,8 @@ Annotations bundle_annotations(const BundleDescription& bundle) {
         annotations[bundle_annotation::verity_hash] = bundle.verity->hash;
         annotations[bundle_annotation::verity_offset] = std::to_string(bundle.verity->superblock_at);
     }
+    if (bundle.init == BundleInit::container)
+        annotations[bundle_annotation::init] = kContainerInit;
     return annotations;
 }
 
@@ -161,6 +164,14 @@ std::optional<BundleDescription> parse_bundle(const Annotations& annotations) {
     bundle.root_format = parse_word(annotations, bundle_annotation::root_format, kRootFormats);
     if (const auto hash = annotations.find(bundle_annotation::verity_hash); hash != annotations.end())
         bundle.verity = {hash->second, number_of(required(annotations, bundle_annotation::verity_offset))};
+    if (const auto init = annotations.find(bundle_annotation::init); init != annotations.end()) {
+        if (init->second != kContainerInit)
+            fail(ErrorKind::corrupt, std::string("the bundle's annotation ") + bundle_annotation::init + " says " +
+                                         quote_untrusted(init->second));
+        if (!bundle.initramfs)
+            fail(ErrorKind::corrupt, "the bundle is of a container, and has no initramfs that starts it");
+        bundle.init = BundleInit::container;
+    }
     check(bundle, ErrorKind::corrupt);
     return bundle;
 }

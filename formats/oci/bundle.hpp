@@ -23,6 +23,7 @@ inline constexpr const char* root_format = "org.vm2oci.bundle.root.format";     
 // Of a root that proves itself by dm-verity: 64 hexadecimal digits, and where in the root's file the superblock lies.
 inline constexpr const char* verity_hash = "org.vm2oci.bundle.root.verity.hash";
 inline constexpr const char* verity_offset = "org.vm2oci.bundle.root.verity.offset";
+inline constexpr const char* init = "org.vm2oci.bundle.init"; // container; absent: the root has an init of its own
 } // namespace bundle_annotation
 
 // Where the files of a bundle are unless its maker has reasons. KubeVirt mounts kernel and initramfs into one folder by
@@ -49,6 +50,12 @@ enum class BundleRootFormat {
 };
 std::string_view to_string(BundleRootFormat format);
 
+// What runs in the machine.
+enum class BundleInit {
+    guest,     // an operating system, by its own init
+    container, // the program of a container image, by vm2oci's init in the initramfs
+};
+
 // x86's COMMAND_LINE_SIZE; arm64 takes the same (the kernel's arch/*/include/asm/setup.h).
 inline constexpr std::size_t kKernelCommandLineLimit = 2047;
 
@@ -69,6 +76,7 @@ struct BundleDescription {
     std::string root = bundle_path::root_qcow2;
     BundleRootFormat root_format = BundleRootFormat::qcow2;
     std::optional<BundleVerity> verity{};
+    BundleInit init = BundleInit::guest;
     bool operator==(const BundleDescription&) const = default;
 };
 

@@ -78,6 +78,40 @@ HistoryEntry history_entry(const json& item, std::string_view what) {
     return entry;
 }
 
+std::int64_t optional_duration(const json& object, const char* name, std::string_view what) {
+    const json* value = find_field(object, name);
+    if (value == nullptr)
+        return 0;
+    if (!value->is_number_integer() || value->get<std::int64_t>() < 0)
+        fail(ErrorKind::corrupt, fmt::format("{}: \"{}\" of the health check is no number", what, name));
+    return value->get<std::int64_t>();
+}
+
+std::optional<ImageHealthCheck> optional_health_check(const json& settings, std::string_view what) {
+    const json* value = find_field(settings, "Healthcheck");
+    if (value == nullptr)
+        return std::nullopt;
+    if (!value->is_object())
+        fail(ErrorKind::corrupt, fmt::format("{}: \"Healthcheck\" is not an object", what));
+    return ImageHealthCheck{.test = optional_strings(*value, "Test", what),
+                            .interval = optional_duration(*value, "Interval", what),
+                            .timeout = optional_duration(*value, "Timeout", what),
+                            .start_period = optional_duration(*value, "StartPeriod", what),
+                            .retries = optional_duration(*value, "Retries", what)};
+}
+
+std::vector<std::string> optional_keys(const json& object, const char* name, std::string_view what) {
+    std::vector<std::string> keys;
+    const json* value = find_field(object, name);
+    if (value == nullptr)
+        return keys;
+    if (!value->is_object())
+        fail(ErrorKind::corrupt, fmt::format("{}: \"{}\" is not an object", what, name));
+    for (const auto& item : value->items())
+        keys.push_back(item.key());
+    return keys;
+}
+
 } // namespace
 
 bool is_index(std::string_view media_type) {
@@ -147,6 +181,8 @@ ImageConfig parse_config(std::string_view text) {
         config.command = optional_strings(*settings, "Cmd", what);
         config.working_directory = optional_string(*settings, "WorkingDir", what);
         config.stop_signal = optional_string(*settings, "StopSignal", what);
+        config.volumes = optional_keys(*settings, "Volumes", what);
+        config.health_check = optional_health_check(*settings, what);
         config.labels = optional_string_map(*settings, "Labels", what);
     }
     const json* rootfs = find_field(document, "rootfs");
@@ -188,6 +224,18 @@ std::string to_json(const ImageConfig& config) {
     put_unless_empty(settings, "Cmd", config.command);
     put_unless_empty(settings, "WorkingDir", config.working_directory);
     put_unless_empty(settings, "StopSignal", config.stop_signal);
+    for (const std::string& volume : config.volumes)
+        settings["Volumes"][volume] = json::object();
+    if (config.health_check) {
+        const ImageHealthCheck& check = *config.health_check;
+        settings["Healthcheck"] = {{"Test", check.test}};
+        for (const auto& [name, value] : {std::pair{"Interval", check.interval},
+                                          {"Timeout", check.timeout},
+                                          {"StartPeriod", check.start_period},
+                                          {"Retries", check.retries}})
+            if (value != 0)
+                settings["Healthcheck"][name] = value;
+    }
     put_unless_empty(settings, "Labels", config.labels);
     json diff_ids = json::array();
     for (const Digest& diff_id : config.diff_ids)

@@ -39,6 +39,15 @@ struct HistoryEntry {
     bool empty_layer = false; // the step made no layer
 };
 
+// How a program is asked whether it is well (docker's extension of the configuration).
+struct ImageHealthCheck {
+    std::vector<std::string> test{}; // "NONE", "CMD" and a program, or "CMD-SHELL" and a line
+    std::int64_t interval = 0;       // nanoseconds; 0: the runtime's default; as are all that follow
+    std::int64_t timeout = 0;
+    std::int64_t start_period = 0;
+    std::int64_t retries = 0;
+};
+
 struct ImageConfig {
     Platform platform;
     std::string created; // RFC 3339; "": not said
@@ -48,7 +57,9 @@ struct ImageConfig {
     std::vector<std::string> entrypoint;
     std::vector<std::string> command;
     std::string working_directory;
-    std::string stop_signal; // "SIGRTMIN+3"; "": the runtime's default
+    std::string stop_signal;          // "SIGRTMIN+3"; "": the runtime's default
+    std::vector<std::string> volumes; // folders that keep what is written there
+    std::optional<ImageHealthCheck> health_check;
     std::map<std::string, std::string> labels;
     std::vector<Digest> diff_ids; // lowest layer first
     std::vector<HistoryEntry> history;

@@ -77,6 +77,51 @@ std::uint64_t decimal(const std::string& text, std::uint64_t position, const cha
     return value;
 }
 
+std::uint32_t device_field(const Block& block, std::size_t offset, std::uint64_t position) {
+    const std::uint64_t number = number_field(block, offset, 8, position, "device number");
+    if (number > std::numeric_limits<std::uint32_t>::max())
+        fail_at(position, "the device number is out of range");
+    return static_cast<std::uint32_t>(number);
+}
+
+// Octal, or base-256 with a sign: times before 1970.
+std::int64_t time_field(const Block& block, std::uint64_t position) {
+    const std::string_view bytes = field(block, 136, 12);
+    if (static_cast<unsigned char>(bytes[0]) == 0xff) {
+        std::uint64_t value = std::numeric_limits<std::uint64_t>::max();
+        for (const char c : bytes.substr(1))
+            value = value << 8 | static_cast<unsigned char>(c);
+        const bool fits = bytes.substr(1, 3) == "\xff\xff\xff" && (static_cast<unsigned char>(bytes[4]) & 0x80) != 0;
+        if (!fits)
+            fail_at(position, "the time is out of range");
+        return static_cast<std::int64_t>(value);
+    }
+    const std::optional<std::uint64_t> value = parse_number(bytes);
+    if (!value || *value > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()))
+        fail_at(position, "the time is no number");
+    return static_cast<std::int64_t>(*value);
+}
+
+// "-1234.56", to the nanosecond; what is finer is cut off, as Go does it.
+Timestamp pax_time(const std::string& text, std::uint64_t position) {
+    constexpr std::size_t digits = 9;
+    const std::size_t point = std::min(text.find('.'), text.size());
+    const std::string_view whole = std::string_view(text).substr(0, point);
+    std::string fraction = text.substr(std::min(point + 1, text.size()));
+    Timestamp time;
+    const auto [end, error] = std::from_chars(whole.data(), whole.data() + whole.size(), time.seconds);
+    if (error != std::errc() || end != whole.data() + whole.size() ||
+        fraction.find_first_not_of("0123456789") != std::string::npos)
+        fail_at(position, fmt::format("the time {} is no number", quote_untrusted(text)));
+    fraction.resize(digits, '0');
+    std::from_chars(fraction.data(), fraction.data() + digits, time.nanoseconds);
+    if (text[0] != '-' || time.nanoseconds == 0)
+        return time;
+    if (time.seconds == std::numeric_limits<std::int64_t>::min())
+        fail_at(position, "the time is out of range");
+    return {time.seconds - 1, 1'000'000'000 - time.nanoseconds};
+}
+
 bool checksum_matches(const Block& block, std::uint64_t position) {
     constexpr std::size_t offset = 148;
     constexpr std::size_t size = 8;
@@ -116,9 +161,10 @@ TarType type_of(char flag) {
     }
 }
 
-constexpr std::array<std::string_view, 5> kReadRecords = {"path", "linkpath", "size", "uid", "gid"};
+constexpr std::array<std::string_view, 6> kReadRecords = {"path", "linkpath", "size", "uid", "gid", "mtime"};
 
 constexpr std::string_view kSparse = "GNU.sparse.";
+constexpr std::string_view kAttribute = "SCHILY.xattr.";
 
 // GNU keeps times where POSIX has the prefix. Go, where they are no times, takes the prefix nevertheless, and others do
 // not: there the name is in doubt.
@@ -213,7 +259,8 @@ void TarReader::read_pax_records(std::uint64_t size, Records& records) {
                 fail_at(header, "the pieces of a sparse member are out of order");
             expects_offset = !expects_offset;
             pieces.append(pieces.empty() ? "" : ",").append(value);
-        } else if (std::ranges::find(kReadRecords, key) != kReadRecords.end() || key.starts_with(kSparse)) {
+        } else if (std::ranges::find(kReadRecords, key) != kReadRecords.end() || key.starts_with(kSparse) ||
+                   key.starts_with(kAttribute)) {
             records[std::string(key)] = value;
         }
         rest.remove_prefix(length);
@@ -302,7 +349,7 @@ std::optional<TarMember> TarReader::next() {
             Records global;
             read_pax_records(size, global);
             for (const auto& [key, value] : global)
-                if (key != "uid" && key != "gid")
+                if (key != "uid" && key != "gid" && key != "mtime" && !key.starts_with(kAttribute))
                     fail(ErrorKind::unsupported,
                          fmt::format("tar, header at {}: a global {}", header, quote_untrusted(key)));
             extended = 0;
@@ -326,6 +373,11 @@ std::optional<TarMember> TarReader::next() {
         member.permissions = static_cast<std::uint32_t>(number_field(block, 100, 8, header, "mode") & 07777);
         member.uid = number_field(block, 108, 8, header, "owner");
         member.gid = number_field(block, 116, 8, header, "group");
+        member.modified.seconds = time_field(block, header);
+        if (member.type == TarType::character_device || member.type == TarType::block_device) {
+            member.device_major = device_field(block, 329, header);
+            member.device_minor = device_field(block, 337, header);
+        }
         for (const auto& [key, value] : records) {
             if (value.empty())
                 continue; // takes the record back: the header counts
@@ -339,6 +391,10 @@ std::optional<TarMember> TarReader::next() {
                 member.uid = decimal(value, header, "owner");
             else if (key == "gid")
                 member.gid = decimal(value, header, "group");
+            else if (key == "mtime")
+                member.modified = pax_time(value, header);
+            else if (key.starts_with(kAttribute) && key.size() > kAttribute.size())
+                member.attributes.push_back({key.substr(kAttribute.size()), value});
         }
         // Of GNU's name and pax's, Go takes GNU's.
         if (long_name && !long_name->empty())

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "formats/base/source.hpp"
+#include "formats/tree/entry.hpp"
 #include "formats/tree/tar.hpp"
 #include "formats/tree/tar_sparse.hpp"
 
@@ -28,12 +29,17 @@ struct TarMember {
     std::uint32_t permissions = 0;
     std::uint64_t uid = 0;
     std::uint64_t gid = 0;
+    Timestamp modified{};
+    std::uint32_t device_major = 0; // devices only
+    std::uint32_t device_minor = 0;
     std::string link_target;          // untrusted bytes, as stored; "" for all but links
     std::uint64_t content_offset = 0; // from the start of the archive
     std::uint64_t content_size = 0;   // with its holes; 0 for all but regular files and `other`
     // The pieces that are stored, one behind the other from content_offset; null: the content is stored whole.
     std::shared_ptr<const std::vector<TarExtent>> extents{};
     bool is_gnu_sparse = false; // of type 'S', which container runtimes do not unpack
+    // SCHILY.xattr.* of its pax header, sorted by name: the only form of them that container runtimes unpack.
+    std::vector<ExtendedAttribute> attributes{};
 
     // Bytes of the archive, from content_offset on.
     std::uint64_t stored_size() const { return extents ? stored_bytes(*extents) : content_size; }

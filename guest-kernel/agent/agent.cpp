@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <csignal>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace vm2oci::guest {
@@ -44,13 +45,13 @@ void drain(int port, std::string& output) {
 
 } // namespace
 
-int run_agent(const std::string& port_path) {
+int run_agent(const std::string& port_path, std::function<bool(int signal)> forward) {
     ::signal(SIGPIPE, SIG_IGN);
     const std::string device = port_path.empty() ? wait_for_port() : port_path;
     const int port = device.empty() ? -1 : ::open(device.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (port < 0)
         return 0; // none, or another agent holds it
-    Session session;
+    Session session(std::move(forward));
     bool connected = false;
     std::array<char, 16384> buffer{};
     while (true) {

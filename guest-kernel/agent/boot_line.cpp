@@ -26,6 +26,14 @@ bool take_parameter(std::string_view& rest, std::string& parameter) {
     return true;
 }
 
+void take_overlay(const std::string& value, BootLine& line) {
+    line.writable = value == "memory"                  ? Writable::memory
+                    : value == "none"                  ? Writable::root
+                    : value.empty() || value == "auto" ? Writable::automatic
+                                                       : Writable::device;
+    line.layer = line.writable == Writable::device ? value : "";
+}
+
 } // namespace
 
 BootLine parse_boot_line(std::string_view command_line) {
@@ -48,13 +56,19 @@ BootLine parse_boot_line(std::string_view command_line) {
         else if (parameter == "ro" || parameter == "rw")
             line.read_only = parameter == "ro";
         else if (name == "vm2oci.overlay")
-            line.writable = value == "memory" ? Writable::memory
-                            : value == "none" ? Writable::root
-                                              : Writable::automatic;
+            take_overlay(value, line);
         else if (name == "vm2oci.agent")
             line.agent = value != "0";
         else if (name == "vm2oci.appliance")
             line.appliance = value != "0";
+        else if (name == "vm2oci.console")
+            line.console = value == "plain" ? ConsoleUse::plain : ConsoleUse::terminal;
+        else if (name == "vm2oci.terminal")
+            line.terminal = value;
+        else if (name == "ip")
+            line.address_by_kernel = value != "off" && value != "none";
+        else if (name == "reboot")
+            line.reboots_to_end = value.starts_with('k');
         else if (name == "vm2oci.wait")
             std::from_chars(value.data(), value.data() + value.size(), line.wait_seconds);
     }

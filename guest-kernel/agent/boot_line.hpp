@@ -11,19 +11,31 @@ enum class Writable {
     automatic, // a layer in memory over file systems that cannot be written to, such as erofs
     memory,    // a layer in memory over any root
     root,      // the root itself
+    device,    // a layer on a disk of its own, over any root
+};
+
+// What a container's program has for its streams.
+enum class ConsoleUse {
+    terminal,
+    plain, // bytes as they are, and no input
 };
 
 struct BootLine {
-    std::string root;                        // root=: a device, UUID=…, LABEL=…, PARTLABEL=…; "": not said
-    std::string file_system;                 // rootfstype=; "": told by the root
-    std::string flags;                       // rootflags=
-    std::string file;                        // vm2oci.file=: the root is this file on what root= and rootfstype= name
-    std::string init;                        // init=; "": the usual places
-    bool read_only = true;                   // ro, rw: the last one counts; kernels begin with ro
-    Writable writable = Writable::automatic; // vm2oci.overlay=auto|memory|none
-    std::uint64_t wait_seconds = 30;         // vm2oci.wait=: for the root's device
-    bool agent = false;                      // vm2oci.agent: the agent runs beside the guest's init
-    bool appliance = false;                  // vm2oci.appliance: no root, but the job on a disk
+    std::string root;                          // root=: a device, UUID=…, LABEL=…, PARTLABEL=…; "": not said
+    std::string file_system;                   // rootfstype=; "": told by the root
+    std::string flags;                         // rootflags=
+    std::string file;                          // vm2oci.file=: the root is this file on what root= and rootfstype= name
+    std::string init;                          // init=; "": the usual places
+    bool read_only = true;                     // ro, rw: the last one counts; kernels begin with ro
+    Writable writable = Writable::automatic;   // vm2oci.overlay=auto|memory|none|DEVICE
+    std::string layer;                         // of Writable::device, as root= names it
+    std::uint64_t wait_seconds = 30;           // vm2oci.wait=: for the root's device
+    bool agent = false;                        // vm2oci.agent: the agent runs beside the guest's init
+    bool appliance = false;                    // vm2oci.appliance: no root, but the job on a disk
+    ConsoleUse console = ConsoleUse::terminal; // vm2oci.console=terminal|plain
+    std::string terminal;                      // vm2oci.terminal=: TERM of a container's program; "": none
+    bool address_by_kernel = false;            // ip=: the network is set up already
+    bool reboots_to_end = false;               // reboot=k: a machine without a power switch
 };
 
 // Double quotes hold spaces together. What it does not know, it skips; of a repeated parameter the last one counts.

@@ -2,10 +2,12 @@
 
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
+#include "formats/container/program.hpp"
 
 #include "guest-kernel/agent/agent.hpp"
 #include "guest-kernel/agent/appliance.hpp"
 #include "guest-kernel/agent/block_devices.hpp"
+#include "guest-kernel/agent/container.hpp"
 #include "guest-kernel/agent/loop_device.hpp"
 #include "guest-kernel/agent/mounting.hpp"
 #include "guest-kernel/agent/port.hpp"
@@ -18,7 +20,9 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -72,6 +76,30 @@ std::string type_of(const FoundDevice& root, const BootLine& line) {
     return root.signature->type;
 }
 
+// What a container image's micro-VM is to start; nullopt: this is another machine.
+std::optional<ContainerProgram> read_program() {
+    const std::string path = std::string("/") + kProgramFile;
+    if (::access(path.c_str(), F_OK) != 0)
+        return std::nullopt;
+    const std::optional<std::string> bytes = read_text(path, kMaxProgramBytes);
+    if (!bytes)
+        fail_errno("cannot read " + path, errno);
+    ContainerProgram program = decode_program(*bytes);
+    ::unlink(path.c_str());
+    return program;
+}
+
+void mount_layered_root(const FoundDevice& root, const BootLine& line) {
+    if (line.writable != Writable::device)
+        return mount_root(root.node, type_of(root, line), line, nullptr);
+    BootLine of_layer = line;
+    of_layer.root = line.layer;
+    of_layer.file_system.clear();
+    const FoundDevice found = wait_for_root(of_layer);
+    const LayerPlace layer{found.node, type_of(found, of_layer)};
+    mount_root(root.node, type_of(root, line), line, &layer);
+}
+
 // Mounts what root= names, such as the files of the host by virtiofs, and makes the root's file there a disk.
 FoundDevice root_in_file(const BootLine& line) {
     if (line.root.empty() || line.file_system.empty())
@@ -87,10 +115,14 @@ FoundDevice root_in_file(const BootLine& line) {
     return file;
 }
 
+enum class RunFolder { move, leave };
+
 // /root becomes /, with what is mounted for the kernel.
-void switch_root() {
+void switch_root(RunFolder run) {
     ::unlink("/init"); // its memory is needed no more than its name
     for (const char* folder : {"/proc", "/sys", "/dev", "/run"}) {
+        if (folder == std::string_view("/run") && run == RunFolder::leave)
+            continue;
         const std::string target = std::string("/root") + folder;
         ::mkdir(target.c_str(), 0755);
         if (::mount(folder, target.c_str(), nullptr, MS_MOVE, nullptr) != 0)
@@ -125,6 +157,21 @@ void start_agent(char** arguments) {
     fail(ErrorKind::not_found, "the root has no init that runs: " + problems + "; is it the right file system?");
 }
 
+// Of an image whose program is an init itself.
+[[noreturn]] void become_named_init(const ContainerProgram& program) {
+    ::sethostname(program.hostname.data(), program.hostname.size());
+    std::vector<char*> list;
+    std::vector<char*> environment;
+    for (const std::string& argument : program.arguments)
+        list.push_back(const_cast<char*>(argument.c_str()));
+    for (const std::string& variable : program.environment)
+        environment.push_back(const_cast<char*>(variable.c_str()));
+    list.push_back(nullptr);
+    environment.push_back(nullptr);
+    ::execve(list.front(), list.data(), environment.data());
+    fail_errno("the image's init " + escape_untrusted(program.arguments.front()) + " does not run", errno);
+}
+
 void say(const std::string& text) {
     [[maybe_unused]] const ssize_t n = ::write(STDERR_FILENO, text.data(), text.size());
 }
@@ -147,11 +194,18 @@ int run_init(int count, char** arguments) {
         const BootLine line = parse_boot_line(read_text("/proc/cmdline").value_or(""));
         if (line.appliance)
             run_appliance();
+        const std::optional<ContainerProgram> program = read_program();
         const FoundDevice root = line.file.empty() ? wait_for_root(line) : root_in_file(line);
-        mount_root(root.node, type_of(root, line), line);
-        switch_root();
+        mount_layered_root(root, line);
+        const bool is_container = program && program->role == ProgramRole::child;
+        // What an image has in /run its program looks for there.
+        switch_root(is_container ? RunFolder::leave : RunFolder::move);
+        if (is_container)
+            run_container(*program, line);
         if (line.agent)
             start_agent(arguments);
+        if (program)
+            become_named_init(*program);
         become_init(line, count, arguments);
     } catch (const std::exception& error) {
         say(std::string("vm2oci-init: this machine cannot be started: ") + error.what() + "\n");

@@ -83,7 +83,7 @@ void mount_kernel_file_systems() {
 }
 
 bool is_layered(const BootLine& line, std::string_view type) {
-    return line.writable == Writable::memory ||
+    return line.writable == Writable::memory || line.writable == Writable::device ||
            (line.writable == Writable::automatic && is_read_only_file_system(type));
 }
 
@@ -92,7 +92,7 @@ void mount_share(const std::string& source, const std::string& target, const std
     mount_on(source, target, type, 0);
 }
 
-void mount_root(const std::string& node, const std::string& type, const BootLine& line) {
+void mount_root(const std::string& node, const std::string& type, const BootLine& line, const LayerPlace* layer) {
     const MountFlags flags = parse_mount_flags(line.flags);
     make_folder(kRoot);
     if (!is_layered(line, type)) {
@@ -102,7 +102,10 @@ void mount_root(const std::string& node, const std::string& type, const BootLine
     make_folder(kLower);
     make_folder(kLayer);
     mount_on(node, kLower, type, flags.bits | MS_RDONLY, flags.rest);
-    mount_on("tmpfs", kLayer, "tmpfs", 0, "mode=0755");
+    if (layer != nullptr)
+        mount_on(layer->node, kLayer, layer->type, 0);
+    else
+        mount_on("tmpfs", kLayer, "tmpfs", 0, "mode=0755");
     make_folder("/layer/upper");
     make_folder("/layer/work");
     mount_on("overlay", kRoot, "overlay", 0, "lowerdir=/lower,upperdir=/layer/upper,workdir=/layer/work");

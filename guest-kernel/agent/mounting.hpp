@@ -30,7 +30,13 @@ bool is_layered(const BootLine& line, std::string_view type);
 // On `target`, which is made.
 void mount_share(const std::string& source, const std::string& target, const std::string& type);
 
-// Mounts the root at /root, with a layer in memory over it if is_layered().
-void mount_root(const std::string& node, const std::string& type, const BootLine& line);
+// A file system, on a device.
+struct LayerPlace {
+    std::string node;
+    std::string type;
+};
+
+// Mounts the root at /root, with a layer over it if is_layered(): on `layer`, or in memory where that is nullptr.
+void mount_root(const std::string& node, const std::string& type, const BootLine& line, const LayerPlace* layer);
 
 } // namespace vm2oci::guest

@@ -181,6 +181,10 @@ std::string read_field(Reader& reader, const std::string& name, Request& request
         if (!value || *value < 1 || *value > kMaximumTimeoutSeconds)
             return "\"timeout_s\" is no number of seconds from 1 to 86400";
         request.timeout_seconds = *value;
+    } else if (name == "signal") {
+        request.signal = reader.integer();
+        if (!request.signal || *request.signal < 1 || *request.signal > kLastSignal)
+            return "\"signal\" is no number from 1 to 64";
     } else if (name == "argv") {
         auto value = reader.strings();
         if (!value)

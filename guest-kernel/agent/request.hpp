@@ -12,6 +12,7 @@ namespace vm2oci::guest {
 
 inline constexpr std::size_t kRequestLimit = 64ull * 1024; // bytes of a line; commands are short
 inline constexpr std::int64_t kDefaultTimeoutSeconds = 60;
+inline constexpr std::int64_t kLastSignal = 64; // of Linux
 inline constexpr std::int64_t kMaximumTimeoutSeconds = 24 * 3600;
 
 struct Request {
@@ -19,6 +20,7 @@ struct Request {
     std::optional<std::int64_t> id;
     std::vector<std::string> arguments; // "argv"
     std::int64_t timeout_seconds = kDefaultTimeoutSeconds;
+    std::optional<std::int64_t> signal; // by number
 };
 
 struct ParsedRequest {

@@ -90,6 +90,8 @@ void Session::handle(std::string_view line) {
         send("pong", id_field(*request));
     } else if (request->type == "exec") {
         execute(*request);
+    } else if (request->type == "signal") {
+        pass_signal(*request);
     } else if (request->type == "facts") {
         send_facts(*request);
     } else {
@@ -109,6 +111,16 @@ void Session::execute(const Request& request) {
                                     "\",\"truncated\":" + (result.truncated ? "true" : "false") +
                                     ",\"timed_out\":" + (result.timed_out ? "true" : "false"));
         });
+}
+
+void Session::pass_signal(const Request& request) {
+    if (!forward_)
+        return refuse("this is no container's machine, and has no program that signals are for", &request);
+    if (!request.signal)
+        return refuse("\"signal\" is missing", &request);
+    if (!forward_(static_cast<int>(*request.signal)))
+        return refuse("the signal could not be passed on", &request);
+    send("signalled", id_field(request));
 }
 
 void Session::send_facts(const Request& request) {

@@ -5,8 +5,10 @@
 #include "guest-kernel/agent/request.hpp"
 
 #include <chrono>
+#include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace vm2oci::guest {
 
@@ -14,7 +16,11 @@ namespace vm2oci::guest {
 // 100 ms while a command runs, every second else.
 class Session final {
   public:
+    // Hands a signal to a container's program; false: it could not. Empty: there is none.
+    using Forward = std::function<bool(int signal)>;
+
     Session() = default;
+    explicit Session(Forward forward) : forward_(std::move(forward)) {}
 
     // The host has (re)connected: what it may have missed is said again.
     void connected();
@@ -31,6 +37,7 @@ class Session final {
     void refuse(std::string_view problem, const Request* request = nullptr);
     void handle(std::string_view line);
     void execute(const Request& request);
+    void pass_signal(const Request& request);
     void send_facts(const Request& request);
     void gather_facts(const Request& request, std::string active);
     void watch_system();
@@ -39,6 +46,7 @@ class Session final {
     void system_is_up(std::string_view state);
     void send_ready();
 
+    Forward forward_;
     Commands commands_;
     std::string input_;
     std::string output_;

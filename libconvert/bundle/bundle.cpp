@@ -4,9 +4,9 @@
 #include "formats/base/escape.hpp"
 #include "formats/base/fd.hpp"
 #include "formats/oci/labels.hpp"
-#include "formats/tree/cpio.hpp"
 #include "libconvert/bundle/elf_kernel.hpp"
 #include "libconvert/bundle/krun.hpp"
+#include "libconvert/bundle/own_initramfs.hpp"
 #include "libconvert/bundle/plan_root.hpp"
 #include "libconvert/guest/fstab.hpp"
 #include "libconvert/inspect/guest_info.hpp"
@@ -19,11 +19,6 @@
 
 namespace vm2oci {
 namespace {
-
-struct StringSink final : ByteSink {
-    void write(std::span<const std::byte> bytes) override { text += as_text(bytes); }
-    std::string text;
-};
 
 void append(EditReport& into, EditReport&& from) {
     for (Edit& edit : from.plan.edits)
@@ -129,33 +124,14 @@ void describe_root(const BundleOptions& options, BundleDescription& description)
     }
 }
 
-// A first root with one program, which mounts the real one.
-std::string make_own_initramfs(const BundleOptions& options) {
+std::string initramfs_for(const BundleOptions& options) {
     if (options.kernel == KernelOrigin::guest)
         fail(ErrorKind::unsupported,
              options.krun == KrunSupport::yes
                  ? "the guest's own kernel reaches the files that krun gives it only by modules"
                  : "the initrd of the guest's own kernel knows no read-only root with a layer over it",
              Hint(HintKind::minimal_kernel, options.krun == KrunSupport::yes ? "" : "initramfs"));
-    const std::string program = read_initramfs_file(options.own_init);
-    StringSink archive;
-    CpioWriter writer(archive);
-    for (const char* folder : {"dev", "proc", "root", "run", "sys"})
-        writer.add_folder(folder, 0755);
-    writer.add_file("init", 0755, program);
-    writer.finish();
-    return std::move(archive.text);
-}
-
-void add_krun_files(PreparedBundle& bundle) {
-    // An ELF file as it is, or an arm64 Image, needs no second form.
-    std::optional<std::string> elf = elf_kernel(bundle.kernel.image);
-    const bool is_second_form = elf && *elf != bundle.kernel.image;
-    bundle.krun_settings =
-        krun_settings(bundle.description, is_second_form ? krun_path::kernel : bundle.description.kernel,
-                      elf ? KrunKernel::elf : KrunKernel::raw);
-    if (is_second_form)
-        bundle.krun_kernel = std::move(elf);
+    return make_own_initramfs(options.own_init);
 }
 
 // Whether the kernel and the guest go together, before anything is written.
@@ -192,6 +168,17 @@ void refuse_unfit_proof(const BundleOptions& options) {
 
 } // namespace
 
+void add_krun_files(PreparedBundle& bundle) {
+    // An ELF file as it is, or an arm64 Image, needs no second form.
+    std::optional<std::string> elf = elf_kernel(bundle.kernel.image);
+    const bool is_second_form = elf && *elf != bundle.kernel.image;
+    bundle.krun_settings =
+        krun_settings(bundle.description, is_second_form ? krun_path::kernel : bundle.description.kernel,
+                      elf ? KrunKernel::elf : KrunKernel::raw);
+    if (is_second_form)
+        bundle.krun_kernel = std::move(elf);
+}
+
 PreparedBundle prepare_bundle(const OpenedDisk& disk, const BundleOptions& options, const OperationContext& operation) {
     PreparedBundle bundle;
     refuse_unfit_proof(options);
@@ -217,7 +204,7 @@ PreparedBundle prepare_bundle(const OpenedDisk& disk, const BundleOptions& optio
     describe_root(options, description);
     const bool is_krun = options.krun == KrunSupport::yes;
     if ((options.root == BundleRootKind::erofs || is_krun) && !bundle.kernel.initramfs)
-        bundle.kernel.initramfs = make_own_initramfs(options);
+        bundle.kernel.initramfs = initramfs_for(options);
     if (bundle.kernel.initramfs)
         description.initramfs = bundle_path::initramfs;
     const std::string guest_words = info.boot.command_lines.empty() ? "" : info.boot.command_lines.front();

@@ -73,6 +73,9 @@ struct PreparedBundle {
 // for a kernel and a root that do not go together.
 PreparedBundle prepare_bundle(const OpenedDisk& disk, const BundleOptions& options, const OperationContext& operation);
 
+// What krun starts the bundle by; bundle.kernel and bundle.description are complete.
+void add_krun_files(PreparedBundle& bundle);
+
 struct BundleImageOptions {
     LayerOptions layer;
     ImageOptions image;       // `architecture` empty: the guest's

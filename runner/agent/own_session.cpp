@@ -96,6 +96,7 @@ void OwnAgentSession::take_line(std::string_view line, Milliseconds now) {
         hello_ = OwnAgentHello{number_member(message, "version"),
                                text_member(message, "kernel").substr(0, kOwnAgentTextLimit)};
         start_next(now);
+        pass_signals();
     } else if (type == "ready" && !ready_) {
         ready_ = ready_of(message);
     } else if (type == "exec-result" && is_current) {
@@ -114,6 +115,19 @@ void OwnAgentSession::take_line(std::string_view line, Milliseconds now) {
 
 void OwnAgentSession::execute(std::string command, Milliseconds limit, std::function<void(ExecResult)> done) {
     commands_.push_back({std::move(command), limit, std::move(done), Milliseconds{0}, 0});
+}
+
+void OwnAgentSession::pass_signal(int signal) {
+    signals_.push_back(signal);
+    pass_signals();
+}
+
+void OwnAgentSession::pass_signals() {
+    if (!hello_)
+        return;
+    for (const int signal : signals_)
+        output_ += fmt::format("{{\"type\":\"signal\",\"id\":{},\"signal\":{}}}\n", next_id_++, signal);
+    signals_.clear();
 }
 
 void OwnAgentSession::ask_facts(std::function<void(const OwnAgentFacts&)> done) {

@@ -61,6 +61,8 @@ class OwnAgentSession {
 
     // Runs a shell command in the guest; `done` is called once, from feed() or tick(). One at a time.
     void execute(std::string command, Milliseconds limit, std::function<void(ExecResult)> done);
+    // Has a signal handed to a container's program, once the agent is there.
+    void pass_signal(int signal);
     // Asks what runs in the guest; `done` is called at most once, from feed().
     void ask_facts(std::function<void(const OwnAgentFacts&)> done);
 
@@ -75,6 +77,7 @@ class OwnAgentSession {
 
     void take_line(std::string_view line, Milliseconds now);
     void start_next(Milliseconds now);
+    void pass_signals();
     void finish_command(ExecResult result);
 
     std::string line_;
@@ -83,6 +86,7 @@ class OwnAgentSession {
     std::optional<OwnAgentHello> hello_;
     std::optional<OwnAgentReady> ready_;
     std::deque<Command> commands_;
+    std::vector<int> signals_; // that wait for the agent
     std::optional<Command> current_;
     std::function<void(const OwnAgentFacts&)> facts_done_;
     std::int64_t next_id_ = 1;

@@ -86,6 +86,7 @@ void Judge::take_line(const ConsoleLine& line, BootInstant at) {
     if (rule == nullptr)
         return;
     const std::size_t finding = record(*rule, line.text, line.number, at);
+    program_ended_ = program_ended_ || rule->id == "program-ended" || rule->id == "program-failed";
     switch (severity_of(*rule)) {
     case Severity::fatal:
         if (!fatal_) {
@@ -207,10 +208,17 @@ void Judge::event(GuestEvent what, BootInstant at) {
         break;
     case GuestEvent::shutdown:
         excuse_cut_io(at);
-        if (fatal_)
+        if (fatal_) {
             end_by_finding(*fatal_, at);
-        else
+        } else if (program_ended_ && is_ready(at)) {
+            ready_at_ = ready_at_.value_or(at);
+            finish_ready(at);
+        } else if (program_ended_) {
+            end_with(own_rule("program-ended"), fmt::format("without {}", fmt::join(missing(), ", ")), std::nullopt,
+                     at);
+        } else {
             end_with(own_rule("powered-off"), "", std::nullopt, at);
+        }
         break;
     case GuestEvent::panicked:
         if (!fatal_) {
@@ -287,9 +295,23 @@ bool Judge::is_ready(BootInstant at) const {
                 return false;
         return true;
     }
+    return is_up(at);
+}
+
+bool Judge::is_up(BootInstant at) const {
     const bool up = has_reached(Milestone::login) || system_running_ ||
                     (agent_at_ && at.own() - agent_at_->own() >= policy_.agent_patience);
-    return up && (policy_.by_default == DefaultReady::login || agent_at_);
+    switch (policy_.by_default) {
+    case DefaultReady::login:
+        return up;
+    case DefaultReady::agent:
+        return up && agent_at_;
+    case DefaultReady::program:
+        return has_reached(Milestone::init);
+    case DefaultReady::healthy:
+        return has_reached(Milestone::system);
+    }
+    return up;
 }
 
 void Judge::tick(BootInstant at) {

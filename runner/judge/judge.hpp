@@ -30,8 +30,10 @@ struct ReadyCondition {
 
 // What makes a machine ready about which nothing else was asked.
 enum class DefaultReady {
-    login, // a login prompt, or a guest agent that says that the system is up
-    agent, // the guest has an agent: it must answer, and the system be up, by its word or by a login prompt
+    login,   // a login prompt, or a guest agent that says that the system is up
+    agent,   // the guest has an agent: it must answer, and the system be up, by its word or by a login prompt
+    program, // vm2oci's init has started a container's program, or it has ended well already
+    healthy, // the program's health check has passed
 };
 
 // Ready when all conditions hold; when none is given, by default. An agent that answers and cannot say more counts
@@ -138,6 +140,7 @@ class Judge {
     void end_by_finding(std::size_t index, BootInstant at);
     bool is_met(std::size_t condition) const;
     bool is_ready(BootInstant at) const;
+    bool is_up(BootInstant at) const; // by default
     void check_ready(BootInstant at);
     void finish_ready(BootInstant at);
     void check_silence(BootInstant at);
@@ -177,6 +180,7 @@ class Judge {
     unsigned resets_ = 0;
     bool system_running_ = false;
     bool ports_open_ = false;
+    bool program_ended_ = false; // a container's: the machine switches itself off
 };
 
 } // namespace vm2oci

@@ -61,7 +61,12 @@ std::vector<std::string> Judge::missing() const {
     const bool up = has_reached(Milestone::login) || system_running_;
     if (policy_.ready.empty() && policy_.by_default == DefaultReady::agent && !agent_at_)
         result.emplace_back("an answer of the guest agent, which the image has and starts");
-    else if (policy_.ready.empty() && !up)
+    else if (policy_.ready.empty() && policy_.by_default == DefaultReady::program && !has_reached(Milestone::init))
+        result.emplace_back("the start of the container's program");
+    else if (policy_.ready.empty() && policy_.by_default == DefaultReady::healthy && !has_reached(Milestone::system))
+        result.emplace_back("a health check of the container's program that passes");
+    else if (policy_.ready.empty() && !up &&
+             (policy_.by_default == DefaultReady::login || policy_.by_default == DefaultReady::agent))
         result.emplace_back("a login prompt or a guest agent that says that the system is up");
     for (std::size_t i = 0; i < policy_.expected.size(); ++i)
         if (!expected_seen_[i])

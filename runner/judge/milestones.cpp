@@ -66,6 +66,8 @@ constexpr Mark kMarks[] = {
     {Milestone::init, "systemd[1]: Switching root"},
     // With a second word at least: GRUB welcomes too, and a busy emulator loses letters of its name.
     {Milestone::init, "^Welcome to * "},
+    {Milestone::init, "^vm2oci-init: starting "},
+    {Milestone::system, "^vm2oci-init: healthy after "},
     {Milestone::init, "^INIT: version "},
     {Milestone::init, "^OpenRC "},
     {Milestone::init, "OpenRC * is starting up "},

@@ -98,9 +98,21 @@ constexpr P kWaitsForKey[] = {"^-- Press any key to ",
                               "refresh]:$",
                               "^Drücken Sie eine ",
                               "^Appuyez sur une touche pour "};
+// Of vm2oci's own init (formats/container/program.hpp).
+constexpr P kProgramWell[] = {"^vm2oci-init: the program ended with exit code 0$"};
+constexpr P kProgramBad[] = {"^vm2oci-init: the program ended with exit code "};
+constexpr P kUnhealthy[] = {"^vm2oci-init: unhealthy: "};
 constexpr P kHostKeys[] = {"^sshd: no hostkeys available", "no hostkeys available -- exiting"};
 
 constexpr std::array kSystemRules = {
+    Rule{"program-ended", Severity::warning, RuleRole::cause, "the container's program has ended", "", "",
+         kProgramWell},
+    Rule{"program-failed", Severity::fatal, RuleRole::cause, "the container's program has failed",
+         "what it printed stands above; 127 is a program that is not there, 126 one that cannot be run, and more than "
+         "128 a signal",
+         "", kProgramBad},
+    Rule{"unhealthy", Severity::failure, RuleRole::cause, "the container's health check does not pass", "", "",
+         kUnhealthy},
     Rule{"device-timeout", Severity::failure, RuleRole::cause, "a device that /etc/fstab names does not appear",
          "it names a device of the old machine: name it by UUID, or add nofail", "devices", kDeviceTimeout},
     Rule{"mount-failed", Severity::failure, RuleRole::cause, "a file system could not be mounted",

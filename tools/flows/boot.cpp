@@ -52,7 +52,10 @@ BootReport boot_beside_original(const BootCommand& command, const BootMachine& b
 BootReport boot_alone(const BootCommand& command, const BootMachine& boot_machine, Outputs& outputs,
                       const OperationContext& operation) {
     ReportFiles files(outputs, command.request.junit, command.request.report_folder);
-    const BootSource source = open_boot_source(command.source, operation);
+    BootSource source = open_boot_source(command.source, operation);
+    // A container has no agent of its own that could run them.
+    if (source.subject.kind != SubjectKind::guest && source.own_initramfs && !command.request.commands.empty())
+        start_agent_inside(source);
     BootReport report = boot_machine(source.subject, command.request);
     files.fill(report);
     return report;

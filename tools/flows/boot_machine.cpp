@@ -60,7 +60,7 @@ Firmware firmware_of(const BootRequest& request, const BlockDevice& disk, const 
 MachineAdvice look_inside(const BootSubject& subject, const BootRequest& request, const OperationContext& operation) {
     const bool all_given = request.machine && request.disk_bus && request.network_model && request.firmware &&
                            !request.cpu.empty() && !request.ready.empty() && request.root.empty();
-    if (all_given)
+    if (all_given || subject.kind != SubjectKind::guest)
         return {};
     try {
         GuestAccess access(GuestBackend::native);
@@ -133,7 +133,9 @@ BootOptions boot_options(const BootRequest& request, const BootSubject& subject,
     BootOptions result;
     result.source = subject.name;
     result.facts = subject.facts;
-    result.policy.by_default = advice.ready;
+    result.policy.by_default = subject.kind == SubjectKind::container           ? DefaultReady::program
+                               : subject.kind == SubjectKind::checked_container ? DefaultReady::healthy
+                                                                                : advice.ready;
     result.policy.ready = request.ready;
     const bool seeded = request.seed.has_value() || subject.seed != nullptr || advice.has_seed;
     if (request.ready.empty() && seeded && advice.tells_cloud_init)

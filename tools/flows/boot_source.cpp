@@ -5,6 +5,7 @@
 #include "formats/block/slice.hpp"
 #include "formats/oci/bundle.hpp"
 #include "libconvert/bundle/kernel.hpp"
+#include "libconvert/container/container_bundle.hpp"
 #include "libconvert/edit/agent_package.hpp"
 #include "libconvert/edit/edit_disk.hpp"
 #include "libconvert/source/content_verifier.hpp"
@@ -13,6 +14,7 @@
 #include "tools/flows/minimal_kernel.hpp"
 
 #include <map>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -24,6 +26,20 @@ std::shared_ptr<const BlockDevice> open_file(const std::filesystem::path& path) 
     source.path = path;
     source.format = DiskFormat::raw;
     return open_disk(source).device;
+}
+
+std::string read_initramfs(const BlockDevice& device) {
+    if (device.size() > kInitramfsLimit)
+        fail(ErrorKind::limit, "the bundle's initramfs is larger than initramfs are");
+    std::string bytes(static_cast<std::size_t>(device.size()), '\0');
+    device.read_at(0, std::as_writable_bytes(std::span(bytes)));
+    return bytes;
+}
+
+SubjectKind kind_of(const ContainerProgram& program) {
+    if (program.role == ProgramRole::init)
+        return SubjectKind::guest;
+    return program.health ? SubjectKind::checked_container : SubjectKind::container;
 }
 
 BootSource open_bundle(const BundleDescription& bundle, ImageSource& images, const ImageContent& image,
@@ -39,7 +55,9 @@ BootSource open_bundle(const BundleDescription& bundle, ImageSource& images, con
     kernel.command_line = bundle.command_line;
     kernel.devices = bundle.kernel_origin == KernelOrigin::minimal ? KernelDevices::pci_or_mmio : KernelDevices::pci;
     source.subject.kernel = std::move(kernel);
-    source.own_initramfs = bundle.root_format == BundleRootFormat::erofs;
+    source.own_initramfs = bundle.root_format == BundleRootFormat::erofs || bundle.init == BundleInit::container;
+    if (bundle.init == BundleInit::container)
+        source.subject.kind = kind_of(program_of_initramfs(read_initramfs(*source.subject.kernel->initramfs)));
     return source;
 }
 
@@ -148,13 +166,15 @@ BootSource open_boot_source(const BootSourceRequest& request, const OperationCon
     return source;
 }
 
+void start_agent_inside(BootSource& source) {
+    std::string& line = source.subject.kernel->command_line;
+    line = add_kernel_words(line, "vm2oci.agent");
+}
+
 void add_own_agent(BootSource& source, const OperationContext& operation) {
     source.subject.facts = FactsChoice::ask;
-    if (source.own_initramfs) {
-        std::string& line = source.subject.kernel->command_line;
-        line = add_kernel_words(line, "vm2oci.agent");
-        return;
-    }
+    if (source.own_initramfs)
+        return start_agent_inside(source);
     EditRequest request;
     request.agents = {load_agent("vm2oci")};
     GuestAccess access;

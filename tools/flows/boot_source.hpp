@@ -44,6 +44,9 @@ struct BootSource {
 // Error{usage} when the kernel does not fit the source. That content is not verified is a note of the operation.
 BootSource open_boot_source(const BootSourceRequest& request, const OperationContext& operation);
 
+// vm2oci's init starts the agent beside the guest, which runs commands; only where it is the init.
+void start_agent_inside(BootSource& source);
+
 // Makes the guest say what runs in it: vm2oci's agent is put into an overlay of the disk, or started by our initramfs.
 void add_own_agent(BootSource& source, const OperationContext& operation);
 

@@ -1,26 +1,28 @@
 #include "formats/base/error.hpp"
-#include "formats/base/shared_files.hpp"
+#include "tools/flows/container_source.hpp"
 #include "tools/flows/disk_shape.hpp"
 #include "tools/flows/image_output.hpp"
 #include "tools/flows/minimal_kernel.hpp"
 #include "tools/flows/sbom.hpp"
 #include "tools/flows/seed.hpp"
 
-#include <fmt/format.h>
-
+#include <algorithm>
+#include <optional>
 #include <utility>
 
 namespace vm2oci {
 namespace {
 
-std::filesystem::path own_init() {
-    auto path = find_shared_file(shared_file::agent);
-    if (!path)
-        fail(ErrorKind::not_found,
-             fmt::format("this bundle needs share/vm2oci/{}, which is not installed beside this program; build and "
-                         "install all of vm2oci",
-                         shared_file::agent));
-    return *std::move(path);
+constexpr const char* kOwnAgent = "vm2oci"; // as load_agent() names it
+
+// What changes a guest finds none in a container image, whose files are taken as they are.
+void refuse_edits_of_container(const EditRequest& edits) {
+    const bool has_other_agents = std::any_of(edits.agents.begin(), edits.agents.end(),
+                                              [](const AgentRequest& agent) { return agent.name != kOwnAgent; });
+    if (edits.cloud_init.has_files() || !edits.ssh_keys.empty() || !edits.copies.empty() || !edits.sysprep.empty() ||
+        !edits.fixes.names.empty() || has_other_agents)
+        fail(ErrorKind::usage, "a container image becomes a micro-VM as it is: of the changes to guests it takes a "
+                               "host name and vm2oci's own agent; others belong into the image");
 }
 
 class BundleShape final : public ConvertShape {
@@ -31,6 +33,9 @@ class BundleShape final : public ConvertShape {
     void open_outputs() override { output_.open(); }
     void open_source() override {
         const ConvertRequest& request = run_.request;
+        container_ = run_.engine.open_container(request.source, request.from, request.architecture, run_.operation);
+        if (container_)
+            return open_container();
         run_.open_machine();
         image_options_ = {output_.layer(), output_.options(), request_.instancetype, request_.preference};
         options_ = bundle_options(image_options_.image.architecture);
@@ -38,6 +43,11 @@ class BundleShape final : public ConvertShape {
             image_options_.image.architecture.clear(); // the guest's own
     }
     void edit() override {
+        if (container_) {
+            if (run_.request.mode == EditMode::apply)
+                made_.bundle = container_->prepare(container_options(), run_.operation);
+            return;
+        }
         made_.bundle = prepare_bundle({run_.disks().device(), nullptr, {}}, options_, run_.operation);
         run_.result.edits = made_.bundle.edits;
     }
@@ -81,7 +91,7 @@ class BundleShape final : public ConvertShape {
         options.krun = request_.krun;
         options.proof = request_.proof;
         if (request_.root == BundleRootKind::erofs || request_.krun == KrunSupport::yes)
-            options.own_init = own_init();
+            options.own_init = own_init_program();
         options.disk = request.disk;
         options.unused_blocks = request.unused_blocks;
         options.edits = request.edits;
@@ -91,10 +101,45 @@ class BundleShape final : public ConvertShape {
         return options;
     }
 
+    void open_container() {
+        const ConvertRequest& request = run_.request;
+        refuse_edits_of_container(request.edits);
+        if (!request.sbom.empty())
+            fail(ErrorKind::usage, "the packages of a container image are listed by tools for container images, before "
+                                   "it becomes a micro-VM");
+        if (request_.initramfs != InitramfsChoice::automatic)
+            fail(ErrorKind::usage, "a container image's program is started by vm2oci's own initramfs");
+        if (request.disk.format == DiskOutputFormat::keep)
+            fail(ErrorKind::usage, "a container image has no disk that could be kept", HintKind::disk_format);
+        run_.machine.verifier = container_->image.verifier;
+        run_.machine.architecture = container_->image.config->platform.architecture;
+        image_options_ = {output_.layer(), output_.options(), request_.instancetype, request_.preference};
+    }
+
+    ContainerBundleOptions container_options() const {
+        const ConvertRequest& request = run_.request;
+        ContainerBundleOptions options;
+        options.kernel = request_.kernel == KernelOrigin::file ? KernelOrigin::file : KernelOrigin::minimal;
+        options.kernel_file = options.kernel == KernelOrigin::file
+                                  ? request_.kernel_file
+                                  : minimal_kernel_folder(run_.machine.architecture) / kMinimalKernel;
+        options.own_init = own_init_program();
+        options.command_line = request_.command_line.value_or("");
+        options.root = request_.root;
+        options.krun = request_.krun;
+        options.disk = request.disk;
+        options.program.environment = request.image.environment;
+        options.program.hostname = request.edits.hostname;
+        options.agent = request.edits.agents.empty() ? AgentInside::no : AgentInside::yes;
+        options.time = request.image.created;
+        return options;
+    }
+
     ConvertRun& run_;
     const BundleRequest& request_;
     ImageOutput output_;
     std::optional<SeedFiles> seed_;
+    std::optional<ContainerSource> container_; // none: the source is a machine
     BundleOptions options_;
     BundleImageOptions image_options_;
     BundleResult made_;

@@ -10,6 +10,7 @@
 #include "libconvert/package/podman_machine.hpp"
 #include "libconvert/package/rootfs.hpp"
 #include "tools/flows/boot.hpp"
+#include "tools/flows/container_source.hpp"
 #include "tools/flows/manifest.hpp"
 #include "tools/flows/open_source.hpp"
 
@@ -121,6 +122,9 @@ struct ConvertEngine {
     std::function<SourceMachine(const Reference&, const SourceRequest&, const std::string& architecture,
                                 const OperationContext&)>
         open_machine = open_source_machine;
+    std::function<std::optional<ContainerSource>(const Reference&, const SourceRequest&,
+                                                 const std::string& architecture, const OperationContext&)>
+        open_container = open_container_source;
     std::function<std::unique_ptr<ImageDestination>(const ImageReference&, const OperationContext&,
                                                     const registry::RegistryOptions&)>
         open_destination = open_image_destination;

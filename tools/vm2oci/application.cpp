@@ -26,6 +26,7 @@ void add_commands(CommandTable& table) {
     add_convert_command(table);
     add_inject_command(table);
     add_boot_command(table);
+    add_run_command(table);
     add_verify_command(table);
     add_check_command(table);
     add_manifest_command(table);

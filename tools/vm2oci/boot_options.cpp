@@ -106,6 +106,34 @@ std::string advice_in_options(const BootReport& report) {
     return text;
 }
 
+void add_accelerator(CLI::App& command, BootTestOptions& options) {
+    command.add_option("--accel", options.accelerator, "KVM where it works, else emulation (default: auto)")
+        ->option_text("auto|kvm|tcg")
+        ->check(CLI::IsMember({"auto", "kvm", "tcg"}))
+        ->group(group::boot);
+}
+
+void add_sizes(CLI::App& command, BootTestOptions& options) {
+    command.add_option("--memory", options.memory, "The machine's memory (default: as described, else 1G)")
+        ->option_text("SIZE")
+        ->check(size_value())
+        ->group(group::boot);
+    command.add_option("--cpus", options.cpus, "The machine's processors (default: as described, else 2)")
+        ->option_text("N")
+        ->group(group::boot);
+}
+
+void add_network(CLI::App& command, BootTestOptions& options, const char* forwarding) {
+    command.add_option("--network", options.network, "none (default), or user: outgoing connections")
+        ->option_text("none|user")
+        ->check(CLI::IsMember({"none", "user"}))
+        ->group(group::boot);
+    command.add_option("--forward", options.forward, forwarding)
+        ->option_text("HOST:GUEST")
+        ->allow_extra_args(false)
+        ->group(group::boot);
+}
+
 } // namespace
 
 void print_verdict(const BootReport& report, Invocation& call) {
@@ -190,6 +218,14 @@ ExitCode boot_exit_code(const BootReport& report, const BootRequest& request) {
     return report.passed() ? ExitCode::done : ExitCode::verdict_no;
 }
 
+std::shared_ptr<BootTestOptions> add_machine_options(CLI::App& command) {
+    auto options = std::make_shared<BootTestOptions>();
+    add_accelerator(command, *options);
+    add_sizes(command, *options);
+    add_network(command, *options, "Forward a port of this machine's loopback interface; repeatable");
+    return options;
+}
+
 std::shared_ptr<BootTestOptions> add_boot_test_options(CLI::App& command, SeedOptions seed) {
     auto options = std::make_shared<BootTestOptions>();
     const auto text = [&](const char* name, std::string& value, const char* value_name, const char* description) {
@@ -202,8 +238,7 @@ std::shared_ptr<BootTestOptions> add_boot_test_options(CLI::App& command, SeedOp
             ->allow_extra_args(false)
             ->group(group::boot);
     };
-    text("--accel", options->accelerator, "auto|kvm|tcg", "KVM where it works, else emulation (default: auto)")
-        ->check(CLI::IsMember({"auto", "kvm", "tcg"}));
+    add_accelerator(command, *options);
     text("--backend", options->backend, "auto|qemu", "What runs the machine (default: auto)")
         ->check(CLI::IsMember({"auto", "qemu"}));
     text("--firmware", options->firmware, "auto|bios|uefi|uefi-secure",
@@ -219,11 +254,7 @@ std::shared_ptr<BootTestOptions> add_boot_test_options(CLI::App& command, SeedOp
         ->check(CLI::IsMember({"auto", "virtio", "e1000", "rtl8139"}));
     text("--cpu", options->cpu, "MODEL",
          "QEMU's processor model (default: host with KVM, else x86-64-v2, or -v3 where the guest needs it)");
-    text("--memory", options->memory, "SIZE", "The machine's memory (default: as described, else 1G)")
-        ->check(size_value());
-    command.add_option("--cpus", options->cpus, "The machine's processors (default: as described, else 2)")
-        ->option_text("N")
-        ->group(group::boot);
+    add_sizes(command, *options);
     text("--timeout", options->timeout, "DURATION", "Limit until ready, in processor time when emulated (default: 3m)")
         ->check(duration_value());
     list("--ready", options->ready, "SIGNAL",
@@ -240,10 +271,8 @@ std::shared_ptr<BootTestOptions> add_boot_test_options(CLI::App& command, SeedOp
         text("--network-config", options->network_config, "FILE", "cloud-init's network-config, for this boot only");
         text("--vendor-data", options->vendor_data, "FILE", "cloud-init's vendor-data, for this boot only");
     }
-    text("--network", options->network, "none|user", "none (default), or user: outgoing connections")
-        ->check(CLI::IsMember({"none", "user"}));
-    list("--forward", options->forward, "HOST:GUEST",
-         "Forward a port of this machine's loopback interface, and expect the guest to answer; repeatable");
+    add_network(command, *options,
+                "Forward a port of this machine's loopback interface, and expect the guest to answer; repeatable");
     command.add_flag("--console", options->console, "The serial console at this terminal; Ctrl-] leaves")
         ->group(group::boot);
     text("--junit", options->junit, "FILE", "Write a JUnit file, from the first second on");

@@ -46,6 +46,8 @@ struct BootTestOptions {
 enum class SeedOptions { offered, left_out };
 
 std::shared_ptr<BootTestOptions> add_boot_test_options(CLI::App& command, SeedOptions seed);
+// What of these a machine needs that is not judged: accelerator, memory, processors and network.
+std::shared_ptr<BootTestOptions> add_machine_options(CLI::App& command);
 
 // --kernel, --initrd and --append.
 std::shared_ptr<KernelRequest> add_kernel_options(CLI::App& command);

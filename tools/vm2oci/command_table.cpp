@@ -101,7 +101,45 @@ std::string CommandTable::page_about(const std::string& word) const {
          "there is no command, topic or error code '" + word + "'; 'vm2oci help' lists what there is");
 }
 
-void CommandTable::parse(const std::vector<std::string>& arguments) {
+void CommandTable::take_words_behind_first(const CLI::App& command, std::vector<std::string>& words) {
+    foreign_words_[command.get_name()] = &words;
+}
+
+std::vector<std::string>* CommandTable::cut_foreign_words(std::vector<std::string>& arguments,
+                                                          std::vector<std::string>& foreign) {
+    const CLI::App* command = nullptr;
+    const auto takes_value = [&](const std::string& word) {
+        const CLI::Option* option = word.find('=') != std::string::npos ? nullptr
+                                    : command != nullptr && command->get_option_no_throw(word) != nullptr
+                                        ? command->get_option_no_throw(word)
+                                        : app_.get_option_no_throw(word);
+        return option != nullptr && option->get_expected_min() > 0;
+    };
+    for (std::size_t i = 0; i < arguments.size(); ++i) {
+        if (arguments[i].starts_with('-') && arguments[i].size() > 1) {
+            if (takes_value(arguments[i]))
+                ++i;
+            continue;
+        }
+        if (command == nullptr) {
+            if (!foreign_words_.contains(arguments[i]))
+                return nullptr;
+            command = app_.get_subcommand(arguments[i]);
+            continue;
+        }
+        foreign.assign(arguments.begin() + static_cast<std::ptrdiff_t>(i) + 1, arguments.end());
+        arguments.resize(i + 1);
+        if (!foreign.empty() && foreign.front() == "--")
+            foreign.erase(foreign.begin());
+        return foreign_words_.at(command->get_name());
+    }
+    return nullptr;
+}
+
+void CommandTable::parse(const std::vector<std::string>& all) {
+    std::vector<std::string> arguments = all;
+    std::vector<std::string> foreign;
+    std::vector<std::string>* const foreign_slot = cut_foreign_words(arguments, foreign);
     // `vm2oci help WORD`, and --help beside a command line that would not parse, must still show the page.
     const auto holds = [&](std::initializer_list<std::string_view> words) {
         return std::find_first_of(arguments.begin(), arguments.end(), words.begin(), words.end()) != arguments.end();
@@ -132,6 +170,8 @@ void CommandTable::parse(const std::vector<std::string>& arguments) {
         const std::string page = chosen.empty() ? "vm2oci --help" : "vm2oci " + chosen[0]->get_name() + " --help";
         fail(ErrorKind::usage, std::string(error.what()) + "; see '" + page + "'");
     }
+    if (foreign_slot != nullptr)
+        *foreign_slot = std::move(foreign);
     if (!show_version_ && !handler_)
         fail(ErrorKind::usage, "no command was given; see 'vm2oci --help'");
 }

@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <iosfwd>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -56,6 +57,10 @@ class CommandTable {
     // A command that scripts use and `--help` does not list.
     CLI::App& add_hidden(const std::string& name, const std::string& summary, Handler handler);
 
+    // For a command whose first word is its own and whose others are somebody else's command, options and all: they go
+    // to `words`, which outlives this object.
+    void take_words_behind_first(const CLI::App& command, std::vector<std::string>& words);
+
     // Parses; Error{usage} with one line. After this, either help_text() is not empty or handler() is the one to run.
     void parse(const std::vector<std::string>& arguments);
     const std::string& help_text() const { return help_text_; }
@@ -68,8 +73,11 @@ class CommandTable {
   private:
     // The page of a command, a topic or an error's code; Error{usage}.
     std::string page_about(const std::string& word) const;
+    // `arguments` without the words that are somebody else's; null: all are ours.
+    std::vector<std::string>* cut_foreign_words(std::vector<std::string>& arguments, std::vector<std::string>& foreign);
 
     CLI::App app_;
+    std::map<std::string, std::vector<std::string>*> foreign_words_; // by the name of the command
     GlobalOptions global_;
     bool show_version_ = false;
     bool show_help_ = false; // parse() acts on the words themselves; this only makes the option known
@@ -92,5 +100,6 @@ void add_manual_command(CommandTable& table);
 void add_prune_command(CommandTable& table);
 void add_pull_command(CommandTable& table);
 void add_push_command(CommandTable& table);
+void add_run_command(CommandTable& table);
 
 } // namespace vm2oci::cli

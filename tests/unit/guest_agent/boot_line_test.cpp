@@ -50,3 +50,20 @@ TEST_CASE("mount flags are told from options of the file system") {
     CHECK(is_read_only_file_system("erofs"));
     CHECK_FALSE(is_read_only_file_system("ext4"));
 }
+
+TEST_CASE("what a container's machine is told") {
+    const BootLine line = parse_boot_line("vm2oci.console=plain vm2oci.terminal=xterm-256color reboot=k ip=dhcp "
+                                          "vm2oci.overlay=LABEL=writes");
+    CHECK(line.console == ConsoleUse::plain);
+    CHECK(line.terminal == "xterm-256color");
+    CHECK(line.reboots_to_end);
+    CHECK(line.address_by_kernel);
+    CHECK(line.writable == Writable::device);
+    CHECK(line.layer == "LABEL=writes");
+    CHECK(is_layered(line, "ext4"));
+    const BootLine usual = parse_boot_line("reboot=acpi ip=off vm2oci.overlay=auto");
+    CHECK(usual.console == ConsoleUse::terminal);
+    CHECK_FALSE(usual.reboots_to_end);
+    CHECK_FALSE(usual.address_by_kernel);
+    CHECK(usual.writable == Writable::automatic);
+}

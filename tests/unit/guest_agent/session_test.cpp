@@ -82,3 +82,22 @@ TEST_CASE("the port is found by its name") {
     std::ofstream(ports / "vport1p2/name") << "org.vm2oci.agent.0\n";
     CHECK(find_port(vm2oci::kAgentPort, folder / "sys", "/dev") == "/dev/vport1p2");
 }
+
+TEST_CASE("signals are for the program of a container") {
+    std::vector<int> passed;
+    Session session([&](int signal) {
+        passed.push_back(signal);
+        return signal != 9;
+    });
+    session.feed("{\"type\":\"signal\",\"id\":1,\"signal\":15}\n{\"type\":\"signal\",\"id\":2,\"signal\":9}\n"
+                 "{\"type\":\"signal\",\"id\":3}\n{\"type\":\"signal\",\"id\":4,\"signal\":65}\n");
+    const auto answers = take(session);
+    REQUIRE(answers.size() == 4);
+    CHECK(answers[0] == json{{"type", "signalled"}, {"id", 1}});
+    for (std::size_t i = 1; i < answers.size(); ++i)
+        CHECK(answers[i]["type"] == "error");
+    CHECK(passed == std::vector<int>{15, 9});
+    Session other;
+    other.feed("{\"type\":\"signal\",\"signal\":15}\n");
+    CHECK(take(other)[0]["type"] == "error");
+}

@@ -552,3 +552,39 @@ TEST_CASE("time that a virtual host waits for its own host is read") {
     CHECK(parse_stolen_time("cpu  1 2 3 4\ncpu0 1 2 3 4\n", 100) == 0ms); // before Linux 2.6.11
     CHECK(parse_stolen_time("", 100) == 0ms);
 }
+
+TEST_CASE("a container's machine is judged by its program") {
+    const std::string kernel = "Linux version 6.1\nRun /init as init process\n";
+    const std::string starts = kernel + "vm2oci-init: starting \"sh\"\n";
+    const std::string ended = "\nvm2oci-init: the program ended with exit code ";
+    const auto judged_to_its_end = [](const std::string& console, JudgePolicy policy) {
+        Judge judge(std::move(policy));
+        judge.console(console, at(100ms));
+        judge.event(GuestEvent::shutdown, at(200ms));
+        return rule_of(judge);
+    };
+    JudgePolicy policy;
+    policy.by_default = DefaultReady::program;
+    CHECK(rule_of(judged(starts, policy)) == "-");
+    CHECK(judged_to_its_end(starts + "hello\n" + ended + "0\n", policy) == "-");
+    CHECK(judged_to_its_end(starts + ended + "7\n", policy) == "program-failed");
+    CHECK(judged_to_its_end(starts, policy) == "powered-off");
+    CHECK(judged_to_its_end(kernel, policy) == "powered-off");
+
+    JudgePolicy patient = policy;
+    patient.ignored = {"program-failed"};
+    CHECK(judged_to_its_end(starts + ended + "7\n", patient) == "-");
+
+    JudgePolicy expecting = policy;
+    expecting.expected.emplace_back("hello");
+    CHECK(judged_to_its_end(starts + "hello\n" + ended + "0\n", expecting) == "-");
+    CHECK(judged_to_its_end(starts + ended + "0\n", expecting) == "program-ended");
+
+    policy.by_default = DefaultReady::healthy;
+    CHECK(rule_of(judged(starts + "vm2oci-init: healthy after 3 s\n", policy)) == "-");
+    CHECK(rule_of(judged(starts + "vm2oci-init: unhealthy: the health check has failed 3 times in a row\n"
+                                  "vm2oci-init: healthy after 9 s\n",
+                         policy)) == "unhealthy");
+    CHECK(rule_of(judged(starts, policy)) != "-");
+    CHECK_FALSE(judged(starts, policy).missing().empty());
+}

@@ -245,3 +245,23 @@ TEST_CASE("nonsense is refused") {
     CHECK(test::tar_members(with_record("g", "13 comment=x\n")).size() == 1);
     CHECK(test::tar_members(with_record("x", "9 path=y\n")).at(0).path == "y");
 }
+
+TEST_CASE("what a file system stores of a member") {
+    Entry entry = file("x", 0);
+    entry.status.modified = {-2, 500'000'000};
+    entry.attributes = {{"security.capability", std::string("\1\0=\n", 4)}, {"user.a", "b"}};
+    Entry device;
+    device.path = "dev";
+    device.status.type = FileType::character_device;
+    device.status.device_major = 5;
+    device.status.device_minor = 1;
+    device.status.modified = {1234567890, 123456789};
+    const auto found = test::tar_members(tar_header(entry) + tar_header(device));
+    REQUIRE(found.size() == 2);
+    CHECK(found[0].modified == Timestamp{-2, 500'000'000});
+    CHECK(found[0].attributes == entry.attributes);
+    CHECK(found[1].modified == Timestamp{1234567890, 123456789});
+    CHECK(found[1].device_major == 5);
+    CHECK(found[1].device_minor == 1);
+    CHECK(found[1].attributes.empty());
+}

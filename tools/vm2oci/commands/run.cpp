@@ -1,0 +1,128 @@
+// `vm2oci run IMAGE [COMMAND…]`.
+#include "tools/flows/run.hpp"
+
+#include "formats/base/error.hpp"
+#include "formats/base/escape.hpp"
+#include "libconvert/package/architecture.hpp"
+#include "tools/vm2oci/boot_options.hpp"
+#include "tools/vm2oci/command_table.hpp"
+#include "tools/vm2oci/help.hpp"
+#include "tools/vm2oci/image_words.hpp"
+#include "tools/vm2oci/option_values.hpp"
+#include "tools/vm2oci/program_display.hpp"
+#include "tools/vm2oci/registry_options.hpp"
+
+#include <CLI/CLI.hpp>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <ostream>
+#include <string_view>
+
+namespace vm2oci::cli {
+namespace {
+
+struct RunArguments {
+    std::string image;
+    std::vector<std::string> command;
+    std::string architecture;
+    std::vector<std::string> environment;
+    std::string hostname;
+    bool verify = false;
+    std::shared_ptr<RegistryArguments> registry;
+    std::shared_ptr<BootTestOptions> machine;
+};
+
+// As a word of a kernel's command line.
+std::string terminal_type() {
+    const char* type = std::getenv("TERM");
+    const std::string text = type == nullptr ? "" : type;
+    const bool is_plain = !text.empty() && text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                                                  "0123456789-_.+") == std::string::npos;
+    return is_plain ? text : "linux";
+}
+
+RunRequest request_of(const RunArguments& arguments, ProgramDisplay::Use use) {
+    RunRequest request;
+    request.source.name = arguments.image;
+    request.source.reference = parse_image_only(arguments.image, "run");
+    request.source.source.registry = arguments.registry->options();
+    request.source.check = arguments.verify ? ContentCheck::whole : ContentCheck::parts;
+    if (!arguments.architecture.empty())
+        request.architecture = parse_architecture(arguments.architecture);
+    parse_pairs(arguments.environment, "--env");
+    request.program = {arguments.command, arguments.environment, arguments.hostname};
+    request.terminal = use == ProgramDisplay::Use::terminal ? terminal_type() : "";
+    request.machine = arguments.machine->request();
+    return request;
+}
+
+// The last lines tell why.
+void print_end_of(std::string_view messages, std::ostream& err) {
+    constexpr std::ptrdiff_t shown = 10;
+    std::vector<std::string_view> lines;
+    while (!messages.empty()) {
+        const std::string_view line = messages.substr(0, messages.find('\n'));
+        messages.remove_prefix(std::min(line.size() + 1, messages.size()));
+        if (line.find_first_not_of("\r ") != std::string_view::npos)
+            lines.push_back(line.substr(0, line.find_last_not_of("\r ") + 1));
+    }
+    for (auto line = lines.end() - std::min<std::ptrdiff_t>(shown, std::ssize(lines)); line != lines.end(); ++line)
+        err << "  " << escape_untrusted(*line) << '\n';
+}
+
+ExitCode run_command(const RunArguments& arguments, Invocation& call) {
+    if (call.json())
+        fail(ErrorKind::usage, "run prints what the program prints, and no document; leave --json away");
+    const bool has_terminal = ::isatty(STDIN_FILENO) == 1 && ::isatty(STDOUT_FILENO) == 1;
+    const auto use = has_terminal ? ProgramDisplay::Use::terminal : ProgramDisplay::Use::streams;
+    const RunRequest request = request_of(arguments, use);
+    const BootSubject subject = open_run_subject(request, call.operation);
+    const ProgramEnd end = [&] {
+        ProgramDisplay display(call, use);
+        return run_subject(subject, request, display, call.operation);
+    }();
+    if (end.exit_code)
+        return static_cast<ExitCode>(*end.exit_code);
+    if (end.was_left)
+        return ExitCode::cancelled;
+    if (!end.has_started)
+        print_end_of(end.messages, call.err);
+    fail(ErrorKind::external, "running " + escape_untrusted(arguments.image) + ": " + end.reason);
+}
+
+} // namespace
+
+void add_run_command(CommandTable& table) {
+    const auto arguments = std::make_shared<RunArguments>();
+    CLI::App& command = table.add(
+        "run", "Run a container image, or a bundle of one, in a virtual machine of its own, at this terminal",
+        {{"vm2oci run oci:images:tool", "what the image says, with its exit code"},
+         {"vm2oci run docker://HOST/app:1 sh -c 'id; uname -r'", "another command, straight from a registry"},
+         {"vm2oci run --network user --forward 8080:80 oci:images:nginx", "a server that this machine can reach"}},
+        [arguments](Invocation& call) { return run_command(*arguments, call); });
+    command.add_option("IMAGE", arguments->image, "oci:…, oci-archive:… or docker://…; for this machine's processor")
+        ->required();
+    command.add_option("COMMAND", arguments->command,
+                       "Instead of the image's command, behind its entrypoint; all that follows IMAGE is part of it");
+    table.take_words_behind_first(command, arguments->command);
+    command.add_option("--arch", arguments->architecture, "Which image of an index (default: this machine's)")
+        ->option_text("ARCH")
+        ->group(group::source);
+    command
+        .add_flag("--verify", arguments->verify,
+                  "Read a bundle's layers whole first, and hold them against their digests; else only parts are read")
+        ->group(group::source);
+    command.add_option("--env", arguments->environment, "A variable for the program; repeatable")
+        ->option_text("NAME=VALUE")
+        ->allow_extra_args(false)
+        ->group(group::image);
+    command.add_option("--hostname", arguments->hostname, "The machine's name (default: micro-vm)")
+        ->option_text("NAME")
+        ->group(group::image);
+    arguments->registry = add_registry_options(command);
+    arguments->machine = add_machine_options(command);
+}
+
+} // namespace vm2oci::cli

@@ -1,0 +1,136 @@
+#include "tools/vm2oci/program_display.hpp"
+
+#include "formats/base/error.hpp"
+#include "formats/base/fd.hpp"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <csignal>
+#include <ostream>
+
+namespace vm2oci::cli {
+namespace {
+
+constexpr char kLeaveProgram = 0x1d; // Ctrl-]
+// Whoever asks a third time does not want to wait for it.
+constexpr int kPatience = 3;
+constexpr std::array kPassed = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+
+// How often each has come and was not taken yet; a handler can do no more.
+std::array<std::atomic<int>, kPassed.size()>& arrived() {
+    static std::array<std::atomic<int>, kPassed.size()> counts{};
+    return counts;
+}
+
+extern "C" void count_signal(int number) {
+    for (std::size_t i = 0; i < kPassed.size(); ++i)
+        if (kPassed[i] == number)
+            ++arrived()[i];
+}
+
+} // namespace
+
+class ProgramDisplay::Terminal {
+  public:
+    Terminal() : changed_(::tcgetattr(STDIN_FILENO, &before_) == 0) {
+        if (!changed_)
+            return;
+        termios raw = before_;
+        ::cfmakeraw(&raw);
+        raw.c_oflag = before_.c_oflag; // our own lines have ends of one byte
+        ::tcsetattr(STDIN_FILENO, TCSANOW, &raw);
+    }
+    ~Terminal() {
+        if (changed_)
+            ::tcsetattr(STDIN_FILENO, TCSANOW, &before_);
+    }
+    Terminal(const Terminal&) = delete;
+    Terminal& operator=(const Terminal&) = delete;
+
+  private:
+    termios before_{};
+    bool changed_;
+};
+
+class ProgramDisplay::Signals {
+  public:
+    Signals() {
+        struct sigaction action {};
+        action.sa_handler = count_signal;
+        for (std::size_t i = 0; i < kPassed.size(); ++i) {
+            arrived()[i] = 0;
+            ::sigaction(kPassed[i], &action, &before_[i]);
+        }
+    }
+    ~Signals() {
+        for (std::size_t i = 0; i < kPassed.size(); ++i)
+            ::sigaction(kPassed[i], &before_[i], nullptr);
+    }
+    Signals(const Signals&) = delete;
+    Signals& operator=(const Signals&) = delete;
+
+  private:
+    std::array<struct sigaction, kPassed.size()> before_{};
+};
+
+ProgramDisplay::ProgramDisplay(Invocation& call, Use use) : call_(call) {
+    if (use == Use::terminal)
+        terminal_ = std::make_unique<Terminal>();
+    signals_ = std::make_unique<Signals>();
+}
+
+ProgramDisplay::~ProgramDisplay() = default;
+
+void ProgramDisplay::output(std::string_view bytes) {
+    call_.out.write(bytes.data(), static_cast<std::streamsize>(bytes.size())).flush();
+    // Its reader has gone, as with `| head`: nobody waits for the program any more.
+    if (!call_.out)
+        leave_ = true;
+}
+
+void ProgramDisplay::chosen(Accelerator accelerator, std::string_view reason) {
+    if (accelerator == Accelerator::tcg && reason != "asked for" && call_.global.verbosity != Verbosity::quiet)
+        call_.operation.progress->note(fmt::format("emulating the processor (slow): {}", reason));
+}
+
+std::string ProgramDisplay::input() {
+    if (!terminal_ || leave_)
+        return {};
+    pollfd entry{STDIN_FILENO, POLLIN, 0};
+    if (::poll(&entry, 1, 0) != 1 || (entry.revents & (POLLIN | POLLHUP)) == 0)
+        return {};
+    std::array<char, 256> buffer{};
+    const ssize_t n = ::read(STDIN_FILENO, buffer.data(), buffer.size());
+    if (n <= 0) {
+        leave_ = true;
+        return {};
+    }
+    std::string keys(buffer.data(), static_cast<std::size_t>(n));
+    if (const std::size_t leave = keys.find(kLeaveProgram); leave != std::string::npos) {
+        leave_ = true;
+        keys.resize(leave);
+    }
+    return keys;
+}
+
+int ProgramDisplay::input_fd() const {
+    return terminal_ && !leave_ ? STDIN_FILENO : -1;
+}
+
+std::vector<int> ProgramDisplay::take_signals() {
+    std::vector<int> signals;
+    for (std::size_t i = 0; i < kPassed.size(); ++i)
+        for (int left = arrived()[i].exchange(0); left > 0; --left) {
+            signals.push_back(kPassed[i]);
+            if (kPassed[i] == SIGINT || kPassed[i] == SIGTERM)
+                leave_ = ++urgent_ >= kPatience || leave_;
+        }
+    return signals;
+}
+
+} // namespace vm2oci::cli
