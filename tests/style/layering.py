@@ -36,7 +36,7 @@ FORBIDDEN_IN_FLOWS = re.compile(r"^(CLI/|iostream$|ostream$|istream$|iosfwd$|fst
 # What images say of how they were made is part of their digests.
 RECORDS = re.compile(r'created_by = "vm2oci convert --as [a-z]+"')
 # What other programs are told is in their words.
-WORDS_OF_OTHERS = {"libconvert/manifest/pods.cpp"}
+WORDS_OF_OTHERS = {"libconvert/manifest/pods.cpp", "guest-kernel/agent/session.cpp"}
 LITERAL = re.compile(r'"(?:[^"\\]|\\.)*"')
 OPTION_NAME = re.compile(r'"(--[a-z][\w-]*)')
 JSON = "nlohmann/json.hpp"
