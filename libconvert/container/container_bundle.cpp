@@ -8,6 +8,7 @@
 #include "libconvert/container/root_of_container.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 namespace vm2oci {
 namespace {
@@ -36,9 +37,16 @@ DiskImage root_image(std::shared_ptr<const BlockDevice> root, const ContainerBun
     return make_disk_image(DiskView(std::move(root)), output, operation);
 }
 
-std::string command_line_of(const ContainerBundleOptions& options, const std::string& architecture) {
-    std::string line = options.root == BundleRootKind::erofs ? "root=/dev/vda rootfstype=erofs ro"
-                                                             : "root=/dev/vda rootfstype=ext4 rw";
+std::string root_words(const ContainerBundleOptions& options, const std::optional<VerityRoot>& verity) {
+    if (verity)
+        return fmt::format("{} rootfstype=erofs ro", fmt::join(verity_words(*verity), " "));
+    return options.root == BundleRootKind::erofs ? "root=/dev/vda rootfstype=erofs ro"
+                                                 : "root=/dev/vda rootfstype=ext4 rw";
+}
+
+std::string command_line_of(const ContainerBundleOptions& options, const std::string& architecture,
+                            const std::optional<VerityRoot>& verity) {
+    std::string line = root_words(options, verity);
     line += architecture == "arm64" ? " console=ttyAMA0,115200" : " console=ttyS0,115200";
     if (options.agent == AgentInside::yes)
         line += " vm2oci.agent";
@@ -56,6 +64,7 @@ std::string product_of(const ImageContent& image) {
 
 PreparedBundle prepare_container_bundle(ImageSource& source, const ImageContent& image,
                                         const ContainerBundleOptions& options, const OperationContext& operation) {
+    refuse_unfit_proof(options.proof, options.root, options.krun);
     PreparedBundle bundle;
     bundle.architecture = image.config->platform.architecture;
     bundle.product = product_of(image);
@@ -69,7 +78,7 @@ PreparedBundle prepare_container_bundle(ImageSource& source, const ImageContent&
     description.kernel_origin = options.kernel;
     description.kernel_release = bundle.kernel.release;
     description.initramfs = bundle_path::initramfs;
-    description.command_line = command_line_of(options, bundle.architecture);
+    description.command_line = command_line_of(options, bundle.architecture, std::nullopt);
     description.init = BundleInit::container;
     if (options.root == BundleRootKind::erofs) {
         description.root = bundle_path::root_erofs;
@@ -82,12 +91,16 @@ PreparedBundle prepare_container_bundle(ImageSource& source, const ImageContent&
         add_krun_files(bundle);
     bundle.root_disk.type = options.root == BundleRootKind::erofs ? "erofs" : "ext4";
     bundle.root_disk.origin = fmt::format("the image's {} layers", image.parsed_manifest.layers.size());
-    const RootFiles root = make_container_root(
+    RootFiles root = make_container_root(
         files, {options.root, options.disk.virtual_size, options.time, image.manifest.digest}, operation);
     if (root.attributes_left_out != 0)
         bundle.remarks.push_back(fmt::format("{} extended attributes that {} does not store were left out",
                                              root.attributes_left_out,
                                              options.root == BundleRootKind::erofs ? "EROFS" : "ext4"));
+    if (options.proof == RootProof::verity) {
+        root.device = take_proof(prove_root(root.device, image.manifest.digest.text(), operation), bundle);
+        description.command_line = command_line_of(options, bundle.architecture, bundle.verity);
+    }
     bundle.root = root_image(root.device, options, operation);
     return bundle;
 }

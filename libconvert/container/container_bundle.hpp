@@ -21,7 +21,8 @@ struct ContainerBundleOptions {
     std::string command_line; // words besides those that name the root
     BundleRootKind root = BundleRootKind::disk;
     KrunSupport krun = KrunSupport::no;
-    DiskOutput disk; // qcow2 or raw
+    RootProof proof = RootProof::none; // with erofs
+    DiskOutput disk;                   // qcow2 or raw
     ProgramWishes program;
     AgentInside agent = AgentInside::no; // vm2oci's, so that commands can be run inside
     std::int64_t time = 0;
