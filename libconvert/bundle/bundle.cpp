@@ -105,12 +105,8 @@ DiskImage make_erofs_image(const Guest& guest, PreparedBundle& bundle, const Bun
     if (root.attributes_left_out != 0)
         bundle.remarks.push_back(
             fmt::format("{} extended attributes that EROFS does not store were left out", root.attributes_left_out));
-    if (options.proof == RootProof::verity) {
-        const ProvenRoot proven = prove_root(root.device, bundle.root_disk.uuid, operation);
-        bundle.verity = proven.verity;
-        bundle.description.verity = {to_hex(proven.verity.hash), proven.superblock_at};
-        root.device = proven.device;
-    }
+    if (options.proof == RootProof::verity)
+        root.device = take_proof(prove_root(root.device, bundle.root_disk.uuid, operation), bundle);
     return {root.device, DiskFormat::raw, root.device->size(), root.device->size(), nullptr};
 }
 
@@ -156,17 +152,23 @@ void tell_of_kernel(const Guest& guest, const CommandLineFacts& facts, const Bun
                             quote_untrusted(word)));
 }
 
-void refuse_unfit_proof(const BundleOptions& options) {
-    if (options.proof == RootProof::none)
+} // namespace
+
+void refuse_unfit_proof(RootProof proof, BundleRootKind root, KrunSupport krun) {
+    if (proof == RootProof::none)
         return;
-    if (options.root != BundleRootKind::erofs)
+    if (root != BundleRootKind::erofs)
         fail(ErrorKind::usage, "a root that is written to cannot prove itself", HintKind::read_only_root);
-    if (options.krun == KrunSupport::yes)
+    if (krun == KrunSupport::yes)
         fail(ErrorKind::usage,
              "krun gives a guest files and no disk, which the kernel could not open as a proven root");
 }
 
-} // namespace
+std::shared_ptr<const BlockDevice> take_proof(const ProvenRoot& proven, PreparedBundle& bundle) {
+    bundle.verity = proven.verity;
+    bundle.description.verity = {to_hex(proven.verity.hash), proven.superblock_at};
+    return proven.device;
+}
 
 void add_krun_files(PreparedBundle& bundle) {
     // An ELF file as it is, or an arm64 Image, needs no second form.
@@ -181,7 +183,7 @@ void add_krun_files(PreparedBundle& bundle) {
 
 PreparedBundle prepare_bundle(const OpenedDisk& disk, const BundleOptions& options, const OperationContext& operation) {
     PreparedBundle bundle;
-    refuse_unfit_proof(options);
+    refuse_unfit_proof(options.proof, options.root, options.krun);
     const OpenedGuest opened = open_guest(disk.device, options.access, operation);
     bundle.root_disk = make_root_disk(opened, {options.disk.virtual_size, options.time}, operation);
     bundle.guest = settle_root(opened.layout, options, bundle, operation);

@@ -69,6 +69,11 @@ struct PreparedBundle {
     std::vector<std::string> remarks;
 };
 
+// Error{usage} for a root that cannot prove itself: one that is written to, or that is no disk.
+void refuse_unfit_proof(RootProof proof, BundleRootKind root, KrunSupport krun);
+// What the bundle says of a proven root, which becomes its root.
+std::shared_ptr<const BlockDevice> take_proof(const ProvenRoot& proven, PreparedBundle& bundle);
+
 // `disk` is not changed. Errors as make_root_disk(), read_guest_kernel() and edit_disk() have them; Error{unsupported}
 // for a kernel and a root that do not go together.
 PreparedBundle prepare_bundle(const OpenedDisk& disk, const BundleOptions& options, const OperationContext& operation);

@@ -13,14 +13,14 @@
 namespace vm2oci {
 namespace {
 
-VeritySalt salt_for(const std::string& uuid) {
-    return sha256(as_bytes("vm2oci verity salt " + uuid));
+VeritySalt salt_for(const std::string& identity) {
+    return sha256(as_bytes("vm2oci verity salt " + identity));
 }
 
-VerityUuid superblock_uuid_for(const std::string& uuid) {
+VerityUuid superblock_uuid_for(const std::string& identity) {
     constexpr std::size_t kVersionAt = 6; // RFC 9562: version 8, whose bits mean what their maker says
     constexpr std::size_t kVariantAt = 8;
-    const Sha256Sum sum = sha256(as_bytes("vm2oci verity superblock " + uuid));
+    const Sha256Sum sum = sha256(as_bytes("vm2oci verity superblock " + identity));
     VerityUuid made{};
     std::copy_n(sum.begin(), made.size(), made.begin());
     made[kVersionAt] = (made[kVersionAt] & std::byte{0x0f}) | std::byte{0x80};
@@ -34,7 +34,7 @@ std::shared_ptr<const BlockDevice> in_whole_blocks(const std::shared_ptr<const B
 
 } // namespace
 
-ProvenRoot prove_root(const std::shared_ptr<const BlockDevice>& root, const std::string& uuid,
+ProvenRoot prove_root(const std::shared_ptr<const BlockDevice>& root, const std::string& identity,
                       const OperationContext& operation) {
     const std::shared_ptr<const BlockDevice> data = in_whole_blocks(root);
     const std::uint64_t tree_size = verity_tree_size(data->size() / kVerityBlock);
@@ -42,14 +42,14 @@ ProvenRoot prove_root(const std::shared_ptr<const BlockDevice>& root, const std:
                                                        std::nullopt, std::filesystem::path(operation.scratch_folder));
     ProvenRoot proven;
     proven.superblock_at = data->size();
-    proven.verity = write_verity_tree(*data, salt_for(uuid), *proof, kVerityBlock, operation);
+    proven.verity = write_verity_tree(*data, salt_for(identity), *proof, kVerityBlock, operation);
     proven.verity.tree_block += data->size() / kVerityBlock;
-    proof->write_at(0, verity_superblock(proven.verity, superblock_uuid_for(uuid)));
+    proof->write_at(0, verity_superblock(proven.verity, superblock_uuid_for(identity)));
     proven.device = std::make_shared<JoinedDevice>(std::vector<std::shared_ptr<const BlockDevice>>{data, proof});
     return proven;
 }
 
-ProvenPartitions prove_partition(const std::shared_ptr<const BlockDevice>& root, const std::string& uuid,
+ProvenPartitions prove_partition(const std::shared_ptr<const BlockDevice>& root, const std::string& identity,
                                  const OperationContext& operation) {
     ProvenPartitions proven;
     proven.root = in_whole_blocks(root);
@@ -58,7 +58,7 @@ ProvenPartitions prove_partition(const std::shared_ptr<const BlockDevice>& root,
         std::max(verity_tree_size(proven.root->size() / kVerityBlock), std::uint64_t{kVerityBlock});
     const auto tree = std::make_shared<OverlayDevice>(std::make_shared<EmptyDevice>(tree_size), std::nullopt,
                                                       std::filesystem::path(operation.scratch_folder));
-    proven.verity = write_verity_tree(*proven.root, salt_for(uuid), *tree, 0, operation);
+    proven.verity = write_verity_tree(*proven.root, salt_for(identity), *tree, 0, operation);
     proven.tree = tree;
     return proven;
 }

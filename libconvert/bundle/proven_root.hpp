@@ -23,9 +23,9 @@ struct ProvenRoot {
     std::uint64_t superblock_at = 0;           // bytes
 };
 
-// Root and tree in one file. The salt and the superblock's UUID come from `uuid`, the root's own, so that the same root
-// has the same hash.
-ProvenRoot prove_root(const std::shared_ptr<const BlockDevice>& root, const std::string& uuid,
+// Root and tree in one file. The salt and the superblock's UUID come from `identity`, such as the root's own UUID, so
+// that the same root has the same hash.
+ProvenRoot prove_root(const std::shared_ptr<const BlockDevice>& root, const std::string& identity,
                       const OperationContext& operation);
 
 struct ProvenPartitions {
@@ -35,7 +35,7 @@ struct ProvenPartitions {
 };
 
 // Root and tree each for itself.
-ProvenPartitions prove_partition(const std::shared_ptr<const BlockDevice>& root, const std::string& uuid,
+ProvenPartitions prove_partition(const std::shared_ptr<const BlockDevice>& root, const std::string& identity,
                                  const OperationContext& operation);
 
 // What a kernel with device-mapper built in is told, so that it opens the first virtio disk as a proven root before its

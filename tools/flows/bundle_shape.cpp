@@ -127,6 +127,7 @@ class BundleShape final : public ConvertShape {
         options.command_line = request_.command_line.value_or("");
         options.root = request_.root;
         options.krun = request_.krun;
+        options.proof = request_.proof;
         options.disk = request.disk;
         options.program.environment = request.image.environment;
         options.program.hostname = request.edits.hostname;
