@@ -4,7 +4,7 @@
 # those who build such machines by hand; each is named where it is checked.
 source "$VM2OCI_SOURCE_DIR/tests/support/integration.sh"
 source "$VM2OCI_SOURCE_DIR/tests/support/container_images.sh"
-require_tool umoci jq gcc busybox curl python3 qemu-system-x86_64
+require_tool umoci jq gcc busybox curl mke2fs python3 qemu-system-x86_64
 arch=$(uname -m)
 kernel=$(XDG_CACHE_HOME=$user_cache "$VM2OCI_SOURCE_DIR/guest-kernel/build.sh" 2> build.log) || fail "$(tail -n 20 build.log)"
 install -D "$VM2OCI" prefix/bin/vm2oci
@@ -149,3 +149,14 @@ step 'the way back: bundles are for micro-VMs of other makers, too'
 jq -e '."boot-source".initrd_path == "initramfs" and .drives[0].path_on_host == "rootfs.img"' files/firecracker.json > /dev/null ||
     fail "$(cat files/firecracker.json)"
 "$vm2oci" check --for kubevirt,krun oci:bundles:static > check.txt || fail "$(cat check.txt)"
+
+step 'writes go to a second disk'
+new_image images writes busybox-root --config.cmd sh --config.cmd -c \
+    --config.cmd 'echo kept > /tmp/kept; sync; awk "\$2 == \"/\" { print \"root\", \$3, \$4 }" /proc/mounts; ip -o link show lo' > umoci.log 2>&1 ||
+    fail "$(cat umoci.log)"
+"$vm2oci" convert --quiet --as bundle --root erofs --cmdline vm2oci.overlay=LABEL=writes oci:images:writes oci:bundles:writes > /dev/null
+truncate -s 16M writes.img
+mke2fs -q -t ext4 -L writes writes.img
+boot 0 oci:bundles:writes --disk raw:writes.img --expect 'root overlay rw.*upperdir=/layer/upper' --expect 'lo: .*UP'
+boot 4 oci:bundles:writes
+grep -q 'root=LABEL=writes did not appear' report/console.log || fail 'nothing says that the disk for writes is not there'

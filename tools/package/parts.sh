@@ -146,9 +146,10 @@ kernel_source() {
     dpkg-query --show --showformat '${source:Package} (= ${source:Version})' linux-source-6.1 2> /dev/null || true
 }
 
-# Targets whose archives go into the tarball's program. Not ISA-L, of which Debian has no archive; it is bundled.
-archives=(PkgConfig::re2 PkgConfig::zstd PkgConfig::zlib PkgConfig::libdeflate PkgConfig::xxhash PkgConfig::b2
-    PkgConfig::ext2fs PkgConfig::argon2 PkgConfig::pugixml PkgConfig::lz4 PkgConfig::lzma BZip2::BZip2 PkgConfig::yaml
+# Targets whose archives go into the tarball's program. Bundled instead: ISA-L, of which Debian has no archive, and libb2
+# and libargon2, whose archives have functions of the same names.
+archives=(PkgConfig::re2 PkgConfig::zstd PkgConfig::zlib PkgConfig::libdeflate PkgConfig::xxhash
+    PkgConfig::ext2fs PkgConfig::pugixml PkgConfig::lz4 PkgConfig::lzma BZip2::BZip2 PkgConfig::yaml
     PkgConfig::sqlite3 PkgConfig::png OpenSSL::Crypto LibArchive::LibArchive)
 
 # bin, lib/vm2oci (bundled shared objects) and share, below one folder.
