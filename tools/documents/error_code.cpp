@@ -71,7 +71,7 @@ constexpr std::array kAreas = {
     Area{"tools/flows/sbom", "packages"},
 };
 
-constexpr std::array<std::pair<HintKind, std::string_view>, 32> kOfHints = {{
+constexpr std::array<std::pair<HintKind, std::string_view>, 33> kOfHints = {{
     {HintKind::allow_truncated, "disk-truncated"},
     {HintKind::allow_corrupt, "qcow2-marked-corrupt"},
     {HintKind::allow_in_use, "disk-in-use"},
@@ -91,6 +91,7 @@ constexpr std::array<std::pair<HintKind, std::string_view>, 32> kOfHints = {{
     {HintKind::size, "guest-full"},
     {HintKind::layers, "layers-impossible"},
     {HintKind::krun_root, "krun-root"},
+    {HintKind::read_only_root, "read-only-root"},
     {HintKind::minimal_kernel, "kernel-lacks-drivers"},
     {HintKind::other_kernel, "kernel-unfit"},
     {HintKind::guest_kernel, "minimal-kernel-unfit"},
@@ -126,6 +127,7 @@ constexpr auto kCodes = std::to_array<std::string_view>({"disk-truncated",
                                                          "chunked-impossible",
                                                          "layers-impossible",
                                                          "krun-root",
+                                                         "read-only-root",
                                                          "kernel-lacks-drivers",
                                                          "kernel-unfit",
                                                          "minimal-kernel-unfit",
