@@ -177,7 +177,9 @@ expect_equal "$hash $hash" \
 expect_match 'dm-mod.create=' "$(jq -r '."boot-source".boot_args' proven/firecracker.json)" "Firecracker's arguments"
 expect_equal "$(jq -r .digest proven.json)" "$(make_proven null: | jq -r .digest)" 'the digest of a second conversion'
 printf 'x' | dd of=proven/rootfs.erofs bs=1 seek=$((place / 2)) conv=notrunc status=none
-expect_exit 1 veritysetup verify proven/rootfs.erofs proven/rootfs.erofs "$hash" --hash-offset="$place"
+if veritysetup verify proven/rootfs.erofs proven/rootfs.erofs "$hash" --hash-offset="$place" 2> /dev/null; then
+    fail 'the tree holds for another root'
+fi
 expect_exit 2 "$VM2OCI" convert --as bundle --verity raw:several.raw null:
 expect_match 'take --root erofs' "$(cat stderr)" 'what to do about it'
 
