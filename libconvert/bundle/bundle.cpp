@@ -110,16 +110,6 @@ DiskImage make_erofs_image(const Guest& guest, PreparedBundle& bundle, const Bun
     return {root.device, DiskFormat::raw, root.device->size(), root.device->size(), nullptr};
 }
 
-void describe_root(const BundleOptions& options, BundleDescription& description) {
-    if (options.root == BundleRootKind::erofs) {
-        description.root = bundle_path::root_erofs;
-        description.root_format = BundleRootFormat::erofs;
-    } else if (options.disk.format == DiskOutputFormat::raw) {
-        description.root = bundle_path::root_raw;
-        description.root_format = BundleRootFormat::raw;
-    }
-}
-
 std::string initramfs_for(const BundleOptions& options) {
     if (options.kernel == KernelOrigin::guest)
         fail(ErrorKind::unsupported,
@@ -153,6 +143,16 @@ void tell_of_kernel(const Guest& guest, const CommandLineFacts& facts, const Bun
 }
 
 } // namespace
+
+void describe_root(BundleRootKind root, DiskOutputFormat format, BundleDescription& description) {
+    if (root == BundleRootKind::erofs) {
+        description.root = bundle_path::root_erofs;
+        description.root_format = BundleRootFormat::erofs;
+    } else if (format == DiskOutputFormat::raw) {
+        description.root = bundle_path::root_raw;
+        description.root_format = BundleRootFormat::raw;
+    }
+}
 
 void refuse_unfit_proof(RootProof proof, BundleRootKind root, KrunSupport krun) {
     if (proof == RootProof::none)
@@ -203,7 +203,7 @@ PreparedBundle prepare_bundle(const OpenedDisk& disk, const BundleOptions& optio
     BundleDescription& description = bundle.description;
     description.kernel_origin = bundle.kernel.origin;
     description.kernel_release = bundle.kernel.release;
-    describe_root(options, description);
+    describe_root(options.root, options.disk.format, description);
     const bool is_krun = options.krun == KrunSupport::yes;
     if ((options.root == BundleRootKind::erofs || is_krun) && !bundle.kernel.initramfs)
         bundle.kernel.initramfs = initramfs_for(options);

@@ -69,6 +69,8 @@ struct PreparedBundle {
     std::vector<std::string> remarks;
 };
 
+// Where the root lies in the image, and in which format.
+void describe_root(BundleRootKind root, DiskOutputFormat format, BundleDescription& description);
 // Error{usage} for a root that cannot prove itself: one that is written to, or that is no disk.
 void refuse_unfit_proof(RootProof proof, BundleRootKind root, KrunSupport krun);
 // What the bundle says of a proven root, which becomes its root.

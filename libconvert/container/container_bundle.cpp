@@ -80,13 +80,7 @@ PreparedBundle prepare_container_bundle(ImageSource& source, const ImageContent&
     description.initramfs = bundle_path::initramfs;
     description.command_line = command_line_of(options, bundle.architecture, std::nullopt);
     description.init = BundleInit::container;
-    if (options.root == BundleRootKind::erofs) {
-        description.root = bundle_path::root_erofs;
-        description.root_format = BundleRootFormat::erofs;
-    } else if (options.disk.format == DiskOutputFormat::raw) {
-        description.root = bundle_path::root_raw;
-        description.root_format = BundleRootFormat::raw;
-    }
+    describe_root(options.root, options.disk.format, description);
     if (options.krun == KrunSupport::yes)
         add_krun_files(bundle);
     bundle.root_disk.type = options.root == BundleRootKind::erofs ? "erofs" : "ext4";

@@ -3,6 +3,8 @@
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <utility>
@@ -51,6 +53,14 @@ int exit_code_of(const BatchResult& result) {
                 return code;
         }
     return result.all_good() ? 0 : 1;
+}
+
+std::string format_duration(double seconds) {
+    if (seconds < 60)
+        return fmt::format("{:.1f} s", seconds);
+    const auto whole = static_cast<long long>(seconds + 0.5);
+    return whole < 3600 ? fmt::format("{}:{:02} min", whole / 60, whole % 60)
+                        : fmt::format("{}:{:02} h", whole / 3600, whole % 3600 / 60);
 }
 
 } // namespace vm2oci

@@ -85,4 +85,7 @@ struct BatchResult {
 // Of a batch: 0 if all is well, else the least final one of its items: 1 before 4, 3 and 2, as another run may do.
 int exit_code_of(const BatchResult& result);
 
+// For people: "12.3 s", "4:05 min", "1:01 h".
+std::string format_duration(double seconds);
+
 } // namespace vm2oci

@@ -23,14 +23,6 @@ constexpr std::string_view kOwnStyle = R"css(
 .scroll{overflow-x:auto}
 )css";
 
-std::string format_duration(double seconds) {
-    if (seconds < 60)
-        return fmt::format("{:.1f} s", seconds);
-    const auto whole = static_cast<long long>(seconds + 0.5);
-    return whole < 3600 ? fmt::format("{}:{:02} min", whole / 60, whole % 60)
-                        : fmt::format("{}:{:02} h", whole / 3600, whole % 3600 / 60);
-}
-
 std::size_t good_ones(const BatchResult& result) {
     return result.count(ItemState::done) + result.count(ItemState::unchanged);
 }

@@ -33,14 +33,6 @@ std::string progress_text(const ItemProgress& progress) {
 
 } // namespace
 
-std::string format_duration(double seconds) {
-    if (seconds < 60)
-        return fmt::format("{:.1f} s", seconds);
-    const auto whole = static_cast<long long>(seconds + 0.5);
-    return whole < 3600 ? fmt::format("{}:{:02} min", whole / 60, whole % 60)
-                        : fmt::format("{}:{:02} h", whole / 3600, whole % 3600 / 60);
-}
-
 std::string item_line(const ItemResult& item) {
     std::string line = fmt::format("{:<20} {:<9}", item.name, to_string(item.state));
     if (!is_good(item.state))

@@ -31,8 +31,6 @@ class BatchDisplay final : public BatchWatcher {
     Clock::time_point last_{};
 };
 
-// "12.3 s", "4:05 min".
-std::string format_duration(double seconds);
 // One line for one machine: "web01  done  1.2 GiB → 310 MiB  42 s".
 std::string item_line(const ItemResult& item);
 

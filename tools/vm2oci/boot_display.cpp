@@ -6,7 +6,6 @@
 
 #include <fmt/format.h>
 #include <poll.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include <array>
@@ -29,31 +28,9 @@ std::string stage_of(const BootReport& report) {
 
 } // namespace
 
-// The terminal in raw mode, as long as it lives.
-class BootDisplay::RawTerminal {
-  public:
-    RawTerminal() : changed_(::tcgetattr(STDIN_FILENO, &before_) == 0) {
-        if (!changed_)
-            return;
-        termios raw = before_;
-        ::cfmakeraw(&raw);
-        ::tcsetattr(STDIN_FILENO, TCSANOW, &raw);
-    }
-    ~RawTerminal() {
-        if (changed_)
-            ::tcsetattr(STDIN_FILENO, TCSANOW, &before_);
-    }
-    RawTerminal(const RawTerminal&) = delete;
-    RawTerminal& operator=(const RawTerminal&) = delete;
-
-  private:
-    termios before_{};
-    bool changed_;
-};
-
 BootDisplay::BootDisplay(Invocation& call, ConsoleMode mode) : call_(call), mode_(mode) {
     if (mode_ == ConsoleMode::interactive && ::isatty(STDIN_FILENO) == 1)
-        terminal_ = std::make_unique<RawTerminal>();
+        terminal_ = std::make_unique<RawTerminal>(LineEnds::as_they_are);
 }
 
 BootDisplay::~BootDisplay() = default;

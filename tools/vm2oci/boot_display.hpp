@@ -3,6 +3,7 @@
 
 #include "tools/flows/boot.hpp"
 #include "tools/vm2oci/command_table.hpp"
+#include "tools/vm2oci/raw_terminal.hpp"
 
 #include <chrono>
 #include <memory>
@@ -26,7 +27,6 @@ class BootDisplay final : public BootObserver {
     void finish();
 
   private:
-    class RawTerminal;
     using Clock = std::chrono::steady_clock;
 
     void announce(const BootReport& report);

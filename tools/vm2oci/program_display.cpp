@@ -5,7 +5,6 @@
 
 #include <fmt/format.h>
 #include <poll.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include <array>
@@ -35,28 +34,6 @@ extern "C" void count_signal(int number) {
 
 } // namespace
 
-class ProgramDisplay::Terminal {
-  public:
-    Terminal() : changed_(::tcgetattr(STDIN_FILENO, &before_) == 0) {
-        if (!changed_)
-            return;
-        termios raw = before_;
-        ::cfmakeraw(&raw);
-        raw.c_oflag = before_.c_oflag; // our own lines have ends of one byte
-        ::tcsetattr(STDIN_FILENO, TCSANOW, &raw);
-    }
-    ~Terminal() {
-        if (changed_)
-            ::tcsetattr(STDIN_FILENO, TCSANOW, &before_);
-    }
-    Terminal(const Terminal&) = delete;
-    Terminal& operator=(const Terminal&) = delete;
-
-  private:
-    termios before_{};
-    bool changed_;
-};
-
 class ProgramDisplay::Signals {
   public:
     Signals() {
@@ -80,7 +57,7 @@ class ProgramDisplay::Signals {
 
 ProgramDisplay::ProgramDisplay(Invocation& call, Use use) : call_(call) {
     if (use == Use::terminal)
-        terminal_ = std::make_unique<Terminal>();
+        terminal_ = std::make_unique<RawTerminal>(LineEnds::as_before);
     signals_ = std::make_unique<Signals>();
 }
 

@@ -3,6 +3,7 @@
 
 #include "runner/program_run.hpp"
 #include "tools/vm2oci/command_table.hpp"
+#include "tools/vm2oci/raw_terminal.hpp"
 
 #include <memory>
 #include <string>
@@ -27,11 +28,10 @@ class ProgramDisplay final : public ProgramTerminal {
     bool leave_wanted() override { return leave_; }
 
   private:
-    class Terminal;
     class Signals;
 
     Invocation& call_;
-    std::unique_ptr<Terminal> terminal_; // null: streams
+    std::unique_ptr<RawTerminal> terminal_; // null: streams
     std::unique_ptr<Signals> signals_;
     int urgent_ = 0; // requests to end that have come
     bool leave_ = false;
