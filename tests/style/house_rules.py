@@ -9,6 +9,10 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MAXIMUM_LINES = 600
 MAXIMUM_README_LINES = 150
+TOP_LEVEL = {
+    "CMakeLists.txt", "tools", "libconvert", "formats", "guest-kernel", "runner", "tests", "README.md",
+    "CMakePresets.json", "LICENSE", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md",
+}  # and names that begin with a dot
 CODE = {".cpp", ".hpp", ".h", ".c", ".S", ".py", ".sh", ".cmake"}
 FORBIDDEN = {
     # Not every /root or /home: a guest's are what this program is about.
@@ -43,6 +47,9 @@ def main():
     complaints = []
     seen = 0
     types = {}  # where each is defined: two of one name make one program do either's work, as its linker likes
+    for top in sorted({name.split("/")[0] for name in files()} - TOP_LEVEL):
+        if not top.startswith("."):
+            complaints.append(f"{top}: does not belong at the top of the tree")
     for name in files():
         path = ROOT / name
         try:
