@@ -167,6 +167,7 @@ class Assembly {
         array.device = std::make_shared<JoinedDevice>(pieces);
         array.route = [parts = array.parts](const Changes& members) {
             std::vector<PlacedPiece> placed;
+            placed.reserve(parts.size());
             for (const MdPart& part : parts)
                 placed.push_back({part.offset, part.length, members[part.member], part.member_offset});
             return std::make_shared<PlacedChanges>(std::move(placed));

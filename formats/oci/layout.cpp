@@ -221,7 +221,7 @@ class FileBlobWriter final : public BlobWriter {
     }
 
     BlobIdentity commit() override {
-        const BlobIdentity blob{Digest(hash_.finish()), size_};
+        BlobIdentity blob{Digest(hash_.finish()), size_};
         state_->stage(blob, std::move(file_));
         return blob;
     }

@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <optional>
 #include <vector>
 
 namespace vm2oci {
@@ -54,7 +53,7 @@ class TreeWriter {
         for (std::size_t level = 0; level < levels_.size(); ++level)
             if (levels_[level].used != 0)
                 end_block(level);
-        return root_.value();
+        return root_;
     }
 
   private:
@@ -89,7 +88,7 @@ class TreeWriter {
     const VeritySalt& salt_;
     OverlayDevice& target_;
     std::vector<Level> levels_; // that over the data first
-    std::optional<Sha256Sum> root_;
+    Sha256Sum root_{};
 };
 
 } // namespace

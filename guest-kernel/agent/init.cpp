@@ -162,6 +162,8 @@ void start_agent(char** arguments) {
     ::sethostname(program.hostname.data(), program.hostname.size());
     std::vector<char*> list;
     std::vector<char*> environment;
+    list.reserve(program.arguments.size() + 1);
+    environment.reserve(program.environment.size() + 1);
     for (const std::string& argument : program.arguments)
         list.push_back(const_cast<char*>(argument.c_str()));
     for (const std::string& variable : program.environment)

@@ -13,7 +13,7 @@ namespace vm2oci::guest {
 inline constexpr std::size_t kRequestLimit = 64ull * 1024; // bytes of a line; commands are short
 inline constexpr std::int64_t kDefaultTimeoutSeconds = 60;
 inline constexpr std::int64_t kLastSignal = 64; // of Linux
-inline constexpr std::int64_t kMaximumTimeoutSeconds = 24 * 3600;
+inline constexpr std::int64_t kMaximumTimeoutSeconds = std::int64_t{24} * 3600;
 
 struct Request {
     std::string type;

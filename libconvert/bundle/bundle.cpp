@@ -235,6 +235,9 @@ PreparedBundle prepare_bundle(const OpenedDisk& disk, const BundleOptions& optio
 
 BundleImage write_bundle(const PreparedBundle& bundle, const BundleImageOptions& options, ImageDestination& destination,
                          const OperationContext& operation) {
+    if (!bundle.root)
+        fail(ErrorKind::usage, "only the plan of the bundle was asked for");
+    const DiskImage& root = *bundle.root;
     const BundleDescription& description = bundle.description;
     ImageContents contents;
     contents.title = bundle.product.empty() ? "bundle" : bundle.product;
@@ -244,8 +247,8 @@ BundleImage write_bundle(const PreparedBundle& bundle, const BundleImageOptions&
     // For who sees containers and not manifests.
     for (const auto& [key, value] : contents.annotations)
         contents.labels.emplace(key, value);
-    contents.labels[label::disk_format] = to_string(bundle.root->format);
-    contents.labels[label::disk_virtual_size] = std::to_string(bundle.root->virtual_size);
+    contents.labels[label::disk_format] = to_string(root.format);
+    contents.labels[label::disk_virtual_size] = std::to_string(root.virtual_size);
     if (!options.instancetype.empty())
         contents.environment.push_back("INSTANCETYPE_KUBEVIRT_IO_DEFAULT_INSTANCETYPE=" + options.instancetype);
     if (!options.preference.empty())
@@ -254,9 +257,9 @@ BundleImage write_bundle(const PreparedBundle& bundle, const BundleImageOptions&
     BundleImage image;
     // The disk goes first: the importer of CDI takes the first layer's file.
     const std::string disk_name = description.root.substr(description.root.rfind('/') + 1);
-    image.disk_layer = write_disk_layer(*bundle.root, disk_name, options.layer, destination, operation);
+    image.disk_layer = write_disk_layer(root, disk_name, options.layer, destination, operation);
     std::vector<LayerFile> files = {{description.kernel, bundle.kernel.image}};
-    if (bundle.kernel.initramfs)
+    if (bundle.kernel.initramfs && description.initramfs)
         files.push_back({*description.initramfs, *bundle.kernel.initramfs});
     if (bundle.krun_kernel)
         files.push_back({krun_path::kernel, *bundle.krun_kernel});

@@ -103,7 +103,7 @@ std::string kernel_release(const std::string& image) {
     }
     constexpr std::string_view kBanner = "Linux version ";
     for (std::size_t at = image.find(kBanner); at != std::string::npos; at = image.find(kBanner, at + 1)) {
-        const std::string word = printable_word(at + kBanner.size());
+        std::string word = printable_word(at + kBanner.size());
         if (!word.empty() && word[0] >= '0' && word[0] <= '9')
             return word;
     }

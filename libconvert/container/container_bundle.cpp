@@ -55,9 +55,9 @@ std::string command_line_of(const ContainerBundleOptions& options, const std::st
     return line;
 }
 
-std::string product_of(const ImageContent& image) {
-    const auto title = image.config->labels.find(label::oci_title);
-    return title == image.config->labels.end() ? "" : escape_untrusted(title->second);
+std::string product_of(const ImageConfig& config) {
+    const auto title = config.labels.find(label::oci_title);
+    return title == config.labels.end() ? "" : escape_untrusted(title->second);
 }
 
 } // namespace
@@ -65,9 +65,11 @@ std::string product_of(const ImageContent& image) {
 PreparedBundle prepare_container_bundle(ImageSource& source, const ImageContent& image,
                                         const ContainerBundleOptions& options, const OperationContext& operation) {
     refuse_unfit_proof(options.proof, options.root, options.krun);
+    if (!image.config)
+        fail(ErrorKind::unsupported, "the image has no config that says what is to be started");
     PreparedBundle bundle;
     bundle.architecture = image.config->platform.architecture;
-    bundle.product = product_of(image);
+    bundle.product = product_of(*image.config);
     bundle.kernel = read_kernel_file(options.kernel, options.kernel_file);
     require_kernel_for(bundle.kernel.image, bundle.architecture);
 

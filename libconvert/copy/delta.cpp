@@ -191,7 +191,7 @@ class DeltaDestination::Writer final : public BlobWriter {
         size_ += bytes.size();
     }
     BlobIdentity commit() override {
-        const BlobIdentity blob{Digest(hash_.finish()), size_};
+        BlobIdentity blob{Digest(hash_.finish()), size_};
         destination_.keep(blob, std::make_shared<FileRange>(file_, 0, size_));
         return blob;
     }
@@ -305,6 +305,7 @@ void DeltaDestination::publish(const Descriptor& top) {
 
 void DeltaDestination::publish_together(const Descriptor& top, const std::vector<TaggedImage>& others) {
     std::vector<TaggedImage> deltas;
+    deltas.reserve(others.size());
     for (const TaggedImage& other : others)
         deltas.push_back({other.tag, delta_of(other.top)});
     inner_->publish_together(delta_of(top), deltas);

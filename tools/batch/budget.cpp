@@ -11,7 +11,7 @@
 namespace vm2oci {
 namespace {
 
-constexpr std::size_t kTextLimit = 64 * 1024; // /proc/meminfo and files of a control group have far less
+constexpr std::size_t kTextLimit = 64ull * 1024; // /proc/meminfo and files of a control group have far less
 
 std::optional<std::uint64_t> number_in(std::string_view text) {
     text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
@@ -55,18 +55,19 @@ std::uint64_t container_memory() {
 
 // "200000 100000": so many microseconds in each period; "max" is no number.
 unsigned container_processors() {
-    std::optional<std::string> text;
+    constexpr unsigned kUnlimited = std::numeric_limits<unsigned>::max();
+    std::string text;
     try {
-        text = read_file("/sys/fs/cgroup/cpu.max", kTextLimit);
+        text = read_file("/sys/fs/cgroup/cpu.max", kTextLimit).value_or("");
     } catch (const Error&) {
-        return std::numeric_limits<unsigned>::max();
+        return kUnlimited;
     }
-    const auto quota = text ? number_in(*text) : std::nullopt;
-    const auto period =
-        quota ? number_in(std::string_view(*text).substr(std::min(text->find(' '), text->size()))) : std::nullopt;
-    if (!quota || !period || *period == 0)
-        return std::numeric_limits<unsigned>::max();
-    return static_cast<unsigned>(std::clamp<std::uint64_t>((*quota + *period - 1) / *period, 1, 4096));
+    const std::uint64_t quota = number_in(text).value_or(0);
+    const std::uint64_t period =
+        number_in(std::string_view(text).substr(std::min(text.find(' '), text.size()))).value_or(0);
+    if (quota == 0 || period == 0)
+        return kUnlimited;
+    return static_cast<unsigned>(std::clamp<std::uint64_t>((quota + period - 1) / period, 1, 4096));
 }
 
 } // namespace

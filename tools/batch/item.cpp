@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <utility>
 
 namespace vm2oci {
@@ -58,7 +59,7 @@ int exit_code_of(const BatchResult& result) {
 std::string format_duration(double seconds) {
     if (seconds < 60)
         return fmt::format("{:.1f} s", seconds);
-    const auto whole = static_cast<long long>(seconds + 0.5);
+    const auto whole = std::llround(seconds);
     return whole < 3600 ? fmt::format("{}:{:02} min", whole / 60, whole % 60)
                         : fmt::format("{}:{:02} h", whole / 3600, whole % 3600 / 60);
 }

@@ -161,6 +161,7 @@ class Batch {
 
     void tell_progress() {
         std::vector<std::pair<const BatchItem*, ItemProgress>> all;
+        all.reserve(running_.size());
         for (const Running& running : running_)
             all.emplace_back(running.item, running.process->progress());
         watcher_.running(all);

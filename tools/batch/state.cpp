@@ -19,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kRecordLimit = 1024 * 1024; // a key or a result; these have a few KiB
+constexpr std::size_t kRecordLimit = 1024ull * 1024; // a key or a result; these have a few KiB
 constexpr const char* kKeyName = "key";
 constexpr const char* kDigestName = "digest";
 constexpr const char* kResultName = "result.json";

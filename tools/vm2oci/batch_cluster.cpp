@@ -121,45 +121,70 @@ std::string list_path() {
     return fmt::format("/list/{}", kListFile);
 }
 
-std::string kubernetes(const ClusterWishes& wishes) {
+// The container of a pod; `words` go behind those that are the same everywhere.
+Json container(const ClusterWishes& wishes, const std::vector<std::string>& more) {
     std::vector<std::string> words = arguments(wishes);
+    words.insert(words.end(), more.begin(), more.end());
     words.push_back(list_path());
+    Json json = Json::object();
+    json["image"] = wishes.image;
+    json["command"] = Json::array({"vm2oci"});
+    json["args"] = words;
+    json["workingDir"] = "/disks";
+    json["env"] = environment();
+    json["resources"] = resources(wishes);
+    json["securityContext"] = container_security();
+    json["volumeMounts"] = pod_mounts();
+    return json;
+}
+
+// Exit codes that another try does not change, and pods that were only in the way.
+Json failure_policy() {
+    Json final_codes = Json::object();
+    final_codes["containerName"] = "vm2oci";
+    final_codes["operator"] = "In";
+    final_codes["values"] = Json::array({2, 3, 4});
+    Json disruption = Json::object();
+    disruption["type"] = "DisruptionTarget";
+    disruption["status"] = "True";
+    Json rules = Json::array();
+    rules.push_back({{"action", "FailIndex"}, {"onExitCodes", std::move(final_codes)}});
+    rules.push_back({{"action", "Ignore"}, {"onPodConditions", Json::array({std::move(disruption)})}});
+    return {{"rules", std::move(rules)}};
+}
+
+ManifestDocument object(const char* version, const char* kind, const std::string& name) {
+    ManifestDocument document;
+    document.content["apiVersion"] = version;
+    document.content["kind"] = kind;
+    document.content["metadata"]["name"] = name;
+    return document;
+}
+
+std::string kubernetes(const ClusterWishes& wishes) {
     const std::size_t count = wishes.names.size();
-    const Json container = {{"name", "vm2oci"},
-                            {"image", wishes.image},
-                            {"command", {"vm2oci"}},
-                            {"args", words},
-                            {"workingDir", "/disks"},
-                            {"env", environment()},
-                            {"resources", resources(wishes)},
-                            {"securityContext", container_security()},
-                            {"terminationMessagePolicy", "FallbackToLogsOnError"},
-                            {"volumeMounts", pod_mounts()}};
-    ManifestDocument job{
-        {{"apiVersion", "batch/v1"},
-         {"kind", "Job"},
-         {"metadata", {{"name", wishes.name}, {"labels", {{"app.kubernetes.io/name", "vm2oci"}}}}},
-         {"spec",
-          {{"completionMode", "Indexed"},
-           {"completions", count},
-           {"parallelism", std::min(wishes.at_once, count)},
-           {"backoffLimitPerIndex", kRetries},
-           {"maxFailedIndexes", wishes.after_failure == AfterFailure::keep_on ? count : 0},
-           {"podFailurePolicy",
-            {{"rules",
-              Json::array(
-                  {{{"action", "FailIndex"},
-                    {"onExitCodes", {{"containerName", "vm2oci"}, {"operator", "In"}, {"values", {2, 3, 4}}}}},
-                   {{"action", "Ignore"},
-                    {"onPodConditions", Json::array({{{"type", "DisruptionTarget"}, {"status", "True"}}})}}})}}},
-           {"template",
-            {{"metadata", {{"labels", {{"app.kubernetes.io/name", "vm2oci"}}}}},
-             {"spec",
-              {{"restartPolicy", "Never"},
-               {"automountServiceAccountToken", false},
-               {"securityContext", {{"fsGroup", kUser}, {"fsGroupChangePolicy", "OnRootMismatch"}}},
-               {"containers", Json::array({container})},
-               {"volumes", pod_volumes(wishes)}}}}}}}}};
+    const Json labels = {{"app.kubernetes.io/name", "vm2oci"}};
+    Json runs = {{"name", "vm2oci"}};
+    runs.update(container(wishes, {}));
+    runs["terminationMessagePolicy"] = "FallbackToLogsOnError";
+    Json pod = Json::object();
+    pod["restartPolicy"] = "Never";
+    pod["automountServiceAccountToken"] = false;
+    pod["securityContext"] = {{"fsGroup", kUser}, {"fsGroupChangePolicy", "OnRootMismatch"}};
+    pod["containers"] = Json::array({std::move(runs)});
+    pod["volumes"] = pod_volumes(wishes);
+
+    ManifestDocument job = object("batch/v1", "Job", wishes.name);
+    job.content["metadata"]["labels"] = labels;
+    Json& spec = job.content["spec"];
+    spec["completionMode"] = "Indexed";
+    spec["completions"] = count;
+    spec["parallelism"] = std::min(wishes.at_once, count);
+    spec["backoffLimitPerIndex"] = kRetries;
+    spec["maxFailedIndexes"] = wishes.after_failure == AfterFailure::keep_on ? count : 0;
+    spec["podFailurePolicy"] = failure_policy();
+    spec["template"]["metadata"]["labels"] = labels;
+    spec["template"]["spec"] = std::move(pod);
     job.comment("/spec/completions", "One pod for each machine; JOB_COMPLETION_INDEX tells it which.");
     job.comment("/spec/backoffLimitPerIndex",
                 "A machine that fails by what is around it (exit code 1) is tried again.");
@@ -173,117 +198,113 @@ std::string kubernetes(const ClusterWishes& wishes) {
 
 // A digest and a destination for each machine are results, by the names that Tekton Chains looks for.
 Json tekton_step(const ClusterWishes& wishes) {
-    std::vector<std::string> words = arguments(wishes);
-    words.insert(words.end(), {"--index", "$(params.INDEX)", "--digest-file", "$(results.IMAGE_DIGEST.path)",
-                               "--destination-file", "$(results.IMAGE_URL.path)", list_path()});
-    Json env = environment();
-    env[0]["value"] = "$(workspaces.dockerconfig.path)/config.json";
-    return {{"name", "convert"},
-            {"image", wishes.image},
-            {"command", {"vm2oci"}},
-            {"args", words},
-            {"workingDir", "$(workspaces.disks.path)"},
-            {"env", std::move(env)},
-            {"computeResources", resources(wishes)},
-            {"securityContext", container_security()},
-            {"volumeMounts", Json::array({mount("list", "/list", true), mount("state", "/state", false),
-                                          mount("scratch", "/scratch", false)})}};
+    Json step = {{"name", "convert"}};
+    step.update(container(wishes, {"--index", "$(params.INDEX)", "--digest-file", "$(results.IMAGE_DIGEST.path)",
+                                   "--destination-file", "$(results.IMAGE_URL.path)"}));
+    step["computeResources"] = resources(wishes);
+    step.erase("resources");
+    step["workingDir"] = "$(workspaces.disks.path)";
+    step["env"][0]["value"] = "$(workspaces.dockerconfig.path)/config.json";
+    step["volumeMounts"] = Json::array(
+        {mount("list", "/list", true), mount("state", "/state", false), mount("scratch", "/scratch", false)});
+    return step;
+}
+
+Json named(const char* name, const char* description) {
+    return {{"name", name}, {"type", "string"}, {"description", description}};
+}
+
+ManifestDocument tekton_task(const ClusterWishes& wishes, const std::string& name) {
+    Json disks = {{"name", "disks"}, {"description", "The disks; paths in the list are in it"}, {"readOnly", true}};
+    Json login = {{"name", "dockerconfig"}, {"description", "config.json, the registry's login"}};
+    login["optional"] = true;
+    login["readOnly"] = true;
+    ManifestDocument task = object("tekton.dev/v1", "Task", name);
+    Json& metadata = task.content["metadata"];
+    metadata["labels"]["app.kubernetes.io/version"] = std::string(version());
+    Json& annotations = metadata["annotations"];
+    annotations["tekton.dev/pipelines.minVersion"] = "0.53.0";
+    annotations["tekton.dev/categories"] = "Image Build";
+    annotations["tekton.dev/tags"] = "vm,oci,kubevirt";
+    annotations["tekton.dev/displayName"] = "A virtual machine as an OCI artifact";
+    annotations["tekton.dev/platforms"] = "linux/amd64";
+    Json& spec = task.content["spec"];
+    spec["description"] = "Converts one machine of a list and pushes it.";
+    spec["params"] = Json::array({named("INDEX", "Of the machine, from 0")});
+    spec["workspaces"] = Json::array({std::move(disks), std::move(login)});
+    spec["results"] =
+        Json::array({named("IMAGE_URL", "Where the image is"), named("IMAGE_DIGEST", "The digest of the image")});
+    spec["volumes"] = Json::array({list_volume(wishes), state_volume(wishes), scratch_volume()});
+    spec["steps"] = Json::array({tekton_step(wishes)});
+    return task;
 }
 
 std::string tekton(const ClusterWishes& wishes) {
     if (wishes.names.size() > kMatrixLimit)
         fail(ErrorKind::limit, fmt::format("Tekton fans out to {} machines at most; make several lists", kMatrixLimit));
     const std::string task_name = wishes.name + "-machine";
-    const Json workspaces =
-        Json::array({{{"name", "disks"}, {"description", "The disks; paths in the list are in it"}, {"readOnly", true}},
-                     {{"name", "dockerconfig"},
-                      {"description", "config.json, the registry's login"},
-                      {"optional", true},
-                      {"readOnly", true}}});
-    ManifestDocument task{
-        {{"apiVersion", "tekton.dev/v1"},
-         {"kind", "Task"},
-         {"metadata",
-          {{"name", task_name},
-           {"labels", {{"app.kubernetes.io/version", std::string(version())}}},
-           {"annotations",
-            {{"tekton.dev/pipelines.minVersion", "0.53.0"},
-             {"tekton.dev/categories", "Image Build"},
-             {"tekton.dev/tags", "vm,oci,kubevirt"},
-             {"tekton.dev/displayName", "A virtual machine as an OCI artifact"},
-             {"tekton.dev/platforms", "linux/amd64"}}}}},
-         {"spec",
-          {{"description", "Converts one machine of a list and pushes it."},
-           {"params",
-            Json::array({{{"name", "INDEX"}, {"type", "string"}, {"description", "Of the machine, from 0"}}})},
-           {"workspaces", workspaces},
-           {"results", Json::array({{{"name", "IMAGE_URL"}, {"type", "string"}, {"description", "Where the image is"}},
-                                    {{"name", "IMAGE_DIGEST"}, {"type", "string"}, {"description", "Its digest"}}})},
-           {"volumes", Json::array({list_volume(wishes), state_volume(wishes), scratch_volume()})},
-           {"steps", Json::array({tekton_step(wishes)})}}}}};
-    Json indices = Json::array();
-    for (std::size_t index = 0; index < wishes.names.size(); ++index)
-        indices.push_back(std::to_string(index));
-    ManifestDocument pipeline{
-        {{"apiVersion", "tekton.dev/v1"},
-         {"kind", "Pipeline"},
-         {"metadata", {{"name", wishes.name}}},
-         {"spec",
-          {{"workspaces", Json::array({{{"name", "disks"}}, {{"name", "dockerconfig"}, {"optional", true}}})},
-           {"tasks",
-            Json::array({{{"name", "machine"},
-                          {"taskRef", {{"name", task_name}}},
-                          {"matrix", {{"params", Json::array({{{"name", "INDEX"}, {"value", std::move(indices)}}})}}},
-                          {"workspaces", Json::array({{{"name", "disks"}, {"workspace", "disks"}},
-                                                      {{"name", "dockerconfig"}, {"workspace", "dockerconfig"}}})}}})},
-           {"results", Json::array({{{"name", "IMAGE_DIGESTS"},
-                                     {"type", "array"},
-                                     {"value", "$(tasks.machine.results.IMAGE_DIGEST[*])"}}})}}}}};
-    return to_yaml({config_map(wishes), std::move(task), std::move(pipeline)});
+    Json index = {{"name", "INDEX"}, {"value", Json::array()}};
+    for (std::size_t number = 0; number < wishes.names.size(); ++number)
+        index["value"].push_back(std::to_string(number));
+    Json task = {{"name", "machine"}};
+    task["taskRef"]["name"] = task_name;
+    task["matrix"]["params"] = Json::array({std::move(index)});
+    task["workspaces"] = Json::array();
+    for (const char* workspace : {"disks", "dockerconfig"})
+        task["workspaces"].push_back({{"name", workspace}, {"workspace", workspace}});
+
+    ManifestDocument pipeline = object("tekton.dev/v1", "Pipeline", wishes.name);
+    Json& spec = pipeline.content["spec"];
+    spec["workspaces"] = Json::array();
+    spec["workspaces"].push_back({{"name", "disks"}});
+    spec["workspaces"].push_back({{"name", "dockerconfig"}, {"optional", true}});
+    spec["tasks"] = Json::array({std::move(task)});
+    Json digests = {{"name", "IMAGE_DIGESTS"}, {"type", "array"}};
+    digests["value"] = "$(tasks.machine.results.IMAGE_DIGEST[*])";
+    spec["results"] = Json::array({std::move(digests)});
+    return to_yaml({config_map(wishes), tekton_task(wishes, task_name), std::move(pipeline)});
+}
+
+// One step for each machine.
+Json argo_fan_out(const ClusterWishes& wishes) {
+    Json step = {{"name", "machine"}, {"template", "machine"}};
+    Json index = {{"name", "index"}, {"value", "{{item}}"}};
+    step["arguments"]["parameters"] = Json::array({std::move(index)});
+    step["withSequence"]["count"] = std::to_string(wishes.names.size());
+    if (wishes.after_failure == AfterFailure::keep_on)
+        step["continueOn"]["failed"] = true;
+    Json fan_out = {{"name", "batch"}};
+    fan_out["steps"] = Json::array({Json::array({std::move(step)})});
+    return fan_out;
+}
+
+Json argo_machine(const ClusterWishes& wishes) {
+    Json machine = {{"name", "machine"}};
+    Json index = {{"name", "index"}};
+    machine["inputs"]["parameters"] = Json::array({std::move(index)});
+    Json digest = {{"name", "digest"}};
+    digest["valueFrom"]["path"] = "/scratch/digest";
+    digest["valueFrom"]["default"] = "";
+    machine["outputs"]["parameters"] = Json::array({std::move(digest)});
+    Json& retries = machine["retryStrategy"];
+    retries["limit"] = std::to_string(kRetries);
+    retries["retryPolicy"] = "Always";
+    retries["expression"] = "asInt(lastRetry.exitCode) not in [2, 3, 4]";
+    machine["container"] =
+        container(wishes, {"--index", "{{inputs.parameters.index}}", "--digest-file", "/scratch/digest"});
+    return machine;
 }
 
 std::string argo(const ClusterWishes& wishes) {
-    std::vector<std::string> words = arguments(wishes);
-    words.insert(words.end(),
-                 {"--index", "{{inputs.parameters.index}}", "--digest-file", "/scratch/digest", list_path()});
-    Json machine = {{"name", "machine"},
-                    {"template", "machine"},
-                    {"arguments", {{"parameters", Json::array({{{"name", "index"}, {"value", "{{item}}"}}})}}},
-                    {"withSequence", {{"count", std::to_string(wishes.names.size())}}}};
-    if (wishes.after_failure == AfterFailure::keep_on)
-        machine["continueOn"] = {{"failed", true}};
-    ManifestDocument workflow{
-        {{"apiVersion", "argoproj.io/v1alpha1"},
-         {"kind", "WorkflowTemplate"},
-         {"metadata", {{"name", wishes.name}}},
-         {"spec",
-          {{"entrypoint", "batch"},
-           {"parallelism", wishes.at_once},
-           {"automountServiceAccountToken", false},
-           {"executor", {{"serviceAccountName", "default"}}},
-           {"securityContext", {{"fsGroup", kUser}, {"runAsNonRoot", true}, {"runAsUser", kUser}}},
-           {"volumes", pod_volumes(wishes)},
-           {"templates",
-            Json::array(
-                {{{"name", "batch"}, {"steps", Json::array({Json::array({std::move(machine)})})}},
-                 {{"name", "machine"},
-                  {"inputs", {{"parameters", Json::array({{{"name", "index"}}})}}},
-                  {"outputs",
-                   {{"parameters", Json::array({{{"name", "digest"},
-                                                 {"valueFrom", {{"path", "/scratch/digest"}, {"default", ""}}}}})}}},
-                  {"retryStrategy",
-                   {{"limit", std::to_string(kRetries)},
-                    {"retryPolicy", "Always"},
-                    {"expression", "asInt(lastRetry.exitCode) not in [2, 3, 4]"}}},
-                  {"container",
-                   {{"image", wishes.image},
-                    {"command", {"vm2oci"}},
-                    {"args", words},
-                    {"workingDir", "/disks"},
-                    {"env", environment()},
-                    {"resources", resources(wishes)},
-                    {"securityContext", container_security()},
-                    {"volumeMounts", pod_mounts()}}}}})}}}}};
+    ManifestDocument workflow = object("argoproj.io/v1alpha1", "WorkflowTemplate", wishes.name);
+    Json& spec = workflow.content["spec"];
+    spec["entrypoint"] = "batch";
+    spec["parallelism"] = wishes.at_once;
+    spec["automountServiceAccountToken"] = false;
+    spec["executor"]["serviceAccountName"] = "default";
+    spec["securityContext"] = {{"fsGroup", kUser}, {"runAsNonRoot", true}, {"runAsUser", kUser}};
+    spec["volumes"] = pod_volumes(wishes);
+    spec["templates"] = Json::array({argo_fan_out(wishes), argo_machine(wishes)});
     workflow.comment("/spec/templates/1/retryStrategy",
                      "2, 3 and 4 (wrong words, refused, does not boot) would be the same the next time.");
     return to_yaml({config_map(wishes), std::move(workflow)});

@@ -133,6 +133,7 @@ BatchResult run(World& world, const BatchRequest& request) {
 
 std::vector<ItemState> states(const BatchResult& result) {
     std::vector<ItemState> all;
+    all.reserve(result.items.size());
     for (const ItemResult& each : result.items)
         all.push_back(each.state);
     return all;
@@ -210,6 +211,7 @@ TEST_CASE("killed at any moment, a batch goes on where it was and makes nothing 
 TEST_CASE("killed twenty times at random, two hundred machines are complete with none made twice") {
     World world;
     std::vector<BatchItem> items;
+    items.reserve(200);
     for (int i = 0; i < 200; ++i)
         items.push_back(item(world, "m" + std::to_string(i)));
     BatchRequest batch = request(items);

@@ -21,7 +21,7 @@ constexpr PruneOptions kAll{std::chrono::seconds{0}, PruneMode::remove};
 
 Descriptor publish(const fs::path& layout, const std::string& tag, std::string_view content) {
     OciLayoutDestination destination(layout, tag);
-    const Descriptor top = put_image(destination, content);
+    Descriptor top = put_image(destination, content);
     destination.publish(top);
     return top;
 }
@@ -36,7 +36,7 @@ std::set<std::string> blobs(const fs::path& layout) {
 // A manifest about another one, in the layout's blobs and not in its index.
 Descriptor add_referrer(const fs::path& layout, const Descriptor& subject, const std::string& content) {
     const auto put = [&](const std::string& bytes) {
-        const Digest digest = Digest::of(bytes);
+        Digest digest = Digest::of(bytes);
         std::ofstream(layout / "blobs" / "sha256" / digest.hex()) << bytes;
         return digest;
     };
