@@ -69,7 +69,7 @@ make_busybox_image images checks
 "$vm2oci" convert --quiet --as bundle oci:images:checks oci:bundles:checks > /dev/null
 for root in ext4 erofs; do
     if [[ $root == erofs ]]; then
-        "$vm2oci" convert --quiet --as bundle --root erofs oci:images:checks oci:bundles:checks > /dev/null
+        "$vm2oci" convert --quiet --as bundle --root erofs --verity oci:images:checks oci:bundles:checks > /dev/null
     fi
     run 0 --network user oci:bundles:checks
     check() { # REPORT REGEX: a line that must be there

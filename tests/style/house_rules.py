@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The house's rules about files that a machine can check: length, what headers begin with, words that do not belong."""
 
+import os
 import pathlib
 import re
 import subprocess
@@ -58,6 +59,8 @@ def main():
             continue
         seen += 1
         lines = text.splitlines()
+        if text.startswith("#!") and path.suffix == ".sh" and not os.access(path, os.X_OK):
+            complaints.append(f"{name}: begins as a program, and is not executable")
         if path.suffix in CODE and len(lines) > MAXIMUM_LINES:
             complaints.append(f"{name}: {len(lines)} lines; a file has at most {MAXIMUM_LINES}")
         if name == "README.md" and len(lines) > MAXIMUM_README_LINES:
