@@ -34,7 +34,7 @@ step 'the same with one other byte'
 prefix/bin/vm2oci convert --quiet oci:images:proven files > convert.log
 printf 'x' | dd of=files/rootfs.erofs bs=1 seek=1100 conv=notrunc status=none
 timeout 120 qemu-system-"$arch" -accel tcg -machine q35 -m 512 -nodefaults -display none -no-reboot -serial file:console \
-    -kernel files/vmlinux -initrd files/initramfs -append "$(jq -r '."boot-source".boot_args' files/firecracker.json)" \
+    -kernel files/vmlinux -initrd files/initramfs -append "$(jq -r .payload.cmdline files/cloud-hypervisor.json) panic=1" \
     -drive file=files/rootfs.erofs,format=raw,if=virtio,readonly=on || fail "$(tail -n 5 console)"
 expect_match 'dm-verity device corrupted' "$(cat console)" 'what stops the machine'
 
