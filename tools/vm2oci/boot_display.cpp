@@ -5,16 +5,14 @@
 #include "tools/vm2oci/progress_display.hpp"
 
 #include <fmt/format.h>
-#include <poll.h>
 #include <unistd.h>
 
-#include <array>
 #include <ostream>
+#include <utility>
 
 namespace vm2oci::cli {
 namespace {
 
-constexpr char kLeaveKey = 0x1d; // Ctrl-]
 constexpr std::chrono::milliseconds kStatusInterval{200};
 
 std::string stage_of(const BootReport& report) {
@@ -108,21 +106,9 @@ void BootDisplay::clear_status() {
 std::string BootDisplay::input() {
     if (mode_ != ConsoleMode::interactive)
         return {};
-    pollfd entry{STDIN_FILENO, POLLIN, 0};
-    if (::poll(&entry, 1, 0) != 1 || (entry.revents & (POLLIN | POLLHUP)) == 0)
-        return {};
-    std::array<char, 256> buffer{};
-    const ssize_t n = ::read(STDIN_FILENO, buffer.data(), buffer.size());
-    if (n <= 0) {
-        leave_ = true; // the end of the input: nobody is there any more
-        return {};
-    }
-    std::string keys(buffer.data(), static_cast<std::size_t>(n));
-    if (const std::size_t leave = keys.find(kLeaveKey); leave != std::string::npos) {
-        leave_ = true;
-        keys.resize(leave);
-    }
-    return keys;
+    TypedKeys typed = read_typed_keys();
+    leave_ = leave_ || typed.leaves;
+    return std::move(typed.keys);
 }
 
 int BootDisplay::input_fd() const {

@@ -4,18 +4,17 @@
 #include "formats/base/fd.hpp"
 
 #include <fmt/format.h>
-#include <poll.h>
 #include <unistd.h>
 
 #include <array>
 #include <atomic>
 #include <csignal>
 #include <ostream>
+#include <utility>
 
 namespace vm2oci::cli {
 namespace {
 
-constexpr char kLeaveProgram = 0x1d; // Ctrl-]
 // Whoever asks a third time does not want to wait for it.
 constexpr int kPatience = 3;
 constexpr std::array kPassed = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
@@ -78,21 +77,9 @@ void ProgramDisplay::chosen(Accelerator accelerator, std::string_view reason) {
 std::string ProgramDisplay::input() {
     if (!terminal_ || leave_)
         return {};
-    pollfd entry{STDIN_FILENO, POLLIN, 0};
-    if (::poll(&entry, 1, 0) != 1 || (entry.revents & (POLLIN | POLLHUP)) == 0)
-        return {};
-    std::array<char, 256> buffer{};
-    const ssize_t n = ::read(STDIN_FILENO, buffer.data(), buffer.size());
-    if (n <= 0) {
-        leave_ = true;
-        return {};
-    }
-    std::string keys(buffer.data(), static_cast<std::size_t>(n));
-    if (const std::size_t leave = keys.find(kLeaveProgram); leave != std::string::npos) {
-        leave_ = true;
-        keys.resize(leave);
-    }
-    return keys;
+    TypedKeys typed = read_typed_keys();
+    leave_ = leave_ || typed.leaves;
+    return std::move(typed.keys);
 }
 
 int ProgramDisplay::input_fd() const {

@@ -1,8 +1,12 @@
 // The terminal at standard input, byte by byte and without echo, as long as an object lives.
 #pragma once
 
+#include <poll.h>
 #include <termios.h>
 #include <unistd.h>
+
+#include <array>
+#include <string>
 
 namespace vm2oci::cli {
 
@@ -32,5 +36,28 @@ class RawTerminal {
     termios before_{};
     bool changed_;
 };
+
+struct TypedKeys {
+    std::string keys;
+    bool leaves = false; // Ctrl-] was typed, behind `keys`, or the input has ended
+};
+
+// What was typed and not read yet; never waits.
+inline TypedKeys read_typed_keys() {
+    constexpr char kLeave = 0x1d; // Ctrl-]
+    pollfd entry{STDIN_FILENO, POLLIN, 0};
+    if (::poll(&entry, 1, 0) != 1 || (entry.revents & (POLLIN | POLLHUP)) == 0)
+        return {};
+    std::array<char, 256> buffer{};
+    const ssize_t n = ::read(STDIN_FILENO, buffer.data(), buffer.size());
+    if (n <= 0)
+        return {"", true};
+    TypedKeys typed{std::string(buffer.data(), static_cast<std::size_t>(n)), false};
+    if (const std::size_t leave = typed.keys.find(kLeave); leave != std::string::npos) {
+        typed.keys.resize(leave);
+        typed.leaves = true;
+    }
+    return typed;
+}
 
 } // namespace vm2oci::cli
