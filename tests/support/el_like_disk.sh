@@ -14,8 +14,8 @@ set -euo pipefail
 kind=$1 tree=$(realpath "$2") disk=$3 boots=${4:-}
 # shellcheck source=like_disk_parts.sh
 source "$(dirname "$0")/like_disk_parts.sh"
-uuid_root=1b2f5a10-0000-4000-8000-00000000e100
-uuid_boot=1b2f5a10-0000-4000-8000-00000000b007
+uuid_root=$(new_uuid)
+uuid_boot=$(new_uuid)
 machine=4dcb1f1e0a3b4c5d8e9f00112233e199
 
 case $kind in
@@ -32,13 +32,13 @@ truncate -s $((group_at + group_size + 2))M "$disk"
 if [[ $kind == el9 ]]; then
     printf 'label: gpt\nstart=%dMiB,size=%dMiB,type=U\nstart=%dMiB,size=%dMiB,type=L\nstart=%dMiB,size=%dMiB,type=V\n' \
         $esp_at $esp_size $boot_at $boot_size $group_at $group_size | sfdisk -q "$disk"
-    make_esp $esp_at $esp_size $id E5D1B007 $uuid_boot /grub2
+    make_esp $esp_at $esp_size $id E5D1B007 "$uuid_boot" /grub2
 else
     printf 'label: dos\nstart=%dMiB,size=%dMiB,type=83,bootable\nstart=%dMiB,size=%dMiB,type=8e\n' \
         $boot_at $boot_size $group_at $group_size | sfdisk -q "$disk"
 fi
 
-install_bios_grub $uuid_boot /grub2
+install_bios_grub "$uuid_boot" /grub2
 loop_at $group_at $group_size
 options=(--config "devices{filter=[\"a|^$loop\$|\",\"r|.*|\"] use_devicesfile=0 scan=[\"/dev\"]}
     global{locking_type=0} activation{udev_sync=0 udev_rules=0 monitoring=0}")
@@ -64,7 +64,7 @@ printf '%s\n' "${name/ ${version}/ release ${version}}" > etc/redhat-release
 printf '%s\n' $machine > etc/machine-id
 add_room_unit
 {
-    printf '/dev/mapper/%s-root / xfs defaults 0 0\nUUID=%s /boot xfs defaults 0 0\n' "$group" $uuid_boot
+    printf '/dev/mapper/%s-root / xfs defaults 0 0\nUUID=%s /boot xfs defaults 0 0\n' "$group" "$uuid_boot"
     [[ $kind == el7 ]] || printf 'UUID=E5D1-B007 /boot/efi vfat umask=0077,shortname=winnt 0 2\n'
     printf '/dev/mapper/%s-swap none swap defaults 0 0\n' "$group"
 } > etc/fstab

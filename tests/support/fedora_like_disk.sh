@@ -13,8 +13,8 @@ set -euo pipefail
 kind=$1 tree=$(realpath "$2") disk=$3 boots=${4:-}
 # shellcheck source=like_disk_parts.sh
 source "$(dirname "$0")/like_disk_parts.sh"
-uuid_root=2c3f5a10-0000-4000-8000-00000000fed0
-uuid_boot=2c3f5a10-0000-4000-8000-00000000b007
+uuid_root=$(new_uuid)
+uuid_boot=$(new_uuid)
 machine=7dcb1f1e0a3b4c5d8e9f00112233e199
 case $kind in
     boot-ext4) version=41 ;;
@@ -28,12 +28,12 @@ esp_at=1 esp_size=100 boot_at=101 boot_size=400 root_at=501 root_size=2000
 truncate -s $((root_at + root_size + 2))M "$disk"
 printf 'label: gpt\nstart=%dMiB,size=%dMiB,type=U\nstart=%dMiB,size=%dMiB,type=L\nstart=%dMiB,size=%dMiB,type=4F68BCE3-E8CD-4DB1-96E7-FBCAF984B709\n' \
     $esp_at $esp_size $boot_at $boot_size $root_at $root_size | sfdisk -q "$disk"
-make_esp $esp_at $esp_size fedora FEDAB007 $uuid_boot /grub2
-install_bios_grub $uuid_boot /grub2
-[[ $kind != boot-ext4 ]] || at $boot_at $boot_size mke2fs -q -t ext4 -O ^metadata_csum_seed,^orphan_file -U $uuid_boot -L boot # as GRUB 2.06 reads it
+make_esp $esp_at $esp_size fedora FEDAB007 "$uuid_boot" /grub2
+install_bios_grub "$uuid_boot" /grub2
+[[ $kind != boot-ext4 ]] || at $boot_at $boot_size mke2fs -q -t ext4 -O ^metadata_csum_seed,^orphan_file -U "$uuid_boot" -L boot # as GRUB 2.06 reads it
 
 loop_at $root_at $root_size
-mkfs.btrfs -q -f -L fedora -U $uuid_root "$loop"
+mkfs.btrfs -q -f -L fedora -U "$uuid_root" "$loop"
 mount "$loop" "$point"
 subvolumes=(root home var)
 [[ $kind == boot-ext4 ]] || subvolumes+=(boot)
@@ -57,12 +57,12 @@ printf '%s\n' $machine > etc/machine-id
 add_room_unit
 {
     for pair in "/ root" "/home home" "/var var"; do
-        printf 'UUID=%s %s btrfs subvol=%s,compress=zstd:1 0 0\n' $uuid_root "${pair% *}" "${pair#* }"
+        printf 'UUID=%s %s btrfs subvol=%s,compress=zstd:1 0 0\n' "$uuid_root" "${pair% *}" "${pair#* }"
     done
     if [[ $kind == boot-ext4 ]]; then
-        printf 'UUID=%s /boot ext4 defaults 1 2\n' $uuid_boot
+        printf 'UUID=%s /boot ext4 defaults 1 2\n' "$uuid_boot"
     else
-        printf 'UUID=%s /boot btrfs subvol=boot 0 0\n' $uuid_root
+        printf 'UUID=%s /boot btrfs subvol=boot 0 0\n' "$uuid_root"
     fi
     printf 'UUID=FEDA-B007 /boot/efi vfat umask=0077,shortname=winnt 0 2\n'
 } > etc/fstab
@@ -77,10 +77,10 @@ rm -f boot/initrd.img-* boot/config-* boot/System.map-*
 make_host_only_initrd "$kernel" "$PWD/boot/initramfs-$kernel.img"
 mkdir -p boot/efi boot/grub2 boot/loader/entries
 printf 'title %s (%s)\nversion %s\nlinux /vmlinuz-%s\ninitrd /initramfs-%s.img\noptions root=UUID=%s ro rootflags=subvol=root no_timer_check console=tty1\n' \
-    "$name" "$kernel" "$kernel" "$kernel" "$kernel" $uuid_root > "boot/loader/entries/$machine-$kernel.conf"
+    "$name" "$kernel" "$kernel" "$kernel" "$kernel" "$uuid_root" > "boot/loader/entries/$machine-$kernel.conf"
 printf 'insmod blscfg\nblscfg\n' > boot/grub2/grub.cfg
 [[ -z $boots ]] || printf "set default=0\nset timeout=0\nmenuentry '%s' {\n  linux /vmlinuz-%s root=UUID=%s ro rootflags=subvol=root\n  initrd /initramfs-%s.img\n}\n" \
-    "$name" "$kernel" $uuid_root "$kernel" > boot/grub2/grub.cfg
+    "$name" "$kernel" "$uuid_root" "$kernel" > boot/grub2/grub.cfg
 printf '# GRUB Environment Block\nsaved_entry=%s-%s\n' $machine "$kernel" > boot/grub2/grubenv
 cd ..
 make_rpm_database "$point/usr/lib/sysimage/rpm" "fc$version"

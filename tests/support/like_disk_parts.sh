@@ -18,6 +18,10 @@ clean_up() {
 }
 trap clean_up EXIT
 
+# Each disk has its own: mkfs.btrfs and the kernel refuse a UUID that another device of the machine has, also one that
+# is being detached.
+new_uuid() { cat /proc/sys/kernel/random/uuid; }
+
 # Offsets and sizes are MiB of the disk. The device is $loop until release_loop.
 loop_at() { loop=$(losetup --find --show --offset $(($1 * MiB)) --sizelimit $(($2 * MiB)) "$disk"); }
 release_loop() {

@@ -13,7 +13,7 @@ set -euo pipefail
 kind=$1 tree=$(realpath "$2") disk=$3 boots=${4:-}
 # shellcheck source=like_disk_parts.sh
 source "$(dirname "$0")/like_disk_parts.sh"
-uuid_root=3d4f5a10-0000-4000-8000-0000000005e5
+uuid_root=$(new_uuid) uuid_swap=$(new_uuid)
 case $kind in
     sles15) id=sles version=15.5 name="SUSE Linux Enterprise Server 15 SP5" current=1 ;;
     leap-mbr) id=opensuse-leap version=15.6 name="openSUSE Leap 15.6" current=4 ;;
@@ -30,13 +30,13 @@ else
     printf 'label: dos\nstart=%dMiB,size=%dMiB,type=83,bootable\nstart=%dMiB,size=%dMiB,type=82\n' \
         $root_at $root_size $swap_at $swap_size | sfdisk -q "$disk"
 fi
-at $swap_at $swap_size mkswap -U 3d4f5a10-0000-4000-8000-00000000005a > /dev/null
+at $swap_at $swap_size mkswap -U "$uuid_swap" > /dev/null
 # SUSE's GRUB finds its folder in the default subvolume, Debian's by its whole path.
 snapshot_path=/@/.snapshots/$current/snapshot
-install_bios_grub $uuid_root "$snapshot_path/boot/grub2"
+install_bios_grub "$uuid_root" "$snapshot_path/boot/grub2"
 
 loop_at $root_at $root_size
-mkfs.btrfs -q -f -U $uuid_root "$loop"
+mkfs.btrfs -q -f -U "$uuid_root" "$loop"
 mount "$loop" "$point"
 btrfs -q subvolume create "$point/@"
 mkdir -p "$point/@/usr" "$point/@/boot/grub2"
@@ -63,11 +63,11 @@ become "${name%% 1*}" "$version" "$id" suse "$name"
 printf '4dcb1f1e0a3b4c5d8e9f00112233e5e5\n' > etc/machine-id
 add_room_unit
 {
-    printf 'UUID=%s / btrfs defaults 0 0\n' $uuid_root
+    printf 'UUID=%s / btrfs defaults 0 0\n' "$uuid_root"
     for place in var usr/local tmp srv root opt home boot/grub2/x86_64-efi boot/grub2/i386-pc .snapshots; do
-        printf 'UUID=%s /%s btrfs subvol=/@/%s 0 0\n' $uuid_root $place $place
+        printf 'UUID=%s /%s btrfs subvol=/@/%s 0 0\n' "$uuid_root" $place $place
     done
-    printf 'UUID=3d4f5a10-0000-4000-8000-00000000005a swap swap defaults 0 0\n'
+    printf 'UUID=%s swap swap defaults 0 0\n' "$uuid_swap"
 } > etc/fstab
 rm -rf etc/network etc/netplan
 mkdir -p etc/sysconfig/network home/geeko
@@ -84,7 +84,7 @@ ln -s "vmlinuz-$kernel" boot/vmlinuz
 ln -s "initrd-$kernel" boot/initrd
 # shellcheck disable=SC2016  # GRUB's variables
 printf 'set btrfs_relative_path="y"\nset default="${saved_entry}"\nmenuentry "%s" --id simple {\n  linux /boot/vmlinuz-%s root=UUID=%s ${extra_cmdline} splash=silent quiet\n  initrd /boot/initrd-%s\n}\n' \
-    "$name" "$kernel" $uuid_root "$kernel" > boot/grub2/grub.cfg
+    "$name" "$kernel" "$uuid_root" "$kernel" > boot/grub2/grub.cfg
 [[ -z $boots ]] || sed -i -e "s, /boot/, $snapshot_path/boot/,g" -e '1i set timeout=0' boot/grub2/grub.cfg
 printf '# GRUB Environment Block\n' > boot/grub2/grubenv
 : > boot/grub2/i386-pc/normal.mod

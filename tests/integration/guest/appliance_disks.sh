@@ -15,10 +15,10 @@ require_tool mke2fs mkfs.xfs xfs_repair mkfs.btrfs btrfs pvcreate cryptsetup los
 kinds=("$@")
 [[ $# -gt 0 ]] || kinds=(lvm-xfs btrfs luks)
 here=$VM2OCI_SOURCE_DIR/tests/integration/guest
-uuid_root=0d5f0a2e-6d0b-4d3c-8d1c-111111111111
-uuid_boot=0d5f0a2e-6d0b-4d3c-8d1c-222222222222
-uuid_var=0d5f0a2e-6d0b-4d3c-8d1c-333333333333
-uuid_luks=0d5f0a2e-6d0b-4d3c-8d1c-444444444444
+uuid_root=$(cat /proc/sys/kernel/random/uuid)
+uuid_boot=$(cat /proc/sys/kernel/random/uuid)
+uuid_var=$(cat /proc/sys/kernel/random/uuid)
+uuid_luks=$(cat /proc/sys/kernel/random/uuid)
 printf 'correct horse battery staple\n' > passphrase
 readonly MiB=1048576
 
@@ -58,7 +58,7 @@ boot_at=1 boot_size=400 rest_at=401
 
 make_lvm-xfs() {
     printf 'UUID=%s / xfs defaults 0 0\nUUID=%s /boot ext4 defaults 0 2\nUUID=%s /var xfs defaults 0 0\n' \
-        $uuid_root $uuid_boot $uuid_var > fstab
+        "$uuid_root" "$uuid_boot" "$uuid_var" > fstab
     truncate -s 3200M "$1"
     printf 'label: gpt\nstart=%dMiB, size=%dMiB, type=L\nstart=%dMiB, size=2700MiB, type=V\n' $boot_at $boot_size $rest_at |
         sfdisk -q "$1"
@@ -85,7 +85,7 @@ make_lvm-xfs() {
     mkfs.xfs -q -f -m "uuid=$uuid_var" "$loop"
     losetup -d "$loop"
     loop=
-    mke2fs -q -F -t ext4 -U $uuid_boot -E "offset=$((boot_at * MiB))" "$1" ${boot_size}M
+    mke2fs -q -F -t ext4 -U "$uuid_boot" -E "offset=$((boot_at * MiB))" "$1" ${boot_size}M
     mount_lvm-xfs "$1" rw mkdir
     rmdir mnt/boot/lost+found
     fill_tree
@@ -108,12 +108,12 @@ check_lvm-xfs() {
 }
 
 make_btrfs() {
-    printf 'UUID=%s / btrfs subvol=@ 0 0\nUUID=%s /home btrfs subvol=@home 0 0\n' $uuid_root $uuid_root > fstab
+    printf 'UUID=%s / btrfs subvol=@ 0 0\nUUID=%s /home btrfs subvol=@home 0 0\n' "$uuid_root" "$uuid_root" > fstab
     root_at=1 root_size=2400
     truncate -s $((root_size + 2))M "$1"
     printf 'label: gpt\nstart=%dMiB, size=%dMiB, type=L\n' $root_at $root_size | sfdisk -q "$1"
     loop=$(losetup --find --show --offset $((root_at * MiB)) --sizelimit $((root_size * MiB)) "$1")
-    mkfs.btrfs -q -f -U $uuid_root "$loop"
+    mkfs.btrfs -q -f -U "$uuid_root" "$loop"
     mount "$loop" mnt
     btrfs -q subvolume create mnt/@
     btrfs -q subvolume create mnt/@home
@@ -138,16 +138,16 @@ check_btrfs() {
 }
 
 make_luks() {
-    printf 'UUID=%s / ext4 defaults 0 1\nUUID=%s /boot ext4 defaults 0 2\n' $uuid_root $uuid_boot > fstab
+    printf 'UUID=%s / ext4 defaults 0 1\nUUID=%s /boot ext4 defaults 0 2\n' "$uuid_root" "$uuid_boot" > fstab
     root_size=1500
     truncate -s $((rest_at + root_size + 33))M "$1"
     printf 'label: gpt\nstart=%dMiB, size=%dMiB, type=L\nstart=%dMiB, size=%dMiB, type=L\n' \
         $boot_at $boot_size $rest_at $((root_size + 32)) | sfdisk -q "$1"
-    mke2fs -q -F -t ext4 -U $uuid_boot -E "offset=$((boot_at * MiB))" "$1" ${boot_size}M
+    mke2fs -q -F -t ext4 -U "$uuid_boot" -E "offset=$((boot_at * MiB))" "$1" ${boot_size}M
     # Encrypted where it lies: cryptsetup does that by itself where the kernel has no device mapper, and needs room for
     # its header (half of what the file is reduced by) in front.
     truncate -s $((root_size + 32))M inner.img
-    mke2fs -q -F -t ext4 -U $uuid_root inner.img ${root_size}M
+    mke2fs -q -F -t ext4 -U "$uuid_root" inner.img ${root_size}M
     mount -o loop inner.img mnt
     mkdir mnt/boot
     mount_at "$1" $boot_at $boot_size mnt/boot
@@ -155,7 +155,7 @@ make_luks() {
     fill_tree
     unmount
     cp --sparse=always inner.img plain.img
-    cryptsetup -q reencrypt --encrypt --type luks2 --uuid $uuid_luks --reduce-device-size 32M --pbkdf pbkdf2 \
+    cryptsetup -q reencrypt --encrypt --type luks2 --uuid "$uuid_luks" --reduce-device-size 32M --pbkdf pbkdf2 \
         --pbkdf-force-iterations 1000 --key-file <(tr -d '\n' < passphrase) inner.img > luks.log 2>&1 || fail "$(cat luks.log)"
     dd if=inner.img of="$1" bs=1M seek=$rest_at conv=notrunc status=none
     rm inner.img
