@@ -123,6 +123,11 @@ void Error::suggest(Hint hint) {
         hint_ = std::move(hint);
 }
 
+void Error::complete_hint(HintKind kind, const std::string& argument) {
+    if (hint_.kind == kind && hint_.argument.empty())
+        hint_.argument = argument;
+}
+
 void Error::rebuild_text() {
     text_.clear();
     for (const std::string& part : context_)

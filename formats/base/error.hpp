@@ -52,6 +52,8 @@ class Error : public std::exception {
     void add_context(std::string outer);
     // A hint for an error that has none yet; likewise.
     void suggest(Hint hint);
+    // What the hint is about, for one of that kind whose thrower could not know it; likewise.
+    void complete_hint(HintKind kind, const std::string& argument);
 
   private:
     void rebuild_text();

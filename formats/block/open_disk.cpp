@@ -194,11 +194,18 @@ DiskFindings examine_top(const ChainFile& top, const DiskSource& source) {
 } // namespace
 
 OpenedDisk open_disk(const DiskSource& source) {
-    return open_top(top_file(open_disk_file(source.path, source.policy), source, source.path), source);
+    return open_disk(open_disk_file(source.path, source.policy), source, Siblings::beside_path);
 }
 
 OpenedDisk open_disk(std::shared_ptr<const BlockDevice> container, const DiskSource& source, Siblings siblings) {
-    return open_top(top_file(std::move(container), source, own_path(source, siblings)), source);
+    try {
+        return open_top(top_file(std::move(container), source, own_path(source, siblings)), source);
+    } catch (Error& error) {
+        if (source.number > 1)
+            for (const HintKind kind : {HintKind::backing, HintKind::data_file, HintKind::extent})
+                error.complete_hint(kind, std::to_string(source.number));
+        throw;
+    }
 }
 
 DiskFindings examine_disk(const DiskSource& source) {

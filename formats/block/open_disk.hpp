@@ -37,6 +37,7 @@ struct DiskSource {
     TableScan scan = TableScan::complete;
     // Where a VMDK's other files come from that lies inside something else, unless `extents` gives them; null: nowhere.
     std::shared_ptr<ExtentFiles> package{};
+    std::size_t number = 1; // of the machine's disks, for hints on what belongs to it
 };
 
 struct OpenedDisk {

@@ -67,17 +67,19 @@ std::shared_ptr<const BlockDevice> open_disk_in(ImageSource& images, const Image
     return open_disk(disk.bytes, request.disk_source(escape_untrusted(disk.path), std::nullopt)).device;
 }
 
-// The other disks of the machine, each in an image of its own. A chain below a disk belongs to the first.
+std::size_t count_of_disks(const BootSource& source) {
+    return (source.subject.disk ? 1 : 0) + source.subject.further_disks.size();
+}
+
+// The other disks of the machine, each in an image of its own.
 void add_further_images(BootSource& source, const std::vector<ImageReference>& references,
                         const BootSourceRequest& request, const OperationContext& operation) {
-    SourceRequest of_disk = request.source;
-    of_disk.backing.clear();
-    of_disk.data_file.reset();
     for (const ImageReference& reference : references) {
         const auto images = open_image_source(reference, operation, request.source.registry);
         const ImageContent image = read_image(*images, "");
         if (request.check == ContentCheck::whole)
             verify_content(*images, image, operation);
+        const SourceRequest of_disk = request.source.for_disk(count_of_disks(source) + 1);
         source.subject.further_disks.push_back(open_disk_in(*images, image, of_disk, operation));
     }
 }
@@ -96,16 +98,19 @@ BootSource open_image(const ImageReference& reference, const BootSourceRequest& 
         source = open_bundle(*bundle, *images, image, request.source, operation);
     } else {
         MachineInImage machine = find_machine(*images, image, operation);
-        for (const DiskInImage& disk : machine.disks)
+        for (const DiskInImage& disk : machine.disks) {
+            const SourceRequest of_disk = request.source.for_disk(source.subject.further_disks.size() + 1);
             source.subject.further_disks.push_back(
-                open_disk(disk.bytes, request.source.disk_source(escape_untrusted(disk.path), disk.format)).device);
+                open_disk(disk.bytes, of_disk.disk_source(escape_untrusted(disk.path), disk.format)).device);
+        }
         source.subject.disk = source.subject.further_disks.front();
         source.subject.further_disks.erase(source.subject.further_disks.begin());
         source.subject.hardware = std::move(machine.hardware);
         add_further_images(source, further_images(reference, annotations), request, operation);
     }
-    for (const DiskContainer& further : open_further_disks(request.source, operation))
+    for (const DiskContainer& further : open_further_disks(request.source, count_of_disks(source) + 1, operation))
         source.subject.further_disks.push_back(open_disk(further.bytes, further.source, further.siblings).device);
+    require_disks_of_parts(request.source, count_of_disks(source));
     return source;
 }
 

@@ -76,13 +76,7 @@ MachineContainers from_package(const MachineFiles& files, const std::string& nam
     MachinePackage package = with_context(escape_untrusted(name), [&] { return open_package(files, wanted); });
     MachineContainers machine;
     for (std::size_t i = 0; i < package.disks.size(); ++i) {
-        SourceRequest of_disk = request;
-        if (i > 0) { // a chain belongs to one disk
-            of_disk.backing.clear();
-            of_disk.data_file.reset();
-            of_disk.extents.clear();
-        }
-        machine.disks.push_back(container_of(package.disks[i], name, of_disk, operation));
+        machine.disks.push_back(container_of(package.disks[i], name, request.for_disk(i + 1), operation));
     }
     machine.hardware = std::move(package.hardware);
     machine.verifier = std::move(package.verifier);
@@ -130,14 +124,6 @@ DiskReference further_disk(const std::string& text) {
     return *disk;
 }
 
-// What belongs to one disk alone: the chain below it, its data file, its parts.
-SourceRequest without_parts(SourceRequest request) {
-    request.backing.clear();
-    request.data_file.reset();
-    request.extents.clear();
-    return request;
-}
-
 DescriptionFormat description_format(MachineSource source) {
     switch (source) {
     case MachineSource::libvirt:
@@ -182,10 +168,10 @@ bool is_choice(const std::string& text, const MachineDescription& machine) {
            std::ranges::any_of(machine.hardware.disks, is_id);
 }
 
-// Parts of a VMDK go to the disk whose name they begin with, else to the first one.
-std::vector<std::filesystem::path> parts_of(std::size_t disk, const std::vector<LocatedDisk>& disks,
-                                            const MachineDescription& machine,
-                                            const std::vector<std::filesystem::path>& parts) {
+// Parts of a VMDK whose disk is not said go to the one whose name they begin with, else to the first.
+std::vector<std::filesystem::path> extents_of(std::size_t disk, const std::vector<LocatedDisk>& disks,
+                                              const MachineDescription& machine,
+                                              const std::vector<std::filesystem::path>& parts) {
     const auto owner = [&](const std::filesystem::path& part) {
         for (std::size_t i = 0; i < disks.size(); ++i)
             if (disks[i].number < machine.files.size() &&
@@ -236,17 +222,19 @@ MachineContainers from_description(DescriptionFormat format, const BlockDevice& 
     std::vector<LocatedDisk> disks = with_context(name, [&] { return locate_disks(machine, location); });
     MachineContainers containers;
     for (std::size_t i = 0; i < disks.size(); ++i) {
-        SourceRequest of_disk = i == 0 ? of_disks : without_parts(of_disks);
-        of_disk.extents = parts_of(i, disks, machine, request.extents);
+        SourceRequest of_disk = of_disks.for_disk(i + 1);
+        const auto owned = extents_of(i, disks, machine, request.parts.extents);
+        if (i == 0)
+            of_disk.parts.extents = owned;
+        else
+            of_disk.parts.extents.insert(of_disk.parts.extents.end(), owned.begin(), owned.end());
         containers.disks.push_back(container_of(disks[i], of_disk, operation));
     }
     containers.hardware = std::move(machine.hardware);
     return containers;
 }
 
-} // namespace
-
-MachineContainers open_disk_containers(const DiskReference& reference, const SourceRequest& request,
+MachineContainers find_disk_containers(const DiskReference& reference, const SourceRequest& request,
                                        const OperationContext& operation) {
     DiskReference named = reference;
     std::string disk;
@@ -283,18 +271,27 @@ MachineContainers open_disk_containers(const DiskReference& reference, const Sou
              "only packages of machines are signed, and this is a plain disk: no authority can vouch for it");
     MachineContainers machine;
     machine.disks.push_back(std::move(file));
-    for (DiskContainer& further : open_further_disks(request, operation))
+    for (DiskContainer& further : open_further_disks(request, machine.disks.size() + 1, operation))
         machine.disks.push_back(std::move(further));
     return machine;
 }
 
-std::vector<DiskContainer> open_further_disks(const SourceRequest& request, const OperationContext& operation) {
+} // namespace
+
+MachineContainers open_disk_containers(const DiskReference& reference, const SourceRequest& request,
+                                       const OperationContext& operation) {
+    MachineContainers machine = find_disk_containers(reference, request, operation);
+    require_disks_of_parts(request, machine.disks.size());
+    return machine;
+}
+
+std::vector<DiskContainer> open_further_disks(const SourceRequest& request, std::size_t first,
+                                              const OperationContext& operation) {
     if (request.authorities)
         fail(ErrorKind::usage, "only packages of machines are signed in this way: no authority can vouch for it");
-    const SourceRequest of_disk = without_parts(request);
     std::vector<DiskContainer> disks;
     for (const std::string& text : request.disks)
-        disks.push_back(open_file(further_disk(text), of_disk, operation));
+        disks.push_back(open_file(further_disk(text), request.for_disk(first + disks.size()), operation));
     return disks;
 }
 

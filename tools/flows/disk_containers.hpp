@@ -8,6 +8,7 @@
 #include "libconvert/source/source_verifier.hpp"
 #include "tools/flows/open_source.hpp"
 
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <string>
@@ -34,8 +35,9 @@ struct MachineContainers {
 MachineContainers open_disk_containers(const DiskReference& reference, const SourceRequest& request,
                                        const OperationContext& operation);
 
-// The further disks of the request alone, for a machine whose first disk lies in an image. Error{usage}: what the
-// request asks of packages only.
-std::vector<DiskContainer> open_further_disks(const SourceRequest& request, const OperationContext& operation);
+// The further disks of the request alone, for a machine whose first disks lie in an image; `first` is the number that
+// the first of them has in the machine. Error{usage}: what the request asks of packages only.
+std::vector<DiskContainer> open_further_disks(const SourceRequest& request, std::size_t first,
+                                              const OperationContext& operation);
 
 } // namespace vm2oci

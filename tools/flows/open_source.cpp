@@ -77,28 +77,63 @@ struct OpenMachine {
         SourceMachine machine;
         for (const DiskInImage& disk : found.disks) {
             const std::string name = escape_untrusted(disk.path);
-            machine.disks.push_back({name, open_disk(disk.bytes, request.disk_source(name, disk.format))});
+            const SourceRequest of_disk = request.for_disk(machine.disks.size() + 1);
+            machine.disks.push_back({name, open_disk(disk.bytes, of_disk.disk_source(name, disk.format))});
         }
         machine.hardware = std::move(found.hardware);
         machine.architecture = image.config ? image.config->platform.architecture : "";
         machine.verifier = image.verifier;
-        for (const DiskContainer& further : open_further_disks(request, operation))
+        for (const DiskContainer& further : open_further_disks(request, machine.disks.size() + 1, operation))
             machine.disks.push_back({further.name, open_disk(further.bytes, further.source, further.siblings)});
+        require_disks_of_parts(request, machine.disks.size());
         return machine;
     }
 };
 
+DiskParts& parts_of(SourceRequest& request, std::size_t disk) {
+    return disk == 1 ? request.parts : request.further_parts[disk];
+}
+
 } // namespace
+
+SourceRequest SourceRequest::for_disk(std::size_t disk) const {
+    SourceRequest request = *this;
+    const auto found = further_parts.find(disk);
+    request.number = disk;
+    if (disk != 1)
+        request.parts = found == further_parts.end() ? DiskParts() : found->second;
+    request.further_parts.clear();
+    return request;
+}
 
 DiskSource SourceRequest::disk_source(std::string path, std::optional<DiskFormat> format) const {
     DiskSource source;
     source.path = std::move(path);
     source.format = format;
-    source.backing = backing;
-    source.data_file = data_file;
-    source.extents = extents;
+    source.backing = parts.backing;
+    source.data_file = parts.data_file;
+    source.extents = parts.extents;
+    source.number = number;
     source.policy = policy;
     return source;
+}
+
+void add_backing(SourceRequest& request, const std::string& word) {
+    const WordOfDisk part = parse_word_of_disk(word);
+    parts_of(request, part.disk).backing.push_back(parse_backing_file(part.text));
+}
+
+void add_data_file(SourceRequest& request, const std::string& word) {
+    const WordOfDisk part = parse_word_of_disk(word);
+    std::optional<std::filesystem::path>& data_file = parts_of(request, part.disk).data_file;
+    if (data_file)
+        fail(ErrorKind::usage, "a disk has one external data file");
+    data_file = part.text;
+}
+
+void add_extent(SourceRequest& request, const std::string& word) {
+    const WordOfDisk part = parse_word_of_disk(word);
+    parts_of(request, part.disk).extents.emplace_back(part.text);
 }
 
 std::unique_ptr<ImageSource> open_image_source(const ImageReference& reference, const OperationContext& operation,
@@ -120,6 +155,12 @@ void SourceMachine::verify(const OperationContext& operation) const {
 SourceMachine open_source_machine(const Reference& reference, const SourceRequest& request,
                                   const std::string& architecture, const OperationContext& operation) {
     return std::visit(OpenMachine{request, architecture, operation}, reference);
+}
+
+void require_disks_of_parts(const SourceRequest& request, std::size_t count) {
+    if (!request.further_parts.empty() && request.further_parts.rbegin()->first > count)
+        fail(ErrorKind::usage, fmt::format("a file is said to belong to disk {}, and the machine has {} disk{}",
+                                           request.further_parts.rbegin()->first, count, count == 1 ? "" : "s"));
 }
 
 const SourceDisk& only_disk(const SourceMachine& machine) {

@@ -9,7 +9,9 @@
 #include "libconvert/source/source_verifier.hpp"
 #include "tools/flows/reference.hpp"
 
+#include <cstddef>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,11 +19,18 @@
 
 namespace vm2oci {
 
+// The files that one disk consists of besides its own.
+struct DiskParts {
+    std::vector<BackingFile> backing; // the chain below the disk, nearest first
+    std::optional<std::filesystem::path> data_file{};
+    std::vector<std::filesystem::path> extents{}; // of a VMDK in several files
+};
+
 // How a source is read, besides what its reference says.
 struct SourceRequest {
-    std::vector<BackingFile> backing; // the chain below the disk, nearest first
-    std::optional<std::filesystem::path> data_file;
-    std::vector<std::filesystem::path> extents; // of a VMDK in several files
+    DiskParts parts{};                                // of the machine's first disk
+    std::map<std::size_t, DiskParts> further_parts{}; // of the others, by number, from 2
+    std::size_t number = 1;                           // of that first disk in its machine
     DiskPolicy policy;
     registry::RegistryOptions registry{};
     // Further disks of the same machine, as references; of a package the one disk that is wanted.
@@ -29,9 +38,16 @@ struct SourceRequest {
     // Certificates (PEM), one of which must have signed a package; none: nobody must.
     std::optional<std::filesystem::path> authorities{};
 
+    // The request as it is for that disk of the machine alone, from 1.
+    SourceRequest for_disk(std::size_t disk) const;
     // `path` and `format` come from the reference.
     DiskSource disk_source(std::string path, std::optional<DiskFormat> format) const;
 };
+
+// A part of a disk, as people write it: parse_word_of_disk(), and a format behind a backing file. Error{usage}.
+void add_backing(SourceRequest& request, const std::string& word);
+void add_data_file(SourceRequest& request, const std::string& word);
+void add_extent(SourceRequest& request, const std::string& word);
 
 // `operation` outlives the result.
 std::unique_ptr<ImageSource> open_image_source(const ImageReference& reference, const OperationContext& operation,
@@ -68,6 +84,9 @@ struct SourceMachine {
     // Call before what was made of the disks is published: Error{corrupt} if the source is not what its digests say.
     void verify(const OperationContext& operation) const;
 };
+
+// Error{usage} if parts are said for a disk that the machine has not: it has `count`.
+void require_disks_of_parts(const SourceRequest& request, std::size_t count);
 
 // The disk itself, or the one inside an image. `architecture` chooses in an index; "" takes the only image there is.
 SourceMachine open_source_machine(const Reference& reference, const SourceRequest& request,

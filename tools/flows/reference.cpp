@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 namespace vm2oci {
@@ -51,6 +52,19 @@ void require_written(const DiskReference& destination) {
     if (destination.format && !is_written(*destination.format))
         fail(ErrorKind::usage, fmt::format("{} is read and not written; write qcow2:PATH or raw:PATH",
                                            display_name(*destination.format)));
+}
+
+WordOfDisk parse_word_of_disk(const std::string& text) {
+    constexpr std::size_t kMaxDisks = 1000; // far beyond what a machine takes
+    const std::size_t digits = text.find_first_not_of("0123456789");
+    if (digits == 0 || digits == std::string::npos || text[digits] != '=')
+        return {1, text};
+    std::size_t disk = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + digits, disk);
+    if (error != std::errc() || disk == 0 || disk > kMaxDisks)
+        fail(ErrorKind::usage,
+             fmt::format("'{}' says the number of no disk; they are counted from 1", text.substr(0, digits)));
+    return {disk, text.substr(digits + 1)};
 }
 
 BackingFile parse_backing_file(const std::string& text) {

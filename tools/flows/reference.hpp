@@ -36,6 +36,15 @@ Reference parse_reference(const std::string& text);
 // Error{usage} for what can only be read from: a format, standard input, a package, a server.
 void require_written(const DiskReference& destination);
 
+// What is said of one disk of a machine: "PATH" of the first, "NUMBER=PATH" of another.
+struct WordOfDisk {
+    std::size_t disk; // from 1
+    std::string text; // behind the number
+};
+
+// Error{usage}: a number that counts no disk. A path that begins so is written with a folder: "./2=x".
+WordOfDisk parse_word_of_disk(const std::string& text);
+
 // "PATH:qcow2", "PATH:raw", "PATH:vmdk" and so on state a format; any other colon belongs to the path.
 BackingFile parse_backing_file(const std::string& text);
 

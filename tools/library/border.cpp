@@ -82,9 +82,9 @@ vm2oci::SourceRequest to_internal(const SourceOptions& options) {
     const auto tolerance = [](bool allowed) { return allowed ? Tolerance::allow : Tolerance::refuse; };
     vm2oci::SourceRequest request;
     for (const std::string& text : options.backing)
-        request.backing.push_back(parse_backing_file(text));
-    request.data_file = options.data_file;
-    request.extents = options.extents;
+        add_backing(request, text);
+    request.parts.data_file = options.data_file;
+    request.parts.extents = options.extents;
     if (options.max_virtual_size)
         request.policy.max_virtual_size = *options.max_virtual_size;
     request.policy.corrupt_bit = tolerance(options.allow_corrupt);

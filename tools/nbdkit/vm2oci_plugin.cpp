@@ -61,11 +61,11 @@ int configure(const char* key_text, const char* value_text) {
         else if (key == "disk")
             request.disks.push_back(value);
         else if (key == "backing")
-            request.backing.push_back(parse_backing_file(value));
+            add_backing(request, value);
         else if (key == "extent")
-            request.extents.emplace_back(value);
+            add_extent(request, value);
         else if (key == "data-file")
-            request.data_file = value;
+            add_data_file(request, value);
         else if (key == "authfile")
             request.registry.auth_file = value;
         else if (key == "cert-dir")

@@ -5,6 +5,15 @@
 
 namespace vm2oci::cli {
 
+namespace {
+
+// Parts of the first disk need no number.
+std::string of_disk(const Hint& hint) {
+    return hint.argument.empty() ? "" : hint.argument + "=";
+}
+
+} // namespace
+
 std::string words_of(const Hint& hint) {
     switch (hint.kind) {
     case HintKind::none:
@@ -16,11 +25,11 @@ std::string words_of(const Hint& hint) {
     case HintKind::allow_in_use:
         return "stop the machine, take a snapshot, or give --allow-in-use";
     case HintKind::backing:
-        return "give it with --backing PATH[:FORMAT]";
+        return "give it with --backing " + of_disk(hint) + "PATH[:FORMAT]";
     case HintKind::data_file:
-        return "give it with --data-file PATH";
+        return "give it with --data-file " + of_disk(hint) + "PATH";
     case HintKind::extent:
-        return "give it with --extent PATH";
+        return "give it with --extent " + of_disk(hint) + "PATH";
     case HintKind::max_virtual_size:
         return "raise it with --max-virtual-size";
     case HintKind::architecture:

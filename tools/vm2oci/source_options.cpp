@@ -9,11 +9,12 @@ namespace vm2oci::cli {
 
 SourceRequest SourceOptions::request() const {
     SourceRequest source;
-    for (const std::string& text : backing)
-        source.backing.push_back(parse_backing_file(text));
-    if (!data_file.empty())
-        source.data_file = data_file;
-    source.extents.assign(extents.begin(), extents.end());
+    for (const std::string& word : backing)
+        add_backing(source, word);
+    for (const std::string& word : data_files)
+        add_data_file(source, word);
+    for (const std::string& word : extents)
+        add_extent(source, word);
     if (!max_virtual_size.empty())
         source.policy.max_virtual_size = parse_size(max_virtual_size);
     source.policy.corrupt_bit = allow_corrupt ? Tolerance::allow : Tolerance::refuse;
@@ -31,17 +32,18 @@ std::shared_ptr<SourceOptions> add_source_options(CLI::App& command) {
     command
         .add_option("--backing", options->backing,
                     "The backing file or parent of a disk, which is never opened by the name in the image; repeat for "
-                    "a chain, nearest first")
+                    "a chain, nearest first; with a number, that disk of the machine's (2=PATH)")
         ->option_text("PATH[:FORMAT]")
         ->allow_extra_args(false)
         ->group(group::source);
-    command.add_option("--data-file", options->data_file, "The external data file of a qcow2")
+    command.add_option("--data-file", options->data_files, "The external data file of a qcow2, in the same way")
         ->option_text("PATH")
+        ->allow_extra_args(false)
         ->group(group::source);
     command
         .add_option("--extent", options->extents,
                     "A file that holds a part of a VMDK, which is not opened by the name in its descriptor; repeat for "
-                    "more")
+                    "more; in the same way")
         ->option_text("PATH")
         ->allow_extra_args(false)
         ->group(group::source);

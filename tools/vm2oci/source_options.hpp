@@ -15,7 +15,7 @@ namespace vm2oci::cli {
 
 struct SourceOptions {
     std::vector<std::string> backing;
-    std::string data_file;
+    std::vector<std::string> data_files;
     std::vector<std::string> disks;
     std::string authorities;
     std::vector<std::string> extents;

@@ -54,6 +54,20 @@ for tag in web01 web01-disk2; do
     "$VM2OCI" verify --quiet "oci:layout:$tag" > /dev/null
 done
 
+step 'each disk with its own backing file'
+for disk in first second; do
+    qemu-img create -q -f qcow2 -b "$disk.raw" -F raw "$disk-overlay.qcow2"
+done
+expect_exit 3 "$VM2OCI" convert --backing first.raw:raw --disk second-overlay.qcow2 first-overlay.qcow2 null:
+grep -q -- '--backing 2=PATH' "$scratch/stderr" || fail "what the second disk lacks is not said: $(cat "$scratch/stderr")"
+"$VM2OCI" convert --quiet --backing first.raw:raw --backing 2=second.raw:raw --disk second-overlay.qcow2 first-overlay.qcow2 \
+    oci:overlays:web01 > /dev/null
+disk_of oci:overlays:web01-disk2
+cmp second.raw out.raw
+disk_of oci:overlays:web01
+cmp first.raw out.raw
+expect_exit 2 "$VM2OCI" inspect --backing 2=second.raw:raw first.raw
+
 step 'annotations say which belong together'
 digest=$(jq -r '.manifests[] | select(.annotations."org.opencontainers.image.ref.name" == "web01-disk2").digest' layout/index.json)
 expect_equal '2 2 web01-disk2' "$(jq -r '.annotations | "\(."org.vm2oci.machine.disk") \(."org.vm2oci.machine.disk-count") \(."org.vm2oci.machine.further-images")"' "layout/blobs/sha256/${digest#sha256:}")" 'of the second'

@@ -307,6 +307,31 @@ TEST_CASE(".vmx files that virt-v2v finds no disk in") {
     CHECK_THAT(refusal_of(files.put("srv.vmx", head + "scsi0:0.fileName = \"srv-000001.vmdk\"\n"
                                                       "scsi0:1.fileName = \"srv_1-000001.vmdk\"\n")),
                Catch::Contains("srv-000001.vmdk") && Catch::Contains("backing file"));
+    // Each with its own parent; what is said of the second disk is asked for by its number.
+    SourceRequest request;
+    add_backing(request, files.put("srv.vmdk", make_sparse_vmdk({{1, 0x11}}, vmdk_descriptor("monolithicSparse", lines,
+                                                                                             "ffffffff", "12345678"))));
+    try {
+        open_machine(files.path("srv.vmx"), request);
+        FAIL("the second disk has no parent yet");
+    } catch (const Error& error) {
+        CHECK_THAT(error.what(), Catch::Contains("srv_1-000001.vmdk"));
+        CHECK(error.hint().kind == HintKind::backing);
+        CHECK(error.hint().argument == "2");
+    }
+    add_backing(request,
+                "2=" +
+                    files.put("srv_1.vmdk", make_sparse_vmdk({{1, 0x22}}, vmdk_descriptor("monolithicSparse", lines,
+                                                                                          "ffffffff", "12345678"))) +
+                    ":vmdk");
+    machine = open_machine(files.path("srv.vmx"), request);
+    CHECK(byte_at(machine, 0, 0) == 7);
+    CHECK(byte_at(machine, 0, kVmdkGrain) == 0x11);
+    CHECK(byte_at(machine, 1, 0) == 7);
+    CHECK(byte_at(machine, 1, kVmdkGrain) == 0x22);
+    add_backing(request, "3=" + files.path("srv_1.vmdk"));
+    CHECK_THAT(refusal_of(files.path("srv.vmx"), request),
+               Catch::Contains("usage") && Catch::Contains("disk 3") && Catch::Contains("has 2 disks"));
 }
 
 TEST_CASE("disks that are packed, whatever they are called") {

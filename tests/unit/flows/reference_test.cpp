@@ -31,6 +31,23 @@ TEST_CASE("a backing file's format stands behind its path") {
     CHECK_FALSE(parse_backing_file("a:vmfs").format);
 }
 
+TEST_CASE("what belongs to one disk of a machine says its number") {
+    const auto same = [](const std::string& word, std::size_t disk, const std::string& text) {
+        const WordOfDisk parsed = parse_word_of_disk(word);
+        return parsed.disk == disk && parsed.text == text;
+    };
+    CHECK(same("base.vmdk", 1, "base.vmdk"));
+    CHECK(same("2=data base.vmdk:raw", 2, "data base.vmdk:raw"));
+    CHECK(same("12=a=b", 12, "a=b"));
+    CHECK(same("1=a", 1, "a"));
+    CHECK(same("./2=a", 1, "./2=a"));
+    CHECK(same("v2=a", 1, "v2=a"));
+    CHECK(same("=a", 1, "=a"));
+    CHECK(same("2024", 1, "2024"));
+    for (const char* nothing : {"0=a", "1001=a", "99999999999999999999999=a"})
+        CHECK_THROWS_WITH(parse_word_of_disk(nothing), Catch::Contains("counted from 1"));
+}
+
 TEST_CASE("another tag takes the place of tag and digest") {
     CHECK(to_string(with_tag(*parse_image_reference("oci:images:web"), "new")) == "oci:images:new");
     CHECK(to_string(with_tag(*parse_image_reference("oci-archive:a.tar"), "new")) == "oci-archive:a.tar:new");
