@@ -6,6 +6,7 @@
 #include "runner/report/summary.hpp"
 
 #include <string_view>
+#include <variant>
 
 namespace vm2oci {
 namespace {
@@ -34,9 +35,17 @@ BootReport boot_beside_original(const BootCommand& command, const BootMachine& b
     watching.report_folder = request.report_folder.empty() ? "" : request.report_folder / "original";
     ReportFiles files(outputs, request.junit, request.report_folder);
     ReportFiles original_files(outputs, watching.junit, watching.report_folder);
-    BootSource original = open_boot_source(*command.original, operation);
+    // The further disks are of the machine, which both of them are; a disk's parts are of that which is a plain disk.
+    BootSourceRequest of_original = *command.original;
+    of_original.source.disk_words = DiskWords::for_plain_disks;
+    if (std::holds_alternative<ImageReference>(of_original.reference))
+        of_original.source = of_original.source.for_machine();
+    BootSource original = open_boot_source(of_original, operation);
     add_own_agent(original, operation);
-    BootSource source = open_boot_source(command.source, operation);
+    BootSourceRequest of_source = command.source;
+    if (std::holds_alternative<ImageReference>(of_source.reference))
+        of_source.source.parts = {};
+    BootSource source = open_boot_source(of_source, operation);
     add_own_agent(source, operation);
     const BootReport there = boot_machine(original.subject, watching);
     original_files.fill(there);

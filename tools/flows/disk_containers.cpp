@@ -255,13 +255,13 @@ MachineContainers find_disk_containers(const DiskReference& reference, const Sou
     if (description && request.authorities)
         fail(ErrorKind::usage, "only packages of machines are signed, and this is a description of one");
     if (description)
-        return from_description(*description, *file.bytes, named.path, disk, request, operation);
+        return from_description(*description, *file.bytes, named.path, disk, request.for_machine(), operation);
     if (may_be_machine && (is_package ? !looks_like_ovf(*file.bytes) : looks_like_ova(*file.bytes)))
         return from_package(*with_context(file.name, [&] { return open_ova_members(file.bytes); }), named.path, disk,
-                            request, operation);
+                            request.for_machine(), operation);
     if (may_be_machine && has_folder && looks_like_ovf(*file.bytes))
-        return from_package(*open_ovf_folder(named.path, file.bytes, request.policy), named.path, disk, request,
-                            operation);
+        return from_package(*open_ovf_folder(named.path, file.bytes, request.policy), named.path, disk,
+                            request.for_machine(), operation);
     if (is_package)
         with_context(file.name, [&] { fail(ErrorKind::unsupported, "it is no package of a machine (OVA or OVF)"); });
     if (may_be_machine && is_vagrant_box(names_in_tar(*file.bytes)))
@@ -281,7 +281,7 @@ MachineContainers find_disk_containers(const DiskReference& reference, const Sou
 MachineContainers open_disk_containers(const DiskReference& reference, const SourceRequest& request,
                                        const OperationContext& operation) {
     MachineContainers machine = find_disk_containers(reference, request, operation);
-    require_disks_of_parts(request, machine.disks.size());
+    require_disks_of_parts(machine.hardware ? request.for_machine() : request, machine.disks.size());
     return machine;
 }
 

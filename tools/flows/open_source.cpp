@@ -106,6 +106,16 @@ SourceRequest SourceRequest::for_disk(std::size_t disk) const {
     return request;
 }
 
+SourceRequest SourceRequest::for_machine() const {
+    SourceRequest request = *this;
+    if (disk_words == DiskWords::for_plain_disks) {
+        request.parts = {};
+        request.further_parts.clear();
+        request.disks.clear();
+    }
+    return request;
+}
+
 DiskSource SourceRequest::disk_source(std::string path, std::optional<DiskFormat> format) const {
     DiskSource source;
     source.path = std::move(path);

@@ -26,6 +26,10 @@ struct DiskParts {
     std::vector<std::filesystem::path> extents{}; // of a VMDK in several files
 };
 
+// What takes the further disks and the parts of a request: also a package or description, which has its disks with it
+// and of which they choose one; or plain disks alone, and others go without them.
+enum class DiskWords { for_any_source, for_plain_disks };
+
 // How a source is read, besides what its reference says.
 struct SourceRequest {
     DiskParts parts{};                                // of the machine's first disk
@@ -35,9 +39,12 @@ struct SourceRequest {
     registry::RegistryOptions registry{};
     // Further disks of the same machine, as references; of a package the one disk that is wanted.
     std::vector<std::string> disks{};
+    DiskWords disk_words = DiskWords::for_any_source;
     // Certificates (PEM), one of which must have signed a package; none: nobody must.
     std::optional<std::filesystem::path> authorities{};
 
+    // The request as a source that is no plain disk has it.
+    SourceRequest for_machine() const;
     // The request as it is for that disk of the machine alone, from 1.
     SourceRequest for_disk(std::size_t disk) const;
     // `path` and `format` come from the reference.

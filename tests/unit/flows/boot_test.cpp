@@ -198,3 +198,45 @@ TEST_CASE("a machine in several images is booted with all of its disks, and with
     CHECK(sizes.empty());
     CHECK_THROWS_AS(boot_image("web", {"oci:x:y"}), Error);
 }
+
+TEST_CASE("the original has the machine's further disks, too, if it is a plain disk") {
+    const test::TemporaryFolder folder;
+    const auto raw = [&](const std::string& name) { return "raw:" + (folder.path() / name).string(); };
+    test::write_small_disk(folder.path() / "first.raw", "web");
+    std::ofstream(folder.path() / "second.raw", std::ios::binary) << std::string(1 << 20, 's');
+    std::ofstream(folder.path() / "third.raw", std::ios::binary) << std::string(2 << 20, 't');
+    const auto make_image = [&](const std::string& tag, std::vector<std::string> disks) {
+        ConvertRequest conversion;
+        conversion.source = DiskReference{(folder.path() / "first.raw").string(), DiskFormat::raw};
+        conversion.from.disks = std::move(disks);
+        const ImageReference image = LayoutReference{folder.path() / "layout", tag};
+        conversion.destination = image;
+        conversion.shape = ContainerDiskRequest();
+        convert(conversion, {}, {});
+        return image;
+    };
+    const ImageReference one = make_image("one", {}), two = make_image("two", {raw("third.raw")});
+    using Sizes = std::vector<std::uint64_t>;
+    std::vector<Sizes> booted; // original, source
+    const auto machine = [&](const BootSubject& subject, const BootRequest&) {
+        Sizes sizes;
+        for (const auto& disk : subject.further_disks)
+            sizes.push_back(disk->size());
+        booted.push_back(sizes);
+        return report_of(subject, nullptr);
+    };
+    const auto compare = [&](const Reference& source, const Reference& original) {
+        BootCommand command;
+        command.source.reference = source;
+        command.source.source.disks = {raw("second.raw")};
+        command.original = command.source;
+        command.original->reference = original;
+        booted.clear();
+        boot(command, machine, {});
+        return booted;
+    };
+    const DiskReference plain{(folder.path() / "first.raw").string(), DiskFormat::raw};
+    CHECK(compare(one, plain) == std::vector<Sizes>{{1 << 20}, {1 << 20}});
+    CHECK(compare(one, two) == std::vector<Sizes>{{2 << 20}, {1 << 20}});
+    CHECK(compare(two, plain) == std::vector<Sizes>{{1 << 20}, {2 << 20, 1 << 20}});
+}

@@ -55,10 +55,8 @@ BootCommand command_of(const BootArguments& arguments) {
     BootCommand command{request_of(arguments.source, arguments), arguments.boot_options->request(), {}};
     command.source.kernel = *arguments.kernel;
     command.request.root = arguments.root;
-    if (!arguments.original.empty()) {
+    if (!arguments.original.empty())
         command.original = request_of(arguments.original, arguments);
-        command.original->source.disks.clear(); // they are of the machine that is judged
-    }
     return command;
 }
 
