@@ -298,7 +298,6 @@ void TarReader::place_content(TarMember& member, const Records& records, std::sp
     });
     member.content_offset = begin + (layout ? layout->map_bytes : 0);
     member.content_size = layout ? layout->size : stored;
-    member.is_gnu_sparse = is_gnu;
     const std::uint64_t end = begin + (is_gnu ? layout->map_bytes : 0);
     if (layout)
         member.extents = std::make_shared<const std::vector<TarExtent>>(std::move(layout->extents));
@@ -368,6 +367,8 @@ std::optional<TarMember> TarReader::next() {
         }
         TarMember member;
         member.type = type_of(flag);
+        if (flag == 'S' || flag == '7' || member.type == TarType::other)
+            member.foreign_type = flag;
         member.stored_path = header_path(block, header);
         member.link_target = text_field(block, 157, 100);
         member.permissions = static_cast<std::uint32_t>(number_field(block, 100, 8, header, "mode") & 07777);

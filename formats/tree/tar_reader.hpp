@@ -37,7 +37,9 @@ struct TarMember {
     std::uint64_t content_size = 0;   // with its holes; 0 for all but regular files and `other`
     // The pieces that are stored, one behind the other from content_offset; null: the content is stored whole.
     std::shared_ptr<const std::vector<TarExtent>> extents{};
-    bool is_gnu_sparse = false; // of type 'S', which container runtimes do not unpack
+    // The header's type if container runtimes unpack none such ('S': GNU's sparse form, '7': contiguous, and what is
+    // `other`); '\0': they do.
+    char foreign_type = '\0';
     // SCHILY.xattr.* of its pax header, sorted by name: the only form of them that container runtimes unpack.
     std::vector<ExtendedAttribute> attributes{};
 

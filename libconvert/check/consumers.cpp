@@ -49,12 +49,17 @@ void check_platform(const ImageFacts& facts, Problems& problems) {
 // containerd/containerd, core pkg/archive/tar.go, moby/go-archive, containers/storage, umoci: by the type of the
 // header, though Go's reader knows the form.
 void check_unpacking(const ImageFacts& facts, Problems& problems) {
-    if (facts.gnu_sparse)
-        problems.error("sparse-member",
-                       fmt::format("{} is stored in GNU tar's sparse form, which no container runtime unpacks: "
-                                   "\"unhandled tar header type\"",
-                                   quote_untrusted(*facts.gnu_sparse)),
-                       "convert the image once more with vm2oci convert, or pack it with tar --format=posix");
+    if (!facts.foreign_member)
+        return;
+    const auto [path, type] = *facts.foreign_member;
+    const bool is_sparse = type == 'S';
+    const std::string form = is_sparse     ? "stored in GNU tar's sparse form"
+                             : type == '7' ? "a contiguous file (tar's type 7)"
+                                           : "a member of tar's type " + quote_untrusted(std::string(1, type));
+    problems.error(is_sparse ? "sparse-member" : "member-type",
+                   fmt::format("{} is {}, which no container runtime unpacks: \"unhandled tar header type\"",
+                               quote_untrusted(path), form),
+                   "convert the image once more with vm2oci convert, or pack it with tar --format=posix");
 }
 
 namespace {

@@ -199,7 +199,7 @@ ImageFacts gather_image_facts(ImageSource& source, const std::string& architectu
     // A bundle names files anywhere.
     const bool is_bundle = facts.content.parsed_manifest.annotations.count(bundle_annotation::version) != 0;
     files.view().refuse_doubt(is_bundle ? "" : "disk");
-    facts.gnu_sparse = files.gnu_sparse_member();
+    facts.foreign_member = files.foreign_member();
     files.view().for_each([&](const std::string& path, const LayeredFile& file) {
         facts.files[path] = {file.type, file.permissions, file.uid, file.gid, file.content_size};
     });

@@ -66,8 +66,8 @@ struct ImageFacts {
     std::vector<LayerHead> layers;                     // as in the manifest
     std::optional<ImportedDisk> imported;
     std::map<std::string, ImageFile> files; // the merged tree, by path without a leading slash; whiteouts applied
-    std::optional<std::string> gnu_sparse;  // path of a member of tar's type 'S', untrusted
-    std::optional<DiskFindings> disk;       // of the only regular file under /disk
+    std::optional<ForeignMember> foreign_member;
+    std::optional<DiskFindings> disk; // of the only regular file under /disk
     ContentTrust trust = ContentTrust::not_verified;
     std::string content_problem{};   // a layer that is not what its digest or diff_id says; "": none, or not looked for
     std::uint64_t sector_size = 512; // that its partition table counts

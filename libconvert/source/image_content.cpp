@@ -205,8 +205,8 @@ ImageFiles::ImageFiles(ImageSource& source, const ImageContent& image, const Ope
         while (const auto member = reader.next()) {
             operation.check_cancelled();
             view_.add(*member);
-            if (!gnu_sparse_member_ && member->is_gnu_sparse)
-                gnu_sparse_member_ = member->path;
+            if (!foreign_member_ && member->foreign_type != '\0')
+                foreign_member_ = ForeignMember{member->path, member->foreign_type};
             if (!first_disk && importer_takes(*member))
                 first_disk = *member;
             last = *member;

@@ -40,6 +40,12 @@ struct DiskInImage {
     std::optional<DiskFormat> format{};       // as the image says it; none: it does not
 };
 
+// A member of a layer that container runtimes do not unpack for the type in its header.
+struct ForeignMember {
+    std::string path; // untrusted
+    char type;        // untrusted
+};
+
 // The files in the layers of an image, as a container sees them. The source must outlive this object.
 class ImageFiles {
   public:
@@ -50,8 +56,8 @@ class ImageFiles {
     const LayeredView& view() const { return view_; }
     // Of each layer in the manifest's order: what CDI's importer would take from it.
     const std::vector<std::optional<TarMember>>& first_disks() const { return first_disks_; }
-    // Path of the first member of GNU's sparse form, which is read here and which runtimes do not unpack; untrusted.
-    const std::optional<std::string>& gnu_sparse_member() const { return gnu_sparse_member_; }
+    // The first member that runtimes do not unpack, by TarMember::foreign_type.
+    const std::optional<ForeignMember>& foreign_member() const { return foreign_member_; }
     // Of each layer in the manifest's order: the member, by its path, in whose middle the layer ends; "" if it is
     // whole.
     const std::vector<std::string>& cut_members() const { return cut_members_; }
@@ -64,7 +70,7 @@ class ImageFiles {
   private:
     LayeredView view_;
     std::vector<std::optional<TarMember>> first_disks_;
-    std::optional<std::string> gnu_sparse_member_;
+    std::optional<ForeignMember> foreign_member_;
     std::vector<std::string> cut_members_;
     std::vector<std::shared_ptr<const LayerContent>> layers_;
 };

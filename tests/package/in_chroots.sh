@@ -94,7 +94,7 @@ for suite in "${suites[@]}"; do
     cp --dereference /etc/resolv.conf "$root/etc/resolv.conf"
     [[ ! -d /etc/apt/apt.conf.d ]] || find /etc/apt/apt.conf.d -name '*proxy*' -exec cp {} "$root/etc/apt/apt.conf.d/" \;
     chroot "$root" apt-get -q update > "$scratch/apt.log" 2>&1 || fail "$(tail -n 20 "$scratch/apt.log")"
-    trap 'umount "$scratch"/*/proc 2> /dev/null; rm -rf "$scratch"' EXIT
+    trap 'umount "$scratch"/*/proc 2> /dev/null || true; rm -rf "$scratch"' EXIT
     step "apt install ./vm2oci_*.deb"
     from=$SECONDS
     chroot "$root" /bin/sh -c 'apt-get -q install --yes --no-install-recommends /tmp/vm2oci_*.deb' > "$scratch/apt.log" 2>&1 ||

@@ -72,6 +72,28 @@ with tarfile.open('layer.tar', 'w', format=tarfile.${format}_FORMAT) as tar:
     same_as_umoci "p${format,,}" layer.tar
 done
 
+step "types of members that no runtime unpacks"
+type_number=0
+for type in 7 V M D N X 8; do
+    python3 - "$type" << 'END'
+import sys, tarfile
+# A whole layer, and a member of that type: the disk itself, for the type that has content.
+with tarfile.open("layer.tar", "w") as tar:
+    if sys.argv[1] != "7":
+        tar.add("tree/disk/d.img", "disk/d.img")
+    member = tarfile.TarInfo("disk/d.img" if sys.argv[1] == "7" else "other")
+    member.type, member.size = sys.argv[1].encode(), 1 << 16
+    tar.addfile(member, open("tree/disk/d.img", "rb"))
+END
+    name=type$((type_number += 1))
+    umoci new --image "images:$name"
+    umoci raw add-layer --image "images:$name" layer.tar > umoci.log 2>&1
+    rm -rf bundle
+    if umoci unpack --image "images:$name" bundle > umoci.log 2>&1; then fail "umoci unpacks type $type"; fi
+    expect_exit 4 "$VM2OCI" check --for kubevirt "oci:images:$name"
+    expect_match "type .?$type.*no container runtime unpacks" "$(< stdout)" "what check says of type $type"
+done
+
 step "a later layer, and a later member, win"
 tar --format=posix -S -C tree -cf lower.tar disk
 tar -C tree -cf twice.tar disk

@@ -265,3 +265,18 @@ TEST_CASE("what a file system stores of a member") {
     CHECK(found[1].device_minor == 1);
     CHECK(found[1].attributes.empty());
 }
+
+TEST_CASE("what runtimes do not unpack for its type is told by it") {
+    const std::string plain = tar_header(file("disk/d.img", 3));
+    const auto foreign_type = [&](std::string_view flag) {
+        return test::tar_members(patched(plain, 156, flag) + padded("abc")).at(0).foreign_type;
+    };
+    CHECK(foreign_type("0") == '\0');
+    CHECK(foreign_type(std::string_view("\0", 1)) == '\0');
+    CHECK(test::tar_members(patched(tar_header(file("disk", 0)), 156, "5")).at(0).foreign_type == '\0');
+    for (const char* flag : {"7", "V", "M", "D", "N", "X", "8", "Z"}) {
+        INFO(flag);
+        CHECK(foreign_type(flag) == *flag);
+    }
+    CHECK(test::tar_members(patched(plain, 156, "7") + padded("abc")).at(0).content_size == 3);
+}
