@@ -16,10 +16,14 @@ command -v crane > /dev/null || die "crane is not installed"
 make_scratch
 one_image_layout "$source"
 name=${destination#docker://}
-# An index is pushed as one; a layout of one image would be unwrapped otherwise.
+# crane pushes the index.json of a layout as the index, so that an index of the layout's must be that; of a layout with one
+# image it pushes that.
 what=()
-[[ $manifest_type != *index* && $manifest_type != *manifest.list* ]] || what=(--index)
+if [[ $manifest_type == *index* || $manifest_type == *manifest.list* ]]; then
+    what=(--index)
+    cp "$layout/blobs/${manifest_digest/://}" "$layout/index.json"
+fi
 with_attempts "$attempts" crane push "${what[@]}" "${options[@]}" "$layout" "$name" >&2
 digest=$(crane digest "${options[@]}" "$name")
-[[ $digest == "$manifest_digest" || ${#what[@]} -gt 0 ]] || die "the registry has $digest, and the image is $manifest_digest"
+[[ $digest == "$manifest_digest" ]] || die "the registry has $digest, and the image is $manifest_digest"
 finish_push "$digest"

@@ -10,15 +10,27 @@ small_disk disk.raw 8
 "$VM2OCI" convert --quiet raw:disk.raw oci:layout:v1 > /dev/null
 digest=sha256:$(skopeo inspect --raw oci:layout:v1 | sha256sum | cut -d' ' -f1)
 
-step "both tools push the same and print its name"
-for tool in vm2oci skopeo; do
-    options=()
-    [[ $tool == vm2oci ]] || options=(-- --dest-tls-verify=false)
-    name=$("$scripts/push-with-$tool.sh" --digest-file "digest-$tool" oci:layout:v1 "docker://$registry/$tool/disk:v1" \
-        "${options[@]}" 2> log)
-    expect_equal "$registry/$tool/disk@$digest" "$name" "the name that push-with-$tool.sh prints"
-    expect_equal "$digest" "$(< "digest-$tool")" "the digest file of push-with-$tool.sh"
-    skopeo inspect --tls-verify=false "docker://$name" > /dev/null
+step "every tool pushes the same and prints its name"
+"$VM2OCI" convert --quiet --arch arm64 raw:disk.raw oci:layout:arm > /dev/null
+"$VM2OCI" index create oci:layout:both oci:layout:v1 oci:layout:arm > made
+tar -C layout -cf layout.tar .
+for tool in vm2oci skopeo crane oras; do
+    # Debian has no crane and no oras: they are tried where somebody has installed them.
+    [[ $tool == vm2oci ]] || command -v "$tool" > found || continue
+    case $tool in
+        vm2oci) options=() ;;
+        skopeo) options=(-- --dest-tls-verify=false) ;;
+        crane) options=(-- --insecure) ;;
+        oras) options=(-- --to-plain-http) ;;
+    esac
+    for source in oci:layout:v1 oci-archive:layout.tar:v1 oci:layout:both; do
+        wanted=sha256:$(skopeo inspect --raw "$source" | sha256sum | cut -d ' ' -f 1)
+        name=$("$scripts/push-with-$tool.sh" --digest-file "digest-$tool" "$source" "docker://$registry/$tool/disk:v1" \
+            "${options[@]}" 2> log) || fail "push-with-$tool.sh $source: $(cat log)"
+        expect_equal "$registry/$tool/disk@$wanted" "$name" "the name that push-with-$tool.sh prints for $source"
+        expect_equal "$wanted" "$(< "digest-$tool")" "the digest file of push-with-$tool.sh for $source"
+        skopeo inspect --raw --tls-verify=false "docker://$name" > pushed
+    done
 done
 
 step "they try again, and give up"
@@ -66,9 +78,6 @@ expect_match "cosign is not installed" "$(< stderr)" "the message without cosign
 
 step "curl alone: the same name, with a token service, an index and an archive, and what it must not do"
 export REGISTRY_SCHEME=http
-"$VM2OCI" convert --quiet --arch arm64 raw:disk.raw oci:layout:arm > /dev/null
-"$VM2OCI" index create oci:layout:both oci:layout:v1 oci:layout:arm > made
-tar -C layout -cf layout.tar .
 for source in oci:layout:v1 oci:layout:both oci-archive:layout.tar:v1; do
     wanted=sha256:$(skopeo inspect --raw "$source" | sha256sum | cut -d ' ' -f 1)
     name=$("$scripts/push-with-curl.sh" --digest-file digest-curl "$source" "docker://$registry/curl/disk:v1" 2> log) ||
