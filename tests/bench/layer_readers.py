@@ -4,7 +4,8 @@ writers leave, beside `umoci unpack`, which reads as container runtimes do; and 
 
 Usage: layer_readers.py VM2OCI     Needs root, umoci and bsdtar (libarchive-tools). Works in a temporary folder.
 
-Debian 12, libarchive 3.6.2 [2 cores]: see the table in tools/design/0006-libraries.md.
+Debian 12, libarchive 3.6.2, umoci 0.4.7 [2 cores]: of 23 cases libarchive takes something else than runtimes in 5, vm2oci in
+one (contiguous files, which it reads and `check` refuses); 200,000 files: bsdtar -t 0.78 CPU s, vm2oci convert 1.96.
 """
 import hashlib
 import json

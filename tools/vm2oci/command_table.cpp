@@ -70,6 +70,8 @@ CommandTable::CommandTable() : app_("Virtual machine disks as OCI artifacts that
                 "  PATH                        A disk; its format is detected\n"
                 "  qcow2:PATH, raw:PATH        A disk of that format\n"
                 "  vmdk:, vhd:, vhdx:, vdi:    The same with PATH behind it, as sources only\n"
+                "  ova:PATH, vmx:PATH          A machine with its disks; libvirt: and hyperv:, too\n"
+                "  nbd://…, https://…, -       A disk on a server, or on standard input\n"
                 "  oci:DIR[:TAG]               An image in an OCI layout\n"
                 "  oci-archive:FILE[:TAG]      The same in a tar archive\n"
                 "  docker://HOST/REPO[:TAG]    An image in a registry\n"
