@@ -39,6 +39,11 @@ std::string text_member(const Json& json, const char* name) {
     return json.contains(name) ? member<std::string>(json, name) : "";
 }
 
+std::uint64_t size_in(const Json& json, const char* name) {
+    const auto found = json.find(name);
+    return found != json.end() && found->is_number_unsigned() ? found->get<std::uint64_t>() : 0;
+}
+
 ItemResult item_from(const Json& json) {
     ItemResult item;
     item.number = member<std::size_t>(json, "number");
@@ -55,12 +60,9 @@ ItemResult item_from(const Json& json) {
     item.allocated_size = member<std::uint64_t>(json, "allocated_size");
     item.stored_size = member<std::uint64_t>(json, "stored_size");
     item.booted = text_member(json, "booted");
+    item.frames = member<std::uint64_t>(json, "frames");
+    item.reused_frames = member<std::uint64_t>(json, "reused_frames");
     return item;
-}
-
-std::uint64_t size_in(const Json& json, const char* name) {
-    const auto found = json.find(name);
-    return found != json.end() && found->is_number_unsigned() ? found->get<std::uint64_t>() : 0;
 }
 
 // The sizes of layers lie under "layer" or "layers", those of disks under "disk", "disks" or "root".
@@ -68,8 +70,11 @@ void add_sizes(const Json& json, ItemResult& into) {
     for (const char* name : {"layer", "layers"})
         if (const auto found = json.find(name); found != json.end())
             for (const Json& layer : found->is_array() ? *found : Json::array({*found}))
-                if (layer.is_object())
+                if (layer.is_object()) {
                     into.stored_size += size_in(layer, "size");
+                    into.frames += size_in(layer, "frames");
+                    into.reused_frames += size_in(layer, "reused_frames");
+                }
     for (const char* name : {"disk", "disks", "root"})
         if (const auto found = json.find(name); found != json.end())
             for (const Json& disk : found->is_array() ? *found : Json::array({*found}))
@@ -92,7 +97,9 @@ Json item_to_json(const ItemResult& item) {
                  {"processor_seconds", item.processor_seconds},
                  {"virtual_size", item.virtual_size},
                  {"allocated_size", item.allocated_size},
-                 {"stored_size", item.stored_size}};
+                 {"stored_size", item.stored_size},
+                 {"frames", item.frames},
+                 {"reused_frames", item.reused_frames}};
     for (const auto& [name, text] :
          {std::pair("digest", &item.digest), {"message", &item.message}, {"booted", &item.booted}})
         if (!text->empty())

@@ -30,6 +30,8 @@ struct BatchItem {
     // What only one item at a time may write: an archive, which is written anew for each image. Empty: nothing.
     std::string exclusive;
     bool is_image = true; // the destination has a digest
+    // What images its own may share frames with, by format and compression; "": none.
+    std::string frame_kind{};
 };
 
 enum class ItemState {
@@ -65,6 +67,8 @@ struct ItemResult {
     std::uint64_t allocated_size = 0; // what of it has data
     std::uint64_t stored_size = 0;    // of the image's layers, compressed
     std::string booted;               // what the boot test said; "": there was none
+    std::uint64_t frames = 0;         // of the image's layer
+    std::uint64_t reused_frames = 0;  // taken from the image of a machine that looks alike
 };
 
 struct BatchShare {

@@ -104,13 +104,18 @@ std::string machines(const BatchResult& result) {
             item.stored_size == 0 && item.allocated_size == 0
                 ? ""
                 : fmt::format("{} → {}", format_size(item.allocated_size), format_size(item.stored_size));
+        const std::string reused =
+            item.reused_frames == 0
+                ? ""
+                : fmt::format(", {:.0f} % as in one that looks alike",
+                              100.0 * static_cast<double>(item.reused_frames) / static_cast<double>(item.frames));
         text += fmt::format(
             "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td class=\"picture\"><div class=\"track\">{}{}</div>"
             "<span class=\"number\">{}</span></td><td class=\"picture\"><div class=\"track\">{}</div>"
             "<span class=\"number\">{}</span></td><td><code>{}</code>{}</td></tr>\n",
             markup_text(item.name), state_mark(item), markup_text(item.booted),
             bar(share_of(static_cast<double>(item.allocated_size), largest), "data", "with data"),
-            bar(share_of(static_cast<double>(item.stored_size), largest), "", "stored"), sizes,
+            bar(share_of(static_cast<double>(item.stored_size), largest), "", "stored"), sizes + reused,
             bar(share_of(item.seconds, longest), "", "time"), item.seconds > 0 ? format_duration(item.seconds) : "",
             markup_text(item.destination),
             item.digest.empty() ? "" : fmt::format("<br><code>{}</code>", markup_text(item.digest)));

@@ -105,6 +105,7 @@ class Batch {
         ItemResult& result = result_.items[index];
         try {
             if (is_made(item, state_, engine_, request_.program, result)) {
+                engine_.made(item, state_.files(item));
                 watcher_.changed(result);
                 return;
             }
@@ -139,6 +140,8 @@ class Batch {
             result.state = state_for(end->exit_code);
             try {
                 state_.end(*running.item, result);
+                if (result.state == ItemState::done)
+                    engine_.made(*running.item, state_.files(*running.item));
             } catch (const Error& error) {
                 result.message = error.what();
                 result.exit_code = 1;

@@ -38,6 +38,8 @@ class RunningItem {
 // What a batch stands on; tests put others in their places.
 struct BatchEngine {
     std::function<std::unique_ptr<RunningItem>(const BatchItem&, const ItemFiles&, unsigned threads)> start;
+    // The item's image is there, made now or by an earlier run.
+    std::function<void(const BatchItem&, const ItemFiles&)> made;
     // The digest of what is at the item's destination; nullopt: nothing is. For an item whose destination is no image
     // something else that says that it is there.
     std::function<std::optional<std::string>(const BatchItem&)> published;

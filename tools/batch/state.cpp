@@ -85,7 +85,7 @@ fs::path BatchState::folder_of(const BatchItem& item) const {
 
 ItemFiles BatchState::files(const BatchItem& item) const {
     const fs::path folder = folder_of(item);
-    return {folder / kDigestName, folder / "document", folder / "log"};
+    return {folder / kDigestName, folder / "document", folder / "log", folder / "inspection"};
 }
 
 std::optional<ItemResult> BatchState::made_before(const BatchItem& item, const std::string& key) const {

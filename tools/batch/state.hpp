@@ -5,6 +5,7 @@
 //   digest      the image's; there before the image's reference is
 //   document    what the conversion printed
 //   log         what it said
+//   inspection  what its source was seen to be, if others may look alike
 //   result.json what became of it
 // An image is made when `digest` is there and the destination has an image of that digest. Whatever else is missing was
 // not finished.
@@ -27,6 +28,7 @@ struct ItemFiles {
     std::filesystem::path digest;
     std::filesystem::path document;
     std::filesystem::path log;
+    std::filesystem::path inspection;
 };
 
 class BatchState {

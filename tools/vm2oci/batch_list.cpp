@@ -292,6 +292,20 @@ std::string exclusive_of(const Reference& destination) {
     return archive == nullptr ? "" : archive->file;
 }
 
+// Frames are taken from layouts, which are here; from a registry they would be fetched to be pushed again.
+std::string frame_kind_of(const ConvertRequest& request) {
+    const auto* image = std::get_if<ImageReference>(&request.destination);
+    const auto* source = std::get_if<DiskReference>(&request.source);
+    const bool is_here = image != nullptr && std::holds_alternative<LayoutReference>(*image) && source != nullptr &&
+                         !is_server_address(source->path);
+    const bool is_disk = std::holds_alternative<ContainerDiskRequest>(request.shape);
+    if (!is_here || !is_disk || request.reuse || request.against ||
+        request.layer.compression.algorithm != Compression::zstd)
+        return "";
+    return fmt::format("{}:{}:{}", static_cast<int>(request.disk.format),
+                       static_cast<int>(request.disk.cluster_compression), request.layer.compression.level);
+}
+
 PlannedConversion plan_conversion(const BatchLine& line, std::size_t number) {
     ParsedConversion parsed(line);
     const ConvertRequest request = convert_request(parsed.arguments, *parsed.command);
@@ -321,6 +335,7 @@ PlannedConversion plan_conversion(const BatchLine& line, std::size_t number) {
     if (const auto* image = std::get_if<ImageReference>(&request.destination)) {
         planned.image = *image;
         planned.item.is_image = !std::holds_alternative<NullReference>(*image);
+        planned.item.frame_kind = frame_kind_of(request);
     }
     return planned;
 }

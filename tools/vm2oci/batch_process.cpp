@@ -27,13 +27,15 @@ UniqueFd create(const std::filesystem::path& path) {
 }
 
 std::vector<std::string> words_for(const ConversionProgram& program, const BatchItem& item, const ItemFiles& files,
-                                   unsigned threads) {
+                                   unsigned threads, const std::optional<LookAlikes::Found>& look_alike) {
     std::vector<std::string> words = {program.path,           "convert", "--json", "--progress", "json", "--threads",
                                       std::to_string(threads)};
     if (!program.scratch_folder.empty())
         words.insert(words.end(), {"--tmpdir", program.scratch_folder});
     if (item.is_image)
         words.insert(words.end(), {"--digest-file", files.digest.string()});
+    if (look_alike)
+        words.insert(words.end(), {"--reuse", look_alike->image});
     words.insert(words.end(), item.words.begin(), item.words.end());
     words.insert(words.end(), {"--", item.source, item.destination});
     return words;
@@ -95,11 +97,75 @@ class Conversion final : public RunningItem {
     ItemProgress progress_;
 };
 
+std::optional<Likeness> look_of(const ItemFiles& files) {
+    const auto inspection = read_file(files.inspection, kDocumentLimit);
+    return inspection ? likeness_of(*inspection) : std::nullopt;
+}
+
+// Looks at the source first. What it cannot be read as is the conversion's to say.
+class LookingConversion final : public RunningItem {
+  public:
+    LookingConversion(const ConversionProgram& program, const BatchItem& item, const ItemFiles& files, unsigned threads,
+                      const LookAlikes& look_alikes)
+        : program_(program), item_(item), files_(files), threads_(threads), look_alikes_(look_alikes),
+          inspection_(create(files.inspection)),
+          look_(std::make_unique<ChildProcess>(std::vector<std::string>{program.path, "inspect", "--json", "--quiet",
+                                                                        "--guest-backend", "native", "--", item.source},
+                                               std::vector<InheritedFd>{{inspection_.get(), kStandardOutput}})) {}
+
+    std::optional<ItemEnd> poll() override {
+        if (!conversion_ && !begin_conversion())
+            return std::nullopt;
+        std::optional<ItemEnd> end = conversion_->poll();
+        if (end)
+            end->processor_seconds += looked_;
+        return end;
+    }
+    ItemProgress progress() const override {
+        return conversion_ ? conversion_->progress() : ItemProgress{"look", 0, 0};
+    }
+
+  private:
+    // Whether what was looked for is known.
+    bool begin_conversion() {
+        std::array<char, 4096> ignored{};
+        while (::read(look_->error_fd(), ignored.data(), ignored.size()) > 0) {
+        }
+        if (!look_->poll_exit())
+            return false;
+        looked_ = static_cast<double>(look_->cpu_time().count()) / 1000;
+        std::optional<LookAlikes::Found> look_alike;
+        if (const std::optional<Likeness> look = look_of(files_))
+            look_alike = look_alikes_.nearest(item_.frame_kind, *look);
+        conversion_ = std::make_unique<Conversion>(words_for(program_, item_, files_, threads_, look_alike), files_);
+        return true;
+    }
+
+    ConversionProgram program_;
+    const BatchItem& item_;
+    ItemFiles files_;
+    unsigned threads_;
+    const LookAlikes& look_alikes_;
+    UniqueFd inspection_;
+    std::unique_ptr<ChildProcess> look_;
+    std::unique_ptr<Conversion> conversion_;
+    double looked_ = 0; // CPU seconds
+};
+
 } // namespace
 
 std::unique_ptr<RunningItem> start_conversion(const ConversionProgram& program, const BatchItem& item,
-                                              const ItemFiles& files, unsigned threads) {
-    return std::make_unique<Conversion>(words_for(program, item, files, threads), files);
+                                              const ItemFiles& files, unsigned threads, const LookAlikes& look_alikes) {
+    if (item.frame_kind.empty())
+        return std::make_unique<Conversion>(words_for(program, item, files, threads, std::nullopt), files);
+    return std::make_unique<LookingConversion>(program, item, files, threads, look_alikes);
+}
+
+void remember_look(const BatchItem& item, const ItemFiles& files, LookAlikes& look_alikes) {
+    if (item.frame_kind.empty())
+        return;
+    if (const std::optional<Likeness> look = look_of(files))
+        look_alikes.made(item.frame_kind, *look, item.name, item.destination);
 }
 
 void read_progress_line(const std::string& line, ItemProgress& progress, std::string& last_word) {

@@ -25,6 +25,7 @@ struct World {
     std::map<std::string, int> exit_codes{};        // of sources; others end well
     std::map<std::string, unsigned> made{};         // how often a destination was published
     std::vector<std::string> begun{};
+    std::vector<std::string> seen_made{}; // what the engine was told
     std::set<std::string> running{};
     std::size_t most_at_once = 0;
     std::uint64_t memory = 0;
@@ -114,6 +115,7 @@ BatchResult run(World& world, const BatchRequest& request) {
         world.step();
         return std::make_unique<Conversion>(world, each, files);
     };
+    engine.made = [&](const BatchItem& each, const ItemFiles&) { world.seen_made.push_back(each.name); };
     engine.published = [&](const BatchItem& each) -> std::optional<std::string> {
         const auto found = world.published.find(each.destination);
         return found == world.published.end() ? std::nullopt : std::optional(found->second);
@@ -145,7 +147,9 @@ TEST_CASE("what was made is not made again, until something that it reads, its w
     World world;
     BatchRequest batch = request({item(world, "a"), item(world, "b")});
     CHECK(states(run(world, batch)) == std::vector{ItemState::done, ItemState::done});
+    CHECK(world.seen_made == std::vector<std::string>{"a", "b"});
     const BatchResult again = run(world, batch);
+    CHECK(world.seen_made == std::vector<std::string>{"a", "b", "a", "b"}); // what is there can be shared, too
     CHECK(states(again) == std::vector{ItemState::unchanged, ItemState::unchanged});
     CHECK(again.items[0].digest == "sha256:a");
     CHECK(again.items[0].stored_size == 70);

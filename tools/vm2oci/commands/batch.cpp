@@ -236,6 +236,8 @@ ExitCode run_list(const BatchArguments& arguments, Invocation& call) {
         plan_conversions(parse_batch_list(read_list(list, kListLimit), find_files));
     std::erase_if(planned,
                   [&](const PlannedConversion& each) { return (each.item.number - 1) % share.of != share.index; });
+    if (planned.size() == 1)
+        planned.front().item.frame_kind.clear(); // nothing else is like it
     std::map<std::size_t, const PlannedConversion*> by_number;
     BatchRequest request{list == "-" ? "standard input" : fs::path(list).filename().string(),
                          share,
@@ -250,9 +252,11 @@ ExitCode run_list(const BatchArguments& arguments, Invocation& call) {
     const ConversionProgram program{own_path(), call.global.scratch_folder};
     const auto start = std::chrono::steady_clock::now();
     BatchEngine engine;
+    LookAlikes look_alikes;
     engine.start = [&](const BatchItem& item, const ItemFiles& files, unsigned threads) {
-        return start_conversion(program, item, files, threads);
+        return start_conversion(program, item, files, threads, look_alikes);
     };
+    engine.made = [&](const BatchItem& item, const ItemFiles& files) { remember_look(item, files, look_alikes); };
     engine.published = [&](const BatchItem& item) { return published_at(*by_number.at(item.number), call.operation); };
     engine.wait = [] { std::this_thread::sleep_for(std::chrono::milliseconds(50)); };
     engine.seconds = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
