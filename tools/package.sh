@@ -53,6 +53,9 @@ umask 022
 say "version $version, $architecture, as of $(date --utc --date "@$SOURCE_DATE_EPOCH" +%F)"
 hardening='-fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=2'
 [[ $architecture != amd64 ]] || hardening+=' -fcf-protection'
+# ccache hands the compiler names that are relative to the build folder; without it they are whole, and the project's own
+# flags make "." of the source folder.
+hardening+=' -ffile-prefix-map=../..=.'
 configure() {
     cmake --preset release -B "$build" -DCMAKE_INSTALL_PREFIX=/usr -DVM2OCI_BUILD_TESTS=OFF \
         -DCMAKE_C_FLAGS="$hardening" -DCMAKE_CXX_FLAGS="$hardening" \
