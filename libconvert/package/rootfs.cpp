@@ -8,30 +8,47 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <functional>
+#include <string_view>
 
 namespace vm2oci {
 namespace {
 
 constexpr const char* kDefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+// What installing packages makes in the places that are theirs: byte code, caches, indices, their database. Machines
+// that were cloned from each other have the same.
+bool is_beside_packages(std::string_view path) {
+    const auto is_below = [&](std::string_view folder) { return path.starts_with(folder); };
+    if (is_below("usr/local/"))
+        return false;
+    return std::ranges::any_of(std::array<std::string_view, 8>{"usr/", "boot/", "lib/apk/", "var/cache/",
+                                                               "var/lib/apt/", "var/lib/dpkg/", "var/lib/rpm/",
+                                                               "var/lib/pacman/"},
+                               is_below);
+}
+
 // Passes one class of entries on. Hard links stay with the first of their paths, so that they lie in one layer.
 class LayerFilter final : public TreeSink {
   public:
-    enum class Keep { packaged, other };
+    enum class Keep { packaged, beside_packages, own };
 
     LayerFilter(TreeSink& out, const PackageFiles& files, Keep keep) : out_(out), files_(files), keep_(keep) {}
 
     void add(const Entry& entry, const FileContent* content) override {
         if (entry.status.type == FileType::directory) {
-            if (keep_ == Keep::other)
+            if (keep_ == Keep::own)
                 out_.add(entry, nullptr);
             else
                 remember_folder(entry);
             return;
         }
-        const bool packaged = files_.contains(entry.hard_link_to.value_or(entry.path));
-        if (packaged != (keep_ == Keep::packaged))
+        const std::string& path = entry.hard_link_to.value_or(entry.path);
+        const Keep kind = files_.contains(path)      ? Keep::packaged
+                          : is_beside_packages(path) ? Keep::beside_packages
+                                                     : Keep::own;
+        if (kind != keep_)
             return;
         for (const Entry& folder : pending_)
             out_.add(folder, nullptr);
@@ -40,8 +57,8 @@ class LayerFilter final : public TreeSink {
     }
 
   private:
-    // Folders stand in the lower layer only to hold files: their own times differ between machines, and come with the
-    // upper layer.
+    // Folders stand in lower layers only to hold files: their own times differ between machines, and come with the
+    // uppermost layer.
     void remember_folder(const Entry& entry) {
         const auto holds = [&](const Entry& folder) {
             return folder.path.empty() || (entry.path.size() > folder.path.size() &&
@@ -218,7 +235,8 @@ RootfsImage write_rootfs(const OpenedGuest& opened, const GuestInfo& info, const
     operation.progress->begin("package", 0);
     if (options.layers == RootfsLayers::split) {
         const PackageFiles files = read_package_files(*opened.guest);
-        for (const LayerFilter::Keep keep : {LayerFilter::Keep::packaged, LayerFilter::Keep::other})
+        using Keep = LayerFilter::Keep;
+        for (const Keep keep : {Keep::packaged, Keep::beside_packages, Keep::own})
             write_layer([&](TreeSink& tar) {
                 LayerFilter filter(tar, files, keep);
                 opened.guest->export_tree(exported, filter, operation);

@@ -15,8 +15,9 @@ namespace vm2oci {
 enum class KernelFiles { leave_out, keep }; // kernels, initrds, boot loader, modules and firmware
 enum class RootfsLayers {
     one,
-    // What the distribution's packages brought, unchanged, apart from everything else: machines with the same packages
-    // share their lower layer. Needs dpkg, rpm or apk.
+    // Three, lowest first: what the distribution's packages brought, by their database; what else lies where packages
+    // put things, which clones of one machine have in common; and what is the machine's own. Machines with the same
+    // packages share the lowest. Needs dpkg, rpm or apk.
     split,
 };
 

@@ -130,9 +130,10 @@ python3 - << 'PYTHON'
 import json, tarfile
 blob = lambda d: "layout/blobs/" + d.replace(":", "/")
 manifest = json.load(open(blob(json.load(open("layout/index.json"))["manifests"][0]["digest"])))
-lower, upper = ({m.name for m in tarfile.open(blob(l["digest"])) if m.isfile()} for l in manifest["layers"])
+lower, beside, upper = ({m.name for m in tarfile.open(blob(l["digest"])) if m.isfile()} for l in manifest["layers"])
 assert lower == {f"usr/share/package-{n}/file" for n in (1, 2, 3)}, lower
 assert {f"etc/package-{n}.conf" for n in (1, 2, 3)} <= upper and "etc/os-release" in upper
+assert "var/lib/rpm/rpmdb.sqlite" in beside and not beside & (lower | upper), beside
 PYTHON
 
 step "dpkg: as dpkg-query lists this machine's packages"
@@ -194,15 +195,19 @@ machine() {
 }
 machine one srv/one 4096
 machine two usr/share/base/two 1024
+machine three opt-three 2048
 python3 - << 'PYTHON'
 import json, tarfile
 blob = lambda d: "layout/blobs/" + d.replace(":", "/")
 index = {m["annotations"]["org.opencontainers.image.ref.name"]: m for m in json.load(open("layout/index.json"))["manifests"]}
-one, two = (json.load(open(blob(index[name]["digest"])))["layers"] for name in ("one", "two"))
-assert one[0] == two[0], "the lower layers differ"
-assert one[1]["digest"] != two[1]["digest"]
+one, two, three = (json.load(open(blob(index[name]["digest"])))["layers"] for name in ("one", "two", "three"))
+assert [len(layers) for layers in (one, two, three)] == [3, 3, 3]
+assert one[0] == two[0] == three[0], "the lowest layers differ"
+assert one[1] == three[1] != two[1], "what lies beside the packages is the same in clones"
+assert len({layers[2]["digest"] for layers in (one, two, three)}) == 3
 lower = {m.name for m in tarfile.open(blob(one[0]["digest"])) if not m.isdir()}
 assert lower == {"bin/sh", "usr/share/base/file", "usr/share/base/link"}, lower
-upper = {m.name for m in tarfile.open(blob(two[1]["digest"])) if not m.isdir()}
-assert {"etc/hostname", "etc/base.conf", "srv/data", "usr/share/base/two"} <= upper and not upper & lower, upper
+beside, upper = ({m.name for m in tarfile.open(blob(layer["digest"])) if not m.isdir()} for layer in two[1:])
+assert {"usr/share/base/two", "var/lib/dpkg/status"} <= beside, beside
+assert {"etc/hostname", "etc/base.conf", "srv/data"} <= upper and not upper & (lower | beside) and not lower & beside, upper
 PYTHON
