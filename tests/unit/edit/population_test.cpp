@@ -72,7 +72,7 @@ const Row kRows[] = {
     {"fedora 32", kProfile, "", ""},
     {"fedora 42", kProfile, "", ""},
     {"amzn 2", "", "", ""},
-    {"amzn 2023", "", "", ""},
+    {"amzn 2023", "/etc/systemd/network/80-vm2oci.network", "", ""},
     {"sles 11.4", kSuseIfcfg, "", kTable},
     {"sles 12.5", kSuseIfcfg, "", ""},
     {"sles 15.6", kSuseIfcfg, "", ""},
