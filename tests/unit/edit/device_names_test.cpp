@@ -70,6 +70,22 @@ TEST_CASE("--fix=devices leaves what lies on other disks, and names that stay ri
           "UUID=root-uuid / ext4 defaults 0 1\n/dev/sda1 /old ext4 nofail 0 2\n");
 }
 
+TEST_CASE("--fix=devices learns the disk from what firmware starts, as the mounter does") {
+    for (const char* place : {"/boot", "/boot/efi", "/efi"})
+        for (const char* disk :
+             {"/dev/disk/by-id/scsi-36000c29a1b2c3d4e5f60718293a4b5c6-part", "/dev/disk/by-id/virtio-0a1b-part",
+              "/dev/disk/by-path/pci-0000:03:00.0-scsi-0:0:0:0-part"})
+            for (const char* root : {"UUID=root-uuid", "/dev/mapper/system-root"}) {
+                const std::string head = std::string(root) + " / ext4 rw 0 1\n";
+                CHECK(fixed(head + disk + "1 " + place + " ext4 rw 0 2\n" + disk + "3 swap swap rw 0 0\n", kThree,
+                            "quiet") ==
+                      head + "UUID=boot-uuid " + place + " ext4 rw 0 2\nUUID=swap-uuid swap swap rw 0 0\n");
+            }
+    // Names by order tell nothing of the root's disk, and data may lie anywhere.
+    const std::string other = "UUID=root-uuid / ext4 rw 0 1\n/dev/disk/by-id/ata-X-part1 /data ext4 nofail 0 2\n";
+    CHECK(fixed(other, kThree, "quiet") == other);
+}
+
 TEST_CASE("--fix=devices knows the only file system of a disk without partitions") {
     const std::vector<DiskVolume> whole = {{0, "ext4", "whole-uuid"}};
     CHECK(fixed("/dev/xvda2 / ext4 noatime 0 1\n/dev/xvda1 none swap sw 0 0\n", whole) ==
