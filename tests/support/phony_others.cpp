@@ -114,13 +114,16 @@ PhonyGuest photon_cloud() {
     return made;
 }
 
-// /usr is another partition; keys by sshkeys.service (flatcar's init), the command line in the EFI partition's
-// grub.cfg.
+// /usr is another partition; host keys by sshd-keygen.service, while sshkeys.service fetches those of users (both of
+// flatcar's init); the command line in the EFI partition's grub.cfg.
 PhonyGuest flatcar() {
     MemoryGuest guest = phony_base("flatcar", "4081.2.0", "coreos");
     with_systemd(guest);
-    guest.file("/usr/lib/systemd/system/sshd.service", phony_unit("/usr/sbin/sshd -D", "Requires=sshkeys.service\n"))
-        .file("/usr/lib/systemd/system/sshkeys.service", phony_unit("/usr/lib/flatcar/sshd_keygen", "", ""))
+    guest
+        .file("/usr/lib/systemd/system/sshd.service", phony_unit("/usr/sbin/sshd -D", "Requires=sshd-keygen.service\n"))
+        .file("/usr/lib/systemd/system/sshd-keygen.service", phony_unit("/usr/lib/flatcar/sshd_keygen", "", ""))
+        .file("/usr/lib/systemd/system/sshkeys.service",
+              phony_unit("/usr/bin/systemctl start coreos-metadata-sshkeys@core.service"))
         .file("/usr/lib/systemd/network/zz-default.network", "[Network]\nDHCP=yes\n");
     return {"flatcar", std::move(guest)};
 }
