@@ -169,7 +169,8 @@ void tell_unchanged_words(PlanBuilder& plan, const std::string& path, const std:
             continue;
         for (const std::string_view key : {"root=/dev/", "resume=/dev/"})
             for (std::size_t at = line.find(key); at != std::string_view::npos; at = line.find(key, at + 1)) {
-                if (at != 0 && std::isalnum(static_cast<unsigned char>(line[at - 1])) != 0)
+                const bool is_escape = at > 1 && line[at - 2] == '\\'; // $'a\tresume=…'
+                if (at != 0 && !is_escape && std::isalnum(static_cast<unsigned char>(line[at - 1])) != 0)
                     continue;
                 const std::size_t end = std::min(line.find_first_of(" \t\r\"'`\\;)}|&", at), line.size());
                 const std::vector<std::string> before = {std::string(line.substr(at, end - at))};

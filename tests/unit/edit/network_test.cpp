@@ -253,7 +253,8 @@ TEST_CASE("A card that only what lies above it names keeps its name, whichever s
         {{{"/etc/cloud/cloud.cfg.d/50-curtin-networking.cfg",
            "network:\n  version: 1\n  config:\n  - {type: vlan, name: v3, vlan_link: ens9, vlan_id: 3}\n"
            "  - {type: bond, name: both, bond_interfaces: [enp5s0, enp6s0]}\n"},
-          {"/usr/bin/cloud-init", ""}},
+          {"/usr/bin/cloud-init", ""},
+          {"/usr/lib/cloud-init/ds-identify", ""}},
          "ens9 enp5s0 enp6s0"},
     };
     for (const auto& [files, cards] : kCases) {
