@@ -5,9 +5,9 @@
 #include "libconvert/edit/planners.hpp"
 #include "libconvert/edit/shell_text.hpp"
 #include "libconvert/edit/text.hpp"
+#include "libconvert/guest/boot_disk.hpp"
 #include "libconvert/guest/device_name.hpp"
 #include "libconvert/guest/fstab.hpp"
-#include "libconvert/guest/volumes.hpp"
 
 #include <fmt/format.h>
 

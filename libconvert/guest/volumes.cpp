@@ -4,6 +4,7 @@
 #include "formats/block/routed_changes.hpp"
 #include "formats/block/slice.hpp"
 #include "formats/md/array.hpp"
+#include "libconvert/guest/boot_disk.hpp"
 #include "libconvert/guest/volume_stack.hpp"
 
 #include <fmt/format.h>

@@ -101,8 +101,5 @@ std::optional<std::size_t> find_volume(const DiskLayout& layout, std::string_vie
 void learn_guest_disks(DiskLayout& layout, std::size_t root, const std::vector<FstabEntry>& fstab,
                        const std::vector<std::string>& root_names,
                        std::vector<std::pair<std::string, std::string>> crypttab);
-// A part of that, for guests whose root tells nothing: firmware starts what lies on the disk that it boots from, so the
-// link of /boot's or the EFI system partition's disk is the root's.
-void learn_boot_disk(GuestDisks& disks, const std::vector<FstabEntry>& fstab);
 
 } // namespace vm2oci
