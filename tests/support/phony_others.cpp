@@ -92,8 +92,8 @@ PhonyGuest photon() {
     MemoryGuest guest = phony_base("photon", "5.0", "");
     with_systemd(guest);
     with_vmware_tools(guest, "vmtoolsd.service");
-    guest.file("/usr/lib/systemd/system/sshd.service", phony_unit("/usr/sbin/sshd -D", "Wants=sshd-keygen.service\n"))
-        .file("/usr/lib/systemd/system/sshd-keygen.service", phony_unit("/usr/bin/ssh-keygen -A", "", ""))
+    guest.file("/usr/lib/systemd/system/sshd.service", phony_unit("/usr/sbin/sshd -D", "After=sshd-keygen.service\n"))
+        .file("/usr/lib/systemd/system/sshd-keygen.service", phony_unit("/usr/bin/ssh-keygen -A"))
         .file("/usr/lib/systemd/system/systemd-networkd.service", phony_unit("/usr/lib/systemd/systemd-networkd"))
         .file("/etc/systemd/network/99-dhcp-en.network", "[Match]\nName=e*\n\n[Network]\nDHCP=yes\n")
         .file("/boot/photon.cfg",
@@ -102,6 +102,7 @@ PhonyGuest photon() {
               "load_env -f /boot/photon.cfg\nmenuentry \"Photon\" {\n"
               "    linux /boot/$photon_linux root=$rootpartition $photon_cmdline $systemd_cmdline\n"
               "    if [ -f /boot/$photon_initrd ]; then\n        initrd /boot/$photon_initrd\n    fi\n}\n");
+    enable_unit(guest, "sshd-keygen.service");
     enable_unit(guest, "systemd-networkd.service");
     return {"photon 5", std::move(guest)};
 }

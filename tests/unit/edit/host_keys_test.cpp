@@ -271,7 +271,7 @@ TEST_CASE("Names are kept where the distribution reads them") {
             CHECK(edit.content == "NETWORKING=yes\nHOSTNAME=new\n");
 }
 
-TEST_CASE("A maker that runs at a first boot alone, or leaves it to cloud-init, makes none that are missing later") {
+TEST_CASE("snosi 343: a maker that runs at a first boot alone, or leaves it to cloud-init, makes none that go later") {
     const auto guest_with = [](const std::string& conditions, const std::string& drop_in = "") {
         MemoryGuest guest = systemd_with_keys();
         guest
