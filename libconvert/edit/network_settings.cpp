@@ -5,6 +5,8 @@
 #include "libconvert/edit/text.hpp"
 #include "libconvert/edit/yaml.hpp"
 
+#include <fnmatch.h>
+
 #include <algorithm>
 #include <array>
 #include <set>
@@ -127,6 +129,18 @@ bool is_for_cards(const std::vector<IniEntry>& entries) {
     return joined_values(entries, "Match", "Kind").empty() && joined_values(entries, "Match", "Virtualization").empty();
 }
 
+// Whatever card the machine has, this is for it.
+bool is_for_any_card(const std::vector<IniEntry>& entries) {
+    for (const char* key : {"MACAddress", "PermanentMACAddress", "Driver", "Path"})
+        if (!joined_values(entries, "Match", key).empty())
+            return false;
+    const std::vector<std::string> names = words_of(joined_values(entries, "Match", "Name"));
+    return is_for_cards(entries) &&
+           (names.empty() || std::any_of(names.begin(), names.end(), [](const std::string& name) {
+                return fnmatch(name.c_str(), "enp1s0", 0) == 0;
+            }));
+}
+
 void read_networkd(const PlanBuilder& plan, std::vector<InterfaceSetting>& settings) {
     for (const std::string& file : networkd_files(plan, ".netdev"))
         if (const auto text = plan.read_text(file)) {
@@ -138,7 +152,11 @@ void read_networkd(const PlanBuilder& plan, std::vector<InterfaceSetting>& setti
     // Keys of [Network] that put an interface under or over another one (systemd.network(5)).
     constexpr std::array kStacked = {"Bridge", "Bond",  "VLAN",   "VRF",  "MACVLAN", "MACVTAP", "IPVLAN",
                                      "IPVTAP", "VXLAN", "Tunnel", "Xfrm", "L2TP",    "MACsec",  "BatmanAdvanced"};
-    for (const std::string& file : networkd_files(plan, ".network")) {
+    const std::vector<std::string> files = networkd_files(plan, ".network");
+    const bool any_card = std::any_of(files.begin(), files.end(), [&](const std::string& file) {
+        return is_for_any_card(parse_ini(plan.read_text(file).value_or("")));
+    });
+    for (const std::string& file : files) {
         const auto text = plan.read_text(file);
         if (!text)
             continue;
@@ -152,7 +170,8 @@ void read_networkd(const PlanBuilder& plan, std::vector<InterfaceSetting>& setti
                             !joined_values(entries, "Address", "Address").empty();
         for (const char* key : kStacked)
             setting.complex = setting.complex || !joined_values(entries, "Network", key).empty();
-        if (by_package && (!is_for_cards(entries) || (!setting.complex && setting.driver.empty())))
+        // A package's file matters where it is for other cards, and none is for this machine's.
+        if (by_package && (!is_for_cards(entries) || (!setting.complex && (setting.driver.empty() || any_card))))
             continue;
         const std::vector<std::string> names = words_of(joined_values(entries, "Match", "Name"));
         setting.only_by_mac = !setting.mac.empty() && names.empty();

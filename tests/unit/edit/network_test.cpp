@@ -297,6 +297,14 @@ TEST_CASE("A package's settings for other cards stay, and an own one goes before
     CHECK(edit_of(plan, "/usr/lib/systemd/network/70-cloud.network") == nullptr);
     CHECK(finds(plan, "70-cloud.network is for cards of gve alone"));
     CHECK_FALSE(finds(plan, "80-container"));
+    // It is enough, and so is one of another package.
+    MemoryGuest taken = guest;
+    taken.file("/usr/lib/systemd/network/zz-default.network", "[Network]\nDHCP=yes\n");
+    CHECK(fix_network(taken).edits.empty());
+    taken = guest;
+    taken.file("/etc/systemd/network/80-vm2oci.network",
+               edit_of(plan, "/etc/systemd/network/80-vm2oci.network")->content);
+    CHECK(fix_network(taken).edits.empty());
     // One of the same name in /etc stands in its place.
     guest.file("/etc/systemd/network/70-cloud.network", "[Match]\nName=en*\n[Network]\nDHCP=yes\n");
     CHECK(fix_network(guest).edits.empty());
