@@ -1,9 +1,12 @@
 #include "libconvert/edit/edit_disk.hpp"
 
 #include "formats/base/error.hpp"
+#include "libconvert/edit/planned_guest.hpp"
 #include "libconvert/inspect/machine_problems.hpp"
 
 #include <fmt/format.h>
+
+#include <algorithm>
 
 namespace vm2oci {
 namespace {
@@ -25,8 +28,16 @@ std::vector<BootProblem> diagnose_all(const OpenedGuest& opened, const std::vect
     std::vector<BootProblem> problems;
     if (opened.guest)
         problems = diagnose(*opened.guest, disk_volumes(opened.layout), except);
-    for (MachineProblem& problem : find_machine_problems(opened))
-        problems.push_back({"", std::move(problem.text)});
+    std::vector<BootProblem> by_hand;
+    for (MachineProblem& problem : find_machine_problems(opened)) {
+        // A fix that tells of the same thing mends it.
+        const bool is_mended = std::any_of(problems.begin(), problems.end(), [&](const BootProblem& known) {
+            return !problem.about.empty() && known.text.starts_with(problem.about + " ");
+        });
+        if (!is_mended)
+            by_hand.push_back({"", std::move(problem.text)});
+    }
+    problems.insert(problems.end(), by_hand.begin(), by_hand.end());
     return problems;
 }
 
@@ -79,7 +90,7 @@ EditReport edit_guest(OpenedGuest& opened, const std::shared_ptr<OverlayDevice>&
     EditReport report;
     report.guest = summarise_guest(opened);
     report.plan = plan_edits(*opened.guest, volumes, request);
-    report.problems = diagnose_all(opened, request.fixes.names);
+    report.problems = diagnose_all(as_planned(opened, report.plan), request.fixes.names);
     if (mode == EditMode::apply)
         report.backend = apply_edits(report.plan, opened, overlay, options, operation);
     return report;

@@ -5,6 +5,7 @@
 #include "libconvert/edit/planners.hpp"
 #include "libconvert/edit/shell_text.hpp"
 #include "libconvert/edit/text.hpp"
+#include "libconvert/guest/boot_disk.hpp"
 #include "libconvert/guest/device_name.hpp"
 #include "libconvert/guest/fstab.hpp"
 
@@ -66,13 +67,15 @@ class DeviceRenamer {
                 disks.lone_partition = device->partition;
             disks.own.push_back(device->disk);
         };
-        for (const FstabEntry& entry : parse_fstab(plan.read_text("/etc/fstab").value_or("")))
+        const std::vector<FstabEntry> fstab = parse_fstab(plan.read_text("/etc/fstab").value_or(""));
+        for (const FstabEntry& entry : fstab)
             if (entry.mount_point == "/")
                 learn(entry.device);
         for (const std::vector<std::string>& words : kernel_command_lines(plan))
             for (const std::string_view word : words)
                 if (word.starts_with("root="))
                     learn(word.substr(5));
+        learn_boot_disk(disks, fstab);
         return disks;
     }
 

@@ -6,11 +6,13 @@
 #include "libconvert/edit/shell_text.hpp"
 #include "libconvert/edit/text.hpp"
 #include "libconvert/edit/yaml.hpp"
+#include "libconvert/inspect/machine_problems.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <set>
 
@@ -69,6 +71,8 @@ exit 1
 )sh";
 
 constexpr const char* kFirstName = "eth0";
+constexpr const char* kNamingScriptPath = "/usr/local/lib/vm2oci/interface-name";
+constexpr const char* kNamingRules = "/etc/udev/rules.d/81-vm2oci-net.rules";
 constexpr unsigned kPatternVersion[3] = {0, 8, 20};
 
 // The kernel's own names stay: nothing in the guest renames cards after their slots.
@@ -88,6 +92,18 @@ bool keeps_kernel_names(const PlanBuilder& plan) {
     return !lines.empty() && std::all_of(lines.begin(), lines.end(), [](const std::vector<std::string>& words) {
         return std::find(words.begin(), words.end(), "net.ifnames=0") != words.end();
     });
+}
+
+// What an earlier fix lets the cards be called.
+std::vector<std::string> pinned_names(const PlanBuilder& plan) {
+    return plan.exists(kNamingRules) ? words_of(shell_value(plan.read_text(kNamingScriptPath).value_or(""), "names"))
+                                     : std::vector<std::string>();
+}
+
+// systemd from 197 on: names after slots come by this file.
+bool has_naming_policy(const PlanBuilder& plan) {
+    return plan.exists("/usr/lib/systemd/network/99-default.link") ||
+           plan.exists("/lib/systemd/network/99-default.link");
 }
 
 // Debian's ifupdown matches patterns since 0.8.20; the version is dpkg's word, and a guest without one is taken for
@@ -138,9 +154,9 @@ void dhcp_ifupdown(PlanBuilder& plan, const std::vector<InterfaceSetting>& setti
 void pin_to_slots(PlanBuilder& plan, const std::vector<std::string>& names) {
     const std::string reason =
         fmt::format("the interfaces get their old names in the order of their slots: {}", fmt::join(names, ", "));
-    plan.write("/usr/local/lib/vm2oci/interface-name",
-               replaced(kNamingScript, "@NAMES@", fmt::format("{}", fmt::join(names, " "))), reason, {0755, 0, 0, {}});
-    plan.write("/etc/udev/rules.d/81-vm2oci-net.rules",
+    plan.write(kNamingScriptPath, replaced(kNamingScript, "@NAMES@", fmt::format("{}", fmt::join(names, " "))), reason,
+               {0755, 0, 0, {}});
+    plan.write(kNamingRules,
                "# Written by vm2oci.\n"
                "SUBSYSTEM==\"net\", ACTION==\"add\", SUBSYSTEMS==\"pci\", ATTR{type}==\"1\", "
                "PROGRAM=\"/usr/local/lib/vm2oci/interface-name /sys%p/device\", NAME=\"%c\"\n",
@@ -211,6 +227,41 @@ bool left_to_network_service(const PlanBuilder& plan, const std::vector<Interfac
     return service_state(plan, "network") != ServiceState::absent;
 }
 
+bool has_word(std::string_view text, std::string_view word) {
+    const auto inside = [&](std::size_t at) {
+        return at < text.size() && (std::isalnum(static_cast<unsigned char>(text[at])) != 0 || text[at] == '_');
+    };
+    for (std::size_t at = text.find(word); at != std::string_view::npos; at = text.find(word, at + 1))
+        if (!inside(at + word.size()) && (at == 0 || !inside(at - 1)))
+            return true;
+    return false;
+}
+
+// Tunnels, firewalls, routes and servers that go on naming a card by what it was called.
+void tell_of_other_mentions(PlanBuilder& plan, const std::vector<InterfaceSetting>& settings) {
+    for (const char* pattern :
+         {"/etc/wireguard/*.conf", "/etc/openvpn/*.conf", "/etc/nftables.conf", "/etc/nftables/*.nft",
+          "/etc/sysconfig/nftables.conf", "/etc/sysconfig/iptables", "/etc/iptables/rules.v4", "/etc/ufw/*.rules",
+          "/etc/firewalld/zones/*.xml", "/etc/firewalld/direct.xml", "/etc/sysctl.conf", "/etc/sysctl.d/*.conf",
+          "/etc/default/isc-dhcp-server", "/etc/sysconfig/dhcpd", "/etc/dnsmasq.conf", "/etc/dnsmasq.d/*",
+          "/etc/keepalived/keepalived.conf", "/etc/sysconfig/network-scripts/route-*",
+          "/etc/sysconfig/network-scripts/rule-*"})
+        for (const std::string& path : plan.glob(pattern)) {
+            std::string text = path + "\n";
+            const std::string content = plan.read_text(path).value_or("");
+            for (const std::string_view line : lines_of(content))
+                if (!trimmed(line).starts_with("#"))
+                    text.append(line).append("\n");
+            std::set<std::string> names;
+            for (const InterfaceSetting& setting : settings)
+                if (is_slot_name(setting.name) && has_word(text, setting.name))
+                    names.insert(setting.name);
+            if (!names.empty())
+                plan.found(fmt::format("{} names {}, which no interface is called on another machine",
+                                       escape_untrusted(path), fmt::join(names, ", ")));
+        }
+}
+
 void set_up_dhcp(PlanBuilder& plan, const std::vector<InterfaceSetting>& settings) {
     const std::string reason(kDhcpReason);
     const std::string renderer = netplan_renderer(plan);
@@ -222,8 +273,8 @@ void set_up_dhcp(PlanBuilder& plan, const std::vector<InterfaceSetting>& setting
         if (setting.stack == NetworkStack::cloud_init)
             cut_cloud_setting(plan, setting.file, "network",
                               "cloud-init would write the old network's settings anew from it");
-        else if (setting.stack != NetworkStack::ifupdown)
-            files.insert(setting.file);
+        else if (setting.stack != NetworkStack::ifupdown && !setting.file.starts_with("/usr/"))
+            files.insert(setting.file); // a package's files are its own, and others go before them
     }
     bool named_first = false;
     if (stacks.contains(NetworkStack::ifcfg) && !managed && !stacks.contains(NetworkStack::network_manager)) {
@@ -281,8 +332,12 @@ void let_addresses_go(PlanBuilder& plan) {
     for (const std::string& path : plan.glob("/etc/systemd/network/*.link")) {
         const std::string text = plan.read_text(path).value_or("");
         for (const IniEntry& entry : parse_ini(text))
-            if (entry.section == "Match" && (entry.key == "MACAddress" || entry.key == "PermanentMACAddress")) {
-                plan.remove(path, reason);
+            if (entry.section == "Match" &&
+                (entry.key == "MACAddress" || entry.key == "PermanentMACAddress" || entry.key == "Path" ||
+                 (entry.key == "Driver" && !takes_virtio_cards(entry.value)))) {
+                plan.remove(path, entry.key == "Driver" || entry.key == "Path"
+                                      ? "it names the old machine's cards alone"
+                                      : reason);
                 break;
             }
     }
@@ -342,6 +397,8 @@ void plan_network_fix(PlanBuilder& plan, const FixContext& context) {
     bool bound = plan.plan().edits.size() != edits_before;
     if (bound)
         context.problems.push_back("rules tie interface names to the old machine's MAC addresses");
+    const std::vector<std::string> pinned = pinned_names(plan);
+    const bool renames_cards = !keeps_kernel_names(plan) && has_naming_policy(plan);
     bool is_static = false;
     std::set<std::string> stacked;
     std::set<std::string> told;
@@ -350,15 +407,21 @@ void plan_network_fix(PlanBuilder& plan, const FixContext& context) {
         if (setting.complex)
             stacked.insert(file);
         is_static = is_static || setting.is_static;
+        const bool has_name = std::find(pinned.begin(), pinned.end(), setting.name) != pinned.end();
         std::string problem;
         if (!setting.mac.empty())
             problem = fmt::format("{} is for the MAC address {} alone", file, escape_untrusted(setting.mac));
-        else if (!setting.driver.empty() && !setting.driver.starts_with("virtio"))
+        else if (!takes_virtio_cards(setting.driver))
             problem = fmt::format("{} is for cards of {} alone, which another machine has not", file,
                                   escape_untrusted(setting.driver));
-        else if (is_slot_name(setting.name) && !setting.is_virtual)
+        else if (is_slot_name(setting.name) && !setting.is_virtual && !has_name)
             problem = fmt::format("{} is for the interface {}, which is called otherwise on another machine", file,
                                   escape_untrusted(setting.name));
+        else if (renames_cards && is_card_name(setting.name) && !setting.is_virtual && !has_name)
+            problem =
+                fmt::format("{} is for the interface {}, as hypervisors without slots call it: on another machine "
+                            "systemd names it after its slot",
+                            file, escape_untrusted(setting.name));
         if (!problem.empty() && told.insert(problem).second)
             context.problems.push_back(problem);
         bound = bound || !problem.empty();
@@ -370,7 +433,7 @@ void plan_network_fix(PlanBuilder& plan, const FixContext& context) {
             pin_to_slots(plan, names);
         let_bindings_go(plan, settings);
         for (const InterfaceSetting& setting : settings)
-            if (!setting.driver.empty() && !setting.driver.starts_with("virtio"))
+            if (!takes_virtio_cards(setting.driver))
                 plan.found(fmt::format("{} asks for cards of {}, and stays so", escape_untrusted(setting.file),
                                        escape_untrusted(setting.driver)));
     } else if (!stacked.empty()) {
@@ -378,6 +441,7 @@ void plan_network_fix(PlanBuilder& plan, const FixContext& context) {
             keep_whole(plan, settings, stacked);
     } else if (bound || is_static) {
         set_up_dhcp(plan, settings);
+        tell_of_other_mentions(plan, settings);
     }
 }
 

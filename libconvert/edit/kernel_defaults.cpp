@@ -9,6 +9,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cctype>
 #include <utility>
 
 namespace vm2oci {
@@ -142,6 +143,45 @@ bool mentions_itself(std::string_view text, const ShellAssignment& assignment) {
     return false;
 }
 
+// By another file that this one reads, or by what an expansion assigns (": ${NAME:=…}").
+bool may_be_set_unseen(std::string_view text, const std::string& name) {
+    for (const char* assigns : {":=", "="})
+        if (text.find("${" + name + assigns) != std::string_view::npos)
+            return true;
+    const auto script = parse_shell(text);
+    for (const ShellCommand& command : script ? script->commands : std::vector<ShellCommand>()) {
+        if (command.words.empty())
+            continue;
+        const ShellSpan first = command.words.front();
+        const std::string_view word = text.substr(first.begin, first.end - first.begin);
+        if (word == "." || word == "source" || word == "eval")
+            return true;
+    }
+    return false;
+}
+
+// Words that name disks of the old machine behind root= and resume=, where they are part of no value that can be
+// changed: of other variables, of functions' arguments, of defaults for expansions.
+void tell_unchanged_words(PlanBuilder& plan, const std::string& path, const std::string& text,
+                          const CommandLineChange& change) {
+    for (const std::string_view line : lines_of(text)) {
+        if (trimmed(line).starts_with("#"))
+            continue;
+        for (const std::string_view key : {"root=/dev/", "resume=/dev/"})
+            for (std::size_t at = line.find(key); at != std::string_view::npos; at = line.find(key, at + 1)) {
+                const bool is_escape = at > 1 && line[at - 2] == '\\'; // $'a\tresume=…'
+                if (at != 0 && !is_escape && std::isalnum(static_cast<unsigned char>(line[at - 1])) != 0)
+                    continue;
+                const std::size_t end = std::min(line.find_first_of(" \t\r\"'`\\;)}|&", at), line.size());
+                const std::vector<std::string> before = {std::string(line.substr(at, end - at))};
+                if (const auto after = change(before); !after.empty() && after.front() != before.front())
+                    plan.found(fmt::format("{} has {} in a form that is not changed here; write {} in its place",
+                                           escape_untrusted(path), escape_untrusted(before.front()),
+                                           escape_untrusted(after.front())));
+            }
+    }
+}
+
 // Files that one program reads one after the other, and the variables of theirs.
 struct DefaultFiles {
     std::vector<std::string> paths;
@@ -219,7 +259,10 @@ void change_default_files(PlanBuilder& plan, const DefaultFiles& files, const Co
     }
     if (texts.empty())
         return;
-    const DefaultState state = run_assignments(texts, files);
+    DefaultState state = run_assignments(texts, files);
+    state.certain = state.certain && (state.last || std::none_of(texts.begin(), texts.end(), [&](const auto& each) {
+                                          return may_be_set_unseen(each.text, files.main);
+                                      }));
     std::vector<std::string> words = state.main;
     words.insert(words.end(), state.others.begin(), state.others.end());
     const std::vector<std::string> added = compare_words(words, change(words)).added;
@@ -237,9 +280,11 @@ void change_default_files(PlanBuilder& plan, const DefaultFiles& files, const Co
                                   : fmt::format("{0}=\"${0} {1}\"\n", files.main, shell_quoted(joined, '"'));
         }
     }
-    for (DefaultText& each : texts)
+    for (DefaultText& each : texts) {
+        tell_unchanged_words(plan, each.path, each.text, change);
         if (each.text != each.before)
             plan.write(each.path, std::move(each.text), reason);
+    }
 }
 
 // `set NAME=value` of GRUB's script.

@@ -91,11 +91,14 @@ void read_stanzas(const std::string& file, const std::string& text, std::vector<
             InterfaceSetting setting{NetworkStack::ifupdown, file, words[1]};
             const std::string method = words.size() > 3 ? words[3] : "";
             setting.is_static = method == "static";
-            setting.is_virtual = is_virtual_name(words[1]);
-            setting.complex = setting.is_virtual || method.find("tunnel") != std::string::npos || method == "ppp" ||
-                              method == "wvdial" || words[1].starts_with("wl");
+            const bool is_made =
+                method.find("tunnel") != std::string::npos || method == "6to4" || method == "ppp" || method == "wvdial";
+            setting.is_virtual = is_made || is_virtual_name(words[1]);
+            setting.complex = setting.is_virtual || words[1].starts_with("wl");
             settings.push_back(std::move(setting));
             current = settings.size() - 1;
+            if (words[1].find('.') != std::string::npos)
+                add_card_below(InterfaceSetting(settings[*current]), words[1], settings);
             continue;
         }
         if (words[0] == "auto" || words[0].starts_with("allow-") || words[0] == "mapping" || words[0] == "source" ||
@@ -117,14 +120,16 @@ void read_stanzas(const std::string& file, const std::string& text, std::vector<
         setting.is_virtual = setting.is_virtual || is_making_option(words[0], words) ||
                              (command && (command->made == setting.name || command->made == "$IFACE"));
         const std::string option = replaced(words[0], "_", "-");
-        if (option != "bridge-ports" && option != "bond-slaves" && option != "slaves")
-            continue;
-        for (std::size_t i = 1; i < words.size(); ++i)
-            if (words[i] != "none" && words[i] != "all" && words[i] != "regex" && !is_virtual_name(words[i])) {
-                InterfaceSetting port{NetworkStack::ifupdown, file, words[i]};
-                port.complex = true;
-                settings.push_back(std::move(port));
-            }
+        const bool lists_ports = option == "bridge-ports" || option == "bond-slaves" || option == "slaves" ||
+                                 option == "vlan-raw-device" || option == "ovs-ports";
+        const InterfaceSetting above = setting;
+        for (std::size_t i = 1; i < words.size(); ++i) {
+            const std::string card = words[i].substr(0, words[i].find('.'));
+            const bool is_word = words[i] == "none" || words[i] == "all" || words[i] == "regex";
+            // Of commands and of options that hold other things as well, what is called as cards are.
+            if (lists_ports ? !is_word : is_card_name(card))
+                add_card_below(above, card, settings);
+        }
     }
 }
 
@@ -270,7 +275,18 @@ void read_ifcfg(const PlanBuilder& plan, std::vector<InterfaceSetting>& settings
                                 !shell_value(*text, "IPADDR_0").empty() || protocol == "static";
             setting.complex = is_stacked_ifcfg(*text, setting.name);
             setting.is_virtual = is_virtual_name(setting.name) || (setting.complex && !is_port_ifcfg(*text));
+            const InterfaceSetting above = setting;
             settings.push_back(std::move(setting));
+            if (!above.complex)
+                continue;
+            // What lies below it may have no file of its own.
+            for (const char* key : {"PHYSDEV", "ETHERDEVICE", "BRIDGE_PORTS", "MACVLAN_DEVICE", "TEAM_PORT_DEVICE_0",
+                                    "TEAM_PORT_DEVICE_1", "BONDING_SLAVE0", "BONDING_SLAVE1", "BONDING_SLAVE2",
+                                    "BONDING_SLAVE3", "BONDING_SLAVE_0", "BONDING_SLAVE_1", "OVS_BRIDGE_PORT_DEVICE_0"})
+                for (const std::string& name : words_of(shell_value(*text, key)))
+                    add_card_below(above, name, settings);
+            if (above.name.find('.') != std::string::npos)
+                add_card_below(above, above.name, settings);
         }
     }
 }

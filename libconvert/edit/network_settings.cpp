@@ -5,6 +5,8 @@
 #include "libconvert/edit/text.hpp"
 #include "libconvert/edit/yaml.hpp"
 
+#include <fnmatch.h>
+
 #include <algorithm>
 #include <array>
 #include <set>
@@ -35,7 +37,13 @@ void read_interface_list(const YamlValue& list, const std::string& file, std::ve
         setting.is_static = has_static_subnet(item);
         setting.complex = type != "physical";
         setting.is_virtual = setting.complex;
-        settings.push_back(std::move(setting));
+        settings.push_back(setting);
+        for (const char* below : {"vlan_link", "bond_interfaces", "bridge_interfaces"})
+            if (const auto value = item.get(below)) {
+                add_card_below(setting, value->text(), settings);
+                for (const YamlValue& each : value->items())
+                    add_card_below(setting, each.text(), settings);
+            }
     }
 }
 
@@ -53,10 +61,11 @@ void read_netplan_network(const YamlValue& network, NetworkStack stack, const st
                 setting.name = match->get("name") ? match->get("name")->text() : "";
                 if (const auto mac = match->get("macaddress"))
                     setting.mac = mac->text();
-                if (const auto driver = match->get("driver"))
-                    setting.driver = driver->kind() == YamlKind::sequence
-                                         ? (driver->items().empty() ? "" : driver->items().front().text())
-                                         : driver->text();
+                if (const auto driver = match->get("driver")) {
+                    setting.driver = driver->kind() == YamlKind::sequence ? "" : driver->text();
+                    for (const YamlValue& each : driver->items())
+                        setting.driver += (setting.driver.empty() ? "" : " ") + each.text();
+                }
                 if (const auto name = interface.get("set-name"))
                     setting.name = name->text();
                 // Without its match, the interface is the one that the key of the entry names.
@@ -106,8 +115,34 @@ std::string joined_values(const std::vector<IniEntry>& entries, std::string_view
     return joined;
 }
 
+// An administrator's file of the same name replaces that of a package.
+std::vector<std::string> networkd_files(const PlanBuilder& plan, const std::string& suffix) {
+    std::vector<std::string> files = plan.glob("/etc/systemd/network/*" + suffix);
+    for (const std::string& path : plan.glob("/usr/lib/systemd/network/*" + suffix))
+        if (!plan.status("/etc/systemd/network/" + path.substr(path.rfind('/') + 1), FinalLink::keep))
+            files.push_back(path);
+    return files;
+}
+
+// Packages bring files for what containers and others make, which are no cards.
+bool is_for_cards(const std::vector<IniEntry>& entries) {
+    return joined_values(entries, "Match", "Kind").empty() && joined_values(entries, "Match", "Virtualization").empty();
+}
+
+// Whatever card the machine has, this is for it.
+bool is_for_any_card(const std::vector<IniEntry>& entries) {
+    for (const char* key : {"MACAddress", "PermanentMACAddress", "Driver", "Path"})
+        if (!joined_values(entries, "Match", key).empty())
+            return false;
+    const std::vector<std::string> names = words_of(joined_values(entries, "Match", "Name"));
+    return is_for_cards(entries) &&
+           (names.empty() || std::any_of(names.begin(), names.end(), [](const std::string& name) {
+                return fnmatch(name.c_str(), "enp1s0", 0) == 0;
+            }));
+}
+
 void read_networkd(const PlanBuilder& plan, std::vector<InterfaceSetting>& settings) {
-    for (const std::string& file : plan.glob("/etc/systemd/network/*.netdev"))
+    for (const std::string& file : networkd_files(plan, ".netdev"))
         if (const auto text = plan.read_text(file)) {
             InterfaceSetting device{NetworkStack::networkd, file, joined_values(parse_ini(*text), "NetDev", "Name")};
             device.complex = device.is_virtual = true;
@@ -117,11 +152,16 @@ void read_networkd(const PlanBuilder& plan, std::vector<InterfaceSetting>& setti
     // Keys of [Network] that put an interface under or over another one (systemd.network(5)).
     constexpr std::array kStacked = {"Bridge", "Bond",  "VLAN",   "VRF",  "MACVLAN", "MACVTAP", "IPVLAN",
                                      "IPVTAP", "VXLAN", "Tunnel", "Xfrm", "L2TP",    "MACsec",  "BatmanAdvanced"};
-    for (const std::string& file : plan.glob("/etc/systemd/network/*.network")) {
+    const std::vector<std::string> files = networkd_files(plan, ".network");
+    const bool any_card = std::any_of(files.begin(), files.end(), [&](const std::string& file) {
+        return is_for_any_card(parse_ini(plan.read_text(file).value_or("")));
+    });
+    for (const std::string& file : files) {
         const auto text = plan.read_text(file);
         if (!text)
             continue;
         const std::vector<IniEntry> entries = parse_ini(*text);
+        const bool by_package = file.starts_with("/usr/");
         InterfaceSetting setting{NetworkStack::networkd, file};
         setting.mac =
             joined_values(entries, "Match", "MACAddress") + joined_values(entries, "Match", "PermanentMACAddress");
@@ -130,6 +170,9 @@ void read_networkd(const PlanBuilder& plan, std::vector<InterfaceSetting>& setti
                             !joined_values(entries, "Address", "Address").empty();
         for (const char* key : kStacked)
             setting.complex = setting.complex || !joined_values(entries, "Network", key).empty();
+        // A package's file matters where it is for other cards, and none is for this machine's.
+        if (by_package && (!is_for_cards(entries) || (!setting.complex && (setting.driver.empty() || any_card))))
+            continue;
         const std::vector<std::string> names = words_of(joined_values(entries, "Match", "Name"));
         setting.only_by_mac = !setting.mac.empty() && names.empty();
         if (names.empty() && (!setting.mac.empty() || !setting.driver.empty() || setting.complex || setting.is_static))
@@ -167,6 +210,10 @@ void read_network_manager(const PlanBuilder& plan, std::vector<InterfaceSetting>
         setting.is_virtual = setting.complex;
         for (const char* key : {"master", "controller", "slave-type", "port-type"})
             setting.complex = setting.complex || !joined_values(entries, "connection", key).empty();
+        for (const char* section : {"vlan", "macvlan", "ip-tunnel", "vxlan", "macsec"})
+            add_card_below(setting, joined_values(entries, section, "parent"), settings);
+        if (setting.is_virtual)
+            add_card_below(setting, setting.name, settings);
         if (!setting.name.empty() || !setting.mac.empty() || !setting.driver.empty() || setting.is_static ||
             setting.complex)
             settings.push_back(std::move(setting));
@@ -277,6 +324,20 @@ bool is_slot_name(std::string_view name) {
         return true;
     return name.front() == 'p' && digits_from(1) && name.find('p', 2) != std::string_view::npos &&
            digits_from(name.find('p', 2) + 1);
+}
+
+bool is_card_name(std::string_view name) {
+    return is_slot_name(name) || (name.starts_with("eth") && name.size() > 3 &&
+                                  name.find_first_not_of("0123456789", 3) == std::string_view::npos);
+}
+
+void add_card_below(const InterfaceSetting& above, std::string_view name, std::vector<InterfaceSetting>& settings) {
+    name = name.substr(0, name.find_first_of(".:@"));
+    if (!is_plain_interface_name(name) || is_virtual_name(name) || name == above.name)
+        return;
+    InterfaceSetting card{above.stack, above.file, std::string(name)};
+    card.complex = true;
+    settings.push_back(std::move(card));
 }
 
 bool is_plain_interface_name(std::string_view name) {

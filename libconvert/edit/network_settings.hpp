@@ -41,6 +41,11 @@ bool is_slot_name(std::string_view name);
 bool is_plain_interface_name(std::string_view name);
 // br0, bond1, eth0.100, wg0: what settings make themselves.
 bool is_virtual_name(std::string_view name);
+// "ens192", "eth0": a network card's, whoever gave it.
+bool is_card_name(std::string_view name);
+// Adds the card that a stacked setting names below itself ("ens192", or "ens192.100" of its VLAN), for it may have no
+// setting of its own. Nothing for what is no card's name or is made by settings.
+void add_card_below(const InterfaceSetting& above, std::string_view name, std::vector<InterfaceSetting>& settings);
 // ifupdown's file and those that it names by source and source-directory.
 std::vector<std::string> ifupdown_files(const PlanBuilder& plan);
 

@@ -447,6 +447,32 @@ void PlanBuilder::empty_file(std::string_view path, std::string reason) {
         write(*canonical, {}, std::move(reason));
 }
 
+void PlanBuilder::repeat(const EditPlan& plan) {
+    for (const Edit& edit : plan.edits) {
+        begin(edit.operation);
+        switch (edit.kind) {
+        case EditKind::write_file:
+            if (edit.host_file)
+                write_host_file(edit.path, *edit.host_file, edit.size, edit.reason, edit.attributes);
+            else
+                write(edit.path, edit.content, edit.reason, edit.attributes);
+            break;
+        case EditKind::append_file:
+            append(edit.path, edit.content, edit.reason);
+            break;
+        case EditKind::make_folder:
+            make_folder(edit.path, edit.reason, edit.attributes);
+            break;
+        case EditKind::make_symlink:
+            make_symlink(edit.path, edit.link_target, edit.reason);
+            break;
+        case EditKind::remove:
+            remove(edit.path, edit.reason);
+            break;
+        }
+    }
+}
+
 void PlanBuilder::found(std::string text) {
     plan_.findings.push_back({operation_, std::move(text)});
 }

@@ -63,6 +63,11 @@ class PlanBuilder final {
     void empty_file(std::string_view path, std::string reason);
     void found(std::string text);
 
+    // Takes over the edits of a plan that was made for the same guest, findings left out.
+    void repeat(const EditPlan& plan);
+    // Nothing was recorded for what this canonical path leads to.
+    bool leaves(const std::string& canonical) const { return planned(canonical) == nullptr && !hidden(canonical); }
+
     bool changed() const { return !plan_.edits.empty(); }
     const EditPlan& plan() const { return plan_; }
     // What is made has the label that the guest's SELinux policy wants. Error{unsupported} if an edit, or a pattern

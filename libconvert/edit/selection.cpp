@@ -35,8 +35,8 @@ std::vector<std::string> select_names(std::string_view list, const std::vector<s
         if (is_signed)
             name.remove_prefix(1);
         if (std::find(all.begin(), all.end(), name) == all.end())
-            fail(ErrorKind::usage, fmt::format("among the {} there is no {}; there are all, none, {}", what,
-                                               quote_untrusted(name), fmt::join(all, ", ")));
+            fail(ErrorKind::usage, fmt::format("among the {} there is no {}; all or none stand alone, and there are {}",
+                                               what, quote_untrusted(name), fmt::join(all, ", ")));
         if (removes)
             chosen.erase(std::string(name));
         else

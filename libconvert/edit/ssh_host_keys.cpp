@@ -66,7 +66,7 @@ start() {
 )sh";
 
 bool mentions_making(std::string_view text) {
-    for (const std::string_view word : {"keygen", "gen-keys", "genkeys", "host-keys", "sshkeys"})
+    for (const std::string_view word : {"keygen", "gen-keys", "genkeys", "host-keys"})
         if (text.find(word) != std::string_view::npos)
             return true;
     return false;
@@ -86,22 +86,55 @@ std::optional<std::string> unit_text(const PlanBuilder& plan, const std::string&
     return std::nullopt;
 }
 
-// A unit that makes keys is there, and nobody has masked it.
+// With its drop-ins behind it.
+std::optional<std::string> whole_unit(const PlanBuilder& plan, const std::string& unit) {
+    auto text = unit_text(plan, unit);
+    if (text)
+        for (const char* folder : kSystemUnits)
+            for (const std::string& part : plan.glob(std::string(folder) + unit + ".d/*.conf"))
+                *text += "\n" + plan.read_text(part).value_or("");
+    return text;
+}
+
+// cloud-init has carried out its modules for an instance, and does not again while it is the same.
+bool has_seen_instance(const PlanBuilder& plan) {
+    return plan.status("/var/lib/cloud/instance", FinalLink::keep).has_value();
+}
+
+// Conditions that do not hold when keys are missing: a boot counts as the first one where there is no machine-id, and
+// not where it is empty (machine-id(5)); and cloud-init may be left to make the keys. An empty value lets all
+// conditions before it go.
+bool is_held_back(const PlanBuilder& plan, const std::string& text) {
+    bool held = false;
+    for (const IniEntry& entry : parse_ini(text)) {
+        if (entry.section != "Unit" || !entry.key.starts_with("Condition"))
+            continue;
+        const std::string value = to_lower(entry.value);
+        if (value.empty())
+            held = false;
+        else if (entry.key == "ConditionFirstBoot")
+            held = held || value == "yes" || value == "true" || value == "1" || value == "on";
+        else if (value.starts_with("!") && value.find("cloud-init") != std::string::npos)
+            held = held || has_seen_instance(plan);
+    }
+    return held;
+}
+
+// A unit that makes keys is there, nobody has masked it, and it runs whenever keys are missing.
 bool makes_keys(const PlanBuilder& plan, const std::string& unit) {
-    const bool instances_masked = unit == "sshd-keygen.target" && masked_unit(plan, "sshd-keygen@.service");
-    return !instances_masked && unit_text(plan, unit).has_value();
+    // The target is made of instances.
+    const std::string worker = unit == "sshd-keygen.target" ? "sshd-keygen@.service" : unit;
+    const auto text = whole_unit(plan, worker);
+    return !masked_unit(plan, worker) && unit_text(plan, unit) && !(text && is_held_back(plan, *text));
 }
 
 bool units_make_keys(const PlanBuilder& plan) {
     bool has_daemon = false;
     for (const char* daemon : {"sshd.service", "ssh.service", "sshd@.service"}) {
-        auto text = unit_text(plan, daemon);
+        const auto text = whole_unit(plan, daemon);
         if (!text || (text->find("[Unit]") == std::string::npos && text->find("[Service]") == std::string::npos))
             continue;
         has_daemon = true;
-        for (const char* folder : kSystemUnits)
-            for (const std::string& part : plan.glob(std::string(folder) + daemon + ".d/*.conf"))
-                *text += "\n" + plan.read_text(part).value_or("");
         for (const IniEntry& entry : parse_ini(*text)) {
             if (entry.key.starts_with("Exec") && mentions_making(entry.value))
                 return true;
@@ -113,7 +146,7 @@ bool units_make_keys(const PlanBuilder& plan) {
         }
     }
     for (const char* unit : {"sshd-keygen.target", "sshd-keygen.service", "sshd-keygen@.service", "sshdgenkeys.service",
-                             "sshkeys.service", "ssh-keygen.service"}) {
+                             "ssh-keygen.service"}) {
         if (!makes_keys(plan, unit))
             continue;
         if (!has_daemon)
@@ -143,7 +176,7 @@ bool scripts_make_keys(const PlanBuilder& plan) {
 
 // cloud-init's ssh module makes keys that are missing, once for each instance.
 bool cloud_init_makes_keys(const PlanBuilder& plan) {
-    if (!cloud_init_certainly_runs(plan))
+    if (!cloud_init_certainly_runs(plan) || has_seen_instance(plan))
         return false;
     bool runs_module = true;
     bool makes_types = true;

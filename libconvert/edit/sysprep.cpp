@@ -238,10 +238,17 @@ std::vector<std::string> select_sysprep(std::string_view list) {
 }
 
 void plan_sysprep(PlanBuilder& plan, const std::vector<std::string>& names) {
-    for (const Operation& operation : operations()) {
+    // Who makes host keys anew depends on what the others leave.
+    constexpr std::string_view kLast = "ssh-host-keys";
+    std::vector<const Operation*> wanted;
+    for (const Operation& operation : operations())
+        if (std::find(names.begin(), names.end(), operation.description.name) != names.end())
+            wanted.push_back(&operation);
+    std::stable_partition(wanted.begin(), wanted.end(),
+                          [&](const Operation* each) { return each->description.name != kLast; });
+    for (const Operation* each : wanted) {
+        const Operation& operation = *each;
         const std::string& name = operation.description.name;
-        if (std::find(names.begin(), names.end(), name) == names.end())
-            continue;
         plan.begin("sysprep:" + name);
         std::string reason = operation.description.summary;
         reason[0] = static_cast<char>(reason[0] - 'A' + 'a');

@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::string_view kDigits = "0123456789";
 constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz";
-constexpr std::string_view kLetteredDrivers[] = {"sd", "hd", "xvd", "vd", "ubd", "dasd", "rssd"};
+constexpr std::string_view kLetteredDrivers[] = {"sd", "hd", "xvd", "vd", "ubd", "dasd", "rssd", "i2o/hd"};
 
 bool is_digit(char c) {
     return c >= '0' && c <= '9';
@@ -116,9 +116,11 @@ std::optional<DiskDeviceName> parse_multipath(std::string_view name) {
 
 // Links by serial number, slot or cloud: "by-id/ata-X-part1", "by-path/…", "azure/root-part1".
 std::optional<DiskDeviceName> parse_link(std::string_view link) {
-    for (const std::string_view other :
-         {"by-uuid/", "by-label/", "by-partuuid/", "by-partlabel/", "by-loop-ref/", "by-dname/", "by-id/lvm-",
-          "by-id/md-", "by-id/dm-uuid-LVM-", "by-id/dm-uuid-CRYPT-"})
+    // curtin's names may be of volumes and arrays as well; those have no partitions.
+    if (link.starts_with("by-dname/") && link.rfind("-part") == std::string_view::npos)
+        return std::nullopt;
+    for (const std::string_view other : {"by-uuid/", "by-label/", "by-partuuid/", "by-partlabel/", "by-loop-ref/",
+                                         "by-id/lvm-", "by-id/md-", "by-id/dm-uuid-LVM-", "by-id/dm-uuid-CRYPT-"})
         if (link.starts_with(other))
             return std::nullopt;
     if (std::string_view multipath = link; take_front(multipath, "by-id/dm-name-"))
@@ -195,7 +197,8 @@ std::optional<DiskDeviceName> parse_disk_device(std::string_view name) {
         return std::nullopt;
     if (take_front(name, "disk/"))
         return parse_link(name);
-    if (std::string_view mapped = name; take_front(mapped, "mapper/"))
+    // Red Hat's udev up to 5 had links to multipath's devices in a folder of their own.
+    if (std::string_view mapped = name; take_front(mapped, "mapper/") || take_front(mapped, "mpath/"))
         return parse_multipath(mapped);
     if (const std::size_t end = lettered_disk(name); end != 0) {
         if (end == name.size())

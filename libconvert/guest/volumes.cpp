@@ -4,6 +4,7 @@
 #include "formats/block/routed_changes.hpp"
 #include "formats/block/slice.hpp"
 #include "formats/md/array.hpp"
+#include "libconvert/guest/boot_disk.hpp"
 #include "libconvert/guest/volume_stack.hpp"
 
 #include <fmt/format.h>
@@ -130,30 +131,33 @@ void learn_guest_disks(DiskLayout& layout, std::size_t root, const std::vector<F
     layout.root_disk = layout.volumes[root].disk;
     disks.mapped = std::move(crypttab);
     const Partition* own = partition_of(layout, layout.volumes[root]);
-    const auto learn = [&](const std::string& device, bool is_root) {
+    const auto learn = [&](const std::string& device) {
         const std::optional<DiskDeviceName> name = parse_disk_device(device);
         if (!name)
             return;
         // The root's own name must fit where the root was found; else it tells of another machine, or of a copy.
-        if (is_root && own != nullptr && own->number != name->partition)
+        if (own != nullptr && own->number != name->partition)
             return;
-        if (is_root && own == nullptr && lies_on_disk(layout.volumes[root]))
+        if (own == nullptr && lies_on_disk(layout.volumes[root]))
             disks.lone_partition = name->partition;
         if (std::find(disks.own.begin(), disks.own.end(), name->disk) == disks.own.end())
             disks.own.push_back(name->disk);
     };
     for (const FstabEntry& entry : fstab)
         if (entry.mount_point == "/")
-            learn(entry.device, true);
+            learn(entry.device);
     for (const std::string& name : root_names)
-        learn(name, true);
-    // Firmware starts what lies on the disk that it boots from.
+        learn(name);
+    learn_boot_disk(disks, fstab);
+}
+
+void learn_boot_disk(GuestDisks& disks, const std::vector<FstabEntry>& fstab) {
     for (const FstabEntry& entry : fstab) {
         const std::string place = normalise_path(entry.mount_point);
         const auto name = parse_disk_device(entry.device);
         if (name && disks.own.empty() && !is_named_by_order(name->disk) &&
             (place == "/boot" || place == "/boot/efi" || place == "/efi"))
-            learn(entry.device, false);
+            disks.own.push_back(name->disk);
     }
 }
 

@@ -5,6 +5,7 @@
 #include "libconvert/inspect/parts.hpp"
 
 #include <fmt/format.h>
+#include <fnmatch.h>
 #include <re2/re2.h>
 
 #include <algorithm>
@@ -33,10 +34,10 @@ class ProblemFinder {
     }
 
   private:
-    void tell(std::string id, std::string text) {
+    void tell(std::string id, std::string text, std::string about = {}) {
         if (std::none_of(problems_.begin(), problems_.end(),
                          [&](const MachineProblem& known) { return known.text == text; }))
-            problems_.push_back({std::move(id), std::move(text)});
+            problems_.push_back({std::move(id), std::move(text), std::move(about)});
     }
 
     void find_sector_size() {
@@ -110,10 +111,14 @@ class ProblemFinder {
     void find_shares_of_host() {
         for (const FstabEntry& entry : opened_.fstab) {
             const bool is_share = is_share_of_host(entry) || entry.type == "9p" || entry.type == "virtiofs";
-            if (is_share && !has_option(entry, "nofail") && !has_option(entry, "noauto"))
-                tell("host-share", fmt::format("/etc/fstab mounts {} of the old host ({}): elsewhere that fails, and "
-                                               "the boot may end in emergency mode; add nofail, or remove the line",
-                                               escape_untrusted(entry.mount_point), escape_untrusted(entry.type)));
+            if (!is_share || has_option(entry, "nofail") || has_option(entry, "noauto"))
+                continue;
+            const std::string about = "/etc/fstab mounts " + escape_untrusted(entry.mount_point);
+            tell("host-share",
+                 fmt::format("{} of the old host ({}): elsewhere that fails, and the boot may end in emergency mode; "
+                             "add nofail, or remove the line",
+                             about, escape_untrusted(entry.type)),
+                 about);
         }
     }
 
@@ -204,25 +209,33 @@ class ProblemFinder {
                 const std::vector<std::string> words = inspect::split_words(line);
                 return std::find(words.begin(), words.end(), "net.ifnames=0") != words.end();
             });
+        // By the fix 'network', the cards are called as the settings expect.
+        const std::vector<std::string> pinned = inspect::split_words(inspect::find_assignment(
+            inspect::parse_assignments(inspect::read_lines(*opened_.guest, "/usr/local/lib/vm2oci/interface-name")),
+            "names"));
         for (const NetworkInterface& interface : inspect::read_network(*opened_.guest)) {
             const std::string file = escape_untrusted(interface.file);
-            if (!interface.driver.empty() && !is_for_virtio(interface.driver))
+            if (!interface.driver.empty() && !takes_virtio_cards(interface.driver))
                 tell("interface-driver",
                      fmt::format("{} is for interfaces with the driver {}, and this machine's has virtio_net", file,
-                                 escape_untrusted(interface.driver)));
+                                 escape_untrusted(interface.driver)),
+                     file);
+            if (!interface.mac.empty() || !interface.driver.empty() || interface.stack == "udev" ||
+                interface.stack == "link" || std::find(pinned.begin(), pinned.end(), interface.name) != pinned.end())
+                continue;
             const std::string_view origin = origin_of_interface_name(interface.name);
-            if (!origin.empty() && interface.mac.empty() && interface.driver.empty() && interface.stack != "udev" &&
-                interface.stack != "link")
-                tell("interface-name", fmt::format("{} is for the interface {}, a name of {}: it is called otherwise "
-                                                   "on another machine",
-                                                   file, escape_untrusted(interface.name), origin));
-            else if (interface.name == "eth0" && !keeps_old_names && names_by_slot() && interface.mac.empty() &&
-                     interface.driver.empty() && interface.stack != "udev" && interface.stack != "link")
+            if (!origin.empty())
+                tell("interface-name",
+                     fmt::format("{} is for the interface {}, a name of {}: it is called otherwise on another machine",
+                                 file, escape_untrusted(interface.name), origin),
+                     file);
+            else if (interface.name == "eth0" && !keeps_old_names && names_by_slot())
                 tell(
                     "interface-name",
                     fmt::format("{} is for the interface eth0, as Xen and Hyper-V call it: here systemd names it after "
                                 "its slot (enp1s0), unless the kernel is told net.ifnames=0",
-                                file));
+                                file),
+                    file);
         }
     }
 
@@ -234,13 +247,6 @@ class ProblemFinder {
                 return false;
         return exists(*opened_.guest, "/usr/lib/systemd/network/99-default.link") ||
                exists(*opened_.guest, "/lib/systemd/network/99-default.link");
-    }
-
-    static bool is_for_virtio(const std::string& drivers) {
-        for (const std::string& pattern : inspect::split_words(drivers))
-            if (pattern == "*" || pattern.find("virtio") != std::string::npos || pattern.starts_with("!"))
-                return true;
-        return false;
     }
 
     const OpenedGuest& opened_;
@@ -314,6 +320,19 @@ bool lvm_takes_device(std::string_view lvm_configuration, const std::string& dev
         }
     }
     return true;
+}
+
+bool takes_virtio_cards(std::string_view drivers) {
+    // Blanks or semicolons lie between them. systemd inverts the list by a "!" in front.
+    std::string list(drivers);
+    std::replace_if(
+        list.begin(), list.end(), [](char c) { return c == ';' || c == ','; }, ' ');
+    const std::vector<std::string> words = inspect::split_words(list);
+    const bool inverted = !words.empty() && words.front().starts_with("!");
+    const bool named = std::any_of(words.begin(), words.end(), [](const std::string& word) {
+        return fnmatch(word.substr(word.starts_with("!") ? 1 : 0).c_str(), "virtio_net", 0) == 0;
+    });
+    return words.empty() || named != inverted;
 }
 
 std::string_view origin_of_interface_name(std::string_view name) {

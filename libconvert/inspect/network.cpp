@@ -2,6 +2,8 @@
 #include "formats/base/ascii.hpp"
 #include "libconvert/inspect/parts.hpp"
 
+#include <fnmatch.h>
+
 #include <algorithm>
 
 namespace vm2oci::inspect {
@@ -133,38 +135,62 @@ void read_network_manager(const Guest& guest, std::vector<NetworkInterface>& out
     }
 }
 
-void read_networkd(const Guest& guest, std::vector<NetworkInterface>& out) {
-    for (const std::string& name : list_folder(guest, "/etc/systemd/network")) {
-        const bool is_link = ends_with(name, ".link");
-        if (!is_link && !ends_with(name, ".network"))
+void read_networkd_file(const Guest& guest, const std::string& path, std::vector<NetworkInterface>& out) {
+    const bool is_link = ends_with(path, ".link");
+    bool for_cards = true;
+    NetworkInterface interface { is_link ? "link" : "networkd", path, "", "", "" };
+    std::string section;
+    for (const std::string& raw : read_lines(guest, path)) {
+        const std::string line = trim(raw);
+        if (starts_with(line, "[")) {
+            section = line;
             continue;
-        const std::string path = "/etc/systemd/network/" + name;
-        NetworkInterface interface { is_link ? "link" : "networkd", path, "", "", "" };
-        std::string section;
-        for (const std::string& raw : read_lines(guest, path)) {
-            const std::string line = trim(raw);
-            if (starts_with(line, "[")) {
-                section = line;
-                continue;
-            }
-            const auto pairs = parse_assignments({line});
-            if (pairs.empty())
-                continue;
-            const auto& [key, value] = pairs.front();
-            if (section == "[Match]" && (key == "MACAddress" || key == "PermanentMACAddress"))
-                interface.mac = to_lower_ascii(value);
-            else if (section == "[Match]" && key == "Driver")
-                interface.driver = words_of_list(value);
-            else if ((section == "[Match]" && !is_link && key == "Name") ||
-                     (section == "[Link]" && is_link && key == "Name"))
-                interface.name = value;
-            else if (section == "[Network]" && key == "DHCP" && value != "no" && value != "false")
-                interface.method = "dhcp";
-            else if (section == "[Network]" && key == "Address" && interface.method.empty())
-                interface.method = "static";
         }
-        out.push_back(std::move(interface));
+        const auto pairs = parse_assignments({line});
+        if (pairs.empty())
+            continue;
+        const auto& [key, value] = pairs.front();
+        if (section == "[Match]" && (key == "MACAddress" || key == "PermanentMACAddress"))
+            interface.mac = to_lower_ascii(value);
+        else if (section == "[Match]" && key == "Driver")
+            interface.driver = words_of_list(value);
+        else if (section == "[Match]" && (key == "Kind" || key == "Virtualization"))
+            for_cards = false;
+        else if ((section == "[Match]" && !is_link && key == "Name") ||
+                 (section == "[Link]" && is_link && key == "Name"))
+            interface.name = value;
+        else if (section == "[Network]" && key == "DHCP" && value != "no" && value != "false")
+            interface.method = "dhcp";
+        else if (section == "[Network]" && key == "Address" && interface.method.empty())
+            interface.method = "static";
     }
+    // Packages bring many that are for what containers make.
+    if (for_cards || !starts_with(path, "/usr/"))
+        out.push_back(std::move(interface));
+}
+
+void read_networkd(const Guest& guest, std::vector<NetworkInterface>& out) {
+    const std::string own = "/etc/systemd/network";
+    const std::string packages = "/usr/lib/systemd/network";
+    const std::vector<std::string> names = list_folder(guest, own);
+    std::vector<NetworkInterface> all;
+    for (const std::string& name : names)
+        if (ends_with(name, ".link") || ends_with(name, ".network"))
+            read_networkd_file(guest, own + "/" + name, all);
+    for (const std::string& name : list_folder(guest, packages))
+        if (ends_with(name, ".network") && std::find(names.begin(), names.end(), name) == names.end())
+            read_networkd_file(guest, packages + "/" + name, all);
+    const bool any_card = std::any_of(all.begin(), all.end(), [](const NetworkInterface& each) {
+        const std::vector<std::string> patterns = split_words(each.name);
+        return each.stack == "networkd" && each.driver.empty() && each.mac.empty() &&
+               (patterns.empty() || std::any_of(patterns.begin(), patterns.end(), [](const std::string& pattern) {
+                    return fnmatch(pattern.c_str(), "enp1s0", 0) == 0;
+                }));
+    });
+    // A package's file matters where it is for other cards, and none is for this machine's.
+    for (NetworkInterface& each : all)
+        if (!starts_with(each.file, "/usr/") || (!each.driver.empty() && !any_card))
+            out.push_back(std::move(each));
 }
 
 void read_ifcfg(const Guest& guest, std::string_view stack, const std::string& folder,

@@ -11,7 +11,8 @@ constexpr const char* kInterfaces =
     "allow-hotplug {0}\niface {0} inet static\n\taddress 10.0.0.5/24\n\tgateway 10.0.0.1\n";
 
 // Debian 7: sysvinit, and names that udev writes down. ifupdown's versions are those of packages.debian.org. Nothing
-// but openssh-server's postinst makes keys, up to Debian 12; 13 has sshd-keygen.service.
+// but openssh-server's postinst makes keys, up to Debian 12; 13 has sshd-keygen.service, with ConditionFirstBoot=yes
+// (openssh-server 1:10.0p1), which an empty machine-id does not meet.
 PhonyGuest debian(unsigned release, const std::string& ifupdown) {
     MemoryGuest guest = phony_base("debian", std::to_string(release), "");
     const bool names_written_down = release < 9;
@@ -47,7 +48,7 @@ PhonyGuest debian(unsigned release, const std::string& ifupdown) {
         enable_unit(guest, "networking.service");
         if (release >= 13) {
             guest.file("/usr/lib/systemd/system/sshd-keygen.service",
-                       phony_unit("/usr/bin/ssh-keygen -A", "", "ssh.service"));
+                       phony_unit("/usr/bin/ssh-keygen -A", "ConditionFirstBoot=yes\n", "ssh.service"));
             enable_unit(guest, "sshd-keygen.service", "ssh.service");
         }
     }

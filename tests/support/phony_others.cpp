@@ -92,8 +92,8 @@ PhonyGuest photon() {
     MemoryGuest guest = phony_base("photon", "5.0", "");
     with_systemd(guest);
     with_vmware_tools(guest, "vmtoolsd.service");
-    guest.file("/usr/lib/systemd/system/sshd.service", phony_unit("/usr/sbin/sshd -D", "Wants=sshd-keygen.service\n"))
-        .file("/usr/lib/systemd/system/sshd-keygen.service", phony_unit("/usr/bin/ssh-keygen -A", "", ""))
+    guest.file("/usr/lib/systemd/system/sshd.service", phony_unit("/usr/sbin/sshd -D", "After=sshd-keygen.service\n"))
+        .file("/usr/lib/systemd/system/sshd-keygen.service", phony_unit("/usr/bin/ssh-keygen -A"))
         .file("/usr/lib/systemd/system/systemd-networkd.service", phony_unit("/usr/lib/systemd/systemd-networkd"))
         .file("/etc/systemd/network/99-dhcp-en.network", "[Match]\nName=e*\n\n[Network]\nDHCP=yes\n")
         .file("/boot/photon.cfg",
@@ -102,6 +102,7 @@ PhonyGuest photon() {
               "load_env -f /boot/photon.cfg\nmenuentry \"Photon\" {\n"
               "    linux /boot/$photon_linux root=$rootpartition $photon_cmdline $systemd_cmdline\n"
               "    if [ -f /boot/$photon_initrd ]; then\n        initrd /boot/$photon_initrd\n    fi\n}\n");
+    enable_unit(guest, "sshd-keygen.service");
     enable_unit(guest, "systemd-networkd.service");
     return {"photon 5", std::move(guest)};
 }
@@ -114,13 +115,16 @@ PhonyGuest photon_cloud() {
     return made;
 }
 
-// /usr is another partition; keys by sshkeys.service (flatcar's init), the command line in the EFI partition's
-// grub.cfg.
+// /usr is another partition; host keys by sshd-keygen.service, while sshkeys.service fetches those of users (both of
+// flatcar's init); the command line in the EFI partition's grub.cfg.
 PhonyGuest flatcar() {
     MemoryGuest guest = phony_base("flatcar", "4081.2.0", "coreos");
     with_systemd(guest);
-    guest.file("/usr/lib/systemd/system/sshd.service", phony_unit("/usr/sbin/sshd -D", "Requires=sshkeys.service\n"))
-        .file("/usr/lib/systemd/system/sshkeys.service", phony_unit("/usr/lib/flatcar/sshd_keygen", "", ""))
+    guest
+        .file("/usr/lib/systemd/system/sshd.service", phony_unit("/usr/sbin/sshd -D", "Requires=sshd-keygen.service\n"))
+        .file("/usr/lib/systemd/system/sshd-keygen.service", phony_unit("/usr/lib/flatcar/sshd_keygen", "", ""))
+        .file("/usr/lib/systemd/system/sshkeys.service",
+              phony_unit("/usr/bin/systemctl start coreos-metadata-sshkeys@core.service"))
         .file("/usr/lib/systemd/network/zz-default.network", "[Network]\nDHCP=yes\n");
     return {"flatcar", std::move(guest)};
 }

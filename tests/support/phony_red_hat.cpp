@@ -116,7 +116,8 @@ PhonyGuest red_hat(const std::string& id, unsigned release, BootEntries entries,
     return {fmt::format("{} {}", id, release), std::move(guest)};
 }
 
-// Amazon's images: cloud-init with its own source, net.ifnames=0, serial console; 2023 has networkd.
+// Amazon's images: cloud-init with its own source, net.ifnames=0, serial console; 2023 has networkd, and for it a file
+// of amazon-ec2-net-utils that takes the cards of EC2 alone.
 PhonyGuest amazon(unsigned release) {
     MemoryGuest guest = phony_base("amzn", std::to_string(release), "fedora");
     with_systemd(guest);
@@ -128,7 +129,10 @@ PhonyGuest amazon(unsigned release) {
         guest.file("/etc/sysconfig/network-scripts/ifcfg-eth0", "DEVICE=eth0\nBOOTPROTO=dhcp\nONBOOT=yes\n");
     else
         guest.file("/usr/lib/systemd/system/systemd-networkd.service", phony_unit("/usr/lib/systemd/systemd-networkd"))
-            .file("/usr/lib/systemd/network/80-ec2.network", "[Match]\nDriver=ena\n[Network]\nDHCP=yes\n");
+            .file("/usr/lib/systemd/network/80-ec2.network",
+                  "[Match]\nDriver=ena ixgbevf vif\n[Link]\nMTUBytes=9001\n[Network]\nDHCP=yes\n");
+    if (release != 2)
+        enable_unit(guest, "systemd-networkd.service");
     with_grub(guest, "/boot/grub2", "GRUB_CMDLINE_LINUX_DEFAULT=\"" + words + "\"\n", words);
     return {fmt::format("amzn {}", release), std::move(guest)};
 }

@@ -270,3 +270,69 @@ TEST_CASE("Names are kept where the distribution reads them") {
         if (edit.path == "/etc/sysconfig/network")
             CHECK(edit.content == "NETWORKING=yes\nHOSTNAME=new\n");
 }
+
+TEST_CASE("snosi 343: a maker that runs at a first boot alone, or leaves it to cloud-init, makes none that go later") {
+    const auto guest_with = [](const std::string& conditions, const std::string& drop_in = "") {
+        MemoryGuest guest = systemd_with_keys();
+        guest
+            .file("/usr/lib/systemd/system/ssh.service", "[Unit]\nDescription=x\n[Service]\nExecStart=/usr/sbin/sshd\n")
+            .file("/usr/lib/systemd/system/sshd-keygen.service",
+                  "[Unit]\n" + conditions + "[Service]\nExecStart=ssh-keygen -A\n")
+            .symlink("/etc/systemd/system/ssh.service.wants/sshd-keygen.service",
+                     "/usr/lib/systemd/system/sshd-keygen.service")
+            .file("/etc/machine-id", "0123456789abcdef0123456789abcdef\n");
+        if (!drop_in.empty())
+            guest.file("/etc/systemd/system/sshd-keygen.service.d/site.conf", drop_in);
+        return guest;
+    };
+    for (const char* first : {"ConditionFirstBoot=yes\n", "ConditionFirstBoot=true\nBefore=ssh.service\n"})
+        CHECK(edits(without_host_keys(guest_with(first)), kMaker));
+    for (const char* any : {"", "ConditionFirstBoot=no\n", "ConditionPathExists=!/etc/ssh/ssh_host_rsa_key\n"})
+        CHECK_FALSE(edits(without_host_keys(guest_with(any)), kMaker));
+    // Drop-ins: an empty value lets all of the conditions go.
+    CHECK_FALSE(edits(
+        without_host_keys(guest_with("ConditionFirstBoot=yes\n",
+                                     "[Unit]\nConditionFirstBoot=\nConditionPathExists=!/etc/ssh/ssh_host_rsa_key\n")),
+        kMaker));
+    CHECK(edits(without_host_keys(guest_with("", "[Unit]\nConditionFirstBoot=yes\n")), kMaker));
+    // An empty machine-id, which sysprep leaves, makes no first boot of it.
+    EditRequest whole;
+    whole.sysprep = select_sysprep("");
+    CHECK(edits(plan_edits(guest_with("ConditionFirstBoot=yes\n"), {}, whole), kMaker));
+
+    MemoryGuest instances = systemd_with_keys();
+    instances
+        .file("/usr/lib/systemd/system/sshd.service",
+              "[Unit]\nWants=sshd-keygen.target\n[Service]\nExecStart=sshd -D\n")
+        .file("/usr/lib/systemd/system/sshd-keygen.target", "[Unit]\nWants=sshd-keygen@rsa.service\n")
+        .file("/usr/lib/systemd/system/sshd-keygen@.service", "[Service]\nExecStart=/usr/libexec/openssh/sshd-keygen\n")
+        .file("/usr/lib/systemd/system/sshd-keygen@.service.d/disable-sshd-keygen-if-cloud-init-active.conf",
+              "[Unit]\nConditionPathExists=!/run/systemd/generator.early/multi-user.target.wants/cloud-init.target\n");
+    CHECK_FALSE(edits(without_host_keys(instances), kMaker));
+    instances.symlink("/var/lib/cloud/instance", "instances/i-7");
+    CHECK(edits(without_host_keys(instances), kMaker));
+    EditRequest new_instance;
+    new_instance.sysprep = {"ssh-host-keys", "cloud-init"};
+    instances.file("/usr/bin/cloud-init", "");
+    CHECK_FALSE(edits(plan_edits(instances, {}, new_instance), kMaker));
+}
+
+TEST_CASE("cloud-init makes keys once for an instance") {
+    MemoryGuest guest = cloud_guest_with_keys();
+    guest.file("/var/lib/cloud/instances/i-7/sem/config_ssh", "").symlink("/var/lib/cloud/instance", "instances/i-7");
+    CHECK(edits(without_host_keys(guest), kMaker));
+    EditRequest request;
+    request.sysprep = {"cloud-init", "ssh-host-keys"};
+    const EditPlan both = plan_edits(guest, {}, request);
+    CHECK_FALSE(edits(both, kMaker));
+    CHECK(edits(both, "/etc/ssh/ssh_host_ecdsa_key"));
+}
+
+TEST_CASE("A service that fetches users' keys makes no host keys") {
+    MemoryGuest guest = systemd_with_keys();
+    guest.file("/usr/lib/systemd/system/sshd.service", "[Unit]\nWants=sshkeys.service\n[Service]\nExecStart=sshd -D\n")
+        .file("/usr/lib/systemd/system/sshkeys.service", "[Service]\nExecStart=/usr/bin/systemctl start x\n")
+        .symlink("/etc/systemd/system/multi-user.target.wants/sshkeys.service",
+                 "/usr/lib/systemd/system/sshkeys.service");
+    CHECK(edits(without_host_keys(guest), kMaker));
+}

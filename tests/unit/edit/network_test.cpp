@@ -2,6 +2,7 @@
 #include "libconvert/edit/network_settings.hpp"
 #include "libconvert/edit/plan_edits.hpp"
 #include "libconvert/edit/planners.hpp"
+#include "libconvert/inspect/machine_problems.hpp"
 #include "tests/support/memory_guest.hpp"
 
 #include <catch2/catch.hpp>
@@ -224,6 +225,129 @@ TEST_CASE("Settings for a driver, a slot, or one of another hypervisor's names a
         CHECK(is_slot_name(name));
     for (const char* name : {"eth0", "em", "emulator", "p1", "ppp0", "en*", "lan", "wlan0", "e1"})
         CHECK_FALSE(is_slot_name(name));
+}
+
+TEST_CASE("A card that only what lies above it names keeps its name, whichever stack that is of") {
+    const std::vector<std::pair<std::vector<std::pair<const char*, const char*>>, const char*>> kCases = {
+        {{{"/etc/network/interfaces", "auto ens224.12\niface ens224.12 inet dhcp\n"}}, "ens224"},
+        {{{"/etc/network/interfaces",
+           "auto v12\niface v12 inet static\n address 10.0.0.2/24\n vlan_raw_device eno2\n"}},
+         "eno2"},
+        {{{"/etc/network/interfaces", "iface up0 inet static\n address 10.0.0.2/24\n"
+                                      " pre-up ip link add link enp11s0 name up0 type vlan id 4\n"}},
+         "enp11s0"},
+        {{{"/etc/network/interfaces", "iface ens4 inet static\n address 10.0.0.2/24\niface far inet tunnel\n"
+                                      " mode gre\n endpoint 192.0.2.7\n address 10.9.0.1\n"}},
+         "ens4"},
+        {{{"/etc/sysconfig/network-scripts/ifcfg-p1p2.30", "DEVICE=p1p2.30\nVLAN=yes\nIPADDR=10.0.0.2\n"}}, "p1p2"},
+        {{{"/etc/sysconfig/network-scripts/ifcfg-office",
+           "DEVICE=office\nTYPE=Vlan\nPHYSDEV=em2\nVLAN_ID=9\nBOOTPROTO=dhcp\n"}},
+         "em2"},
+        {{{"/etc/sysconfig/network/ifcfg-vlan8", "ETHERDEVICE='ens33'\nVLAN_ID='8'\nBOOTPROTO='dhcp'\n"}}, "ens33"},
+        {{{"/etc/sysconfig/network/ifcfg-lan", "BRIDGE='yes'\nBRIDGE_PORTS='ens34 ens35'\nIPADDR='10.0.0.2/24'\n"}},
+         "ens34 ens35"},
+        {{{"/etc/NetworkManager/system-connections/v.nmconnection",
+           "[connection]\ntype=vlan\ninterface-name=dmz\n[vlan]\nid=3\nparent=ens161\n[ipv4]\nmethod=manual\n"},
+          {"/usr/sbin/NetworkManager", ""}},
+         "ens161"},
+        {{{"/etc/cloud/cloud.cfg.d/50-curtin-networking.cfg",
+           "network:\n  version: 1\n  config:\n  - {type: vlan, name: v3, vlan_link: ens9, vlan_id: 3}\n"
+           "  - {type: bond, name: both, bond_interfaces: [enp5s0, enp6s0]}\n"},
+          {"/usr/bin/cloud-init", ""},
+          {"/usr/lib/cloud-init/ds-identify", ""}},
+         "ens9 enp5s0 enp6s0"},
+    };
+    for (const auto& [files, cards] : kCases) {
+        MemoryGuest guest = systemd_guest();
+        for (const auto& [path, text] : files)
+            guest.file(path, text);
+        const EditPlan plan = fix_network(guest);
+        INFO(files.front().second << to_text(plan));
+        REQUIRE(edit_of(plan, kNames) != nullptr);
+        CHECK(edit_of(plan, kNames)->content.find("names=\"" + std::string(cards) + "\"") != std::string::npos);
+        CHECK(edit_of(plan, files.front().first) == nullptr);
+    }
+}
+
+TEST_CASE("Of a list of drivers each counts, with patterns and reversed") {
+    for (const char* list : {"virtio_net", "vmxnet3 virtio_net", "vmxnet3;virtio_net;", "virtio*", "v*", "*",
+                             "!vmxnet3", "!e1000 vmxnet3", ""})
+        CHECK(takes_virtio_cards(list));
+    for (const char* list : {"vmxnet3", "ena ixgbevf vif", "hv_netvsc;", "vm*", "!virtio_net", "!virtio*", "virtio"})
+        CHECK_FALSE(takes_virtio_cards(list));
+    MemoryGuest guest = systemd_guest();
+    guest.file("/etc/netplan/a.yaml",
+               "network:\n  ethernets:\n    x:\n      match: {driver: [hv_netvsc, virtio_net]}\n      dhcp4: true\n");
+    CHECK(fix_network(guest).edits.empty());
+    guest = systemd_guest();
+    guest.file("/etc/systemd/network/a.network", "[Match]\nDriver=e1000 virtio_net\n[Network]\nDHCP=yes\n");
+    CHECK(fix_network(guest).edits.empty());
+}
+
+TEST_CASE("A package's settings for other cards stay, and an own one goes before them") {
+    MemoryGuest guest = systemd_guest();
+    guest.file("/usr/lib/systemd/network/70-cloud.network", "[Match]\nDriver=gve\n[Network]\nDHCP=yes\n")
+        .file("/usr/lib/systemd/network/80-container-ve.network",
+              "[Match]\nKind=veth\nName=ve-*\n[Network]\nAddress=0.0.0.0/28\n")
+        .file("/usr/lib/systemd/network/80-container-host0.network",
+              "[Match]\nVirtualization=container\nDriver=veth\n[Network]\nDHCP=yes\n");
+    const EditPlan plan = fix_network(guest);
+    INFO(to_text(plan));
+    CHECK(edit_of(plan, "/etc/systemd/network/80-vm2oci.network") != nullptr);
+    CHECK(edit_of(plan, "/usr/lib/systemd/network/70-cloud.network") == nullptr);
+    CHECK(finds(plan, "70-cloud.network is for cards of gve alone"));
+    CHECK_FALSE(finds(plan, "80-container"));
+    // It is enough, and so is one of another package.
+    MemoryGuest taken = guest;
+    taken.file("/usr/lib/systemd/network/zz-default.network", "[Network]\nDHCP=yes\n");
+    CHECK(fix_network(taken).edits.empty());
+    taken = guest;
+    taken.file("/etc/systemd/network/80-vm2oci.network",
+               edit_of(plan, "/etc/systemd/network/80-vm2oci.network")->content);
+    CHECK(fix_network(taken).edits.empty());
+    // One of the same name in /etc stands in its place.
+    guest.file("/etc/systemd/network/70-cloud.network", "[Match]\nName=en*\n[Network]\nDHCP=yes\n");
+    CHECK(fix_network(guest).edits.empty());
+}
+
+TEST_CASE("eth0 of hypervisors without slots is let go where systemd would name it otherwise") {
+    const std::vector<std::pair<std::vector<std::pair<const char*, const char*>>, const char*>> kCases = {
+        {{{"/etc/network/interfaces", "auto lo\niface lo inet loopback\nauto eth0\niface eth0 inet dhcp\n"}},
+         "/etc/network/interfaces"},
+        {{{"/etc/systemd/network/10.network", "[Match]\nName=eth1\n[Network]\nDHCP=yes\n"}},
+         "/etc/systemd/network/80-vm2oci.network"},
+        {{{"/etc/netplan/a.yaml", "network:\n  ethernets:\n    eth0: {dhcp4: true}\n"}}, "/etc/netplan/50-vm2oci.yaml"},
+        {{{"/etc/NetworkManager/system-connections/eth0.nmconnection",
+           "[connection]\ntype=ethernet\ninterface-name=eth0\n[ipv4]\nmethod=auto\n"},
+          {"/usr/sbin/NetworkManager", ""}},
+         "/etc/NetworkManager/system-connections/vm2oci-wired.nmconnection"},
+    };
+    for (const auto& [files, written] : kCases) {
+        MemoryGuest guest = systemd_guest();
+        for (const auto& [path, text] : files)
+            guest.file(path, text);
+        CHECK(fix_network(guest).edits.empty()); // nothing renames cards
+        guest.file("/usr/lib/systemd/network/99-default.link", "[Link]\nNamePolicy=slot\n");
+        INFO(written);
+        CHECK(edit_of(fix_network(guest), written) != nullptr);
+        guest.file("/boot/grub/grub.cfg", "linux /vmlinuz net.ifnames=0 console=ttyS0\n");
+        CHECK(fix_network(guest).edits.empty());
+    }
+}
+
+TEST_CASE("Files that go on naming a card that is called otherwise are told") {
+    MemoryGuest guest = systemd_guest();
+    guest.file("/etc/netplan/a.yaml", "network:\n  ethernets:\n    ens5: {addresses: [10.0.0.2/24]}\n")
+        .file("/etc/wireguard/office.conf", "[Interface]\nPostUp = iptables -A FORWARD -o ens5 -j ACCEPT\n")
+        .file("/etc/sysctl.d/10-net.conf", "net.ipv4.conf.ens5.rp_filter = 0\n")
+        .file("/etc/nftables.conf", "# ens5\niifname \"ens53\" accept\n");
+    const EditPlan plan = fix_network(guest);
+    CHECK(finds(plan, "/etc/wireguard/office.conf names ens5"));
+    CHECK(finds(plan, "/etc/sysctl.d/10-net.conf names ens5"));
+    CHECK_FALSE(finds(plan, "nftables"));
+    CHECK(edit_of(plan, "/etc/wireguard/office.conf") == nullptr);
+    // Where cards keep their names, these are right.
+    CHECK_FALSE(finds(fix_network(guest, "network:pin"), "office.conf"));
 }
 
 TEST_CASE("NetworkManager stays netplan's renderer") {

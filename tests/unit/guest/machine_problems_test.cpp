@@ -181,6 +181,18 @@ TEST_CASE("interfaces by the names and drivers of other hypervisors are told") {
     CHECK(with("etc/NetworkManager/system-connections/a.nmconnection",
                "[connection]\ntype=ethernet\n[match]\ndriver=vmxnet3;\n") == "interface-driver");
     CHECK(with("etc/systemd/network/10.network", "[Match]\nName=en*\n[Network]\nDHCP=yes\n") == "");
+    CHECK(with("usr/lib/systemd/network/80-ec2.network", "[Match]\nDriver=ena ixgbevf vif\n[Network]\nDHCP=yes\n") ==
+          "interface-driver");
+    CHECK(with("usr/lib/systemd/network/80-container-host0.network",
+               "[Match]\nVirtualization=container\nDriver=veth\n[Network]\nDHCP=yes\n") == "");
+    Machine covered;
+    covered.files.file("usr/lib/systemd/network/80-ec2.network", "[Match]\nDriver=ena\n[Network]\nDHCP=yes\n")
+        .file("etc/systemd/network/80-vm2oci.network", "[Match]\nName=en* eth*\n[Network]\nDHCP=yes\n");
+    CHECK(covered.problems() == "");
+    Machine pinned;
+    pinned.files.file("etc/sysconfig/network-scripts/ifcfg-em1", "DEVICE=em1\nBOOTPROTO=none\n")
+        .file("usr/local/lib/vm2oci/interface-name", "#!/bin/sh\nnames=\"em1 em2\"\n");
+    CHECK(pinned.problems() == "");
     Machine told;
     told.files.file("etc/network/interfaces", "auto eth0\niface eth0 inet dhcp\n")
         .file("usr/lib/systemd/network/99-default.link", "")
