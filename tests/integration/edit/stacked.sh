@@ -46,7 +46,7 @@ unseen() {
     ! grep -q libguestfs trace.log || fail "libguestfs was looked at"
     ! grep -qF "$secret" trace.log report.json said.log || fail "the passphrase was said"
 }
-programs() { grep -c 'execve(.*= 0' trace.log; }
+programs() { grep -cE 'execve(\(| resumed).*= 0$' trace.log; }
 rootfs() { # DISK OPTION…: the digest of its tree
     "$VM2OCI" convert -q --json --as rootfs --arch amd64 --keep-kernel --compression none "${@:2}" "raw:$1" null: |
         jq -r '.layers[0].diff_id'
