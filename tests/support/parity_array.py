@@ -39,7 +39,7 @@ def parities(level, blocks):
 def superblock(level, count, number, sectors):
     block = bytearray(4096)
     # Linux, include/uapi/linux/raid/md_p.h: clean, its data from the first MiB on.
-    struct.pack_into("<IIII16s32sQiIQII", block, 0, 0xA92B4EFC, 1, 0, 0, b"S" * 16, b"host:root", 0, level, 2, sectors, CHUNK // 512, count)
+    struct.pack_into("<IIII16s32sQiIQII", block, 0, 0xA92B4EFC, 1, 0, 0, b"%d" % level * 16, b"host:root", 0, level, 2, sectors, CHUNK // 512, count)
     struct.pack_into("<QQQ", block, 128, DATA // 512, sectors, 8)
     struct.pack_into("<I", block, 160, number)
     struct.pack_into("<QQII", block, 200, 10, 0xFFFFFFFFFFFFFFFF, 0, count)
