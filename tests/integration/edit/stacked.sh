@@ -138,7 +138,7 @@ for level in 5 6; do
     more=()
     for leg in array-disk{3,4,5}; do more+=(--disk "raw:$leg.raw"); done
     expect_equal "$wanted" "$(rootfs array.raw "${more[@]}")" "the tree without one of the disks"
-    expect_exit 3 "$VM2OCI" convert -q --guest-backend appliance "${edits[@]}" "${more[@]}" raw:array.raw oci:images:alone
+    expect_exit 3 "$VM2OCI" convert -q --guest-backend appliance --hostname newer "${more[@]}" raw:array.raw oci:images:alone
     rm -r array*.raw leg-*.raw images content
 done
 rm fs.raw plain.raw
