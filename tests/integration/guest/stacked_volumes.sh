@@ -136,7 +136,7 @@ MAKE
 LIBGUESTFS_BACKEND=direct LIBGUESTFS_BACKEND_SETTINGS=force_tcg timeout 600 guestfish --format=raw -a a.raw -a b.raw \
     -a c.raw -a d.raw > made 2> guestfish.log << FISH || fail "$(tail -5 guestfish.log)"
 run
-debug sh "echo $(base64 -w0 make.sh) | base64 -d > /tmp/make.sh; bash /tmp/make.sh 2>&1"
+debug sh "echo $(gzip -9 < make.sh | base64 -w0) | base64 -d | gzip -d > /tmp/make.sh; bash /tmp/make.sh 2>&1"
 FISH
 expect_match '^done' "$(grep '^done' made || cat made)" 'what the appliance says'
 expect_match recovering "$(grep 'half is' made)" 'an array that is being filled'
