@@ -7,6 +7,7 @@
 #include "formats/block/routed_changes.hpp"
 #include "formats/block/slice.hpp"
 #include "formats/block/striped.hpp"
+#include "formats/md/parity.hpp"
 #include "formats/md/superblock.hpp"
 
 #include <fmt/format.h>
@@ -65,6 +66,8 @@ class Assembly {
             make_striped(array, good, 1);
         else if (newest_.level == md::kStripedMirrors && near_copies() != 0)
             make_striped(array, good, near_copies());
+        else if (has_parity())
+            make_parity(array, good);
         else
             fail(ErrorKind::unsupported,
                  fmt::format(
@@ -215,6 +218,49 @@ class Assembly {
             for (auto place = places.begin(); place != places.end(); place += copies)
                 turns.push_back(mirror_of(place, place + copies, members));
             return std::make_shared<StripedChanges>(std::move(turns), chunk);
+        };
+    }
+
+    bool has_parity() const {
+        return std::find(std::begin(md::kParityLevels), std::end(md::kParityLevels), newest_.level) !=
+               std::end(md::kParityLevels);
+    }
+
+    void make_parity(MdArray& array, const std::map<std::uint16_t, const Candidate*>& good) {
+        const md::ParityForm form(newest_.level, newest_.layout, newest_.members, newest_.chunk);
+        if (newest_.has_journal)
+            fail(ErrorKind::unsupported, "what it has in its journal is not read here; let the machine start and stop "
+                                         "it, or let libguestfs read it");
+        if (good.size() + form.parities() < newest_.members)
+            fail(ErrorKind::corrupt,
+                 fmt::format("{} of its {} members are here, and too few of them hold its content{}", good.size(),
+                             newest_.members, all_reasons()));
+        // As the kernel: of a machine that stopped in the middle of a stripe, its parity tells nothing of what is
+        // missing.
+        if (good.size() < newest_.members && !newest_.is_clean)
+            fail(ErrorKind::corrupt, fmt::format("{} of its {} members are here, and its parity need not fit them{}",
+                                                 good.size(), newest_.members, all_reasons()));
+        const std::uint64_t length = align_down(newest_.used, newest_.chunk);
+        std::vector<std::shared_ptr<const BlockDevice>> disks(newest_.members);
+        std::vector<MdPart> places;
+        for (const auto& [role, candidate] : good) {
+            if (length == 0 || length > candidate->super.size)
+                fail(ErrorKind::corrupt, "it is larger than its members");
+            disks[role] =
+                std::make_shared<SliceDevice>(given_[candidate->member].device, candidate->super.offset, length);
+            places.push_back({0, candidate->member, candidate->super.offset, length});
+        }
+        const auto device = std::make_shared<md::ParityDevice>(form, std::move(disks));
+        array.device = device;
+        // The log of a stripe tells what lay beside what was being written: when that is changed, it tells nothing.
+        if (newest_.has_parity_log && !newest_.is_clean)
+            return;
+        // Used only where no member is missing.
+        array.route = [places, device](const Changes& members) {
+            Changes each;
+            for (auto place = places.begin(); place != places.end(); ++place)
+                each.push_back(mirror_of(place, place + 1, members));
+            return std::make_shared<md::ParityChanges>(device, std::move(each));
         };
     }
 

@@ -1,9 +1,10 @@
 // Linux' software RAID: arrays from their members, as disks that are read and changed. Mirrors (RAID 1) by one good
 // member; members one behind the other (linear) and stripes of equal members (RAID 0) when all are there; stripes of
-// mirrors (RAID 10, near copies, in whole groups) by one good member of each. The other levels are told.
+// mirrors (RAID 10, near copies, in whole groups) by one good member of each; stripes with parity (RAID 4, 5 and 6) by
+// as many as it takes to calculate the rest. The other levels are told.
 //
-// Sources: Linux, drivers/md/md.c (analyze_sbs, super_1_validate, super_90_validate), md-linear.c, raid0.c, raid1.c and
-// raid10.c.
+// Sources: Linux, drivers/md/md.c (analyze_sbs, super_1_validate, super_90_validate), md-linear.c, raid0.c, raid1.c,
+// raid10.c and raid5.c.
 #pragma once
 
 #include "formats/block/block_changes.hpp"

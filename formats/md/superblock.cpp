@@ -24,7 +24,9 @@ enum Feature : std::uint32_t {
     kHasRecoveryOffset = 1U << 1U,
     kHasReshape = 1U << 2U,
     kHasBadBlocks = 1U << 3U,
-    kKnown = (1U << 13U) - 1, // up to RAID0_LAYOUT, the last that Linux has
+    kHasJournal = 1U << 9U,
+    kHasParityLog = 3U << 10U, // of one stripe, or of several
+    kKnown = (1U << 13U) - 1,  // up to RAID0_LAYOUT, the last that Linux has
 };
 
 std::uint64_t in_bytes(std::uint64_t sectors, std::string_view what) {
@@ -93,6 +95,10 @@ Superblock parse_superblock_1(const BlockDevice& device, std::span<const std::by
     found.events = load_le<std::uint64_t>(bytes.data() + 200);
     for (std::size_t i = 0; i < devices; ++i)
         found.roles.push_back(load_le<std::uint16_t>(bytes.data() + kFixed + 2 * i));
+    // Up to where parity was made; all ones: everywhere.
+    found.is_clean = load_le<std::uint64_t>(bytes.data() + 208) == ~std::uint64_t{0};
+    found.has_journal = (features & kHasJournal) != 0;
+    found.has_parity_log = (features & kHasParityLog) != 0;
     found.is_recovering = (features & kHasRecoveryOffset) != 0;
     found.is_reshaping = (features & kHasReshape) != 0;
     found.has_bad_blocks = (features & kHasBadBlocks) != 0 && has_bad_blocks(device, bytes, place);

@@ -18,6 +18,7 @@ namespace vm2oci::md {
 inline constexpr std::int32_t kLinear = -1;
 inline constexpr std::int32_t kStriped = 0;
 inline constexpr std::int32_t kMirror = 1;
+inline constexpr std::int32_t kParityLevels[] = {4, 5, 6};
 inline constexpr std::int32_t kStripedMirrors = 10;
 
 // All sizes and offsets are bytes of the member.
@@ -38,6 +39,9 @@ struct Superblock {
     std::uint64_t events = 0;         // of two members, the one that has seen fewer is behind
     std::uint32_t number = 0;         // of the device: index into `roles`
     std::vector<std::uint16_t> roles; // of each device that the array has seen; kSpare, kFaulty, kJournal, or its place
+    bool is_clean = false;            // parity and copies are known to fit the data
+    bool has_journal = false;         // of data, on a device of its own
+    bool has_parity_log = false;      // of stripes that were being written
     bool is_recovering = false;       // it is being filled
     bool is_reshaping = false;        // the array is changing its form
     bool has_bad_blocks = false;      // of some of its blocks it is known that they hold something else

@@ -16,6 +16,7 @@ constexpr std::uint32_t kMaxDevices0 = 27;
 constexpr std::size_t kTable = 128; // of devices, 32 words each
 constexpr std::size_t kOfDevice = 32;
 constexpr std::size_t kThisDevice = 992;
+constexpr std::size_t kStateWord = 33; // its lowest bit: clean
 constexpr std::size_t kSumWord = 38;
 
 enum DeviceState : std::uint32_t { kIsFaulty = 1, kIsActive = 2, kIsInSync = 4, kIsRemoved = 8 };
@@ -55,6 +56,7 @@ Superblock parse_superblock_0(std::span<const std::byte> bytes, std::uint64_t of
     found.size = offset;
     found.events = word(39) | std::uint64_t{word(40)} << 32U;
     found.number = word(kThisDevice);
+    found.is_clean = (word(kStateWord) & 1U) != 0;
     found.is_reshaping = minor_version == 91;
     found.roles.assign(kMaxDevices0, Superblock::kSpare);
     for (std::size_t i = 0; i < kMaxDevices0; ++i) {

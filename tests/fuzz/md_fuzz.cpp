@@ -11,6 +11,7 @@
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     using namespace vm2oci;
     constexpr const char* kVersions[] = {"0.90", "1.0", "1.1", "1.2"};
+    constexpr std::int32_t kLevels[] = {1, -1, 5, 4};
     if (size == 0)
         return 0;
     std::vector<MdMember> members;
@@ -18,7 +19,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         test::MdSuper super;
         super.version = kVersions[data[0] >> (2 * number) & 3];
         super.offset = super.version == "1.0" ? 0 : super.offset;
-        super.level = (data[0] & 16) != 0 ? -1 : 1;
+        super.level = kLevels[data[0] >> 4 & 3];
+        super.chunk = super.level > 1 ? 4096 : 0;
         super.number = number;
         const auto disk = test::make_md_member(super, 1);
         const std::uint64_t at = test::md_super_offset(super.version);

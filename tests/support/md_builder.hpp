@@ -28,6 +28,7 @@ struct MdSuper {
     std::vector<std::uint16_t> roles = {0, 1};
     std::uint64_t bad_block = ~std::uint64_t{0}; // the first entry of the list, if the features say that there is one
     bool is_reshaping = false;                   // of 0.90
+    bool is_clean = true;                        // parity is known to fit the data
 };
 
 inline constexpr std::uint64_t kMdMemberSize = 1024 * 1024;
@@ -85,6 +86,7 @@ inline void put_md_super_0(MemoryDevice& disk, const MdSuper& super, std::uint64
     word(8, super.used / 1024);
     word(10, super.members);
     word(11, super.minor);
+    word(33, super.is_clean ? 1 : 0);
     word(39, super.events);
     word(40, super.events >> 32U);
     word(64, super.layout);
@@ -126,6 +128,7 @@ inline void put_md_super(MemoryDevice& disk, const MdSuper& super) {
         put_le<std::uint64_t>(disk, at + 4096, super.bad_block);
     }
     put_le<std::uint64_t>(disk, at + 200, super.events);
+    put_le<std::uint64_t>(disk, at + 208, super.is_clean ? ~std::uint64_t{0} : 0);
     put_le<std::uint32_t>(disk, at + 220, static_cast<std::uint32_t>(super.roles.size()));
     for (std::size_t i = 0; i < super.roles.size(); ++i)
         put_le<std::uint16_t>(disk, at + 256 + 2 * i, super.roles[i]);

@@ -19,7 +19,7 @@ unpack_debian() { # OPTION OF debian_disk…
 # alone COMMAND…: which starts no program and loads no libguestfs.
 alone() {
     strace -f -q -e trace=execve,openat -o trace.log "$@"
-    [[ $(grep -c 'execve(.*= 0' trace.log) -eq 1 ]] || fail "it started a program: $(grep 'execve(' trace.log | tail -1)"
+    [[ $(grep -cE 'execve(\(| resumed).*= 0$' trace.log) -eq 1 ]] || fail "it started a program: $(grep 'execve(' trace.log | tail -1)"
     ! grep -q libguestfs trace.log || fail "it loaded libguestfs: $*"
 }
 
@@ -40,7 +40,7 @@ inspect_from_registry() {
     local layer received
     "$VM2OCI" -q convert disk.raw "docker://$registry/$1:1" > pushed.log
     strace -f -q -e trace=recvfrom,execve -o trace.log "$VM2OCI" -q --json inspect "docker://$registry/$1:1" > remote.json
-    [[ $(grep -c 'execve(.*= 0' trace.log) -eq 1 ]] || fail "it started a program"
+    [[ $(grep -cE 'execve(\(| resumed).*= 0$' trace.log) -eq 1 ]] || fail "it started a program"
     layer=$(find registry -name data -path '*blobs*' -printf '%s\n' | sort -n | tail -1)
     received=$(sed -n 's/.*recvfrom.* = \([0-9]*\)$/\1/p' trace.log | awk '{ sum += $1 } END { print sum + 0 }')
     printf '   %d of %d bytes\n' "$received" "$layer"

@@ -271,8 +271,8 @@ TEST_CASE("stripes that are not simple are told") {
 }
 
 TEST_CASE("other levels are named, with what can be done") {
-    for (const auto& [level, name] : std::vector<std::pair<int, std::string>>{
-             {4, "RAID 4"}, {5, "RAID 5"}, {6, "RAID 6"}, {10, "RAID 10"}, {-4, "multipath"}}) {
+    for (const auto& [level, name] :
+         std::vector<std::pair<int, std::string>>{{7, "RAID 7"}, {10, "RAID 10"}, {-4, "multipath"}}) {
         MdSuper super = leg(0);
         super.level = level;
         const MdFindings found = assemble({make_md_member(super, 1)});
