@@ -66,7 +66,7 @@ BootLine parse_boot_line(std::string_view command_line) {
         else if (name == "vm2oci.terminal")
             line.terminal = value;
         else if (name == "ip")
-            line.address_by_kernel = value != "off" && value != "none";
+            line.address = parse_address_words(value);
         else if (name == "reboot")
             line.reboots_to_end = value.starts_with('k');
         else if (name == "vm2oci.wait")

@@ -1,6 +1,8 @@
 // What the kernel's command line tells an initramfs (kernel-parameters.txt; switch_root's and dracut's customs).
 #pragma once
 
+#include "guest-kernel/agent/address_words.hpp"
+
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -34,7 +36,7 @@ struct BootLine {
     bool appliance = false;                    // vm2oci.appliance: no root, but the job on a disk
     ConsoleUse console = ConsoleUse::terminal; // vm2oci.console=terminal|plain
     std::string terminal;                      // vm2oci.terminal=: TERM of a container's program; "": none
-    bool address_by_kernel = false;            // ip=: the network is set up already
+    AddressWords address;                      // ip=: how the first card gets its own
     bool reboots_to_end = false;               // reboot=k: a machine without a power switch
 };
 

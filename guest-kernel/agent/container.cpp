@@ -305,7 +305,7 @@ void run_container(const ContainerProgram& program, const BootLine& line) {
     ::umask(022);
     raise_limits();
     furnish_root(program);
-    write_names(program, set_up_network(line.address_by_kernel ? CardSetup::by_kernel : CardSetup::dhcp));
+    write_names(program, set_up_network(line.address));
     ContainerProgram told = program;
     if (!line.terminal.empty())
         told.environment.push_back("TERM=" + line.terminal);

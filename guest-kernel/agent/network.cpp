@@ -171,6 +171,25 @@ std::optional<DhcpLease> obtain(const std::string& card, const std::optional<Dhc
     return std::nullopt;
 }
 
+// "": it has none.
+std::string address_of_card(int socket, const std::string& card) {
+    ifreq request = request_for(card);
+    if (::ioctl(socket, SIOCGIFADDR, &request) != 0)
+        return "";
+    sockaddr_in address{};
+    std::memcpy(&address, &request.ifr_addr, sizeof address);
+    return ipv4_text(ntohl(address.sin_addr.s_addr));
+}
+
+NetworkNames names_of(const DhcpLease& lease) {
+    NetworkNames names;
+    names.address = ipv4_text(lease.address);
+    names.domain = lease.domain;
+    for (const Ipv4 server : lease.name_servers)
+        names.name_servers.push_back(ipv4_text(server));
+    return names;
+}
+
 [[noreturn]] void keep_lease(const std::string& card, DhcpLease lease) {
     while (true) {
         const std::uint32_t half = std::clamp(lease.seconds / 2, kShortestRenewal, kLongestRenewal);
@@ -198,26 +217,25 @@ NetworkNames parse_kernel_names(std::string_view text) {
     return names;
 }
 
-NetworkNames set_up_network(CardSetup setup) {
+NetworkNames set_up_network(const AddressWords& words) {
     const Socket socket;
     bring_up(socket.get(), "lo");
-    if (setup == CardSetup::by_kernel)
-        return parse_kernel_names(read_text("/proc/net/pnp", 4096).value_or(""));
-    const std::string card = first_card();
-    if (card.empty() || !bring_up(socket.get(), card))
+    const std::string card = words.device.empty() ? first_card() : words.device;
+    if (words.setup == AddressWords::Setup::none || card.empty() || !bring_up(socket.get(), card))
         return {};
-    const std::optional<DhcpLease> lease = obtain(card, std::nullopt);
+    if (const std::string address = address_of_card(socket.get(), card); !address.empty()) {
+        NetworkNames names = parse_kernel_names(read_text("/proc/net/pnp", 4096).value_or(""));
+        names.address = address;
+        return names;
+    }
+    const std::optional<DhcpLease> lease =
+        words.setup == AddressWords::Setup::fixed ? words.lease : obtain(card, std::nullopt);
     if (!lease)
         return {};
     apply(card, *lease);
-    NetworkNames names;
-    names.address = ipv4_text(lease->address);
-    names.domain = lease->domain;
-    for (const Ipv4 server : lease->name_servers)
-        names.name_servers.push_back(ipv4_text(server));
     if (lease->seconds != 0 && lease->seconds != UINT32_MAX && ::fork() == 0)
         keep_lease(card, *lease);
-    return names;
+    return names_of(*lease);
 }
 
 } // namespace vm2oci::guest

@@ -1,7 +1,7 @@
-// The network of a container's machine: loopback, and the first card by DHCP.
+// The network of a container's machine: loopback, and one card, by DHCP or as ip= says.
 #pragma once
 
-#include "guest-kernel/agent/dhcp.hpp"
+#include "guest-kernel/agent/address_words.hpp"
 
 #include <string>
 #include <vector>
@@ -14,14 +14,9 @@ struct NetworkNames {
     std::string domain;
 };
 
-enum class CardSetup {
-    dhcp,
-    by_kernel, // ip= on its command line: it is done already
-};
-
-// Never throws and waits some seconds at most: what a machine without a network does is for its program to say. A
-// process of its own keeps the lease.
-NetworkNames set_up_network(CardSetup setup);
+// A card that has an address already, for the kernel reads ip=, too, is left as it is. Never throws and waits some
+// seconds at most: what a machine without a network does is for its program to say. A process of its own keeps a lease.
+NetworkNames set_up_network(const AddressWords& words);
 
 // Of /proc/net/pnp, where the kernel leaves what it learned.
 NetworkNames parse_kernel_names(std::string_view text);

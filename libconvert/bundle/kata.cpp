@@ -11,8 +11,10 @@
 #include "formats/block/raw_writer.hpp"
 #include "formats/tree/cpio_sink.hpp"
 #include "libconvert/bundle/kata_layout.hpp"
+#include "libconvert/bundle/kata_sandbox.hpp"
 #include "libconvert/bundle/plan_root.hpp"
 #include "libconvert/edit/plan_builder.hpp"
+#include "libconvert/inspect/guest_info.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -32,61 +34,41 @@ constexpr const char* kInitrdName = "kata-containers-initrd.img";
 constexpr const char* kDropInName = "50-vm2oci.toml";
 constexpr std::uint64_t kPartitionAlignment = 1 * MiB;
 
-// What a sandbox does without: devices come from the runtime, logs go to the console, and nothing outlives it.
-constexpr const char* kMaskedUnits[] = {
-    "systemd-coredump@.service",    "systemd-journal-flush.service", "systemd-journald-dev-log.socket",
-    "systemd-journald.service",     "systemd-journald.socket",       "systemd-random-seed.service",
-    "systemd-timesyncd.service",    "systemd-tmpfiles-clean.timer",  "systemd-tmpfiles-setup.service",
-    "systemd-udev-trigger.service", "systemd-udevd-control.socket",  "systemd-udevd-kernel.socket",
-    "systemd-udevd.service",        "systemd-update-utmp.service",
-};
-
-// The runtime starts the guest with systemd.unit=kata-containers.target.
-constexpr const char* kTarget = R"([Unit]
-Description=Kata Containers sandbox
-Requires=basic.target kata-agent.service
-After=basic.target rescue.service rescue.target
-Conflicts=rescue.service rescue.target
-Wants=tmp.mount
-AllowIsolate=yes
-)";
-constexpr const char* kService = R"([Unit]
-Description=Kata Containers agent
-Wants=kata-containers.target
-
-[Service]
-Type=simple
-ExecStart=/usr/bin/kata-agent
-StandardOutput=tty
-LimitNOFILE=1048576
-OOMScoreAdjust=-997
-FailureAction=poweroff
-ExecStop=/bin/sync ; /usr/bin/systemctl --force poweroff
-)";
-
-bool has_systemd(const PlanBuilder& plan) {
-    return plan.exists("/usr/lib/systemd/systemd") || plan.exists("/lib/systemd/systemd");
+void plan_mount_point(PlanBuilder& plan, const SandboxFile& file) {
+    const std::optional<FileStatus> there = plan.status(file.path, FinalLink::keep);
+    if (there && there->type == FileType::regular)
+        return;
+    if (there)
+        plan.remove(file.path, file.reason);
+    plan.write(file.path, "", file.reason);
 }
 
 EditPlan plan_sandbox(const Guest& guest, const fs::path& agent) {
     PlanBuilder plan(guest);
     plan.begin("kata");
-    const UniqueFd file = open_read(agent);
-    FileAttributes program;
-    program.permissions = 0755;
-    if (has_systemd(plan)) {
-        plan.write_host_file("/usr/bin/kata-agent", agent, file_size(file.get()), "the agent that the runtime talks to",
-                             program);
-        plan.write("/etc/systemd/system/kata-containers.target", kTarget, "what the runtime starts");
-        plan.write("/etc/systemd/system/kata-agent.service", kService, "what the runtime starts");
-        for (const char* unit : kMaskedUnits)
-            plan.make_symlink(std::string("/etc/systemd/system/") + unit, "/dev/null",
-                              "a sandbox does without, and its root cannot be written to");
-    } else {
-        plan.remove("/sbin/init", "the agent is the sandbox's init");
-        plan.write_host_file("/sbin/init", agent, file_size(file.get()), "the agent is the sandbox's init", program);
+    const auto exists = [&](std::string_view path) { return plan.exists(path); };
+    for (const SandboxFile& file : sandbox_files(sandbox_init_of(exists))) {
+        FileAttributes attributes;
+        attributes.permissions = file.permissions;
+        switch (file.kind) {
+        case SandboxFile::Kind::agent:
+            plan.remove(file.path, file.reason); // a link, or one of busybox' names
+            plan.write_host_file(file.path, agent, file_size(open_read(agent).get()), file.reason, attributes);
+            break;
+        case SandboxFile::Kind::file:
+            plan.write(file.path, file.text, file.reason);
+            break;
+        case SandboxFile::Kind::link:
+            plan.make_symlink(file.path, file.text, file.reason);
+            break;
+        case SandboxFile::Kind::folder:
+            plan.make_folder(file.path, file.reason, attributes);
+            break;
+        case SandboxFile::Kind::mount_point:
+            plan_mount_point(plan, file);
+            break;
+        }
     }
-    plan.write("/etc/machine-id", "", "systemd mounts one over it");
     return std::move(plan).finish();
 }
 
@@ -145,12 +127,12 @@ class GzipFile final : public ByteSink {
     std::vector<std::byte> buffer_;
 };
 
-void write_initrd(const Guest& guest, int fd, const OperationContext& operation) {
+void write_initrd(const KataTree& tree, int fd, const OperationContext& operation) {
     GzipFile gzip(fd);
     CpioSink archive(gzip);
     operation.progress->begin("initrd", 0);
-    guest.export_tree(left_out(), archive, operation);
-    archive.add_symlink("init", "/sbin/init");
+    tree.export_tree(archive, operation);
+    archive.add_symlink("init", "/sbin/init"); // the last one of a name counts
     archive.finish();
     gzip.finish();
     operation.progress->end();
@@ -188,21 +170,32 @@ std::uint64_t used_bytes(const Guest& guest) {
     return used;
 }
 
-RootFiles make_root_files(const Guest& guest, const KataOptions& options, const OperationContext& operation) {
-    if (options.root == BundleRootKind::erofs)
-        return make_erofs_root(guest, left_out(), options.time, operation);
-    if (options.size)
-        return make_ext4_root(guest, left_out(), kata_root_size(*options.size), options.time, operation);
-    // As much as the files took and a tenth more, for an ext4's own tables.
-    return make_fitting_ext4_root(guest, left_out(), kata_root_size(used_bytes(guest) * 11 / 10 + 32 * MiB),
-                                  options.time, operation);
-}
+class GuestTree final : public KataTree {
+  public:
+    explicit GuestTree(const Guest& guest) : guest_(guest) {}
+
+    RootFiles make_root(const KataOptions& options, const OperationContext& operation) const override {
+        if (options.root == BundleRootKind::erofs)
+            return make_erofs_root(guest_, left_out(), options.time, operation);
+        if (options.size)
+            return make_ext4_root(guest_, left_out(), kata_root_size(*options.size), options.time, operation);
+        // As much as the files took and a tenth more, for an ext4's own tables.
+        return make_fitting_ext4_root(guest_, left_out(), kata_root_size(used_bytes(guest_) * 11 / 10 + 32 * MiB),
+                                      options.time, operation);
+    }
+    void export_tree(TreeSink& sink, const OperationContext& operation) const override {
+        guest_.export_tree(left_out(), sink, operation);
+    }
+
+  private:
+    const Guest& guest_;
+};
 
 // The image's partitions: the root's, and behind it that of its hash tree. Together they fill the image.
 std::vector<std::shared_ptr<const BlockDevice>> make_partitions(const PreparedKata& prepared,
                                                                 const KataOptions& options, KataReport& report,
                                                                 const OperationContext& operation) {
-    const RootFiles files = make_root_files(*prepared.guest.guest, options, operation);
+    const RootFiles files = prepared.tree->make_root(options, operation);
     if (files.attributes_left_out != 0)
         report.remarks.push_back(fmt::format(
             "{} extended attributes that the new file system does not store were left out", files.attributes_left_out));
@@ -237,6 +230,8 @@ PreparedKata prepare_kata(const std::shared_ptr<const BlockDevice>& disk, const 
         access.appliance = lone.appliance;
         lone = open_guest(root.device, access, operation);
     }
+    refuse_unfit_agent(options.agent, inspect_os(lone).architecture,
+                       [&](std::string_view path) { return exists(*lone.guest, path); });
     EditPlan plan = plan_lone_root(*lone.guest, opened.layout, root, BundleRootKind::erofs);
     for (Edit& edit : plan_sandbox(*lone.guest, options.agent).edits)
         plan.edits.push_back(std::move(edit));
@@ -247,6 +242,8 @@ PreparedKata prepare_kata(const std::shared_ptr<const BlockDevice>& disk, const 
     access.appliance = lone.appliance;
     if (options.mode == EditMode::apply)
         prepared.guest = open_guest(root.device, access, operation);
+    if (prepared.guest.guest)
+        prepared.tree = std::make_shared<GuestTree>(*prepared.guest.guest);
     return prepared;
 }
 
@@ -262,7 +259,7 @@ KataReport write_kata(const PreparedKata& prepared, const KataOptions& options, 
     operation.progress->begin("write", image.size());
     write_raw_file(image, image_file.fd(), operation);
     operation.progress->end();
-    write_initrd(*prepared.guest.guest, initrd_file.fd(), operation);
+    write_initrd(*prepared.tree, initrd_file.fd(), operation);
     report.drop_in = drop_in(absolute, options.root, report.verity);
     configuration.content = report.drop_in;
     report.files = {{kImageName, file_size(image_file.fd()), "the guest image"},

@@ -1,4 +1,5 @@
-// A guest as what Kata Containers starts its sandboxes from: an image with one partition, and the same as an initrd.
+// A guest, or a container image's files, as what Kata Containers starts its sandboxes from: an image with one
+// partition, and the same as an initrd.
 //
 // Kata reads these files from the host's disk and pulls none from a registry, so they are written into a folder.
 #pragma once
@@ -35,11 +36,21 @@ struct KataReport {
     std::vector<std::string> remarks;
 };
 
-// The guest as Kata will have it, before a file is made of it.
+// The files that the sandbox's root will have, with the agent among them.
+class KataTree {
+  public:
+    virtual ~KataTree() = default;
+    // Errors as make_ext4_root() has them.
+    virtual RootFiles make_root(const KataOptions& options, const OperationContext& operation) const = 0;
+    virtual void export_tree(TreeSink& sink, const OperationContext& operation) const = 0;
+};
+
+// What Kata will have, before a file is made of it.
 struct PreparedKata {
-    OpenedGuest guest; // without one: only the plan was asked for
-    std::string uuid;  // of its root
-    EditReport edits;  // the sandbox's own and the user's
+    OpenedGuest guest;                    // whose packages can be listed
+    std::shared_ptr<const KataTree> tree; // of `guest`; null: only the plan was asked for
+    std::string uuid;                     // of its root, or what one comes from
+    EditReport edits;                     // the sandbox's own and the user's
 };
 
 // The agent becomes a unit of systemd, or the init of guests without systemd. Errors as make_root_disk() and

@@ -5,6 +5,7 @@
 #include "formats/initrd/members.hpp"
 #include "formats/oci/labels.hpp"
 #include "libconvert/bundle/own_initramfs.hpp"
+#include "libconvert/container/container_guest.hpp"
 #include "libconvert/container/root_of_container.hpp"
 
 #include <fmt/format.h>
@@ -73,7 +74,8 @@ PreparedBundle prepare_container_bundle(ImageSource& source, const ImageContent&
     bundle.kernel = read_kernel_file(options.kernel, options.kernel_file);
     require_kernel_for(bundle.kernel.image, bundle.architecture);
 
-    const ContainerFiles files(source, image, operation);
+    const auto held = std::make_shared<const ContainerFiles>(source, image, operation);
+    const ContainerFiles& files = *held;
     bundle.kernel.initramfs =
         container_initramfs(options.own_init, program_of_image(*image.config, files, options.program));
     BundleDescription& description = bundle.description;
@@ -98,6 +100,7 @@ PreparedBundle prepare_container_bundle(ImageSource& source, const ImageContent&
         description.command_line = command_line_of(options, bundle.architecture, bundle.verity);
     }
     bundle.root = root_image(root.device, options, operation);
+    bundle.guest = guest_of_container(held);
     return bundle;
 }
 

@@ -110,20 +110,49 @@ bool is_container_image(ImageSource& source, const ImageContent& image, const Op
 ContainerFiles::ContainerFiles(ImageSource& source, const ImageContent& image, const OperationContext& operation)
     : operation_(operation) {
     for (const Descriptor& layer : image.parsed_manifest.layers)
-        with_context("layer " + layer.digest.text(), [&] {
-            operation.check_cancelled();
-            layers_.push_back(image.verifier->open(source, layer, operation));
-            tree_.begin_layer();
-            TarReader reader(*layers_.back());
-            std::optional<TarMember> last;
-            while (std::optional<TarMember> member = reader.next()) {
-                operation.check_cancelled();
-                tree_.add(*member);
-                last = std::move(member);
-            }
-            if (last)
-                check_last_member(*layers_.back(), *last);
-        });
+        with_context("layer " + layer.digest.text(),
+                     [&] { read_layer(image.verifier->open(source, layer, operation)); });
+}
+
+void ContainerFiles::add_layer(std::shared_ptr<const BlockDevice> tar) {
+    read_layer(open_layer_content(std::move(tar), operation_));
+}
+
+void ContainerFiles::read_layer(std::shared_ptr<const LayerContent> layer) {
+    operation_.check_cancelled();
+    layers_.push_back(std::move(layer));
+    tree_.begin_layer();
+    TarReader reader(*layers_.back());
+    std::optional<TarMember> last;
+    while (std::optional<TarMember> member = reader.next()) {
+        operation_.check_cancelled();
+        tree_.add(*member);
+        last = std::move(member);
+    }
+    if (last)
+        check_last_member(*layers_.back(), *last);
+}
+
+void ContainerFiles::read_at(const ContainerContent& content, std::uint64_t offset, std::span<std::byte> buffer) const {
+    if (offset > content.size || buffer.size() > content.size - offset)
+        fail(ErrorKind::corrupt, "a file of the image is read beyond its end");
+    const LayerContent& layer = *layers_.at(content.layer);
+    const auto read = [&](std::uint64_t stored, std::span<std::byte> piece) {
+        if (layer.read_some_at(stored, piece) != piece.size())
+            fail(ErrorKind::corrupt, "a layer of the image ends in the middle of a file");
+    };
+    if (!content.extents)
+        return read(content.offset + offset, buffer);
+    std::fill(buffer.begin(), buffer.end(), std::byte{});
+    std::uint64_t stored = content.offset;
+    for (const TarExtent& extent : *content.extents) {
+        const std::uint64_t begin = std::max(extent.offset, offset);
+        const std::uint64_t end = std::min(extent.offset + extent.length, offset + buffer.size());
+        if (begin < end)
+            read(stored + (begin - extent.offset),
+                 buffer.subspan(static_cast<std::size_t>(begin - offset), static_cast<std::size_t>(end - begin)));
+        stored += extent.length;
+    }
 }
 
 std::optional<std::string> ContainerFiles::read_file(std::string_view path, std::size_t limit) const {

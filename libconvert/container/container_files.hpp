@@ -9,6 +9,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,12 +28,19 @@ class ContainerFiles {
     // Errors of ContainerTree::add(), with the layer in front.
     ContainerFiles(ImageSource& source, const ImageContent& image, const OperationContext& operation);
 
+    // Another layer on top of the image's: a tar that is not compressed, made by whoever calls.
+    void add_layer(std::shared_ptr<const BlockDevice> tar);
+
     const ContainerTree& tree() const { return tree_; }
     // The whole of a regular file, links followed; nullopt: there is none. Error{limit} when larger.
     std::optional<std::string> read_file(std::string_view path, std::size_t limit) const;
+    // Fills the buffer from a file's content; holes as zeros. Error{corrupt} beyond its end.
+    void read_at(const ContainerContent& content, std::uint64_t offset, std::span<std::byte> buffer) const;
     void export_tree(TreeSink& sink) const;
 
   private:
+    void read_layer(std::shared_ptr<const LayerContent> layer);
+
     const OperationContext& operation_;
     std::vector<std::shared_ptr<const LayerContent>> layers_;
     ContainerTree tree_;

@@ -385,7 +385,7 @@ ContainerFile ContainerTree::file_of(const Node& node) const {
     return file;
 }
 
-std::optional<ContainerFile> ContainerTree::find(std::string_view path) const {
+std::optional<ContainerFile> ContainerTree::find(std::string_view path, LastLink last_link) const {
     std::string wanted(path);
     for (unsigned links = 0; links <= kMaxContainerLinks; ++links) {
         const std::size_t slash = wanted.rfind('/');
@@ -403,7 +403,7 @@ std::optional<ContainerFile> ContainerTree::find(std::string_view path) const {
         if (found == names.end())
             return std::nullopt;
         const Node& node = nodes_[found->second.node];
-        if (node.type != FileType::symlink)
+        if (node.type != FileType::symlink || last_link == LastLink::keep)
             return file_of(node);
         const std::string& target = node.rare->link_target;
         wanted = target.starts_with('/') ? target : parent + "/" + target;
@@ -411,6 +411,26 @@ std::optional<ContainerFile> ContainerTree::find(std::string_view path) const {
             return std::nullopt;
     }
     return std::nullopt;
+}
+
+ContainerFile ContainerTree::file(NodeNumber node) const {
+    return file_of(nodes_.at(node));
+}
+
+std::vector<std::pair<std::string, ContainerTree::NodeNumber>> ContainerTree::children(NodeNumber folder) const {
+    std::vector<std::pair<std::string, NodeNumber>> found;
+    if (const auto& listed = nodes_.at(folder).folder)
+        for (const auto& [name, place] : listed->names)
+            found.emplace_back(name, place.node);
+    return found;
+}
+
+std::optional<ContainerTree::NodeNumber> ContainerTree::child(NodeNumber folder, std::string_view name) const {
+    const auto& listed = nodes_.at(folder).folder;
+    if (!listed)
+        return std::nullopt;
+    const auto found = listed->names.find(name);
+    return found == listed->names.end() ? std::nullopt : std::optional(found->second.node);
 }
 
 ContainerUsage ContainerTree::usage() const {

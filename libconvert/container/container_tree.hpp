@@ -19,6 +19,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace vm2oci {
@@ -52,6 +53,8 @@ struct ContainerUsage {
     std::uint64_t attribute_bytes = 0;
 };
 
+enum class LastLink { follow, keep };
+
 class ContainerTree {
   public:
     ContainerTree();
@@ -66,15 +69,19 @@ class ContainerTree {
     // unpacks. Error{limit}.
     void add(const TarMember& member);
 
-    // The file at the end of a path, links followed, the last one too; nullopt: there is none.
-    std::optional<ContainerFile> find(std::string_view path) const;
+    // The file at the end of a path, links followed; nullopt: there is none.
+    std::optional<ContainerFile> find(std::string_view path, LastLink last = LastLink::follow) const;
     ContainerUsage usage() const;
+    // By nodes, of which several names may have the same; the root is 0.
+    using NodeNumber = std::uint32_t;
+    ContainerFile file(NodeNumber node) const;
+    std::vector<std::pair<std::string, NodeNumber>> children(NodeNumber folder) const; // in byte order
+    std::optional<NodeNumber> child(NodeNumber folder, std::string_view name) const;
     // In the order that TreeSink asks for.
     using Visit = std::function<void(const Entry& entry, const std::optional<ContainerContent>& content)>;
     void for_each(const Visit& visit) const;
 
   private:
-    using NodeNumber = std::uint32_t;
     struct Rare;
     struct Node;
     struct Name {

@@ -16,7 +16,6 @@
 namespace vm2oci {
 namespace {
 
-constexpr std::uint64_t kRoom = 256 * MiB; // for what programs write; holes cost nothing until they do
 constexpr std::uint64_t kFileBlock = 4 * KiB;
 constexpr int kTries = 8;
 
@@ -61,11 +60,11 @@ RootFiles make_ext4(const ContainerFiles& files, const ContainerUsage& usage, st
 }
 
 // What the files take by themselves is known; what ext4 needs to find them is not, to the block.
-std::uint64_t first_size(const ContainerUsage& usage) {
+std::uint64_t first_size(const ContainerUsage& usage, std::uint64_t room) {
     constexpr std::uint64_t inode = 256;
     std::uint64_t size = checked_add(usage.content_bytes, usage.name_bytes + usage.attribute_bytes, "the root's size");
     size = checked_add(size, size / 2 + 2 * usage.files * inode, "the root's size");
-    return align_up(checked_add(size, kRoom, "the root's size"), 16 * MiB);
+    return align_up(checked_add(size, room, "the root's size"), 16 * MiB);
 }
 
 } // namespace
@@ -78,7 +77,7 @@ RootFiles make_container_root(const ContainerFiles& files, const ContainerRootOp
         root = make_erofs(files, options, operation);
     } else {
         const ContainerUsage usage = files.tree().usage();
-        std::uint64_t size = options.size ? align_up(*options.size, kFileBlock) : first_size(usage);
+        std::uint64_t size = options.size ? align_up(*options.size, kFileBlock) : first_size(usage, options.room);
         for (int left = options.size ? 0 : kTries;; --left, size *= 2) {
             try {
                 root = make_ext4(files, usage, size, options, operation);

@@ -31,7 +31,7 @@ PodmanRuntime podman_runtime(const RunnableMachine& machine) {
     case RunnableForm::bundle:
         return {"", "krun", "krun starts the kernel in the image, which takes a bundle with its settings for krun"};
     case RunnableForm::rootfs:
-        return {"", "", "the guest's files as a container: it shares the host's kernel"};
+        return {"", "", "as a container: it shares the host's kernel"};
     case RunnableForm::disk:
     case RunnableForm::vm_artifact:
         break;
@@ -39,8 +39,15 @@ PodmanRuntime podman_runtime(const RunnableMachine& machine) {
     fail(ErrorKind::unsupported, "podman runs images, and this is none that it runs; make a containerDisk of it first");
 }
 
-// The guest's init is the main program of a container that is a whole system.
+// The main program of a container that is a whole system, where the image does not say so itself.
 constexpr const char* kInit = "/sbin/init";
+
+Json container_of(const RunnableMachine& machine) {
+    Json container = {{"name", "guest"}, {"image", image_of(machine)}};
+    if (machine.form == RunnableForm::rootfs && !machine.names_program)
+        container["command"] = Json::array({kInit});
+    return container;
+}
 
 void add_sizes(const RunnableMachine& machine, Json& container) {
     container["resources"]["limits"] = {{"cpu", std::to_string(machine.sockets * machine.cores)},
@@ -78,16 +85,24 @@ std::string kata_manifest(const RunnableMachine& machine) {
     runtime.content = {{"apiVersion", "node.k8s.io/v1"},
                        {"kind", "RuntimeClass"},
                        {"metadata", {{"name", "kata"}}},
-                       {"handler", "kata"}};
+                       {"handler", "kata"},
+                       {"overhead", {{"podFixed", {{"memory", "160Mi"}, {"cpu", "250m"}}}}}};
     runtime.comment("", heading(machine, "a pod in a micro-VM"));
-    runtime.comment("/handler", "The name that containerd or CRI-O has for Kata's shim (io.containerd.kata.v2).");
+    runtime.comment("/handler", "The name that the nodes have for Kata's shim. containerd's configuration, version 3:\n"
+                                "[plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.kata]\n"
+                                "  runtime_type = \"io.containerd.kata.v2\"\n"
+                                "kata-deploy does that, and makes handlers by hypervisor, such as kata-qemu.");
+    runtime.comment("/overhead", "What the micro-VM takes besides its containers, so that nodes are not filled beyond "
+                                 "it; Kata's own classes say as much.\n"
+                                 "Where only some nodes have Kata, add scheduling.nodeSelector with their label\n"
+                                 "(kata-deploy's: katacontainers.io/kata-runtime: \"true\").");
     ManifestDocument pod;
     pod.content = {{"apiVersion", "v1"}, {"kind", "Pod"}, {"metadata", {{"name", machine.name}}}};
     if (!machine.namespace_.empty())
         pod.content["metadata"]["namespace"] = machine.namespace_;
     Json& spec = pod.content["spec"];
     spec["runtimeClassName"] = "kata";
-    Json container = {{"name", "guest"}, {"image", machine.image}, {"command", Json::array({kInit})}};
+    Json container = container_of(machine);
     add_sizes(machine, container);
     pod.comment("/spec/containers/0/resources", "Kata gives the micro-VM these besides its own share.");
     spec["containers"] = Json::array({std::move(container)});
@@ -109,9 +124,7 @@ std::string podman_kube_manifest(const RunnableMachine& machine) {
         pod.content["metadata"]["annotations"] = {{"run.oci.handler", runtime.annotation}};
         pod.comment("/metadata/annotations", "crun starts it by krun.");
     }
-    Json container = {{"name", "guest"}, {"image", image_of(machine)}};
-    if (machine.form == RunnableForm::rootfs)
-        container["command"] = Json::array({kInit});
+    Json container = container_of(machine);
     add_sizes(machine, container);
     pod.content["spec"]["containers"] = Json::array({std::move(container)});
     return to_yaml({pod});
@@ -124,7 +137,7 @@ std::string quadlet_manifest(const RunnableMachine& machine) {
     unit +=
         fmt::format("[Unit]\nDescription={}\n\n[Container]\nContainerName={}\nImage={}\n",
                     machine.guest.is_known() ? machine.guest.product : machine.name, machine.name, image_of(machine));
-    if (machine.form == RunnableForm::rootfs)
+    if (machine.form == RunnableForm::rootfs && !machine.names_program)
         unit += fmt::format("Exec={}\n", kInit);
     if (!runtime.annotation.empty())
         unit += fmt::format("Annotation=run.oci.handler={}\n", runtime.annotation);

@@ -2,6 +2,7 @@
 
 #include "formats/base/size.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <string_view>
@@ -20,18 +21,23 @@ std::string of_release(std::string_view name, unsigned major, unsigned first, un
     return major >= first && major <= last ? std::string(name) + std::to_string(major) : std::string();
 }
 
+// What Fedora's and Red Hat's have at their end where they are of one architecture alone.
+std::string architecture_suffix(const RunnableMachine& machine) {
+    return machine.architecture == "amd64" ? "" : "." + machine.architecture;
+}
+
 std::string linux_preference(const RunnableMachine& machine) {
     const std::string& name = machine.guest.distribution;
     const unsigned major = major_of(machine.guest.version);
-    const bool is_arm = machine.architecture == "arm64";
+    const std::string suffix = architecture_suffix(machine);
     if (name == "rhel") {
-        std::string preference = of_release("rhel.", major, is_arm ? 9 : 7, 10);
-        return is_arm && !preference.empty() ? preference + ".arm64" : preference;
+        const std::string preference = of_release("rhel.", major, suffix.empty() ? 7 : 9, 10);
+        return preference.empty() ? preference : preference + suffix;
     }
     if (name == "centos")
         return of_release("centos.stream", major, 9, 10);
     if (name == "fedora")
-        return is_arm ? "fedora.arm64" : "fedora";
+        return name + suffix;
     if (name == "ol")
         return major >= 8 ? "oraclelinux" : "";
     if (name == "sles" || name == "sled")
@@ -65,6 +71,30 @@ constexpr std::array<WindowsName, 13> kWindows = {{{"2025", "2k25"},
                                                    {"Vista", "7"},
                                                    {"XP", "xp"}}};
 
+struct NamedNeeds {
+    std::string_view beginning; // of the preference's name; the first one that fits counts
+    PreferenceNeeds needs;
+};
+// `requirements` of each (common-instancetypes v1.7.0).
+constexpr std::array<NamedNeeds, 18> kNeeds = {{{"windows.xp", {1, 128 * MiB}},
+                                                {"windows.2k3", {1, 256 * MiB}},
+                                                {"windows.2k8", {1, 512 * MiB}},
+                                                {"windows.2k12", {1, 512 * MiB}},
+                                                {"windows.11", {2, 4 * GiB}},
+                                                {"windows.", {1, 2 * GiB}},
+                                                {"oraclelinux", {2, 4 * GiB}},
+                                                {"centos.stream", {1, 1536 * MiB}},
+                                                {"rhel.7", {1, GiB}},
+                                                {"rhel.", {1, 1536 * MiB}},
+                                                {"fedora", {1, 2 * GiB}},
+                                                {"opensuse.", {1, 2 * GiB}},
+                                                {"sles", {1, 2 * GiB}},
+                                                {"ubuntu", {1, 2 * GiB}},
+                                                {"alpine", {1, 512 * MiB}},
+                                                {"debian", {1, 512 * MiB}},
+                                                {"cirros", {1, 256 * MiB}},
+                                                {"", {1, 0}}}};
+
 } // namespace
 
 std::string preference_for(const RunnableMachine& machine) {
@@ -78,9 +108,21 @@ std::string preference_for(const RunnableMachine& machine) {
         return "legacy";
     if (const std::string preference = linux_preference(machine); !preference.empty())
         return preference;
+    return modest_preference_for(machine);
+}
+
+std::string modest_preference_for(const RunnableMachine& machine) {
+    if (machine.guest.type == "windows" || machine.attachment == DiskAttachment::sata)
+        return "legacy";
     if (machine.transitional_virtio)
         return "linux.virtiotransitional";
     return machine.firmware == StartFirmware::bios ? "linux" : "linux.efi";
+}
+
+PreferenceNeeds needs_of_preference(std::string_view preference) {
+    return std::find_if(kNeeds.begin(), kNeeds.end(),
+                        [&](const NamedNeeds& named) { return preference.starts_with(named.beginning); })
+        ->needs;
 }
 
 std::string instance_type_for(unsigned processors, std::uint64_t memory) {

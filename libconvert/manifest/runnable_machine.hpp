@@ -83,6 +83,7 @@ struct RunnableMachine {
     DiskAttachment attachment = DiskAttachment::virtio;
     std::vector<RunnableDisk> disks; // the boot disk first; never empty but for rootfs
     std::string image;               // of a rootfs: what a runtime pulls
+    bool names_program = true;       // of a rootfs: the image says what is to be started; else its init is
     std::vector<RunnableNic> nics;   // empty: none
     std::optional<RunnableKernel> kernel;
     std::optional<RunnableSeed> seed;

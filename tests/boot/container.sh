@@ -42,6 +42,7 @@ expect_match '^hello from pid [0-9]+ as 0:0$' "$(cat stdout)" 'what the program 
 step 'an image without a shell, whose user is a number'
 make_shell_less_image images shell-less
 "$vm2oci" convert --quiet --as bundle oci:images:shell-less oci:bundles:shell-less > /dev/null
+expect_exit 2 "$vm2oci" convert --quiet --as bundle --kernel guest oci:images:shell-less oci:bundles:no
 boot 0 oci:bundles:shell-less --expect 'hello from pid [0-9]+ as 65532:65532'
 
 step 'a Debian with nginx, on port 80 as www-data'
@@ -98,6 +99,14 @@ for root in ext4 erofs; do
     now=$(date +%s)
     ((clock > now - 600 && clock < now + 600)) || fail "the clock says $clock, and it is $now"
 done
+
+step 'an address that the user gives, and none'
+run 0 --network user --ip 10.0.2.77::10.0.2.2:255.255.255.0:::off:10.0.2.3 oci:bundles:checks
+grep -qx 'address 10\.0\.2\.77' stdout || fail "the address: $(cat stdout)"
+grep -qx 'resolver nameserver 10\.0\.2\.3' stdout || fail "the name server: $(cat stdout)"
+run 0 --network user --ip off oci:bundles:checks
+grep -qx 'address ' stdout || fail "there is an address: $(cat stdout)"
+expect_exit 2 "$vm2oci" run --ip '10.0.2.77 init=/bin/sh' oci:bundles:checks
 
 step 'another command, its exit code, and bytes as they are'
 run 42 oci:images:checks sh -c 'printf "a\tb\nc"; exit 42'

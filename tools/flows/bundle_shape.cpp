@@ -6,7 +6,6 @@
 #include "tools/flows/sbom.hpp"
 #include "tools/flows/seed.hpp"
 
-#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -16,11 +15,10 @@ namespace {
 constexpr const char* kOwnAgent = "vm2oci"; // as load_agent() names it
 
 // What changes a guest finds none in a container image, whose files are taken as they are.
-void refuse_edits_of_container(const EditRequest& edits) {
-    const bool has_other_agents = std::any_of(edits.agents.begin(), edits.agents.end(),
-                                              [](const AgentRequest& agent) { return agent.name != kOwnAgent; });
-    if (edits.cloud_init.has_files() || !edits.ssh_keys.empty() || !edits.copies.empty() || !edits.sysprep.empty() ||
-        !edits.fixes.names.empty() || has_other_agents)
+void refuse_edits_of_container(EditRequest edits) {
+    std::erase_if(edits.agents, [](const AgentRequest& agent) { return agent.name == kOwnAgent; });
+    edits.hostname.clear();
+    if (!edits.empty())
         fail(ErrorKind::usage, "a container image becomes a micro-VM as it is: of the changes to guests it takes a "
                                "host name and vm2oci's own agent; others belong into the image");
 }
@@ -77,7 +75,7 @@ class BundleShape final : public ConvertShape {
     BundleOptions bundle_options(const std::string& architecture) const {
         const ConvertRequest& request = run_.request;
         BundleOptions options;
-        options.kernel = request_.kernel;
+        options.kernel = request_.kernel.value_or(KernelOrigin::guest);
         options.kernel_file = request_.kernel_file;
         if (request_.kernel == KernelOrigin::minimal) {
             const std::filesystem::path folder = minimal_kernel_folder(architecture);
@@ -104,9 +102,9 @@ class BundleShape final : public ConvertShape {
     void open_container() {
         const ConvertRequest& request = run_.request;
         refuse_edits_of_container(request.edits);
-        if (!request.sbom.empty())
-            fail(ErrorKind::usage, "the packages of a container image are listed by tools for container images, before "
-                                   "it becomes a micro-VM");
+        if (request_.kernel == KernelOrigin::guest)
+            fail(ErrorKind::usage, "a container image is started by vm2oci's init and brings no kernel that has what "
+                                   "this needs; take vm2oci's own, or name a kernel's file");
         if (request_.initramfs != InitramfsChoice::automatic)
             fail(ErrorKind::usage, "a container image's program is started by vm2oci's own initramfs");
         if (request.disk.format == DiskOutputFormat::keep)
@@ -119,7 +117,7 @@ class BundleShape final : public ConvertShape {
     ContainerBundleOptions container_options() const {
         const ConvertRequest& request = run_.request;
         ContainerBundleOptions options;
-        options.kernel = request_.kernel == KernelOrigin::file ? KernelOrigin::file : KernelOrigin::minimal;
+        options.kernel = request_.kernel.value_or(KernelOrigin::minimal);
         options.kernel_file = options.kernel == KernelOrigin::file
                                   ? request_.kernel_file
                                   : minimal_kernel_folder(run_.machine.architecture) / kMinimalKernel;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "libconvert/container/container_bundle.hpp"
+#include "libconvert/container/container_kata.hpp"
 #include "libconvert/source/content_verifier.hpp"
 #include "tools/flows/open_source.hpp"
 
@@ -17,6 +18,9 @@ struct ContainerSource {
 
     PreparedBundle prepare(const ContainerBundleOptions& options, const OperationContext& operation) const {
         return prepare_container_bundle(*images, image, options, operation);
+    }
+    PreparedKata prepare(const KataOptions& options, const OperationContext& operation) const {
+        return prepare_container_kata(*images, image, options, operation);
     }
 };
 

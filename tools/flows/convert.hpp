@@ -35,8 +35,8 @@ struct ContainerDiskRequest {
 struct PodmanMachineRequest {};
 
 struct BundleRequest {
-    KernelOrigin kernel = KernelOrigin::guest;
-    std::filesystem::path kernel_file; // KernelOrigin::file
+    std::optional<KernelOrigin> kernel; // none: a machine's own, and for a container image vm2oci's
+    std::filesystem::path kernel_file;  // KernelOrigin::file
     InitramfsChoice initramfs = InitramfsChoice::automatic;
     std::filesystem::path initramfs_file; // InitramfsChoice::file
     std::optional<std::string> command_line;

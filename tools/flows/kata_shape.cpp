@@ -1,6 +1,9 @@
 #include "formats/base/error.hpp"
+#include "tools/flows/container_source.hpp"
 #include "tools/flows/convert_run.hpp"
 #include "tools/flows/sbom.hpp"
+
+#include <optional>
 
 namespace vm2oci {
 namespace {
@@ -17,8 +20,21 @@ class KataShape final : public ConvertShape {
         options_.time = run.request.image.created;
     }
 
-    void open_source() override { run_.open_machine(); }
+    void open_source() override {
+        const ConvertRequest& request = run_.request;
+        container_ = run_.engine.open_container(request.source, request.from, request.architecture, run_.operation);
+        if (!container_)
+            return run_.open_machine();
+        if (!request.edits.empty())
+            fail(ErrorKind::usage, "a container image becomes a guest image as it is, with Kata's agent; other changes "
+                                   "belong into the image");
+        run_.machine.verifier = container_->image.verifier;
+    }
     void edit() override {
+        if (container_) {
+            prepared_ = container_->prepare(options_, run_.operation);
+            return;
+        }
         options_.access = run_.access();
         prepared_ = prepare_kata(run_.disks().device(), options_, run_.operation);
         run_.result.edits = prepared_.edits;
@@ -35,6 +51,7 @@ class KataShape final : public ConvertShape {
 
   private:
     ConvertRun& run_;
+    std::optional<ContainerSource> container_; // none: the source is a machine
     KataOptions options_;
     PreparedKata prepared_;
 };

@@ -178,6 +178,7 @@ Manifest make_image_manifest(const ImageInStore& image, const ImageReference& re
                                  std::move(reading), operation);
     } else {
         facts.form = RunnableForm::rootfs;
+        facts.names_program = !image.content.config->entrypoint.empty() || !image.content.config->command.empty();
         facts.image = name.repository + "@" + digest.text();
     }
     return finish(facts, wishes, {});

@@ -39,6 +39,8 @@ void add_words_of_run(BootSubject& subject, const RunRequest& request) {
     line = add_kernel_words(line, "quiet loglevel=1 vm2oci.agent");
     line = add_kernel_words(line,
                             request.terminal.empty() ? "vm2oci.console=plain" : "vm2oci.terminal=" + request.terminal);
+    if (!request.address.empty())
+        line = add_kernel_words(line, "ip=" + request.address);
 }
 
 BootSubject subject_of_image(const ContainerSource& source, const RunRequest& request,

@@ -15,6 +15,7 @@ struct RunRequest {
     std::string architecture; // chooses in an index; "": this machine's
     ProgramWishes program;
     std::string terminal; // TERM of the program, which gets a terminal; "": it gets none, and no input
+    std::string address;  // what ip= says to the kernel and vm2oci's init; "": nothing
     BootRequest machine;  // accelerator, memory, processors, network
 };
 

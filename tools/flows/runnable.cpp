@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 namespace vm2oci {
 namespace {
@@ -244,6 +245,33 @@ void name_disks(const MachineFacts& facts, RunnableMachine& machine) {
         machine.disks[i].name = i == 0 ? "rootdisk" : fmt::format("disk{}", i + 1);
 }
 
+// KubeVirt refuses a machine that is smaller than its preference asks for: one whose size nobody said grows to that,
+// and any other gets a preference that asks for less.
+void choose_preference(const MachineFacts& facts, const MachineWishes& wishes, RunnableMachine& machine) {
+    machine.preference = wishes.preference == "auto" ? preference_for(machine) : wishes.preference;
+    if (machine.preference.empty())
+        return;
+    machine.reasons.preference = "Of common-instancetypes, for this guest; what stands below wins over it.";
+    if (wishes.preference != "auto" || (!wishes.instance_type.empty() && wishes.instance_type != "auto"))
+        return;
+    const PreferenceNeeds needs = needs_of_preference(machine.preference);
+    const bool memory_is_free = !wishes.memory && !(facts.hardware && facts.hardware->memory);
+    if (memory_is_free && machine.memory < needs.memory) {
+        machine.memory = needs.memory;
+        machine.reasons.sizes = fmt::format("The preference {} asks for this much memory.", machine.preference);
+    }
+    const unsigned processors = machine.sockets * machine.cores;
+    if (processors < needs.processors || machine.memory < needs.memory) {
+        const std::string wanted = std::exchange(machine.preference, modest_preference_for(machine));
+        machine.remarks.push_back(
+            fmt::format("the preference {} asks for {} processors and {} of memory at least, and this machine has "
+                        "less: {} instead",
+                        wanted, needs.processors, quantity(needs.memory), machine.preference));
+    }
+    if (wishes.instance_type == "auto")
+        machine.instance_type = instance_type_for(processors, machine.memory);
+}
+
 void describe_guest(const MachineFacts& facts, RunnableMachine& machine) {
     if (!facts.guest || facts.guest->os.product.empty()) {
         if (!facts.bundle && facts.form != RunnableForm::rootfs)
@@ -274,6 +302,7 @@ RunnableMachine make_runnable(const MachineFacts& facts, const MachineWishes& wi
     if (machine.architecture.empty())
         machine.architecture = "amd64";
     machine.image = facts.image;
+    machine.names_program = facts.names_program;
     machine.reasons.image = facts.image_reason;
     name_disks(facts, machine);
     describe_guest(facts, machine);
@@ -283,9 +312,7 @@ RunnableMachine make_runnable(const MachineFacts& facts, const MachineWishes& wi
     choose_devices(facts, wishes, machine);
     choose_nics(facts, wishes, machine);
     choose_seed(facts, wishes, machine);
-    machine.preference = wishes.preference == "auto" ? preference_for(machine) : wishes.preference;
-    if (!machine.preference.empty())
-        machine.reasons.preference = "Of common-instancetypes, for this guest; what stands below wins over it.";
+    choose_preference(facts, wishes, machine);
     return machine;
 }
 

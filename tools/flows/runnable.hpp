@@ -23,6 +23,7 @@ struct MachineFacts {
     std::optional<BundleDescription> bundle;
     std::vector<RunnableDisk> disks;  // names are given here; sizes and places are known
     std::string image;                // of a rootfs
+    bool names_program = true;        // of a rootfs: its configuration has an entrypoint or a command
     std::string image_reason;         // what to say of where the image is; empty: nothing
     std::optional<RunnableSeed> seed; // that the image carries
 };

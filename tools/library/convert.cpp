@@ -7,6 +7,7 @@
 
 #include <vm2oci/convert.hpp>
 
+#include <optional>
 #include <utility>
 #include <variant>
 
@@ -17,15 +18,27 @@ BundleRootKind to_internal(RootFormat root) {
     return root == RootFormat::erofs ? BundleRootKind::erofs : BundleRootKind::disk;
 }
 
+std::optional<KernelOrigin> to_internal(BundleKernel kernel) {
+    switch (kernel) {
+    case BundleKernel::guest:
+        return KernelOrigin::guest;
+    case BundleKernel::minimal:
+        return KernelOrigin::minimal;
+    case BundleKernel::file:
+        return KernelOrigin::file;
+    case BundleKernel::automatic:
+        break;
+    }
+    return std::nullopt;
+}
+
 struct ShapeToInternal {
     ShapeRequest operator()(const ContainerDisk& shape) const {
         return ContainerDiskRequest{shape.file_name, shape.instancetype, shape.preference};
     }
     ShapeRequest operator()(const Bundle& shape) const {
         vm2oci::BundleRequest request;
-        request.kernel = shape.kernel == BundleKernel::minimal ? KernelOrigin::minimal
-                         : shape.kernel == BundleKernel::file  ? KernelOrigin::file
-                                                               : KernelOrigin::guest;
+        request.kernel = to_internal(shape.kernel);
         request.kernel_file = shape.kernel_file;
         request.initramfs = shape.initramfs == BundleInitramfs::none   ? InitramfsChoice::none
                             : shape.initramfs == BundleInitramfs::file ? InitramfsChoice::file

@@ -15,8 +15,8 @@ void add_bundle_options(CLI::App& command, BundleArguments& arguments) {
         return command.add_option(name, value, description)->option_text(value_name)->group(group::image);
     };
     text("--kernel", arguments.kernel, "KERNEL",
-         "bundle, runv: guest (default: the guest's newest, with its initrd), minimal (ours; default of runv), or a "
-         "file");
+         "bundle, runv: guest (the guest's newest, with its initrd; default of machines), minimal (ours; default of "
+         "container images and runv), or a file");
     text("--initrd", arguments.initramfs, "FILE",
          "bundle: another initramfs than the kernel's own, or none; runv: hyperstart's");
     text("--cmdline", arguments.command_line, "TEXT",
@@ -52,7 +52,9 @@ BundleRequest bundle_request(const BundleArguments& arguments) {
     BundleRequest request;
     if (arguments.kernel == "minimal") {
         request.kernel = KernelOrigin::minimal;
-    } else if (arguments.kernel != "guest") {
+    } else if (arguments.kernel == "guest") {
+        request.kernel = KernelOrigin::guest;
+    } else if (!arguments.kernel.empty()) {
         request.kernel = KernelOrigin::file;
         request.kernel_file = arguments.kernel;
     }

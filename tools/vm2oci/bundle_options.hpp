@@ -11,7 +11,7 @@
 namespace vm2oci::cli {
 
 struct BundleArguments {
-    std::string kernel = "guest";
+    std::string kernel;    // empty: the guest's, of a container image ours
     std::string initramfs; // empty: what the kernel needs
     std::string command_line;
     std::string root = "qcow2";

@@ -149,8 +149,19 @@ std::vector<Flow> flows() {
          }},
         {"Kata's files with their packages",
          [](const fs::path& in, const fs::path& out, const std::string& disk) {
-             return run_command({"convert", "--as", "kata", "--agent", "kata-agent=" + path(in, "kernel"), "--sbom",
+             return run_command({"convert", "--as", "kata", "--agent", "kata-agent=" + path(in, "user-data"), "--sbom",
                                  path(out, "s.json"), "--created", "7", raw(in, disk), path(out, "kata")});
+         }},
+        {"bundle of a container image with its packages",
+         [](const fs::path& in, const fs::path& out, const std::string& disk) {
+             return run_command({"convert", "--as", "bundle", "--kernel", path(in, "kernel"), "--sbom",
+                                 path(out, "s.json"), "oci:" + path(in, "containers") + ":" + disk,
+                                 "oci:" + path(out, "layout") + ":web"});
+         }},
+        {"Kata's files of a container image with its packages",
+         [](const fs::path& in, const fs::path& out, const std::string& disk) {
+             return run_command({"convert", "--as", "kata", "--agent", "kata-agent=" + path(in, "user-data"), "--sbom",
+                                 path(out, "s.json"), "oci:" + path(in, "containers") + ":" + disk, path(out, "kata")});
          }},
         {"copy with its digest",
          [](const fs::path& in, const fs::path& out, const std::string& disk) {
@@ -219,6 +230,8 @@ void make_inputs(const fs::path& in) {
         test::write_small_disk(in / (disk + ".raw"), disk);
         REQUIRE(run_command({"convert", "--as", "bundle", "--kernel", path(in, "kernel"), raw(in, disk),
                              "oci:" + path(in, "bundles") + ":" + disk}));
+        REQUIRE(run_command({"convert", "--as", "rootfs", "--arch", "amd64", raw(in, disk),
+                             "oci:" + path(in, "containers") + ":" + disk}));
     }
 }
 

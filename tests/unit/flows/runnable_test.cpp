@@ -219,6 +219,39 @@ TEST_CASE("an instance type is not given beside sizes") {
     CHECK(make_runnable(facts, wishes).instance_type == "u1.2xmedium");
 }
 
+TEST_CASE("a machine is never smaller than its preference asks for") {
+    MachineFacts facts = guest("ol", "9.3", "5.15.0", Drivers::virtio, Loads::uefi);
+    MachineWishes wishes;
+    wishes.preference = "auto";
+    const RunnableMachine grown = make_runnable(facts, wishes);
+    CHECK(grown.preference == "oraclelinux");
+    CHECK(grown.memory == 4 * GiB);
+    CHECK(grown.remarks.empty());
+    wishes.instance_type = "auto";
+    CHECK(make_runnable(facts, wishes).instance_type == "u1.2xmedium");
+
+    // Who said how large it is is obeyed, and the preference gives way.
+    wishes = {};
+    wishes.preference = "auto";
+    wishes.memory = 3 * GiB;
+    const RunnableMachine wished = make_runnable(facts, wishes);
+    CHECK(wished.memory == 3 * GiB);
+    CHECK(wished.preference == "linux.efi");
+    CHECK(tells(wished, "oraclelinux asks for 2 processors and 4Gi"));
+    wishes.memory.reset();
+    wishes.cpus = 1;
+    CHECK(make_runnable(facts, wishes).preference == "linux.efi");
+    MachineHardware& hardware = facts.hardware.emplace();
+    hardware.cpus = 2;
+    hardware.memory = GiB;
+    CHECK(make_runnable(facts, {}).preference.empty());
+    wishes.cpus.reset();
+    CHECK(make_runnable(facts, wishes).preference == "linux.efi");
+    // A name that the user gave stays.
+    wishes.preference = "oraclelinux";
+    CHECK(make_runnable(facts, wishes).preference == "oraclelinux");
+}
+
 TEST_CASE("cloud-init's data go where the guest looks, and it is told who does not") {
     MachineFacts facts = guest("debian", "12", "6.1.0", Drivers::virtio, Loads::bios);
     MachineWishes wishes;

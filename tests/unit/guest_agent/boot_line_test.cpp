@@ -57,13 +57,42 @@ TEST_CASE("what a container's machine is told") {
     CHECK(line.console == ConsoleUse::plain);
     CHECK(line.terminal == "xterm-256color");
     CHECK(line.reboots_to_end);
-    CHECK(line.address_by_kernel);
+    CHECK(line.address.setup == AddressWords::Setup::dhcp);
     CHECK(line.writable == Writable::device);
     CHECK(line.layer == "LABEL=writes");
     CHECK(is_layered(line, "ext4"));
     const BootLine usual = parse_boot_line("reboot=acpi ip=off vm2oci.overlay=auto");
     CHECK(usual.console == ConsoleUse::terminal);
     CHECK_FALSE(usual.reboots_to_end);
-    CHECK_FALSE(usual.address_by_kernel);
+    CHECK(usual.address.setup == AddressWords::Setup::none);
     CHECK(usual.writable == Writable::automatic);
+    CHECK(parse_boot_line("quiet").address.setup == AddressWords::Setup::dhcp);
+}
+
+TEST_CASE("ip= is read as the kernel reads it") {
+    using Setup = AddressWords::Setup;
+    const AddressWords all =
+        parse_address_words("10.0.2.99:10.0.2.1:10.0.2.2:255.255.254.0:web:eth1:off:10.0.2.3:8.8.8.8:1.2.3.4");
+    CHECK(all.setup == Setup::fixed);
+    CHECK(ipv4_text(all.lease.address) == "10.0.2.99");
+    CHECK(ipv4_text(all.lease.gateway) == "10.0.2.2");
+    CHECK(ipv4_text(all.lease.netmask) == "255.255.254.0");
+    CHECK(all.device == "eth1");
+    REQUIRE(all.lease.name_servers.size() == 2);
+    CHECK(ipv4_text(all.lease.name_servers[1]) == "8.8.8.8");
+    CHECK(all.lease.seconds == 0);
+    for (const auto& [text, netmask] : {std::pair{"10.1.2.3", "255.0.0.0"},
+                                        {"172.16.0.5", "255.255.0.0"},
+                                        {"192.168.1.7::192.168.1.1", "255.255.255.0"}}) {
+        const AddressWords short_one = parse_address_words(text);
+        CHECK(short_one.setup == Setup::fixed);
+        CHECK(ipv4_text(short_one.lease.netmask) == netmask);
+        CHECK(short_one.lease.name_servers.empty());
+    }
+    for (const char* text : {"off", "none", "::::::off", ":::::eth0:none"})
+        CHECK(parse_address_words(text).setup == Setup::none);
+    for (const char* text :
+         {"dhcp", "on", "any", "", "::::::dhcp", "300.1.1.1", "10.0.2:::255.0.0.0", "::::web:eth2:dhcp"})
+        CHECK(parse_address_words(text).setup == Setup::dhcp);
+    CHECK(parse_address_words("::::web:eth2:dhcp").device == "eth2");
 }

@@ -53,6 +53,28 @@ TEST_CASE("devices decide where no distribution's preference fits them") {
     CHECK(preference_for(guest("rhel", "9.2", "arm64")) == "rhel.9.arm64");
     CHECK(preference_for(guest("rhel", "8.2", "arm64")) == "linux");
     CHECK(preference_for(guest("fedora", "41", "arm64")) == "fedora.arm64");
+    CHECK(preference_for(guest("fedora", "41", "s390x")) == "fedora.s390x");
+    CHECK(preference_for(guest("rhel", "10.1", "s390x")) == "rhel.10.s390x");
+    CHECK(preference_for(guest("rhel", "8.9", "s390x")) == "linux");
+}
+
+TEST_CASE("what a preference asks for is known, and there is one that asks for nothing") {
+    CHECK(needs_of_preference("oraclelinux").processors == 2);
+    CHECK(needs_of_preference("oraclelinux").memory == 4 * GiB);
+    CHECK(needs_of_preference("rhel.7").memory == GiB);
+    CHECK(needs_of_preference("rhel.9.arm64").memory == 1536 * MiB);
+    CHECK(needs_of_preference("windows.11").memory == 4 * GiB);
+    CHECK(needs_of_preference("windows.2k8").memory == 512 * MiB);
+    CHECK(needs_of_preference("windows.2k22").memory == 2 * GiB);
+    CHECK(needs_of_preference("somebody.elses").memory == 0);
+    for (const char* distribution : {"ol", "ubuntu", "fedora", "rocky"}) {
+        const PreferenceNeeds needs = needs_of_preference(modest_preference_for(guest(distribution, "9")));
+        CHECK(needs.processors == 1);
+        CHECK(needs.memory == 0);
+    }
+    RunnableMachine machine;
+    machine.guest = {"windows", "windows", "", "Windows Server 2022"};
+    CHECK(modest_preference_for(machine) == "legacy");
 }
 
 TEST_CASE("Windows is known by its product's name") {

@@ -13,6 +13,7 @@
 #include "tools/vm2oci/registry_options.hpp"
 
 #include <CLI/CLI.hpp>
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -29,6 +30,7 @@ struct RunArguments {
     std::string architecture;
     std::vector<std::string> environment;
     std::string hostname;
+    std::string address;
     bool verify = false;
     std::shared_ptr<RegistryArguments> registry;
     std::shared_ptr<BootTestOptions> machine;
@@ -43,6 +45,16 @@ std::string terminal_type() {
     return is_plain ? text : "linux";
 }
 
+// What a kernel's command line takes as one word.
+std::string kernel_word(const std::string& text, std::string_view option) {
+    if (text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:-_") !=
+        std::string::npos)
+        fail(ErrorKind::usage, fmt::format("{} takes the kernel's words for an address, such as "
+                                           "10.0.2.15::10.0.2.2:255.255.255.0::eth0:off:10.0.2.3",
+                                           option));
+    return text;
+}
+
 RunRequest request_of(const RunArguments& arguments, ProgramDisplay::Use use) {
     RunRequest request;
     request.source.name = arguments.image;
@@ -53,6 +65,7 @@ RunRequest request_of(const RunArguments& arguments, ProgramDisplay::Use use) {
         request.architecture = parse_architecture(arguments.architecture);
     parse_pairs(arguments.environment, "--env");
     request.program = {arguments.command, arguments.environment, arguments.hostname};
+    request.address = kernel_word(arguments.address, "--ip");
     request.terminal = use == ProgramDisplay::Use::terminal ? terminal_type() : "";
     request.machine = arguments.machine->request();
     return request;
@@ -121,6 +134,11 @@ void add_run_command(CommandTable& table) {
     command.add_option("--hostname", arguments->hostname, "The machine's name (default: micro-vm)")
         ->option_text("NAME")
         ->group(group::image);
+    command
+        .add_option("--ip", arguments->address,
+                    "The machine's address, in the kernel's words, or off (default: what a DHCP server says)")
+        ->option_text("WORDS")
+        ->group(group::machine);
     arguments->registry = add_registry_options(command);
     arguments->machine = add_machine_options(command);
 }

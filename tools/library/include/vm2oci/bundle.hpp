@@ -8,8 +8,9 @@
 namespace vm2oci::v0 {
 
 enum class BundleKernel {
-    guest,   // the newest one of the guest's own
-    minimal, // vm2oci's, where it is installed
+    automatic, // `guest` for machines, `minimal` for container images
+    guest,     // the newest one of the guest's own
+    minimal,   // vm2oci's, where it is installed
     file,
 };
 enum class BundleInitramfs {
@@ -23,7 +24,7 @@ enum class RootFormat {
 };
 
 struct Bundle {
-    BundleKernel kernel = BundleKernel::guest;
+    BundleKernel kernel = BundleKernel::automatic;
     std::filesystem::path kernel_file;
     BundleInitramfs initramfs = BundleInitramfs::automatic;
     std::filesystem::path initramfs_file;
