@@ -6,6 +6,7 @@
 #include "libconvert/container/container_guest.hpp"
 #include "libconvert/container/container_kata.hpp"
 #include "libconvert/inspect/package_database.hpp"
+#include "libconvert/package/image_assembly.hpp"
 #include "libconvert/source/content_verifier.hpp"
 #include "tests/support/temporary_folder.hpp"
 
