@@ -88,7 +88,7 @@ check meta-bg -t ext4 -O 'meta_bg,^resize_inode'
 check csum-seed -t ext4 -O metadata_csum_seed
 step "ext2 and ext3 without extended attributes"
 for type in ext2 ext3; do
-    rm -rf image.raw out.raw
+    rm -rf image.raw out.raw after
     truncate -s 96M image.raw
     mke2fs -q -F -d tree -N 8192 -t "$type" -O '^ext_attr' image.raw
     edit raw:image.raw raw:out.raw > report
