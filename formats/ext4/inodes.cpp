@@ -145,7 +145,13 @@ void InodeEditor::set_attributes(ext2_ino_t number, const FileAttributes& attrib
     write(number, inode);
 }
 
+bool InodeEditor::has_attributes() const {
+    return ext2fs_has_feature_xattr(handle()->super) || ext2fs_has_feature_inline_data(handle()->super);
+}
+
 void InodeEditor::set_label(ext2_ino_t parent, ext2_ino_t number, const std::string& label) const {
+    if (!has_attributes())
+        return;
     AttributeHandle source;
     check(ext2fs_xattrs_open(handle(), parent, &source.handle), "reading a label");
     check(ext2fs_xattrs_read(source.handle), "reading a label");
@@ -166,6 +172,8 @@ void InodeEditor::set_label(ext2_ino_t parent, ext2_ino_t number, const std::str
 }
 
 void InodeEditor::copy_extended_attributes(ext2_ino_t from, ext2_ino_t to) const {
+    if (!has_attributes())
+        return;
     struct Copy {
         ext2_xattr_handle* target;
         errcode_t code = 0;

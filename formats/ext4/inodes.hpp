@@ -65,6 +65,8 @@ class InodeEditor {
     void check(errcode_t code, const char* what) const;
 
   private:
+    // File systems of old are made without the feature, and hold none.
+    bool has_attributes() const;
     void release_one(ext2_ino_t number, RawInode& inode) const;
     std::vector<ext2_ino_t> children(ext2_ino_t folder) const;
     template <class Add>

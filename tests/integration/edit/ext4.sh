@@ -86,6 +86,20 @@ check no-index -t ext4 -O '^dir_index'
 check no-extents -t ext4 -O '^extents,^64bit'
 check meta-bg -t ext4 -O 'meta_bg,^resize_inode'
 check csum-seed -t ext4 -O metadata_csum_seed
+step "ext2 and ext3 without extended attributes"
+for type in ext2 ext3; do
+    rm -rf image.raw out.raw after
+    truncate -s 96M image.raw
+    mke2fs -q -F -d tree -N 8192 -t "$type" -O '^ext_attr' image.raw
+    edit raw:image.raw raw:out.raw > report
+    e2fsck -fn out.raw > fsck.log 2>&1 || fail "$type: $(cat fsck.log)"
+    dump out.raw after
+    expect_equal new "$(cat after/etc/hostname)" "$type: host name"
+    cmp user-data after/many/added
+    cmp key.pub after/root/.ssh/authorized_keys
+    rm -rf after
+done
+
 check large-dir -t ext4 -b 1024 -O large_dir
 
 step "inspect and convert name what would keep a guest from its network, and what mends it"

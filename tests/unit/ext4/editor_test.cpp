@@ -113,6 +113,30 @@ TEST_CASE("Every kind of ext4 takes every kind of change") {
     CHECK_FALSE(find(files, "etc/tree"));
 }
 
+TEST_CASE("A file system without extended attributes takes changes, labels left out") {
+    constexpr std::uint64_t kCompatible = 1024 + 0x5c; // s_feature_compat
+    constexpr std::uint8_t kExtendedAttributes = 0x08;
+    const auto overlay = std::make_shared<OverlayDevice>(corpus().open("ext4/good_ext2.img"));
+    std::byte features[1];
+    overlay->read_at(kCompatible, features);
+    REQUIRE((std::to_integer<unsigned>(features[0]) & kExtendedAttributes) != 0);
+    features[0] &= ~std::byte{kExtendedAttributes};
+    overlay->write_at(kCompatible, features);
+
+    Ext4Editor editor(overlay, *overlay, 1'700'000'000);
+    FileAttributes labelled;
+    labelled.selinux_label = "system_u:object_r:etc_t:s0";
+    editor.write_file("etc/new", 6, Text("hello\n"), labelled);
+    editor.write_file("etc/hostname", 4, Text("new\n"), {});
+    editor.make_folder("etc/folder", {});
+    editor.make_symlink("etc/folder/link", "../new", "system_u:object_r:etc_t:s0");
+    editor.finish();
+    const Ext4FileSystem files(overlay);
+    CHECK(content(files, "etc/new") == "hello\n");
+    CHECK(content(files, "etc/hostname") == "new\n");
+    CHECK(files.read_link(find(files, "etc/folder/link").value()) == "../new");
+}
+
 TEST_CASE("A replaced file keeps mode and owner, and its other names keep the old content") {
     Edited edited("ext4/good_default.img");
     const std::string old = content(Ext4FileSystem(edited.overlay), "usr/lib/os-release");
