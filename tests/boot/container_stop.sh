@@ -25,7 +25,7 @@ ask() {
     rm -f console monitor
     cp --sparse=always files/rootfs.img root.img
     nice qemu-system-x86_64 -machine q35,accel=tcg -cpu max -m 256 -nodefaults -no-user-config -display none -no-reboot \
-        -kernel files/vmlinux -initrd files/initramfs -append "$words vm2oci.console=plain" -serial file:console \
+        -kernel files/vmlinux -initrd files/initramfs -append "$words vm2oci.console=plain no_timer_check" -serial file:console \
         -drive file=root.img,format=raw,if=virtio -monitor unix:monitor,server=on,wait=off > qemu.log 2>&1 &
     local pid=$! tries=0 status=0
     background_pids+=("$pid")

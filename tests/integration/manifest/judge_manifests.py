@@ -92,7 +92,8 @@ def check_machine(machine, faults):
             rule(domain.get("features", {}).get("smm", {}).get("enabled") is True, "Secure Boot without SMM")
         rule(guest["architecture"] == "amd64" or "bios" not in loader, "BIOS where there is none")
     if kernel is not None:
-        rule(volumes["rootdisk"]["containerDisk"]["image"] == kernel["container"]["image"], "kernel of another image")
+        root = volumes["rootdisk"].get("containerDisk", kernel["container"])  # else a claim
+        rule(root["image"] == kernel["container"]["image"], "kernel of another image")
         rule("root=/dev/vda" in kernel["kernelArgs"].split(), "no root")
     interfaces = devices.get("interfaces", [])
     networks = {network["name"]: network for network in guest.get("networks", [])}
