@@ -95,8 +95,8 @@ if [[ $kind == el9 ]]; then
     printf 'title %s (%s)\nversion %s\nlinux /vmlinuz-%s\ninitrd /initramfs-%s.img\noptions %s\n' \
         "$name" "$kernel" "$kernel" "$kernel" "$kernel" "$line" > "../el-boot/loader/entries/$machine-$kernel.conf"
     printf 'insmod blscfg\nblscfg\n' > ../el-boot/grub2/grub.cfg
-    [[ -z $boots ]] || printf "set default=0\nset timeout=0\nmenuentry '%s' {\n  linux /vmlinuz-%s %s\n  initrd /initramfs-%s.img\n}\n" \
-        "$name" "$kernel" "$line" "$kernel" > ../el-boot/grub2/grub.cfg
+    [[ -z $boots ]] || printf "set default=0\nset timeout=0\nsearch.fs_uuid %s root\nmenuentry '%s' {\n  linux /vmlinuz-%s %s\n  initrd /initramfs-%s.img\n}\n" \
+        "$uuid_boot" "$name" "$kernel" "$line" "$kernel" > ../el-boot/grub2/grub.cfg
     printf '# GRUB Environment Block\nsaved_entry=%s-%s\nkernelopts=%s\n' $machine "$kernel" "$line" > ../el-boot/grub2/grubenv
 else
     printf "set default=0\nmenuentry '%s' {\n  linux16 /vmlinuz-%s %s\n  initrd16 /initramfs-%s.img\n}\n" \

@@ -79,8 +79,8 @@ mkdir -p boot/efi boot/grub2 boot/loader/entries
 printf 'title %s (%s)\nversion %s\nlinux /vmlinuz-%s\ninitrd /initramfs-%s.img\noptions root=UUID=%s ro rootflags=subvol=root no_timer_check console=tty1\n' \
     "$name" "$kernel" "$kernel" "$kernel" "$kernel" "$uuid_root" > "boot/loader/entries/$machine-$kernel.conf"
 printf 'insmod blscfg\nblscfg\n' > boot/grub2/grub.cfg
-[[ -z $boots ]] || printf "set default=0\nset timeout=0\nmenuentry '%s' {\n  linux /vmlinuz-%s root=UUID=%s ro rootflags=subvol=root\n  initrd /initramfs-%s.img\n}\n" \
-    "$name" "$kernel" "$uuid_root" "$kernel" > boot/grub2/grub.cfg
+[[ -z $boots ]] || printf "set default=0\nset timeout=0\nsearch.fs_uuid %s root\nmenuentry '%s' {\n  linux /vmlinuz-%s root=UUID=%s ro rootflags=subvol=root\n  initrd /initramfs-%s.img\n}\n" \
+    "$uuid_boot" "$name" "$kernel" "$uuid_root" "$kernel" > boot/grub2/grub.cfg
 printf '# GRUB Environment Block\nsaved_entry=%s-%s\n' $machine "$kernel" > boot/grub2/grubenv
 cd ..
 make_rpm_database "$point/usr/lib/sysimage/rpm" "fc$version"

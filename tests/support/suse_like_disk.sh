@@ -22,7 +22,9 @@ esac
 
 # Where everything lies, in MiB.
 root_at=9 root_size=2000 swap_at=2009 swap_size=128
-truncate -s $((swap_at + swap_size + 2))M "$disk"
+# What boots is grown, too: the root lies last, as in SUSE's own images for clouds.
+[[ -z $boots ]] || swap_at=9 root_at=137
+truncate -s $((9 + root_size + swap_size + 2))M "$disk"
 if [[ $kind == sles15 ]]; then
     printf 'label: gpt\nstart=1MiB,size=8MiB,type=21686148-6449-6E6F-744E-656564454649\nstart=%dMiB,size=%dMiB,type=L\nstart=%dMiB,size=%dMiB,type=S\n' \
         $root_at $root_size $swap_at $swap_size | sfdisk -q "$disk"

@@ -9,10 +9,9 @@ require_tool guestfish sfdisk
 
 step 'disks that the appliance divides'
 for disk in a b; do
-    truncate -s 700M "$disk.raw"
-    # 1 LVM on md, 2 a table in md 0.90, 3 one member is behind, 4 linear, 5 RAID 5, 6 LVM, 7 still being filled, 8 RAID 0, 9 and 10 RAID 10,
-    # 11 to 13 RAID 6, 13 to 15 RAID 5
-    printf 'label: gpt\nstart=2048, size=65536\nsize=65536\nsize=65536\nsize=65536\nsize=65536\nsize=524288\nsize=65536\nsize=65536\nsize=65536\nsize=65536\nsize=32768\nsize=32768\nsize=32768\nsize=32768\nsize=32768\n' |
+    truncate -s 600M "$disk.raw"
+    # 1 LVM on md, 2 a table in md 0.90, 3 one member is behind, 4 linear, 5 RAID 5, 6 LVM, 7 still being filled, 8 RAID 0, 9 RAID 10
+    printf 'label: gpt\nstart=2048, size=65536\nsize=65536\nsize=65536\nsize=65536\nsize=65536\nsize=524288\nsize=65536\nsize=65536\nsize=65536\nsize=65536\n' |
         sfdisk -q "$disk.raw"
 done
 truncate -s 64M c.raw d.raw
@@ -45,17 +44,6 @@ fill /dev/md13 1000000 200
 create /dev/md14 --metadata=1.1 --homehost=web --name=row --level=linear --raid-devices=2 /dev/sda4 /dev/sdb4
 fill /dev/md14 40000000
 create /dev/md15 --metadata=1.2 --homehost=web --name=five --level=5 --raid-devices=3 /dev/sda5 /dev/sdb5 missing
-fill /dev/md15 60000000
-create /dev/md22 --metadata=1.2 --homehost=web --name=six --level=6 --chunk=64 --raid-devices=5 /dev/sda11 /dev/sdb11 /dev/sda12 /dev/sdb12 /dev/sda13
-create /dev/md23 --metadata=1.2 --homehost=web --name=odd --level=5 --layout=right-asymmetric --chunk=32 --raid-devices=5 /dev/sdb13 /dev/sda14 /dev/sdb14 /dev/sda15 /dev/sdb15
-for array in 22 23; do
-    mdadm --wait /dev/md$array 2> /dev/null || :
-    fill /dev/md$array 40000000
-done
-# What three of five hold of both: data, the first parity and the second are missing in turn.
-mdadm --quiet /dev/md22 --fail /dev/sda11
-mdadm --quiet /dev/md22 --fail /dev/sda12
-fill /dev/md22 3000000 100
 create /dev/md20 --metadata=1.2 --homehost=web --name=stripes --level=0 --chunk=64 --raid-devices=2 /dev/sda8 /dev/sdb8
 fill /dev/md20 50000000
 create /dev/md21 --metadata=1.2 --homehost=web --name=ten --level=10 --chunk=64 --raid-devices=4 /dev/sda9 /dev/sdb9 /dev/sda10 /dev/sdb10
@@ -116,9 +104,6 @@ tell 'array row' /dev/md14
 tell 'array half' /dev/md17
 tell 'array stripes' /dev/md20
 tell 'array ten' /dev/md21
-tell 'array five' /dev/md15
-tell 'array six' /dev/md22
-tell 'array odd' /dev/md23
 tell 'array upon' /dev/md19
 tell 'array disk, partition 2' /dev/md18p2
 for volume in plain striped twice old thin thinsnap base over crypt origin; do
@@ -130,13 +115,13 @@ mdadm --detail /dev/md17 | sed -n 's/^ *State : /half is /p'
 mdadm --quiet --stop /dev/md19
 lvm vgchange --quiet -an deep > /dev/null; cryptsetup close inner
 lvm vgchange --quiet -an vg0 mirrored > /dev/null
-for array in 11 12 13 14 15 17 18 20 21 22 23; do mdadm --quiet --stop "/dev/md$array"; done
+for array in 11 12 13 14 15 17 18 20 21; do mdadm --quiet --stop "/dev/md$array"; done
 echo done
 MAKE
 LIBGUESTFS_BACKEND=direct LIBGUESTFS_BACKEND_SETTINGS=force_tcg timeout 600 guestfish --format=raw -a a.raw -a b.raw \
     -a c.raw -a d.raw > made 2> guestfish.log << FISH || fail "$(tail -5 guestfish.log)"
 run
-debug sh "echo $(gzip -9 < make.sh | base64 -w0) | base64 -d | gzip -d > /tmp/make.sh; bash /tmp/make.sh 2>&1"
+debug sh "echo $(base64 -w0 make.sh) | base64 -d > /tmp/make.sh; bash /tmp/make.sh 2>&1"
 FISH
 expect_match '^done' "$(grep '^done' made || cat made)" 'what the appliance says'
 expect_match recovering "$(grep 'half is' made)" 'an array that is being filled'
@@ -150,7 +135,6 @@ while read -r line; do
 done < made
 expect_match 'partition 3 (has failed|is out of date)' "$(< remarks)" 'a member that is behind'
 expect_match 'five: 2 of its 3 members' "$(< remarks)" 'RAID 5 without a member'
-expect_match 'six: 3 of its 5 members' "$(< remarks)" 'RAID 6 without two'
 expect_match 'half: disk 2, partition 7 was still being filled' "$(< remarks)" 'a member that is being filled'
 expect_match 'vg0/cow: it is a snapshot' "$(< remarks)" 'a snapshot of the old kind'
 
