@@ -24,9 +24,9 @@ constexpr std::size_t kQuotedLines = 3;
 constexpr std::uint64_t kJobBytesOfWord = 32;
 constexpr std::uint64_t kApplianceMemory = 512 * MiB; // for the kernel's caches while it replays a log
 // Errors of the kernel are printed, and no more; the first mistake in it ends the machine. No security module has a
-// say about labels. On a busy host an emulated timer comes too late for the kernel's check of it, which then panics.
+// say about labels.
 constexpr const char* kApplianceLine =
-    "console=ttyS0 quiet loglevel=4 panic=-1 oops=panic no_timer_check apparmor=0 selinux=0 vm2oci.appliance";
+    "console=ttyS0 quiet loglevel=4 panic=-1 oops=panic apparmor=0 selinux=0 vm2oci.appliance";
 
 // Firmware prints before it.
 bool is_of_kernel(std::string_view line) {

@@ -140,11 +140,24 @@ TEST_CASE("a kernel is booted directly, with its initramfs and what it is told")
     spec.kernel->command_line = "root=/dev/vda ro console=ttyS0";
     std::string text = joined(spec);
     CHECK(has(text, "-machine q35"));
-    CHECK(has(text, "\n-kernel /proc/self/fd/12\n-append root=/dev/vda ro console=ttyS0"));
+    CHECK(has(text, "\n-kernel /proc/self/fd/12\n-append no_timer_check root=/dev/vda ro console=ttyS0"));
     CHECK_FALSE(has(text, "-initrd"));
     spec.kernel->initramfs = std::make_shared<test::MemoryDevice>(512);
     text = joined(spec);
     CHECK(has(text, "\n-kernel /proc/self/fd/12\n-initrd /proc/self/fd/13\n-append "));
+}
+
+TEST_CASE("an emulated kernel does not hold its timer against a busy host's") {
+    VmSpec spec;
+    spec.kernel = DirectKernel{};
+    spec.kernel->command_line = "root=/dev/vda -- init's own";
+    CHECK(has(joined(spec, Accelerator::tcg), "\n-append no_timer_check root=/dev/vda -- init's own"));
+    CHECK(has(joined(spec, Accelerator::kvm), "\n-append root=/dev/vda -- init's own"));
+    // Nothing is cut off at its end for that word.
+    spec.kernel->command_line = std::string(2032, 'x');
+    CHECK(has(joined(spec, Accelerator::tcg), "\n-append no_timer_check xxx"));
+    spec.kernel->command_line += 'x';
+    CHECK(has(joined(spec, Accelerator::tcg), "\n-append xxx"));
 }
 
 TEST_CASE("a micro-VM has virtio over MMIO and nothing of a PC's") {
