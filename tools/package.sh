@@ -53,14 +53,16 @@ umask 022
 say "version $version, $architecture, as of $(date --utc --date "@$SOURCE_DATE_EPOCH" +%F)"
 hardening='-fstack-protector-strong -fstack-clash-protection -D_FORTIFY_SOURCE=2'
 [[ $architecture != amd64 ]] || hardening+=' -fcf-protection'
+# Made of all that is linked, of debug information too, which is not packaged and has folders in it.
+linking=-Wl,-z,relro,-z,now,--as-needed,--build-id=none
 # ccache hands the compiler names that are relative to the build folder; without it they are whole, and the project's own
 # flags make "." of the source folder.
 hardening+=' -ffile-prefix-map=../..=.'
 configure() {
     cmake --preset release -B "$build" -DCMAKE_INSTALL_PREFIX=/usr -DVM2OCI_BUILD_TESTS=OFF \
         -DCMAKE_C_FLAGS="$hardening" -DCMAKE_CXX_FLAGS="$hardening" \
-        -DCMAKE_EXE_LINKER_FLAGS=-Wl,-z,relro,-z,now,--as-needed -DCMAKE_SHARED_LINKER_FLAGS=-Wl,-z,relro,-z,now,--as-needed \
-        -DCMAKE_MODULE_LINKER_FLAGS=-Wl,-z,relro,-z,now,--as-needed -DCMAKE_BUILD_WITH_INSTALL_RPATH=ON "$@" > /dev/null
+        -DCMAKE_EXE_LINKER_FLAGS="$linking" -DCMAKE_SHARED_LINKER_FLAGS="$linking" -DCMAKE_MODULE_LINKER_FLAGS="$linking" \
+        -DCMAKE_BUILD_WITH_INSTALL_RPATH=ON "$@" > /dev/null
 }
 compile() { cmake --build "$build" --parallel "${JOBS:-$(nproc)}" "$@"; }
 
