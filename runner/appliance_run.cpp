@@ -17,8 +17,8 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kApplianceWait{100};
-constexpr int kConsoleRounds = 64;              // more than the pipe between the machine and us holds
-constexpr std::size_t kConsoleTail = 16 * 1024; // of what the kernel said is kept
+constexpr int kConsoleRounds = 64;                           // more than the pipe between the machine and us holds
+constexpr std::size_t kConsoleTail = std::size_t{16} * 1024; // of what the kernel said is kept
 constexpr std::size_t kQuotedLines = 3;
 // It says a word for each step and for each MiB of content, and either takes more than this of the job's disk.
 constexpr std::uint64_t kJobBytesOfWord = 32;
@@ -85,7 +85,7 @@ class ApplianceWatch {
                 rest.remove_suffix(1);
             const std::size_t begin = rest.find_last_of("\r\n") + 1; // npos + 1 is 0
             if (const std::string_view line = rest.substr(begin); is_of_kernel(line)) {
-                text = escape_untrusted(line) + (text.empty() ? "" : "; ") + text;
+                text.insert(0, escape_untrusted(line) + (text.empty() ? "" : "; "));
                 ++lines;
             }
             rest = rest.substr(0, begin);
