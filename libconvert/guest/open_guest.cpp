@@ -39,6 +39,7 @@ void read_tables(const Guest& guest, std::optional<std::size_t> root, OpenedGues
             }))
             boot_roots = read_boot_roots(guest, "/boot");
         std::vector<std::string> roots;
+        roots.reserve(boot_roots.size());
         for (BootRoot& boot : boot_roots)
             roots.push_back(std::move(boot.root));
         std::string crypttab;
@@ -181,7 +182,7 @@ class NativeOpener {
                     continue;
                 const auto obstacle = find_reader(volume.signature) != nullptr
                                           ? mount(typed.mount_point, *typed.volume, {})
-                                          : kNotNative + volume.signature->type;
+                                          : kNotNative + (volume.signature ? volume.signature->type : std::string());
                 if (!obstacle)
                     continue;
                 reason = *obstacle;
@@ -364,8 +365,10 @@ OpenedGuest open_guest(const std::shared_ptr<const BlockDevice>& disk, const Gue
         }
     }
     if (!result.guest)
-        if (std::string name = name_foreign_system(result.layout); !name.empty())
+        if (std::string name = name_foreign_system(result.layout); !name.empty()) {
             result.reason = std::move(name);
+            result.reason_hint = {}; // no key opens it
+        }
     return result;
 }
 
