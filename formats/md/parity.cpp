@@ -125,6 +125,13 @@ ParityForm::ParityForm(std::int32_t level, std::uint32_t layout, std::uint32_t m
         fail(ErrorKind::corrupt, "it has stripes of no size that they can have");
 }
 
+ParityForm::Place ParityForm::place_of(std::uint64_t offset) const {
+    const std::uint64_t chunk = offset / chunk_;
+    const std::uint64_t within = offset % chunk_;
+    const std::uint64_t number = chunk / data_members();
+    return {row(number), static_cast<std::size_t>(chunk % data_members()), number * chunk_ + within, chunk_ - within};
+}
+
 ParityForm::Row ParityForm::row(std::uint64_t number) const {
     Row row;
     const auto turn = static_cast<std::size_t>(number % members_);
@@ -185,19 +192,13 @@ ParityDevice::ParityDevice(ParityForm form, std::vector<std::shared_ptr<const Bl
 void ParityDevice::read_at(std::uint64_t offset, std::span<std::byte> buffer) const {
     check_range(*this, offset, buffer.size());
     while (!buffer.empty()) {
-        const std::uint64_t chunk = offset / form_.chunk();
-        const std::uint64_t within = offset % form_.chunk();
-        const std::uint64_t number = chunk / form_.data_members();
-        const auto place = static_cast<std::size_t>(chunk % form_.data_members());
-        const ParityForm::Row row = form_.row(number);
-        const std::uint64_t at = number * form_.chunk() + within;
-        auto part =
-            buffer.first(static_cast<std::size_t>(std::min<std::uint64_t>(form_.chunk() - within, buffer.size())));
-        if (const auto& member = members_[row.data[place]]) {
-            member->read_at(at, part);
+        const ParityForm::Place place = form_.place_of(offset);
+        auto part = buffer.first(static_cast<std::size_t>(std::min<std::uint64_t>(place.bytes, buffer.size())));
+        if (const auto& member = members_[place.member()]) {
+            member->read_at(place.at, part);
         } else {
             part = part.first(std::min(part.size(), kParityStep));
-            calculate(row, place, at, part);
+            calculate(place.row, place.data, place.at, part);
         }
         buffer = buffer.subspan(part.size());
         offset += part.size();
@@ -239,15 +240,12 @@ void ParityDevice::calculate(const ParityForm::Row& row, std::size_t wanted, std
 
 Extent ParityDevice::extent_at(std::uint64_t offset) const {
     check_range(*this, offset, 1);
-    const std::uint64_t chunk = offset / form_.chunk();
-    const std::uint64_t within = offset % form_.chunk();
-    const std::uint64_t number = chunk / form_.data_members();
-    const auto& member = members_[form_.row(number).data[static_cast<std::size_t>(chunk % form_.data_members())]];
-    const std::uint64_t left = form_.chunk() - within;
+    const ParityForm::Place place = form_.place_of(offset);
+    const auto& member = members_[place.member()];
     if (!member)
-        return {left, ExtentKind::data};
-    Extent extent = member->extent_at(number * form_.chunk() + within);
-    extent.length = std::min(extent.length, left);
+        return {place.bytes, ExtentKind::data};
+    Extent extent = member->extent_at(place.at);
+    extent.length = std::min(extent.length, place.bytes);
     return extent;
 }
 
@@ -261,14 +259,9 @@ void ParityChanges::write_at(std::uint64_t offset, std::span<const std::byte> by
     const ParityForm& form = device_->form();
     const std::lock_guard lock(device_->stripe_lock());
     while (!bytes.empty()) {
-        const std::uint64_t chunk = offset / form.chunk();
-        const std::uint64_t within = offset % form.chunk();
-        const std::uint64_t number = chunk / form.data_members();
-        const auto place = static_cast<std::size_t>(chunk % form.data_members());
-        const ParityForm::Row row = form.row(number);
-        const std::uint64_t at = number * form.chunk() + within;
-        const auto part = bytes.first(
-            static_cast<std::size_t>(std::min<std::uint64_t>({form.chunk() - within, bytes.size(), kParityStep})));
+        const auto [row, place, at, left] = form.place_of(offset);
+        const auto part =
+            bytes.first(static_cast<std::size_t>(std::min<std::uint64_t>({left, bytes.size(), kParityStep})));
         Sums sums(part.size());
         for (std::size_t i = 0; i < row.data.size(); ++i) {
             if (i == place)

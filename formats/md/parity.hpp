@@ -32,6 +32,16 @@ class ParityForm {
     };
     Row row(std::uint64_t number) const;
 
+    // Where a byte of the array lies.
+    struct Place {
+        Row row;
+        std::size_t data = 0;    // which of the row's
+        std::uint64_t at = 0;    // in that member
+        std::uint64_t bytes = 0; // that follow it there, itself counted, until the chunk ends
+        std::size_t member() const { return row.data[data]; }
+    };
+    Place place_of(std::uint64_t offset) const;
+
     std::size_t members() const { return members_; }
     std::size_t data_members() const { return members_ - parities_; }
     std::size_t parities() const { return parities_; }
