@@ -105,6 +105,36 @@ TEST_CASE("rows of md's layouts") {
     }
 }
 
+TEST_CASE("a byte of the array is read where md's layout has it") {
+    // left-symmetric of four: row 0 is d0 d1 d2 P, row 1 is d4 d5 P d3.
+    const ParityForm form(5, 2, 4, 65536);
+    const auto is_at = [&](std::uint64_t offset, std::size_t member, std::uint64_t at, std::uint64_t bytes) {
+        const ParityForm::Place place = form.place_of(offset);
+        return place.member() == member && place.at == at && place.bytes == bytes;
+    };
+    CHECK(is_at(0, 0, 0, 65536));
+    CHECK(is_at(65536 + 7, 1, 7, 65529));
+    CHECK(is_at(3 * 65536 - 1, 2, 65535, 1));
+    CHECK(is_at(3 * 65536, 3, 65536, 65536));
+    CHECK(is_at(4 * 65536 + 1, 0, 65537, 65535));
+    CHECK(is_at(5 * 65536, 1, 65536, 65536));
+
+    // The same bytes on the disks themselves: what is put on one member's data is seen at its place in the array.
+    const std::uint64_t chunk = 16 * 1024;
+    const Array array = make_array({5, 2, 4});
+    const std::uint64_t begin = MdSuper().offset;
+    const std::vector<std::byte> mark(32, std::byte{0x4d});
+    array.disks[3]->write_at(begin + chunk + 5, mark);  // d3
+    array.disks[0]->write_at(begin + chunk + 90, mark); // d4
+    const std::vector<std::byte> seen = content(array.members);
+    for (std::uint64_t at = 0; at < 6 * chunk; ++at) {
+        const bool is_marked =
+            (at >= 3 * chunk + 5 && at < 3 * chunk + 37) || (at >= 4 * chunk + 90 && at < 4 * chunk + 122);
+        if ((seen[at] == std::byte{0x4d}) != is_marked)
+            FAIL("byte " << at);
+    }
+}
+
 TEST_CASE("the second parity is the sum of the data, each times a power of two") {
     const Array array = make_array({6, 5, 5});
     const MdFindings findings = assemble_arrays(array.members);
