@@ -6,6 +6,7 @@
 #include "formats/base/size.hpp"
 #include "formats/oci/bundle.hpp"
 #include "libconvert/source/content_verifier.hpp"
+#include "libconvert/source/image_content.hpp"
 
 #include <fmt/format.h>
 
@@ -136,23 +137,8 @@ void ContainerFiles::read_layer(std::shared_ptr<const LayerContent> layer) {
 void ContainerFiles::read_at(const ContainerContent& content, std::uint64_t offset, std::span<std::byte> buffer) const {
     if (offset > content.size || buffer.size() > content.size - offset)
         fail(ErrorKind::corrupt, "a file of the image is read beyond its end");
-    const LayerContent& layer = *layers_.at(content.layer);
-    const auto read = [&](std::uint64_t stored, std::span<std::byte> piece) {
-        if (layer.read_some_at(stored, piece) != piece.size())
-            fail(ErrorKind::corrupt, "a layer of the image ends in the middle of a file");
-    };
-    if (!content.extents)
-        return read(content.offset + offset, buffer);
-    std::fill(buffer.begin(), buffer.end(), std::byte{});
-    std::uint64_t stored = content.offset;
-    for (const TarExtent& extent : *content.extents) {
-        const std::uint64_t begin = std::max(extent.offset, offset);
-        const std::uint64_t end = std::min(extent.offset + extent.length, offset + buffer.size());
-        if (begin < end)
-            read(stored + (begin - extent.offset),
-                 buffer.subspan(static_cast<std::size_t>(begin - offset), static_cast<std::size_t>(end - begin)));
-        stored += extent.length;
-    }
+    open_member(layers_.at(content.layer), content.offset, content.size, content.extents.get())
+        ->read_at(offset, buffer);
 }
 
 std::optional<std::string> ContainerFiles::read_file(std::string_view path, std::size_t limit) const {

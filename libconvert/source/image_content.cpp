@@ -106,16 +106,6 @@ void require_regular(const std::string& path, const LayeredFile& file) {
     fail(ErrorKind::unsafe, quote_untrusted(path) + " in the image " + what);
 }
 
-std::shared_ptr<const BlockDevice> open_content(const std::shared_ptr<const LayerContent>& layer, std::uint64_t offset,
-                                                std::uint64_t size, const std::vector<TarExtent>* extents) {
-    if (extents == nullptr)
-        return content_range(layer, offset, size);
-    std::vector<ScatteredDevice::Piece> pieces;
-    for (const TarExtent& extent : *extents)
-        pieces.push_back({extent.offset, extent.length});
-    return std::make_shared<ScatteredDevice>(content_range(layer, offset, stored_bytes(*extents)), pieces, size);
-}
-
 bool names_a_disk(const Descriptor& layer) {
     std::string title = title_of(layer);
     for (const std::string_view ending : {".gz", ".zst", ".zstd", ".xz"})
@@ -219,12 +209,22 @@ ImageFiles::ImageFiles(ImageSource& source, const ImageContent& image, const Ope
     }
 }
 
+std::shared_ptr<const BlockDevice> open_member(const std::shared_ptr<const LayerContent>& layer, std::uint64_t offset,
+                                               std::uint64_t size, const std::vector<TarExtent>* extents) {
+    if (extents == nullptr)
+        return content_range(layer, offset, size);
+    std::vector<ScatteredDevice::Piece> pieces;
+    for (const TarExtent& extent : *extents)
+        pieces.push_back({extent.offset, extent.length});
+    return std::make_shared<ScatteredDevice>(content_range(layer, offset, stored_bytes(*extents)), pieces, size);
+}
+
 std::shared_ptr<const BlockDevice> ImageFiles::open(const LayeredFile& file) const {
-    return open_content(layers_.at(file.layer), file.content_offset, file.content_size, file.extents.get());
+    return open_member(layers_.at(file.layer), file.content_offset, file.content_size, file.extents.get());
 }
 
 std::shared_ptr<const BlockDevice> ImageFiles::open(std::size_t layer, const TarMember& member) const {
-    return open_content(layers_.at(layer), member.content_offset, member.content_size, member.extents.get());
+    return open_member(layers_.at(layer), member.content_offset, member.content_size, member.extents.get());
 }
 
 std::shared_ptr<const BlockDevice> ImageFiles::open(std::string_view path) const {

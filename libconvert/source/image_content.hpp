@@ -40,6 +40,11 @@ struct DiskInImage {
     std::optional<DiskFormat> format{};       // as the image says it; none: it does not
 };
 
+// A regular file's content in a layer's tar, decoded as it is read, with holes between the pieces that are stored;
+// `extents` null: it is stored whole.
+std::shared_ptr<const BlockDevice> open_member(const std::shared_ptr<const LayerContent>& layer, std::uint64_t offset,
+                                               std::uint64_t size, const std::vector<TarExtent>* extents);
+
 // A member of a layer that container runtimes do not unpack for the type in its header.
 struct ForeignMember {
     std::string path; // untrusted
