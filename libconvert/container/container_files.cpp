@@ -125,7 +125,10 @@ void ContainerFiles::read_layer(std::shared_ptr<const LayerContent> layer) {
     tree_.begin_layer();
     TarReader reader(*layers_.back());
     std::optional<TarMember> last;
-    while (std::optional<TarMember> member = reader.next()) {
+    while (true) {
+        std::optional<TarMember> member = reader.next();
+        if (!member)
+            break;
         operation_.check_cancelled();
         tree_.add(*member);
         last = std::move(member);

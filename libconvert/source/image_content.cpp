@@ -192,7 +192,10 @@ ImageFiles::ImageFiles(ImageSource& source, const ImageContent& image, const Ope
         std::optional<TarMember>& first_disk = first_disks_.emplace_back();
         std::optional<TarMember> last;
         TarReader reader(*layers_.back());
-        while (const auto member = reader.next()) {
+        while (true) {
+            const std::optional<TarMember> member = reader.next();
+            if (!member)
+                break;
             operation.check_cancelled();
             view_.add(*member);
             if (!foreign_member_ && member->foreign_type != '\0')
