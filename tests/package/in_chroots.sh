@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Packages in bare Debians: what tools/package.sh made is asked by lintian, installed with apt in roots that have nothing
-# else, and converts and boots there. By hand: it needs root, the network, mmdebstrap, and a quarter of an hour.
+# else, converts and boots there, and follows the tutorials of the four journeys. By hand: it needs root, the network,
+# mmdebstrap, docker-registry, and half an hour.
 #
 #   tests/package/in_chroots.sh [OPTION…] [SUITE…]     suites of Debian (default: bookworm trixie)
 #
@@ -59,12 +60,46 @@ export VM2OCI_SOURCE_DIR=$here
 mkdir "$scratch/disk"
 (
     scratch=$scratch/disk
+    cd "$scratch"
     require_tool() { :; }
     # shellcheck source=tests/boot/lib.sh
     source "$here/tests/boot/lib.sh"
-    make_small_initramfs
-    small_guest login
+    # shellcheck source=tests/integration/ci/tutorial_disk.sh
+    source "$here/tests/integration/ci/tutorial_disk.sh"
+    make_tutorial_disk
 )
+
+# A registry on this machine, which the roots see, too.
+registry=127.0.0.1:$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+printf 'version: 0.1\nlog: {level: warn}\nstorage: {filesystem: {rootdirectory: %s}}\nhttp: {addr: %s}\n' \
+    "$scratch/registry" "$registry" > "$scratch/registry.yml"
+docker-registry serve "$scratch/registry.yml" > "$scratch/registry.log" 2>&1 &
+registry_pid=$!
+clean_up() {
+    umount "$scratch"/*/proc 2> /dev/null || true
+    kill "$registry_pid"
+    rm -rf "$scratch"
+}
+trap clean_up EXIT
+
+# follow_tutorials ROOT: the four journeys, word for word, with what is installed there.
+follow_tutorials() {
+    local root=$1 page
+    chroot "$root" /bin/sh -c 'apt-get -q install --yes --no-install-recommends python3 skopeo jq curl qemu-utils' \
+        > "$scratch/apt.log" 2>&1 || fail "$(tail -n 20 "$scratch/apt.log")"
+    cp "$here"/tools/tutorials/*-*.md "$here/tests/integration/ci/tutorial.py" "$root/tmp/"
+    chmod 0644 "$root"/tmp/*.md "$root/tmp/tutorial.py"
+    for page in "$here"/tools/tutorials/*-*.md; do
+        rm -rf "$root/tmp/work" && mkdir -m 0777 "$root/tmp/work"
+        for name in web01 legacy-erp; do
+            cp --sparse=always "$scratch/disk/small.qcow2" "$root/tmp/work/$name.qcow2"
+        done
+        chmod 0666 "$root"/tmp/work/*
+        chroot --userspec=65534:65534 "$root" /bin/sh -ec "cd /tmp/work
+            export HOME=/tmp/work TMPDIR=/tmp/work USER=tester REGISTRY=$registry PUSH=/usr/share/vm2oci/push VM2OCI_DELAY=0
+            python3 /tmp/tutorial.py /tmp/${page##*/}" || fail "${page##*/}"
+    done
+}
 
 # try ROOT COMMAND: what a user would do first, in that root; as an ordinary user.
 try() {
@@ -94,7 +129,6 @@ for suite in "${suites[@]}"; do
     cp --dereference /etc/resolv.conf "$root/etc/resolv.conf"
     [[ ! -d /etc/apt/apt.conf.d ]] || find /etc/apt/apt.conf.d -name '*proxy*' -exec cp {} "$root/etc/apt/apt.conf.d/" \;
     chroot "$root" apt-get -q update > "$scratch/apt.log" 2>&1 || fail "$(tail -n 20 "$scratch/apt.log")"
-    trap 'umount "$scratch"/*/proc 2> /dev/null || true; rm -rf "$scratch"' EXIT
     step "apt install ./vm2oci_*.deb"
     from=$SECONDS
     chroot "$root" /bin/sh -c 'apt-get -q install --yes --no-install-recommends /tmp/vm2oci_*.deb' > "$scratch/apt.log" 2>&1 ||
@@ -120,6 +154,8 @@ for suite in "${suites[@]}"; do
             vm2oci boot --accel tcg --memory 256M oci:images:v1
             VM2OCI_SOURCE=raw:/tmp/small.raw VM2OCI_DESTINATION=oci:images:v2 VM2OCI_OPTIONS="--accel
 tcg" vm2oci-ci; cat vm2oci-results/image'
+        step "the four journeys, page by page"
+        follow_tutorials "$root"
     fi
     step "removed again"
     chroot "$root" /bin/sh -c 'apt-get -q purge --yes vm2oci' > "$scratch/apt.log" 2>&1 || fail "$(tail -n 20 "$scratch/apt.log")"

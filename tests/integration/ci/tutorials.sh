@@ -3,20 +3,11 @@
 source "$VM2OCI_SOURCE_DIR/tests/support/integration.sh"
 source "$VM2OCI_SOURCE_DIR/tests/integration/registry/registry.sh"
 source "$VM2OCI_SOURCE_DIR/tests/boot/lib.sh"
+source "$VM2OCI_SOURCE_DIR/tests/integration/ci/tutorial_disk.sh"
 require_tool python3 skopeo jq qemu-img debugfs qemu-system-x86_64
 
 step "a machine that boots in seconds and looks like a Debian from inside"
-make_small_initramfs
-small_guest login
-printf 'ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n' > os-release
-printf 'legacy\n' > hostname
-printf 'root:x:0:0:root:/root:/bin/sh\n' > passwd
-: > marker
-for folder in etc bin sbin usr var root; do printf 'mkdir %s\n' "$folder"; done > commands
-for file in os-release hostname passwd; do printf 'write %s etc/%s\n' "$file" "$file"; done >> commands
-printf 'write marker bin/sh\nwrite marker sbin/init\n' >> commands
-/sbin/debugfs -w -f commands "small.raw?offset=1048576" > debugfs.log 2>&1
-qemu-img convert -f raw -O qcow2 small.raw small.qcow2
+make_tutorial_disk
 
 mkdir bin
 ln -s "$VM2OCI" bin/vm2oci
