@@ -15,6 +15,7 @@ class PlainContent final : public LayerContent {
     explicit PlainContent(std::shared_ptr<const BlockDevice> layer) : layer_(std::move(layer)) {}
 
     std::uint64_t size() const override { return layer_->size(); }
+    bool reads_anywhere() const override { return true; }
     std::size_t read_some_at(std::uint64_t offset, std::span<std::byte> buffer) const override {
         if (offset >= layer_->size())
             return 0;

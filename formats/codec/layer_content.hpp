@@ -18,6 +18,8 @@ class LayerContent : public ByteSource {
   public:
     // Of all content. May have to decode everything.
     virtual std::uint64_t size() const = 0;
+    // Whether a read decodes little more than what is asked for; else, all that lies before it.
+    virtual bool reads_anywhere() const = 0;
 };
 
 // What a part of a zstd layer must decode to, by somebody's word that counts for more than the layer's own: a table of

@@ -76,6 +76,7 @@ class SeekableContent final : public LayerContent {
     }
 
     std::uint64_t size() const override { return size_; }
+    bool reads_anywhere() const override { return true; }
 
     std::size_t read_some_at(std::uint64_t offset, std::span<std::byte> buffer) const override {
         if (offset >= size_)

@@ -15,6 +15,7 @@ class SpooledContent final : public LayerContent {
     SpooledContent(std::shared_ptr<const BlockDevice> layer, const OperationContext& operation, DecodeLimits limits);
 
     std::uint64_t size() const override;
+    bool reads_anywhere() const override { return false; }
     std::size_t read_some_at(std::uint64_t offset, std::span<std::byte> buffer) const override;
 
   private:

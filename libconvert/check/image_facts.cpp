@@ -31,6 +31,36 @@ LayerHead read_head(const BlockDevice& blob) {
     return {"none", std::nullopt};
 }
 
+// A disk without its last kilobyte, where some formats have a footer, and which costs to decode all of it.
+class WithoutFooter final : public BlockDevice {
+  public:
+    explicit WithoutFooter(std::shared_ptr<const BlockDevice> disk) : disk_(std::move(disk)) {}
+
+    std::uint64_t size() const override { return disk_->size(); }
+    void read_at(std::uint64_t offset, std::span<std::byte> buffer) const override {
+        check_range(*this, offset, buffer.size());
+        constexpr std::uint64_t kilobyte = 1024; // what detect() reads
+        const std::uint64_t footer = size() - std::min(size(), kilobyte);
+        const auto read =
+            static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), footer - std::min(footer, offset)));
+        if (read > 0)
+            disk_->read_at(offset, buffer.first(read));
+        std::fill(buffer.begin() + static_cast<std::ptrdiff_t>(read), buffer.end(), std::byte{});
+    }
+    Extent extent_at(std::uint64_t offset) const override { return disk_->extent_at(offset); }
+
+  private:
+    std::shared_ptr<const BlockDevice> disk_;
+};
+
+// A disk that its layer was listed up to, or any other.
+std::shared_ptr<const BlockDevice> as_listed(std::shared_ptr<const BlockDevice> bytes, const ImageFiles& files,
+                                             std::size_t layer) {
+    if (files.last_listed().at(layer).empty())
+        return bytes;
+    return std::make_shared<WithoutFooter>(std::move(bytes));
+}
+
 DiskFindings examine_named(std::shared_ptr<const BlockDevice> bytes, const std::string& path) {
     DiskSource named;
     named.path = escape_untrusted(path);
@@ -63,9 +93,10 @@ void examine_only_disk(const ImageFiles& files, ImageFacts& facts) {
     const auto found = files.view().children("disk");
     if (found.size() != 1 || found[0].second->type != TarType::regular)
         return;
-    facts.disk = examine_named(files.open(*found[0].second), found[0].first);
+    const auto bytes = as_listed(files.open(*found[0].second), files, found[0].second->layer);
+    facts.disk = examine_named(bytes, found[0].first);
     if (!facts.disk->refusal && !facts.disk->foreign_format)
-        facts.sector_size = sector_size_of(files.open(*found[0].second), found[0].first);
+        facts.sector_size = sector_size_of(bytes, found[0].first);
 }
 
 std::optional<ImportedDisk> examine_imported_disk(const ImageFiles& files) {
@@ -82,7 +113,7 @@ std::optional<ImportedDisk> examine_imported_disk(const ImageFiles& files) {
         const LayeredFile* seen = files.view().find(member->path);
         imported.is_seen = seen != nullptr && seen->layer == layer && seen->content_offset == member->content_offset;
         if (member->type == TarType::regular && member->content_size > 0)
-            imported.findings = examine_named(files.open(layer, *member), member->path);
+            imported.findings = examine_named(as_listed(files.open(layer, *member), files, layer), member->path);
         return imported;
     }
     return std::nullopt;
@@ -193,11 +224,15 @@ ImageFacts gather_image_facts(ImageSource& source, const std::string& architectu
         add_artifact_disk(facts, *disk, source);
         return facts;
     }
-    const ImageFiles files(source, facts.content, operation);
-    for (std::size_t i = 0; i < facts.layers.size(); ++i)
-        facts.layers[i].cut_member = files.cut_members().at(i);
     // A bundle names files anywhere.
     const bool is_bundle = facts.content.parsed_manifest.annotations.count(bundle_annotation::version) != 0;
+    const bool reads_heads = facts.trust == ContentTrust::not_verified && !is_bundle;
+    const ImageFiles files(source, facts.content, operation,
+                           reads_heads ? LayerListing::up_to_disk : LayerListing::whole);
+    for (std::size_t i = 0; i < facts.layers.size(); ++i) {
+        facts.layers[i].cut_member = files.cut_members().at(i);
+        facts.layers[i].last_listed = files.last_listed().at(i);
+    }
     files.view().refuse_doubt(is_bundle ? "" : "disk");
     facts.foreign_member = files.foreign_member();
     files.view().for_each([&](const std::string& path, const LayeredFile& file) {

@@ -29,7 +29,8 @@ struct ImageFile {
 struct LayerHead {
     std::string compression;                       // by magic: "zstd", "gzip", "xz", "none"
     std::optional<std::uint64_t> first_zstd_block; // stored bytes of the first block of the first zstd frame
-    std::string cut_member{};                      // in whose middle the layer ends; "": it is whole
+    std::string cut_member{};                      // in whose middle the layer ends; "": it is whole, or not listed
+    std::string last_listed{};                     // member behind which it was not listed; "": it was
 };
 
 // What CDI's importer takes: of the lowest layer that has one, the first member that begins with "disk".
@@ -77,8 +78,10 @@ struct ImageFacts {
 // Whose layers are read to their ends and held against digests and diff_ids.
 enum class LayerReading { whole_if_local, whole };
 
-// Reads the tar headers of all layers, and more by `reading`. Errors are those of the layers: what cannot be read is no
-// fact. Error{unsafe} if what lies in /disk (of a bundle: anything) depends on who unpacks it.
+// Reads the tar headers of all layers, and more by `reading`. Of a remote image that is not read whole, a layer that
+// can only be decoded from its beginning is listed up to its disk (LayerHead::last_listed), whose footer is not looked
+// at. Errors are those of the layers: what cannot be read is no fact. Error{unsafe} if what lies in /disk (of a bundle:
+// anything) depends on who unpacks it.
 ImageFacts gather_image_facts(ImageSource& source, const std::string& architecture, const OperationContext& operation,
                               LayerReading reading = LayerReading::whole_if_local);
 

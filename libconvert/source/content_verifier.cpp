@@ -40,6 +40,7 @@ class WatchedContent final : public LayerContent {
         : content_(std::move(content)), hash_(std::move(hash)) {}
 
     std::uint64_t size() const override { return content_->size(); }
+    bool reads_anywhere() const override { return content_->reads_anywhere(); }
     std::size_t read_some_at(std::uint64_t offset, std::span<std::byte> buffer) const override {
         const std::size_t got = content_->read_some_at(offset, buffer);
         hash_->feed(offset, buffer.first(got));

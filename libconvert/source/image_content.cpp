@@ -47,6 +47,13 @@ bool importer_takes(const TarMember& member) {
            !std::string_view(member.path).substr(last).starts_with(".wh.");
 }
 
+// What makes a layer that is decoded from its beginning dear to list: a disk, where systems that run disks look for it.
+bool is_large_disk(const TarMember& member) {
+    constexpr std::uint64_t cheap = 16 * MiB; // decoded in a fraction of a second
+    return member.type == TarType::regular && member.stored_size() > cheap &&
+           (importer_takes(member) || member.path.starts_with("base_image/"));
+}
+
 constexpr std::size_t kNamedLayers = 4; // in a message
 constexpr std::string_view kTitle = label::oci_title;
 
@@ -182,34 +189,45 @@ std::optional<DiskInImage> find_artifact_disk(ImageSource& source, const ImageCo
     return disk;
 }
 
-ImageFiles::ImageFiles(ImageSource& source, const ImageContent& image, const OperationContext& operation) {
+ImageFiles::ImageFiles(ImageSource& source, const ImageContent& image, const OperationContext& operation,
+                       LayerListing listing) {
     for (const Descriptor& layer : image.parsed_manifest.layers) {
         operation.check_cancelled();
         layers_.push_back(open_layer(source, image, layer, operation));
         if (!is_tar_type(layer) && !is_tar(*layers_.back()))
             fail(ErrorKind::unsupported, "the image has a layer " + description_of(layer) + ", which holds no files");
-        view_.begin_layer();
-        std::optional<TarMember>& first_disk = first_disks_.emplace_back();
-        std::optional<TarMember> last;
-        TarReader reader(*layers_.back());
-        while (true) {
-            const std::optional<TarMember> member = reader.next();
-            if (!member)
-                break;
-            operation.check_cancelled();
-            view_.add(*member);
-            if (!foreign_member_ && member->foreign_type != '\0')
-                foreign_member_ = ForeignMember{member->path, member->foreign_type};
-            if (!first_disk && importer_takes(*member))
-                first_disk = *member;
-            last = *member;
-        }
-        std::byte end{};
-        const bool is_cut =
-            last && last->stored_size() > 0 &&
-            layers_.back()->read_some_at(last->content_offset + last->stored_size() - 1, {&end, 1}) == 0;
-        cut_members_.push_back(is_cut ? last->path : "");
+        list_layer(operation, listing);
     }
+}
+
+void ImageFiles::list_layer(const OperationContext& operation, LayerListing listing) {
+    const LayerContent& content = *layers_.back();
+    view_.begin_layer();
+    std::optional<TarMember>& first_disk = first_disks_.emplace_back();
+    std::string& cut_member = cut_members_.emplace_back();
+    std::string& last_listed = last_listed_.emplace_back();
+    std::optional<TarMember> last;
+    TarReader reader(content);
+    while (true) {
+        std::optional<TarMember> member = reader.next();
+        if (!member)
+            break;
+        operation.check_cancelled();
+        view_.add(*member);
+        if (!foreign_member_ && member->foreign_type != '\0')
+            foreign_member_ = ForeignMember{member->path, member->foreign_type};
+        if (!first_disk && importer_takes(*member))
+            first_disk = *member;
+        if (listing == LayerListing::up_to_disk && !content.reads_anywhere() && is_large_disk(*member)) {
+            last_listed = member->path;
+            return;
+        }
+        last = std::move(member);
+    }
+    std::byte end{};
+    if (last && last->stored_size() > 0 &&
+        content.read_some_at(last->content_offset + last->stored_size() - 1, {&end, 1}) == 0)
+        cut_member = last->path;
 }
 
 std::shared_ptr<const BlockDevice> open_member(const std::shared_ptr<const LayerContent>& layer, std::uint64_t offset,

@@ -51,12 +51,19 @@ struct ForeignMember {
     char type;        // untrusted
 };
 
+// How far the members of a layer are listed that can only be decoded from its beginning.
+enum class LayerListing {
+    whole,
+    up_to_disk, // to the first member that importers take for a disk, if it is large
+};
+
 // The files in the layers of an image, as a container sees them. The source must outlive this object.
 class ImageFiles {
   public:
     // Reads the tar headers of all layers, and as little of the contents as their compression allows.
     // Error{unsupported} for a layer that is no tar, by media type and title.
-    ImageFiles(ImageSource& source, const ImageContent& image, const OperationContext& operation);
+    ImageFiles(ImageSource& source, const ImageContent& image, const OperationContext& operation,
+               LayerListing listing = LayerListing::whole);
 
     const LayeredView& view() const { return view_; }
     // Of each layer in the manifest's order: what CDI's importer would take from it.
@@ -66,6 +73,8 @@ class ImageFiles {
     // Of each layer in the manifest's order: the member, by its path, in whose middle the layer ends; "" if it is
     // whole.
     const std::vector<std::string>& cut_members() const { return cut_members_; }
+    // Of each layer in the manifest's order: the member, by its path, behind which it was not listed; "" if it was.
+    const std::vector<std::string>& last_listed() const { return last_listed_; }
     // The content of a regular file of view(), decoded as it is read.
     std::shared_ptr<const BlockDevice> open(const LayeredFile& file) const;
     std::shared_ptr<const BlockDevice> open(std::size_t layer, const TarMember& member) const;
@@ -73,10 +82,13 @@ class ImageFiles {
     std::shared_ptr<const BlockDevice> open(std::string_view path) const;
 
   private:
+    void list_layer(const OperationContext& operation, LayerListing listing); // the last of layers_
+
     LayeredView view_;
     std::vector<std::optional<TarMember>> first_disks_;
     std::optional<ForeignMember> foreign_member_;
     std::vector<std::string> cut_members_;
+    std::vector<std::string> last_listed_;
     std::vector<std::shared_ptr<const LayerContent>> layers_;
 };
 

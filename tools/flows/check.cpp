@@ -34,6 +34,10 @@ CheckResult check_image(const CheckRequest& request, const OperationContext& ope
         operation.progress->note("the image's content is " + std::string(describe(facts.trust)));
     CheckResult result;
     result.trust = facts.trust;
+    for (std::size_t i = 0; i < facts.layers.size(); ++i)
+        if (!facts.layers[i].last_listed.empty())
+            result.partly_listed.push_back(
+                {facts.content.parsed_manifest.layers.at(i).digest, facts.layers[i].last_listed});
     for (const Consumer* consumer : request.consumers.empty() ? concerned_consumers(facts) : request.consumers)
         result.verdicts.push_back({consumer, consumer->check(facts)});
     return result;

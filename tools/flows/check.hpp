@@ -26,8 +26,16 @@ struct ConsumerVerdict {
     bool works() const; // no problem is an error
 };
 
+// A layer of a remote image that can only be decoded from its beginning: of that member only the beginning was
+// seen, and nothing of what lies behind it.
+struct PartlyListedLayer {
+    Digest layer;
+    std::string last_listed; // path, untrusted
+};
+
 struct CheckResult {
     std::vector<ConsumerVerdict> verdicts;
+    std::vector<PartlyListedLayer> partly_listed;
     ContentTrust trust = ContentTrust::verified;
 
     bool all_work() const;

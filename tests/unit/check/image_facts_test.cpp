@@ -28,6 +28,53 @@ StoredLayer layer_of(ImageDestination& destination, const std::vector<Entry>& en
     return layer.finish();
 }
 
+// A store like a registry's, which counts the bytes of layers that are read from it.
+class RemoteSource final : public ImageSource {
+  public:
+    explicit RemoteSource(const std::shared_ptr<MemoryStore>& store) : store_(store) {}
+
+    SourceTraits traits() const override { return {.blobs_are_remote = true}; }
+    Descriptor resolve() override { return store_.resolve(); }
+    std::string read_manifest(const Descriptor& manifest) override { return store_.read_manifest(manifest); }
+    std::shared_ptr<const BlockDevice> open_blob(const Descriptor& blob) override {
+        return std::make_shared<CountingDevice>(store_.open_blob(blob), *read_);
+    }
+    std::uint64_t read() const { return *read_; }
+
+  private:
+    class CountingDevice final : public BlockDevice {
+      public:
+        CountingDevice(std::shared_ptr<const BlockDevice> inner, std::uint64_t& read)
+            : inner_(std::move(inner)), read_(read) {}
+        std::uint64_t size() const override { return inner_->size(); }
+        void read_at(std::uint64_t offset, std::span<std::byte> buffer) const override {
+            read_ += buffer.size();
+            inner_->read_at(offset, buffer);
+        }
+        Extent extent_at(std::uint64_t offset) const override { return inner_->extent_at(offset); }
+
+      private:
+        std::shared_ptr<const BlockDevice> inner_;
+        std::uint64_t& read_;
+    };
+
+    MemorySource store_;
+    std::unique_ptr<std::uint64_t> read_ = std::make_unique<std::uint64_t>(0);
+};
+
+// Bytes that no codec makes smaller.
+std::vector<std::byte> noise(std::size_t length) {
+    std::vector<std::byte> bytes(length);
+    std::uint64_t state = 0x9e3779b97f4a7c15;
+    for (std::byte& byte : bytes) {
+        state ^= state << 13U;
+        state ^= state >> 7U;
+        state ^= state << 17U;
+        byte = static_cast<std::byte>(state);
+    }
+    return bytes;
+}
+
 } // namespace
 
 TEST_CASE("layers are merged as a container sees them") {
@@ -77,6 +124,52 @@ TEST_CASE("a layer that ends in the middle of a file, and a wrong diff_id, are f
     destination.publish(assemble_image(options, contents, destination));
     MemorySource wrong(store);
     CHECK_THAT(gather_image_facts(wrong, "", {}).content_problem, Catch::Contains("diff_id"));
+}
+
+TEST_CASE("a remote layer that is decoded from its beginning is listed up to its disk") {
+    struct Row {
+        Compression codec;
+        std::string disk;
+        std::size_t size;
+        bool is_cut_short;
+    };
+    constexpr std::size_t large = 24 * MiB;
+    const Row row = GENERATE(
+        Row{Compression::gzip, "disk/web.img", large, true}, Row{Compression::gzip, "./disk/web.img", large, true},
+        Row{Compression::gzip, "base_image/web.img", large, true},
+        Row{Compression::gzip, "disk/web.img", 1 * MiB, false}, Row{Compression::none, "disk/web.img", large, false},
+        Row{Compression::gzip, "var/web.img", large, false});
+    CAPTURE(row.disk, row.size, static_cast<int>(row.codec));
+    const auto store = std::make_shared<MemoryStore>();
+    MemoryDestination destination(store);
+    LayerWriter layer(destination, CompressionSpec{row.codec, 0}, {});
+    Entry disk = entry(row.disk);
+    disk.status.size = row.size;
+    layer.write(as_bytes(tar_header(disk)));
+    layer.write(noise(row.size));
+    layer.write(as_bytes(tar_header(entry("behind"))));
+    layer.write(std::vector<std::byte>(kTarEndSize));
+    ImageContents contents;
+    contents.layers.push_back(layer.finish());
+    contents.layers.push_back(layer_of(destination, {entry("etc/motd")}));
+    ImageOptions options;
+    options.architecture = "amd64";
+    destination.publish(assemble_image(options, contents, destination));
+
+    RemoteSource heads(store);
+    const ImageFacts facts = gather_image_facts(heads, "", {});
+    CHECK(facts.layers.at(0).last_listed.empty() != row.is_cut_short);
+    CHECK(facts.layers.at(1).last_listed.empty());
+    CHECK((facts.files.count("behind") == 0) == row.is_cut_short);
+    CHECK(facts.files.count("etc/motd") == 1);
+    CHECK(facts.trust == ContentTrust::not_verified);
+    if (row.is_cut_short)
+        CHECK(heads.read() < 4 * MiB);
+
+    RemoteSource whole(store);
+    const ImageFacts all = gather_image_facts(whole, "", {}, LayerReading::whole);
+    CHECK(all.layers.at(0).last_listed.empty());
+    CHECK(all.files.count("behind") == 1);
 }
 
 TEST_CASE("a converted disk shows its format and a first zstd block that importers can probe") {

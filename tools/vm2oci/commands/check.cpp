@@ -1,6 +1,7 @@
 // `vm2oci check IMAGE`.
 #include "tools/flows/check.hpp"
 
+#include "formats/base/escape.hpp"
 #include "libconvert/package/architecture.hpp"
 #include "tools/documents/document.hpp"
 #include "tools/vm2oci/command_table.hpp"
@@ -37,9 +38,9 @@ std::vector<const Consumer*> named_consumers(const std::vector<std::string>& nam
     return named;
 }
 
-Json to_json(const std::vector<ConsumerVerdict>& verdicts, const std::string& image, ContentTrust trust) {
+Json to_json(const CheckResult& result, const std::string& image) {
     Json list = Json::array();
-    for (const ConsumerVerdict& verdict : verdicts) {
+    for (const ConsumerVerdict& verdict : result.verdicts) {
         Json problems = Json::array();
         for (const Problem& problem : verdict.problems) {
             Json entry = {{"severity", problem.severity == ProblemSeverity::error ? "error" : "warning"},
@@ -52,7 +53,10 @@ Json to_json(const std::vector<ConsumerVerdict>& verdicts, const std::string& im
         list.push_back(
             {{"consumer", verdict.consumer->name}, {"works", verdict.works()}, {"problems", std::move(problems)}});
     }
-    return {{"image", image}, {"content", to_string(trust)}, {"consumers", std::move(list)}};
+    Json document = {{"image", image}, {"content", to_string(result.trust)}, {"consumers", std::move(list)}};
+    for (const PartlyListedLayer& part : result.partly_listed)
+        document["partly_listed"].push_back({{"layer", part.layer.text()}, {"last_listed", part.last_listed}});
+    return document;
 }
 
 std::string line_of(const Problem& problem) {
@@ -60,7 +64,8 @@ std::string line_of(const Problem& problem) {
 }
 
 // What several consumers have to say in the same words is said once, at the end.
-std::string to_text(const std::vector<ConsumerVerdict>& verdicts) {
+std::string to_text(const CheckResult& result) {
+    const std::vector<ConsumerVerdict>& verdicts = result.verdicts;
     std::vector<std::string> notes; // in the order in which they come up
     std::map<std::string, unsigned> times;
     for (const ConsumerVerdict& verdict : verdicts)
@@ -80,6 +85,11 @@ std::string to_text(const std::vector<ConsumerVerdict>& verdicts) {
         page.heading("For several of them");
     for (const std::string& note : notes)
         page.row("note", note);
+    if (!result.partly_listed.empty())
+        page.heading("Not looked at; --verify reads it all");
+    for (const PartlyListedLayer& part : result.partly_listed)
+        page.row("layer",
+                 part.layer.text() + " from " + quote_untrusted(part.last_listed) + " on, but for its beginning");
     return page.text();
 }
 
@@ -94,9 +104,9 @@ ExitCode check(const CheckArguments& arguments, Invocation& call) {
     request.registry = arguments.registry->options();
     const CheckResult result = check_image(request, call.operation);
     if (call.json())
-        call.out << document_text(to_json(result.verdicts, arguments.image, result.trust));
+        call.out << document_text(to_json(result, arguments.image));
     else
-        call.out << to_text(result.verdicts);
+        call.out << to_text(result);
     return result.all_work() ? ExitCode::done : ExitCode::verdict_no;
 }
 
