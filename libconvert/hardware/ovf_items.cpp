@@ -196,12 +196,17 @@ class HardwareReader {
         std::string host = child_text(item, "HostResource");
         if (host.empty())
             return remark("one of its disks has neither a file nor a size, and is left out");
-        for (const std::string_view prefix : {"ovf:/disk/", "/disk/"})
-            if (host.starts_with(prefix))
+        // "ovf:/disk/ID" is the standard's, and "/disk/ID" was; the others are what people write who take it for an
+        // address of the web.
+        for (const std::string_view prefix : {"ovf:///disk/", "ovf://disk/", "ovf:/disk/", "ovf:disk/", "/disk/"})
+            if (host.starts_with(prefix)) {
                 host = host.substr(prefix.size());
+                break;
+            }
         if (host.starts_with("ovf:/file/") || host.starts_with("/file/"))
             fail(ErrorKind::unsupported,
-                 "a disk of the machine is a file without an entry in the DiskSection: " + quote_untrusted(host));
+                 "a disk of the machine is a file without an entry in the DiskSection: " + quote_untrusted(host) +
+                     "; take the file out of the package, and convert it alone");
         const std::string id = instance_id(item);
         const auto fits = [&](const OvfDisk& disk) { return disk.id == host; };
         const auto fits_ovirt = [&](const OvfDisk& disk) { return disk.file_ref == host || disk.id == id; };

@@ -56,6 +56,18 @@ bool is_descriptor_name(std::string_view path) {
     return to_lower_ascii(path).ends_with(".ovf");
 }
 
+// "web01.mf" of "web01.ovf".
+std::string companion_name(std::string_view descriptor, std::string_view suffix) {
+    return std::string(descriptor.substr(0, descriptor.rfind('.'))) + std::string(suffix);
+}
+
+[[noreturn]] void fail_companions(std::string_view one, std::string_view other) {
+    fail(ErrorKind::unsafe,
+         fmt::format("the package has two files that could vouch for it, {} and {}; which one counts "
+                     "depends on who reads it: remove the one that is wrong",
+                     quote_untrusted(one), quote_untrusted(other)));
+}
+
 // A reference in a descriptor is a name below it, nothing else.
 void check_reference(std::string_view name) {
     const auto refuse = [&](std::string_view why) {
@@ -78,10 +90,21 @@ void check_reference(std::string_view name) {
     }
 }
 
+void require_archive(const ArchiveBytes& bytes) {
+    try {
+        TarReader(bytes).next();
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::corrupt)
+            throw;
+        fail(ErrorKind::corrupt, fmt::format("it is no package of a machine (OVA or OVF): {}", error.message()));
+    }
+}
+
 class OvaMembers final : public MachineFiles {
   public:
     explicit OvaMembers(std::shared_ptr<const BlockDevice> archive) : archive_(std::move(archive)) {
         const ArchiveBytes bytes(*archive_);
+        require_archive(bytes);
         TarReader reader(bytes);
         std::size_t count = 0;
         while (const std::optional<TarMember> member = reader.next()) {
@@ -111,6 +134,23 @@ class OvaMembers final : public MachineFiles {
         if (!member.is_plain)
             fail(ErrorKind::unsafe, quote_untrusted(name) + " is no plain file in the archive");
         return std::make_shared<const SliceDevice>(archive_, member.offset, member.size);
+    }
+    std::string companion(std::string_view suffix) const override {
+        const std::string wanted = to_lower_ascii(companion_name(descriptor_name_, suffix));
+        std::vector<std::string> same_name;
+        std::vector<std::string> others;
+        for (auto member = members_.lower_bound(folder_); member != members_.end(); ++member) {
+            if (!member->first.starts_with(folder_))
+                break;
+            const std::string name = member->first.substr(folder_.size());
+            const std::string lower = to_lower_ascii(name);
+            if (lower.ends_with(suffix) && name.find('/') == std::string::npos)
+                (lower == wanted ? same_name : others).push_back(name);
+        }
+        const std::vector<std::string>& found = same_name.empty() ? others : same_name;
+        if (found.size() > 1)
+            fail_companions(found[0], found[1]);
+        return found.empty() ? "" : found.front();
     }
     const std::string& descriptor() const override { return descriptor_name_; }
     std::string_view place() const override { return "the archive"; }
@@ -183,6 +223,19 @@ class OvfFolder final : public MachineFiles {
                 fail(ErrorKind::unsafe, *writer + ": " + quote_untrusted(name) + " is being written",
                      HintKind::allow_in_use);
         return std::make_shared<const FileDevice>(std::move(file), name);
+    }
+    std::string companion(std::string_view suffix) const override {
+        std::string upper(suffix);
+        std::ranges::transform(upper, upper.begin(), [](char c) { return c >= 'a' && c <= 'z' ? char(c - 32) : c; });
+        std::string found;
+        for (const std::string& name : {companion_name(descriptor_, suffix), companion_name(descriptor_, upper)}) {
+            if (!open(name))
+                continue;
+            if (!found.empty())
+                fail_companions(found, name);
+            found = name;
+        }
+        return found;
     }
     const std::string& descriptor() const override { return descriptor_; }
     std::string_view place() const override { return "the folder of the descriptor"; }

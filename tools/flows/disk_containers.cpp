@@ -41,6 +41,12 @@ MachinePath split_machine(const std::string& text) {
     return last == std::string::npos || last == 0 ? MachinePath{text, ""} : split_at(last);
 }
 
+// Nobody can name the format of a disk in a package; its descriptor can, who was written by who wrote the disk.
+bool may_be_fixed_vhd(const BlockDevice& bytes) {
+    const std::vector<FormatMatch> matches = detect(bytes).matches;
+    return matches.size() == 1 && matches.front().by_tail && matches.front().format == DiskFormat::vhd;
+}
+
 // What lies in a package, or, of a package that is one file of several, in a file of it.
 DiskContainer container_of(const PackageDisk& disk, const std::string& package, const SourceRequest& request,
                            const OperationContext& operation) {
@@ -60,6 +66,8 @@ DiskContainer container_of(const PackageDisk& disk, const std::string& package, 
         DiskFile unpacked = unpack_disk_file(disk.bytes, container.source, operation);
         container.bytes = std::move(unpacked.container);
         container.packing = unpacked.packing;
+        if (disk.format == OvfFormat::vhd && may_be_fixed_vhd(*container.bytes))
+            container.source.format = DiskFormat::vhd;
         return container;
     });
 }
@@ -234,6 +242,19 @@ MachineContainers from_description(DescriptionFormat format, const BlockDevice& 
     return containers;
 }
 
+// The members of what was called a package, or looks like one. Anything else is named for what it is.
+std::unique_ptr<MachineFiles> open_archive(const DiskContainer& file) {
+    return with_context(file.name, [&] {
+        const std::vector<FormatMatch> matches = detect(*file.bytes).matches;
+        if (matches.empty() || matches.front().name.starts_with("tar archive"))
+            return open_ova_members(file.bytes);
+        const FormatMatch& match = matches.front();
+        fail(ErrorKind::unsupported,
+             fmt::format("it is no package of a machine (OVA or OVF), for it looks like {}; {}", match.name,
+                         match.format ? "name it as a disk, without ova:" : match.advice));
+    });
+}
+
 MachineContainers find_disk_containers(const DiskReference& reference, const SourceRequest& request,
                                        const OperationContext& operation) {
     DiskReference named = reference;
@@ -257,8 +278,7 @@ MachineContainers find_disk_containers(const DiskReference& reference, const Sou
     if (description)
         return from_description(*description, *file.bytes, named.path, disk, request.for_machine(), operation);
     if (may_be_machine && (is_package ? !looks_like_ovf(*file.bytes) : looks_like_ova(*file.bytes)))
-        return from_package(*with_context(file.name, [&] { return open_ova_members(file.bytes); }), named.path, disk,
-                            request.for_machine(), operation);
+        return from_package(*open_archive(file), named.path, disk, request.for_machine(), operation);
     if (may_be_machine && has_folder && looks_like_ovf(*file.bytes))
         return from_package(*open_ovf_folder(named.path, file.bytes, request.policy), named.path, disk,
                             request.for_machine(), operation);

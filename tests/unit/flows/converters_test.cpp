@@ -166,6 +166,42 @@ TEST_CASE("OVAs whose descriptor lies about sizes") {
         Catch::Contains("split in pieces"));
 }
 
+TEST_CASE("OVAs of XenServer and SCVMM: fixed VHDs, which only the descriptor can name") {
+    Files files;
+    VhdShape shape;
+    shape.type = 2;
+    shape.blocks = {{0, 0x11}};
+    const std::string fixed = text_of(make_vhd(shape));
+    const auto open_with = [&](const std::string& format) {
+        return files.put(
+            "xen.ova",
+            tar_of({tar_member("xen.ovf",
+                               ovf_with({{"files", R"(<File ovf:id="file1" ovf:href="disk.vhd"/>)"},
+                                         {"disks", R"(<Disk ovf:diskId="vmdisk1" ovf:fileRef="file1" ovf:format=")" +
+                                                       format + "\"/>"}})),
+                    tar_member("disk.vhd", fixed)}));
+    };
+    for (const std::string format : {"http://www.microsoft.com/technet/virtualserver/downloads/vhdspec.mspx",
+                                     "http://technet.microsoft.com/en-us/virtualserver/bb676673.aspx",
+                                     "http://go.microsoft.com/fwlink/?LinkId=137171"}) {
+        const SourceMachine machine = open_machine(open_with(format));
+        CHECK(machine.disks[0].opened.info.format == DiskFormat::vhd);
+        CHECK(machine.disks[0].opened.device->size() == kVhdSize);
+    }
+    CHECK_THAT(refusal_of(open_with("http://www.vmware.com/interfaces/specifications/vmdk.html")),
+               Catch::Contains("fixed VHD"));
+}
+
+TEST_CASE("what is called an OVA, and is none, is told what it is") {
+    Files files;
+    CHECK_THAT(refusal_of("ova:" + files.put("web.zip", "PK\x03\x04" + std::string(2000, 'x'))),
+               Catch::Contains("unsupported") && Catch::Contains("ZIP archive") && Catch::Contains("unpack it"));
+    CHECK_THAT(refusal_of("ova:" + files.put("web.vmdk", kStream)),
+               Catch::Contains("looks like VMDK; name it as a disk"));
+    CHECK_THAT(refusal_of("ova:" + files.put("web.raw", std::string(4096, 'x'))),
+               Catch::Contains("no package of a machine"));
+}
+
 TEST_CASE("OVAs with more than disks, and with many") {
     Files files;
     // ovftool and govc: nvram and an ISO among the files.

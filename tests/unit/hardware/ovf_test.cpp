@@ -131,6 +131,17 @@ TEST_CASE("virt-v2v, RHV and oVirt: OVF 0.9, sections by type, sizes that are ab
     CHECK(hardware.nics[0].mac == "52:54:00:aa:bb:cc");
 }
 
+TEST_CASE("a disk of the DiskSection is named in every way that people write") {
+    for (const std::string host : {"ovf:/disk/vmdisk1", "/disk/vmdisk1", "ovf://disk/vmdisk1", "ovf:///disk/vmdisk1",
+                                   "ovf:disk/vmdisk1", "vmdisk1", "file1"}) {
+        INFO(host);
+        const MachineHardware hardware = hardware_of(
+            ovf_with({{"disk", "<Item><rasd:HostResource>" + host +
+                                   "</rasd:HostResource><rasd:ResourceType>17</rasd:ResourceType></Item>"}}));
+        CHECK(disk_files(hardware) == std::vector<std::string>{"web-disk1.vmdk"});
+    }
+}
+
 TEST_CASE("Citrix: disks as storage extents, firmware in a string of parameters") {
     const std::string boot =
         R"(<xenovf:VirtualSystemOtherConfigurationData xmlns:xenovf="x" Name="HVM_boot_params"><Value>order=dc;firmware=uefi;</Value></xenovf:VirtualSystemOtherConfigurationData>)"
