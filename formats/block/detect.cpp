@@ -35,6 +35,8 @@ constexpr auto kUnpack = "unpack it first, and name the disk in it"sv;
 constexpr auto kUnpackMachine = "unpack it first, and name the OVA, the OVF or the disk in it"sv;
 constexpr auto kNameDisk = "name the disk that it describes"sv;
 constexpr auto kNameDiskOfHyperv = "name its disks (*.vhdx), the boot disk first and the others as further disks"sv;
+constexpr auto kNoDisk = "get the disk itself: a server sent this in its place, to ask who you are perhaps"sv;
+constexpr auto kFetchLfs = "fetch the file that it stands for first, with git lfs pull"sv;
 constexpr auto kDecrypt = "decrypt it first"sv;
 
 constexpr FormatMatch kVmdk{"VMDK"sv, ""sv, DiskFormat::vmdk};
@@ -87,6 +89,7 @@ constexpr std::array kMagics{
     Magic{"PK\x07\x08"sv, 0, {"ZIP archive"sv, kUnpackMachine}}, // a part of one
     Magic{"Rar!\x1a\x07"sv, 0, {"RAR archive"sv, kUnpackMachine}},
     Magic{"7z\xbc\xaf\x27\x1c"sv, 0, {"7z archive"sv, kUnpackMachine}},
+    Magic{"version https://git-lfs."sv, 0, {"Git LFS pointer"sv, kFetchLfs}},
     Magic{"<?xml"sv, 0, {kXmlDocument, kNameDisk}},
     // Hyper-V's configurations and saved states since 2016 (HyperVStorage).
     Magic{"\x14\x20\x28\x01"sv, 0, {"binary configuration of Hyper-V (VMCX)"sv, kNameDiskOfHyperv}},
@@ -154,6 +157,14 @@ bool is_lzma_alone(std::string_view head) {
            (size == ~std::uint64_t{0} || (size != 0 && size < 64 * TiB));
 }
 
+bool is_web_page(std::string_view head) {
+    constexpr std::size_t looked_at = 256;
+    constexpr std::size_t longest = 14; // of what is looked for
+    const std::size_t begin = head.substr(0, looked_at).find_first_not_of("\xef\xbb\xbf \t\r\n");
+    const std::string lower = to_lower_ascii(head.substr(std::min(begin, head.size()), longest));
+    return lower.starts_with("<!doctype html") || lower.starts_with("<html>") || lower.starts_with("<html ");
+}
+
 void add_match(Detection& detection, const FormatMatch& match) {
     if (std::ranges::find(detection.matches, match.name, &FormatMatch::name) == detection.matches.end())
         detection.matches.push_back(match);
@@ -204,6 +215,8 @@ Detection detect(const BlockDevice& container) {
         }
     if (detection.matches.empty() && is_vmdk_descriptor(head))
         add_match(detection, kVmdk);
+    if (detection.matches.empty() && is_web_page(head))
+        add_match(detection, {"web page (HTML)"sv, kNoDisk});
     if (detection.matches.empty() && is_lzma_alone(head))
         add_match(detection, {"lzma-compressed data"sv, kDecompress});
     // The footer of a fixed VHD is 512 bytes, and 511 in files of Virtual PC before 2004.

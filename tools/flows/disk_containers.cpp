@@ -30,6 +30,12 @@ struct MachinePath {
 
 // Colons may belong to the path, and to the disk ("scsi0:1"): a file that is there decides.
 MachinePath split_machine(const std::string& text) {
+    // Those of an address belong to it, but for one in its last part.
+    if (is_server_address(text)) {
+        const std::size_t colon = text.rfind(':');
+        const bool is_disk = text.find('?') == std::string::npos && colon > text.rfind('/');
+        return is_disk ? MachinePath{text.substr(0, colon), text.substr(colon + 1)} : MachinePath{text, ""};
+    }
     std::error_code ignored;
     if (std::filesystem::exists(text, ignored))
         return {text, ""};
@@ -79,8 +85,11 @@ MachineContainers from_package(const MachineFiles& files, const std::string& nam
         fail(ErrorKind::usage, "a package of a machine has its disks with it; only one of them can be chosen");
     if (!request.disks.empty() && !disk.empty())
         fail(ErrorKind::usage, "the reference says which disk of the package it is; choose none beside it");
-    if (!request.disks.empty())
+    if (!request.disks.empty()) {
         wanted.disk = request.disks.front();
+        if (wanted.disk.empty())
+            fail(ErrorKind::usage, "of the machine's disks one is to be chosen, and its number or name is empty");
+    }
     MachinePackage package = with_context(escape_untrusted(name), [&] { return open_package(files, wanted); });
     MachineContainers machine;
     for (std::size_t i = 0; i < package.disks.size(); ++i) {
