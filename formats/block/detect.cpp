@@ -237,7 +237,7 @@ DiskFormat require_format(const Detection& detection) {
     if (detection.matches.size() > 1)
         fail(ErrorKind::unsafe, fmt::format("the file looks like {} and like {} at once{}", match.name,
                                             detection.matches[1].name, kSayWhich));
-    if (match.by_tail)
+    if (match.by_tail && match.format)
         fail(ErrorKind::unsafe,
              fmt::format("the file ends like a fixed {0}, and so may a raw disk; say {1}:PATH for the "
                          "disk without that end, or raw:PATH for all of it",

@@ -240,7 +240,7 @@ class HardwareReader {
 
     // oVirt names what a disk is attached by, and no controller.
     std::string ovirt_controller(const std::string& interface) {
-        const std::string id = "ovirt:" + interface;
+        std::string id = "ovirt:" + interface;
         const std::string lower = to_lower_ascii(interface);
         const ControllerKind kind = lower == "virtio"                         ? ControllerKind::virtio
                                     : lower.find("scsi") != std::string::npos ? ControllerKind::scsi

@@ -293,13 +293,14 @@ class PackageReader {
     }
 
     std::shared_ptr<const BlockDevice> blank_disk(const MachineDisk& disk) {
-        if (*disk.capacity > request_.policy.max_virtual_size)
+        const std::uint64_t capacity = disk.capacity.value_or(0); // parse_ovf() refuses those without
+        if (capacity > request_.policy.max_virtual_size)
             fail(ErrorKind::limit,
-                 fmt::format("the disk {} has {}, and the limit is {}", quote_untrusted(disk.id),
-                             format_size(*disk.capacity), format_size(request_.policy.max_virtual_size)),
+                 fmt::format("the disk {} has {}, and the limit is {}", quote_untrusted(disk.id), format_size(capacity),
+                             format_size(request_.policy.max_virtual_size)),
                  HintKind::max_virtual_size);
         remark("the disk " + quote_untrusted(disk.id) + " is blank");
-        return std::make_shared<const EmptyDevice>(*disk.capacity);
+        return std::make_shared<const EmptyDevice>(capacity);
     }
 
     std::string no_such_disk() const {

@@ -61,6 +61,14 @@ std::string companion_name(std::string_view descriptor, std::string_view suffix)
     return std::string(descriptor.substr(0, descriptor.rfind('.'))) + std::string(suffix);
 }
 
+std::string in_capitals(std::string_view suffix) {
+    std::string upper(suffix);
+    for (char& c : upper)
+        if (c >= 'a' && c <= 'z')
+            c = static_cast<char>(c - 'a' + 'A');
+    return upper;
+}
+
 [[noreturn]] void fail_companions(std::string_view one, std::string_view other) {
     fail(ErrorKind::unsafe,
          fmt::format("the package has two files that could vouch for it, {} and {}; which one counts "
@@ -107,12 +115,13 @@ class OvaMembers final : public MachineFiles {
         require_archive(bytes);
         TarReader reader(bytes);
         std::size_t count = 0;
-        while (const std::optional<TarMember> member = reader.next()) {
+        while (const std::optional<TarMember> next = reader.next()) {
+            const TarMember& member = *next;
             if (++count > kMaxPackageMembers)
-                fail(ErrorKind::limit, fmt::format("the archive has more than {} members", kMaxPackageMembers));
-            if (member->type == TarType::directory || is_apple_noise(member->path))
+                fail(ErrorKind::limit, fmt::format("the OVA has more than {} members", kMaxPackageMembers));
+            if (member.type == TarType::directory || is_apple_noise(member.path))
                 continue;
-            add(*member);
+            add(member);
         }
         if (descriptor_.empty())
             fail(ErrorKind::unsupported,
@@ -165,19 +174,19 @@ class OvaMembers final : public MachineFiles {
     void add(const TarMember& member) {
         const std::uint64_t stored = member.stored_size();
         if (stored > archive_->size() || member.content_offset > archive_->size() - stored)
-            fail(ErrorKind::corrupt,
-                 fmt::format("the archive ends within its member {}; get it anew", quote_untrusted(member.path)));
+            fail(ErrorKind::corrupt, fmt::format("the OVA ends within its member {}: it is truncated; get it anew",
+                                                 quote_untrusted(member.path)));
         const bool is_plain = member.type == TarType::regular && !member.extents;
         if (!members_.emplace(member.path, Member{member.content_offset, stored, is_plain}).second)
-            fail(ErrorKind::unsafe,
-                 fmt::format("the archive has two members {}; which one counts depends on who unpacks "
-                             "it",
-                             quote_untrusted(member.path)));
+            fail(ErrorKind::unsafe, fmt::format("the OVA has two members {}; which one counts depends on who unpacks "
+                                                "it",
+                                                quote_untrusted(member.path)));
         if (!is_descriptor_name(member.path) || member.type != TarType::regular)
             return;
         if (!descriptor_.empty())
-            fail(ErrorKind::unsupported, fmt::format("the archive has two descriptors, {} and {}; an OVA has one",
-                                                     quote_untrusted(descriptor_), quote_untrusted(member.path)));
+            fail(ErrorKind::unsupported,
+                 fmt::format("the OVA has two descriptors, {} and {}; export its machines one by one",
+                             quote_untrusted(descriptor_), quote_untrusted(member.path)));
         descriptor_ = member.path;
         descriptor_name_ = std::string(base_name(descriptor_));
     }
@@ -224,11 +233,14 @@ class OvfFolder final : public MachineFiles {
                      HintKind::allow_in_use);
         return std::make_shared<const FileDevice>(std::move(file), name);
     }
+    // In capitals only beside a descriptor that has them, too: no name is looked at that says nothing.
     std::string companion(std::string_view suffix) const override {
-        std::string upper(suffix);
-        std::ranges::transform(upper, upper.begin(), [](char c) { return c >= 'a' && c <= 'z' ? char(c - 32) : c; });
+        std::vector<std::string> suffixes = {std::string(suffix)};
+        if (!descriptor_.ends_with(".ovf"))
+            suffixes.push_back(in_capitals(suffix));
         std::string found;
-        for (const std::string& name : {companion_name(descriptor_, suffix), companion_name(descriptor_, upper)}) {
+        for (const std::string& candidate : suffixes) {
+            const std::string name = companion_name(descriptor_, candidate);
             if (!open(name))
                 continue;
             if (!found.empty())

@@ -272,6 +272,9 @@ MachineContainers find_disk_containers(const DiskReference& reference, const Sou
         MachinePath machine = split_machine(reference.path);
         named.path = std::move(machine.path);
         disk = std::move(machine.disk);
+        if (disk.empty() && named.path + ":" == reference.path)
+            fail(ErrorKind::usage, fmt::format("the reference to {} ends in a colon, and names no disk of it",
+                                               quote_untrusted(named.path)));
     }
     const bool is_package = reference.machine == MachineSource::package;
     DiskContainer file = open_file(named, request, operation);
@@ -319,6 +322,7 @@ std::vector<DiskContainer> open_further_disks(const SourceRequest& request, std:
     if (request.authorities)
         fail(ErrorKind::usage, "only packages of machines are signed in this way: no authority can vouch for it");
     std::vector<DiskContainer> disks;
+    disks.reserve(request.disks.size());
     for (const std::string& text : request.disks)
         disks.push_back(open_file(further_disk(text), request.for_disk(first + disks.size()), operation));
     return disks;

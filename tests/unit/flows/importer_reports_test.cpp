@@ -139,7 +139,7 @@ TEST_CASE("cloud-hypervisor 8713: an extent leads out of the descriptor's folder
     Files files;
     files.put("secret-flat.vmdk", std::string(kVmdkSectors * 512, 's'));
     for (const std::string& name : {files.path("secret-flat.vmdk"), std::string("./secret-flat.vmdk"),
-                                   std::string("../../../../etc/passwd"), std::string("x/../secret-flat.vmdk")})
+                                    std::string("../../../../etc/passwd"), std::string("x/../secret-flat.vmdk")})
         CHECK_THAT(refusal_of(files.put("web.vmdk", descriptor_of("monolithicFlat", "FLAT \"" + name + "\" 0"))),
                    Catch::Contains("unsafe") && Catch::Contains("not opened on an image's word"));
 }

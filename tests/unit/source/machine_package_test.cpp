@@ -426,15 +426,20 @@ TEST_CASE("a descriptor's files are those beside it, and no others") {
         return open_package(*open_ovf_folder(top / "web.ovf", std::make_shared<TextDevice>(text), {}), {});
     };
     CHECK(content_of(*open_with("web-disk1.vmdk").disks.at(0).bytes) == kDisk);
-    write(top / "web.MF", digest_line(HashAlgorithm::sha256, "web-disk1.vmdk", "other"));
+    write(top / "web.mf", digest_line(HashAlgorithm::sha256, "web-disk1.vmdk", "other"));
     CHECK_THROWS_WITH(open_with("web-disk1.vmdk").verifier->finish({}),
                       Catch::Contains("'web-disk1.vmdk' is not what"));
-    write(top / "web.mf", digest_line(HashAlgorithm::sha256, "web-disk1.vmdk", kDisk));
-    CHECK_THROWS_WITH(open_with("web-disk1.vmdk"), Catch::Contains("two files that could vouch"));
-    std::filesystem::remove(top / "web.MF");
-    write(top / "other.mf", "nonsense"); // of another package
-    CHECK_NOTHROW(open_with("web-disk1.vmdk").verifier->finish({}));
     std::filesystem::remove(top / "web.mf");
+    write(top / "other.mf", "nonsense"); // of another package
+    CHECK_FALSE(open_with("web-disk1.vmdk").has_manifest);
+    const auto open_capitals = [&] {
+        const std::string text = ovf_of_file("ovf:href=\"web-disk1.vmdk\"");
+        return open_package(*open_ovf_folder(top / "WEB.OVF", std::make_shared<TextDevice>(text), {}), {});
+    };
+    write(top / "WEB.MF", digest_line(HashAlgorithm::sha256, "web-disk1.vmdk", "other"));
+    CHECK_THROWS_WITH(open_capitals().verifier->finish({}), Catch::Contains("'web-disk1.vmdk' is not what"));
+    write(top / "WEB.mf", digest_line(HashAlgorithm::sha256, "web-disk1.vmdk", kDisk));
+    CHECK_THROWS_WITH(open_capitals(), Catch::Contains("two files that could vouch"));
     const auto refused = [&](const std::string& href, const std::string& says) {
         INFO(href);
         CHECK_THROWS_WITH(open_with(href), Catch::Contains(says));
