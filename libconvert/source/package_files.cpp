@@ -115,7 +115,10 @@ class OvaMembers final : public MachineFiles {
         require_archive(bytes);
         TarReader reader(bytes);
         std::size_t count = 0;
-        while (const std::optional<TarMember> next = reader.next()) {
+        while (true) {
+            const std::optional<TarMember> next = reader.next();
+            if (!next)
+                break;
             const TarMember& member = *next;
             if (++count > kMaxPackageMembers)
                 fail(ErrorKind::limit, fmt::format("the OVA has more than {} members", kMaxPackageMembers));
