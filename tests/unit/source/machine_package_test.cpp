@@ -346,7 +346,7 @@ TEST_CASE("a VMDK in several files lies in the package with all of them") {
     const auto read = [](const MachinePackage& package) {
         DiskSource source;
         source.package = package.disks.at(0).parts;
-        const std::string content = content_of(*open_disk(package.disks[0].bytes, source).device);
+        std::string content = content_of(*open_disk(package.disks[0].bytes, source).device);
         package.verifier->finish({});
         return content;
     };
