@@ -1,5 +1,6 @@
 #include "formats/block/detect.hpp"
 
+#include "formats/base/ascii.hpp"
 #include "formats/base/endian.hpp"
 #include "formats/base/error.hpp"
 #include "formats/base/fd.hpp"
@@ -9,6 +10,8 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
+#include <string>
 #include <string_view>
 
 namespace vm2oci {
@@ -18,6 +21,7 @@ using namespace std::string_view_literals;
 
 constexpr std::size_t kHeadBytes = 64 * KiB; // up to the first volume descriptor of ISO 9660, at 32 KiB
 constexpr std::size_t kTailBytes = KiB;
+constexpr std::size_t kMaxTextBytes = 16 * KiB; // of a descriptor: two of its settings stand far before that
 constexpr std::size_t kSectorBytes = 512;
 constexpr std::size_t kTrailerBytes = 512; // the footer of VHD and DMG
 
@@ -31,6 +35,8 @@ constexpr auto kUnpack = "unpack it first, and name the disk in it"sv;
 constexpr auto kUnpackMachine = "unpack it first, and name the OVA, the OVF or the disk in it"sv;
 constexpr auto kNameDisk = "name the disk that it describes"sv;
 constexpr auto kNameDiskOfHyperv = "name its disks (*.vhdx), the boot disk first and the others as further disks"sv;
+constexpr auto kNoDisk = "get the disk itself: a server sent this in its place, to ask who you are perhaps"sv;
+constexpr auto kFetchLfs = "fetch the file that it stands for first, with git lfs pull"sv;
 constexpr auto kDecrypt = "decrypt it first"sv;
 
 constexpr FormatMatch kVmdk{"VMDK"sv, ""sv, DiskFormat::vmdk};
@@ -74,11 +80,16 @@ constexpr std::array kMagics{
     Magic{"\x28\xb5\x2f\xfd"sv, 0, {"zstd-compressed data"sv, kDecompress}},
     Magic{"BZh"sv, 0, {"bzip2-compressed data"sv, kDecompress}},
     Magic{"\x04\x22\x4d\x18"sv, 0, {"lz4-compressed data"sv, kDecompress}},
+    Magic{"\x02\x21\x4c\x18"sv, 0, {"lz4-compressed data of the old form"sv, kDecompress}},
+    Magic{"\x89LZO\0\r\n\x1a\n"sv, 0, {"lzop-compressed data"sv, kDecompress}},
+    Magic{"LZIP\x01"sv, 0, {"lzip-compressed data"sv, kDecompress}},
+    Magic{"\x1f\x9d\x90"sv, 0, {"data that compress(1) packed (.Z)"sv, kDecompress}},
     Magic{"PK\x03\x04"sv, 0, {"ZIP archive"sv, kUnpackMachine}},
     Magic{"PK\x05\x06"sv, 0, {"ZIP archive"sv, kUnpackMachine}}, // an empty one
     Magic{"PK\x07\x08"sv, 0, {"ZIP archive"sv, kUnpackMachine}}, // a part of one
     Magic{"Rar!\x1a\x07"sv, 0, {"RAR archive"sv, kUnpackMachine}},
     Magic{"7z\xbc\xaf\x27\x1c"sv, 0, {"7z archive"sv, kUnpackMachine}},
+    Magic{"version https://git-lfs."sv, 0, {"Git LFS pointer"sv, kFetchLfs}},
     Magic{"<?xml"sv, 0, {kXmlDocument, kNameDisk}},
     // Hyper-V's configurations and saved states since 2016 (HyperVStorage).
     Magic{"\x14\x20\x28\x01"sv, 0, {"binary configuration of Hyper-V (VMCX)"sv, kNameDiskOfHyperv}},
@@ -89,21 +100,69 @@ bool has_at(std::string_view text, std::size_t offset, std::string_view magic) {
     return offset <= text.size() && text.substr(offset).starts_with(magic);
 }
 
-// QEMU takes a text for a VMDK descriptor if "version=N" follows comments and blank lines.
-bool is_vmdk_descriptor(std::string_view head) {
-    while (!head.empty()) {
-        const std::size_t end = head.find('\n');
-        std::string_view line = head.substr(0, end);
-        if (line.ends_with('\r'))
-            line.remove_suffix(1);
-        const bool blank = std::ranges::all_of(line, [](char c) { return c == ' '; });
-        if (!blank && !line.starts_with('#'))
-            return line.starts_with("version=1") || line.starts_with("version=2") || line.starts_with("version=3");
-        if (end == std::string_view::npos)
-            return false;
-        head.remove_prefix(end + 1);
+// The first line that says something begins so in every descriptor that QEMU takes, and in those that people have
+// edited.
+std::string_view first_setting(std::string_view text) {
+    while (!text.empty()) {
+        const std::string_view line = text.substr(0, text.find('\n'));
+        const std::size_t begin = line.find_first_not_of(" \t\r");
+        if (begin != std::string_view::npos && line[begin] != '#')
+            return line.substr(begin);
+        text.remove_prefix(std::min(line.size() + 1, text.size()));
+    }
+    return {};
+}
+
+// As a line's first word, whatever the case of its letters.
+bool has_setting(std::string_view lower, std::string_view key) {
+    for (std::size_t at = lower.find(key); at != std::string_view::npos; at = lower.find(key, at + 1)) {
+        const std::size_t before = at == 0 ? std::string_view::npos : lower.find_last_not_of(" \t\r", at - 1);
+        const std::size_t behind = lower.find_first_not_of(" \t", at + key.size());
+        if ((before == std::string_view::npos || lower[before] == '\n') && behind != std::string_view::npos &&
+            lower[behind] == '=')
+            return true;
     }
     return false;
+}
+
+// QEMU takes a text for a VMDK descriptor if "version=N" follows comments and blank lines. One that has another order,
+// a byte order mark or 16 bits a letter is none to it, and would become a disk of a few hundred bytes: whoever reads
+// VMDKs says what is wrong with it.
+bool is_vmdk_descriptor(std::string_view head) {
+    std::string text(head.substr(0, kMaxTextBytes));
+    if (text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff"))
+        std::erase(text, '\0');
+    text = to_lower_ascii(std::string_view(text).substr(0, text.find('\0')));
+    const std::size_t begin = text.find_first_not_of("\xef\xbb\xbf\xff\xfe");
+    const std::string_view lower = std::string_view(text).substr(std::min(begin, text.size()));
+    const std::string_view first = first_setting(lower);
+    if (first.starts_with("version=1") || first.starts_with("version=2") || first.starts_with("version=3"))
+        return true;
+    const auto is_text = [](char c) {
+        return static_cast<unsigned char>(c) >= 0x20 || c == '\t' || c == '\r' || c == '\n';
+    };
+    return std::ranges::all_of(lower, is_text) && has_setting(lower, "createtype") && has_setting(lower, "parentcid");
+}
+
+// The form before xz has no magic: properties as every writer chooses them, a dictionary of a power of two, a size that
+// is possible or not said, and the first byte of its range coder, which is 0.
+bool is_lzma_alone(std::string_view head) {
+    constexpr std::size_t header_bytes = 13;
+    if (head.size() <= header_bytes || head[0] != '\x5d' || head[header_bytes] != '\0')
+        return false;
+    const auto dictionary = load_le<std::uint32_t>(as_bytes(head).data() + 1);
+    const auto size = load_le<std::uint64_t>(as_bytes(head).data() + 5);
+    constexpr std::uint32_t smallest = 1U << 16;
+    return std::has_single_bit(dictionary) && dictionary >= smallest &&
+           (size == ~std::uint64_t{0} || (size != 0 && size < 64 * TiB));
+}
+
+bool is_web_page(std::string_view head) {
+    constexpr std::size_t looked_at = 256;
+    constexpr std::size_t longest = 14; // of what is looked for
+    const std::size_t begin = head.substr(0, looked_at).find_first_not_of("\xef\xbb\xbf \t\r\n");
+    const std::string lower = to_lower_ascii(head.substr(std::min(begin, head.size()), longest));
+    return lower.starts_with("<!doctype html") || lower.starts_with("<html>") || lower.starts_with("<html ");
 }
 
 void add_match(Detection& detection, const FormatMatch& match) {
@@ -156,6 +215,10 @@ Detection detect(const BlockDevice& container) {
         }
     if (detection.matches.empty() && is_vmdk_descriptor(head))
         add_match(detection, kVmdk);
+    if (detection.matches.empty() && is_web_page(head))
+        add_match(detection, {"web page (HTML)"sv, kNoDisk});
+    if (detection.matches.empty() && is_lzma_alone(head))
+        add_match(detection, {"lzma-compressed data"sv, kDecompress});
     // The footer of a fixed VHD is 512 bytes, and 511 in files of Virtual PC before 2004.
     for (const std::size_t trailer : {kTrailerBytes, kTrailerBytes - 1})
         if (tail.size() >= trailer && has_at(tail, tail.size() - trailer, "conectix"sv))
@@ -174,7 +237,7 @@ DiskFormat require_format(const Detection& detection) {
     if (detection.matches.size() > 1)
         fail(ErrorKind::unsafe, fmt::format("the file looks like {} and like {} at once{}", match.name,
                                             detection.matches[1].name, kSayWhich));
-    if (match.by_tail)
+    if (match.by_tail && match.format)
         fail(ErrorKind::unsafe,
              fmt::format("the file ends like a fixed {0}, and so may a raw disk; say {1}:PATH for the "
                          "disk without that end, or raw:PATH for all of it",

@@ -102,10 +102,10 @@ const BackingFile* next_backing(const ChainLayer& above, const DiskSource& sourc
         return nullptr;
     if (next == source.backing.size())
         with_context(above.name, [&] {
-            fail(ErrorKind::unsafe,
-                 "the image needs the backing file " + quote_untrusted(parent->name) +
-                     ", which is not opened on an image's word",
-                 HintKind::backing);
+            const std::string what = parent->name.empty() ? "a backing file, and says no name of it"
+                                                          : "the backing file " + quote_untrusted(parent->name) +
+                                                                ", which is not opened on an image's word";
+            fail(ErrorKind::unsafe, "the image needs " + what, HintKind::backing);
         });
     return &source.backing[next];
 }

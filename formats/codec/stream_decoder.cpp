@@ -20,6 +20,8 @@
 namespace vm2oci {
 namespace {
 
+using namespace std::string_view_literals;
+
 constexpr std::size_t kOutputStep = 256 * KiB;    // at least two zstd blocks
 constexpr std::uint64_t kMaxXzMemory = 256 * MiB; // xz -9 takes 65 MiB
 
@@ -237,7 +239,8 @@ class Lz4Engine final : public StreamDecoder {
             std::size_t made = buffer_.size();
             const bool between = wanted_ == 0 && frames_ > 0;
             wanted_ = LZ4F_decompress(context_.get(), buffer_.data(), &made, stored.data(), &taken, nullptr);
-            if (LZ4F_isError(wanted_) != 0 && between)
+            // In one step a frame may begin and be found broken: only its first bytes tell it from something else.
+            if (LZ4F_isError(wanted_) != 0 && between && LZ4F_getErrorName(wanted_) == "ERROR_frameType_unknown"sv)
                 gap_.fail_behind();
             if (LZ4F_isError(wanted_) != 0)
                 fail(ErrorKind::corrupt, fmt::format("the lz4 stream is broken: {}", LZ4F_getErrorName(wanted_)));

@@ -42,6 +42,13 @@ pugi::xml_node section_of(const pugi::xml_node& parent, std::string_view name) {
     return found.empty() ? pugi::xml_node() : found.front();
 }
 
+// The address of a specification: VHD's have moved a few times, and are Microsoft's.
+OvfFormat format_of(std::string_view address) {
+    const std::string lower = to_lower_ascii(address);
+    const bool is_microsoft = lower.find("microsoft.com/") != std::string::npos;
+    return is_microsoft && lower.find("vhdx") == std::string::npos ? OvfFormat::vhd : OvfFormat::unsaid;
+}
+
 class OvfReader {
   public:
     explicit OvfReader(const pugi::xml_node& envelope) : envelope_(envelope) {}
@@ -111,6 +118,7 @@ class OvfReader {
         if (disk.id.empty())
             fail(ErrorKind::corrupt, "a disk of its DiskSection has no diskId");
         disk.file_ref = attribute_of(node, "fileRef");
+        disk.format = format_of(attribute_of(node, "format"));
         disk.interface = attribute_of(node, "disk-interface");
         if (attribute_of(node, "boot") == "true")
             disk.boot_order = 0;
@@ -261,6 +269,7 @@ class OvfReader {
                      "the disk " + quote_untrusted(disk.id) + " is blank, and its size is not said");
             }
             machine_.disk_files.push_back(file);
+            machine_.disk_formats.push_back(entry->format);
         }
     }
 

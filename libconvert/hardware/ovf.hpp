@@ -16,6 +16,9 @@
 namespace vm2oci {
 
 enum class OvfCompression { none, gzip };
+// What a descriptor says that a disk is, where the disk itself does not: a fixed VHD is told from a raw disk by its end
+// alone.
+enum class OvfFormat { unsaid, vhd };
 
 struct OvfFile {
     std::string id;
@@ -28,6 +31,7 @@ struct OvfMachine {
     std::vector<OvfFile> files;
     MachineHardware hardware;
     std::vector<std::optional<std::size_t>> disk_files; // for each of hardware.disks an index of `files`; none: blank
+    std::vector<OvfFormat> disk_formats;                // for each of hardware.disks
     bool sizes_are_exact = true;                        // false: oVirt's, which says about how much a file will take
 };
 

@@ -171,6 +171,7 @@ class HardwareReader {
         if (!id.empty() && !controllers_.emplace(id, hardware_.controllers.size()).second)
             fail(ErrorKind::corrupt, "two items of the machine's hardware have the InstanceID " + quote_untrusted(id));
         hardware_.controllers.push_back({kind, child_text(item, "ResourceSubType")});
+        bus_numbers_.emplace(hardware_.controllers.size() - 1, child_text(item, "Address"));
         check_count(hardware_.controllers.size());
     }
 
@@ -196,12 +197,17 @@ class HardwareReader {
         std::string host = child_text(item, "HostResource");
         if (host.empty())
             return remark("one of its disks has neither a file nor a size, and is left out");
-        for (const std::string_view prefix : {"ovf:/disk/", "/disk/"})
-            if (host.starts_with(prefix))
+        // "ovf:/disk/ID" is the standard's, and "/disk/ID" was; the others are what people write who take it for an
+        // address of the web.
+        for (const std::string_view prefix : {"ovf:///disk/", "ovf://disk/", "ovf:/disk/", "ovf:disk/", "/disk/"})
+            if (host.starts_with(prefix)) {
                 host = host.substr(prefix.size());
+                break;
+            }
         if (host.starts_with("ovf:/file/") || host.starts_with("/file/"))
             fail(ErrorKind::unsupported,
-                 "a disk of the machine is a file without an entry in the DiskSection: " + quote_untrusted(host));
+                 "a disk of the machine is a file without an entry in the DiskSection: " + quote_untrusted(host) +
+                     "; take the file out of the package, and convert it alone");
         const std::string id = instance_id(item);
         const auto fits = [&](const OvfDisk& disk) { return disk.id == host; };
         const auto fits_ovirt = [&](const OvfDisk& disk) { return disk.file_ref == host || disk.id == id; };
@@ -234,7 +240,7 @@ class HardwareReader {
 
     // oVirt names what a disk is attached by, and no controller.
     std::string ovirt_controller(const std::string& interface) {
-        const std::string id = "ovirt:" + interface;
+        std::string id = "ovirt:" + interface;
         const std::string lower = to_lower_ascii(interface);
         const ControllerKind kind = lower == "virtio"                         ? ControllerKind::virtio
                                     : lower.find("scsi") != std::string::npos ? ControllerKind::scsi
@@ -243,6 +249,32 @@ class HardwareReader {
         if (controllers_.emplace(id, hardware_.controllers.size()).second)
             hardware_.controllers.push_back({kind, interface});
         return id;
+    }
+
+    // Controllers of a kind by the numbers of their buses, where all of them have one: VMware lists IDE 1 before IDE 0.
+    // Kinds in the order in which they are listed.
+    std::tuple<std::size_t, std::uint64_t, std::size_t> controller_order(std::size_t controller) const {
+        std::size_t first = controller;
+        std::optional<std::uint64_t> number = 0;
+        for (std::size_t i = 0; i < hardware_.controllers.size(); ++i) {
+            if (hardware_.controllers[i].kind != hardware_.controllers[controller].kind)
+                continue;
+            first = std::min(first, i);
+            const std::optional<std::uint64_t> its = bus_number(i);
+            if (!its)
+                number.reset();
+            else if (i == controller && number)
+                number = its;
+        }
+        return {first, number.value_or(0), controller};
+    }
+    std::optional<std::uint64_t> bus_number(std::size_t controller) const {
+        const auto text = bus_numbers_.find(controller);
+        constexpr std::size_t most_digits = 4;
+        if (text == bus_numbers_.end() || text->second.empty() || text->second.size() > most_digits ||
+            text->second.find_first_not_of("0123456789") != std::string::npos)
+            return std::nullopt;
+        return machine_number(text->second, "the number of a bus");
     }
 
     // The firmware asks controllers in their order, and a controller its addresses.
@@ -255,9 +287,11 @@ class HardwareReader {
                      attached.parent.find('-') == std::string::npos) // oVirt's null UUID
                 remark("the disk " + quote_untrusted(attached.disk.id) + " is on a controller that is not there");
         }
-        const auto place = [](const AttachedDisk& attached) {
-            return std::tuple(attached.boot_order, attached.disk.controller.value_or(~std::size_t{0}),
-                              attached.disk.address.value_or(0));
+        const auto place = [&](const AttachedDisk& attached) {
+            constexpr std::size_t last = ~std::size_t{0};
+            const auto controller = attached.disk.controller ? controller_order(*attached.disk.controller)
+                                                             : std::tuple(last, std::uint64_t{0}, last);
+            return std::tuple(attached.boot_order, controller, attached.disk.address.value_or(0));
         };
         std::ranges::stable_sort(
             attached_, [&](const AttachedDisk& one, const AttachedDisk& other) { return place(one) < place(other); });
@@ -289,6 +323,7 @@ class HardwareReader {
     const std::vector<OvfDisk>& disks_;
     MachineHardware& hardware_;
     std::map<std::string, std::size_t> controllers_; // by InstanceID
+    std::map<std::size_t, std::string> bus_numbers_; // of controllers, as they are written
     std::vector<AttachedDisk> attached_;
 };
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "libconvert/hardware/hardware.hpp"
+#include "libconvert/hardware/ovf.hpp"
 
 #include <pugixml.hpp>
 
@@ -17,6 +18,7 @@ struct OvfDisk {
     std::string id;
     std::string file_ref;
     std::optional<std::uint64_t> capacity;
+    OvfFormat format = OvfFormat::unsaid;
     std::string interface; // oVirt's, and so is what follows
     std::size_t boot_order = ~std::size_t{0};
 };

@@ -1,10 +1,12 @@
 #include "libconvert/source/machine_package.hpp"
 
+#include "formats/base/ascii.hpp"
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/base/ordered_hash.hpp"
 #include "formats/base/sha256.hpp"
 #include "formats/base/size.hpp"
+#include "formats/block/detect.hpp"
 #include "formats/block/empty.hpp"
 #include "formats/block/vmdk/descriptor.hpp"
 
@@ -86,12 +88,6 @@ std::string read_whole(const BlockDevice& file, std::string_view name, std::size
     return text;
 }
 
-// "web01.mf" of "web01.ovf".
-std::string sibling(const std::string& descriptor, std::string_view suffix) {
-    const std::size_t dot = descriptor.rfind('.');
-    return descriptor.substr(0, dot) + std::string(suffix);
-}
-
 // What a VMDK in several files calls its parts, as files of its package.
 class PackageParts final : public ExtentFiles {
   public:
@@ -112,14 +108,16 @@ class PackageParts final : public ExtentFiles {
     std::map<std::string, std::shared_ptr<const BlockDevice>> files_;
 };
 
-// What names its parts begins so; anything else holds its disk itself.
+// A VMDK that is text names its parts; anything else holds its disk itself.
 bool is_descriptor_of_parts(const BlockDevice& file) {
-    constexpr std::string_view magic = "# Disk DescriptorFile";
-    std::string head(magic.size(), '\0');
-    if (file.size() < head.size() || file.size() > vmdk::kMaxDescriptorBytes)
+    constexpr std::size_t magic_bytes = 4;
+    if (file.size() < magic_bytes || file.size() > vmdk::kMaxDescriptorBytes)
         return false;
-    file.read_at(0, std::as_writable_bytes(std::span(head)));
-    return head == magic;
+    std::string magic(magic_bytes, '\0');
+    file.read_at(0, std::as_writable_bytes(std::span(magic)));
+    const std::vector<FormatMatch> matches = detect(file).matches;
+    return matches.size() == 1 && matches.front().format == DiskFormat::vmdk && magic != "KDMV" && magic != "COWD" &&
+           magic != "\xbe\xba\xfe\xca";
 }
 
 class PackageReader {
@@ -146,13 +144,15 @@ class PackageReader {
     void remark(std::string text) { package_.remarks.push_back(std::move(text)); }
 
     void read_manifest() {
-        const std::string name = sibling(files_.descriptor(), ".mf");
-        const std::shared_ptr<const BlockDevice> file = files_.open(name);
-        const std::string certificate_name = sibling(files_.descriptor(), ".cert");
-        const std::shared_ptr<const BlockDevice> certificate = files_.open(certificate_name);
+        const std::string name = files_.companion(".mf");
+        const std::shared_ptr<const BlockDevice> file = name.empty() ? nullptr : files_.open(name);
+        const std::string certificate_name = files_.companion(".cert");
+        const std::shared_ptr<const BlockDevice> certificate =
+            certificate_name.empty() ? nullptr : files_.open(certificate_name);
         if (!file && (certificate || request_.authorities))
-            fail(ErrorKind::unsafe, "the package has no manifest of digests (" + quote_untrusted(name) +
-                                        ") that a signature could vouch for");
+            fail(ErrorKind::unsafe,
+                 "the package has no manifest of digests (*.mf) that a signature could vouch for; get "
+                 "the package anew");
         if (!file) {
             remark("the package has no digests of its files (*.mf): what was read cannot be held against them");
             return;
@@ -168,14 +168,25 @@ class PackageReader {
                                            request_.authorities);
             });
         else if (request_.authorities)
-            fail(ErrorKind::unsafe,
-                 "the package is not signed: it has no certificate (" + quote_untrusted(certificate_name) + ")");
+            fail(ErrorKind::unsafe, "the package is not signed: it has no certificate (*.cert)");
         if (package_.signature == SignatureState::untrusted)
             remark("the package is signed, and by whom is not verified, for no authority was named that is trusted");
     }
 
+    // Hosts that do not tell letters' cases apart write manifests, too: a digest of "WEB.VMDK" is one of "web.vmdk",
+    // unless the package has both.
+    std::map<std::string, FileDigest>::const_iterator digest_of(const std::string& name) const {
+        const std::string plain = plain_file_name(name);
+        if (const auto exact = digests_.find(plain); exact != digests_.end())
+            return exact;
+        const std::string lower = to_lower_ascii(plain);
+        const auto alike =
+            std::ranges::find_if(digests_, [&](const auto& digest) { return to_lower_ascii(digest.first) == lower; });
+        return alike != digests_.end() && !files_.open(alike->first) ? alike : digests_.end();
+    }
+
     void check_text(const std::string& name, const std::string& text) {
-        const auto digest = digests_.find(name);
+        const auto digest = digest_of(name);
         if (digest == digests_.end()) {
             if (package_.has_manifest)
                 remark("the package's manifest has no digest of the descriptor");
@@ -186,7 +197,7 @@ class PackageReader {
         const std::string found = to_hex(hash.finish());
         if (found != digest->second.hex)
             fail_digest(name, digest->second, found);
-        named_.push_back(name);
+        named_.push_back(digest->first);
     }
 
     std::shared_ptr<const BlockDevice> open_file(const OvfFile& entry, bool sizes_are_exact) {
@@ -207,9 +218,9 @@ class PackageReader {
                 fail(ErrorKind::corrupt, text + "; get the package anew");
             remark(text);
         }
-        auto digest = digests_.find(name);
+        auto digest = digest_of(name);
         if (digest == digests_.end())
-            digest = digests_.find(entry.href);
+            digest = digest_of(entry.href);
         if (digest != digests_.end()) {
             named_.push_back(digest->first);
             return verifier_->watch(name, std::move(file), digest->second);
@@ -236,7 +247,10 @@ class PackageReader {
         std::vector<MachineDisk> kept;
         for (std::size_t i = 0; i < package_.hardware.disks.size(); ++i) {
             const MachineDisk& described = package_.hardware.disks[i];
-            PackageDisk disk{described.id, described.file, nullptr, false, OvfCompression::none};
+            PackageDisk disk;
+            disk.id = described.id;
+            disk.file = described.file;
+            disk.format = machine.disk_formats[i];
             if (!is_wanted(i + 1, disk))
                 continue;
             if (const std::optional<std::size_t> file = machine.disk_files[i]) {
@@ -279,13 +293,14 @@ class PackageReader {
     }
 
     std::shared_ptr<const BlockDevice> blank_disk(const MachineDisk& disk) {
-        if (*disk.capacity > request_.policy.max_virtual_size)
+        const std::uint64_t capacity = disk.capacity.value_or(0); // parse_ovf() refuses those without
+        if (capacity > request_.policy.max_virtual_size)
             fail(ErrorKind::limit,
-                 fmt::format("the disk {} has {}, and the limit is {}", quote_untrusted(disk.id),
-                             format_size(*disk.capacity), format_size(request_.policy.max_virtual_size)),
+                 fmt::format("the disk {} has {}, and the limit is {}", quote_untrusted(disk.id), format_size(capacity),
+                             format_size(request_.policy.max_virtual_size)),
                  HintKind::max_virtual_size);
         remark("the disk " + quote_untrusted(disk.id) + " is blank");
-        return std::make_shared<const EmptyDevice>(*disk.capacity);
+        return std::make_shared<const EmptyDevice>(capacity);
     }
 
     std::string no_such_disk() const {

@@ -28,6 +28,7 @@ struct PackageDisk {
     std::shared_ptr<const BlockDevice> bytes; // of the file, watched by the verifier; of blank disks the disk
     bool is_blank = false;
     OvfCompression compression = OvfCompression::none; // as the descriptor says
+    OvfFormat format = OvfFormat::unsaid;              // the same
     // Of a VMDK whose descriptor alone is `bytes`: the files that it names, out of the package; null for all others.
     std::shared_ptr<ExtentFiles> parts{};
 };

@@ -12,6 +12,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509_vfy.h>
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -146,7 +147,15 @@ void check_issued(const std::vector<Certificate>& chain, const std::filesystem::
 
 } // namespace
 
+std::string plain_file_name(std::string_view name) {
+    while (name.starts_with("./"))
+        name.remove_prefix(std::min(name.find_first_not_of('/', 1), name.size()));
+    return std::string(name);
+}
+
 std::map<std::string, FileDigest> parse_ovf_manifest(std::string_view text) {
+    if (text.starts_with("\xef\xbb\xbf")) // of an editor
+        text.remove_prefix(3);
     std::map<std::string, FileDigest> digests;
     std::size_t lines = 0;
     while (!text.empty()) {
@@ -163,7 +172,7 @@ std::map<std::string, FileDigest> parse_ovf_manifest(std::string_view text) {
                  fmt::format("its digest of {} has {} digits, and {} has {}", quote_untrusted(digest.name),
                              digest.hex.size(), to_string(digest.algorithm), 2 * digest_size(digest.algorithm)));
         const FileDigest entry{digest.algorithm, digest.hex};
-        const auto [known, is_new] = digests.emplace(digest.name, entry);
+        const auto [known, is_new] = digests.emplace(plain_file_name(digest.name), entry);
         if (is_new)
             continue;
         if (known->second.algorithm == entry.algorithm && known->second != entry)

@@ -24,7 +24,10 @@ struct FileDigest {
     bool operator==(const FileDigest&) const = default;
 };
 
-// By the files' names as they are written. Error{corrupt}: lines that are none, digests of a wrong length, a file with
+// "./web.vmdk", as a shell's find gives it, is "web.vmdk".
+std::string plain_file_name(std::string_view name);
+
+// By the files' plain names. Error{corrupt}: lines that are none, digests of a wrong length, a file with
 // two digests of one kind. Error{unsupported}: another hash function than SHA-1, -256, -384 and -512. Of several
 // digests of a file the strongest counts.
 std::map<std::string, FileDigest> parse_ovf_manifest(std::string_view text);

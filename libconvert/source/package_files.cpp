@@ -56,6 +56,26 @@ bool is_descriptor_name(std::string_view path) {
     return to_lower_ascii(path).ends_with(".ovf");
 }
 
+// "web01.mf" of "web01.ovf".
+std::string companion_name(std::string_view descriptor, std::string_view suffix) {
+    return std::string(descriptor.substr(0, descriptor.rfind('.'))) + std::string(suffix);
+}
+
+std::string in_capitals(std::string_view suffix) {
+    std::string upper(suffix);
+    for (char& c : upper)
+        if (c >= 'a' && c <= 'z')
+            c = static_cast<char>(c - 'a' + 'A');
+    return upper;
+}
+
+[[noreturn]] void fail_companions(std::string_view one, std::string_view other) {
+    fail(ErrorKind::unsafe,
+         fmt::format("the package has two files that could vouch for it, {} and {}; which one counts "
+                     "depends on who reads it: remove the one that is wrong",
+                     quote_untrusted(one), quote_untrusted(other)));
+}
+
 // A reference in a descriptor is a name below it, nothing else.
 void check_reference(std::string_view name) {
     const auto refuse = [&](std::string_view why) {
@@ -78,18 +98,33 @@ void check_reference(std::string_view name) {
     }
 }
 
+void require_archive(const ArchiveBytes& bytes) {
+    try {
+        TarReader(bytes).next();
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::corrupt)
+            throw;
+        fail(ErrorKind::corrupt, fmt::format("it is no package of a machine (OVA or OVF): {}", error.message()));
+    }
+}
+
 class OvaMembers final : public MachineFiles {
   public:
     explicit OvaMembers(std::shared_ptr<const BlockDevice> archive) : archive_(std::move(archive)) {
         const ArchiveBytes bytes(*archive_);
+        require_archive(bytes);
         TarReader reader(bytes);
         std::size_t count = 0;
-        while (const std::optional<TarMember> member = reader.next()) {
+        while (true) {
+            const std::optional<TarMember> next = reader.next();
+            if (!next)
+                break;
+            const TarMember& member = *next;
             if (++count > kMaxPackageMembers)
-                fail(ErrorKind::limit, fmt::format("the archive has more than {} members", kMaxPackageMembers));
-            if (member->type == TarType::directory || is_apple_noise(member->path))
+                fail(ErrorKind::limit, fmt::format("the OVA has more than {} members", kMaxPackageMembers));
+            if (member.type == TarType::directory || is_apple_noise(member.path))
                 continue;
-            add(*member);
+            add(member);
         }
         if (descriptor_.empty())
             fail(ErrorKind::unsupported,
@@ -112,6 +147,23 @@ class OvaMembers final : public MachineFiles {
             fail(ErrorKind::unsafe, quote_untrusted(name) + " is no plain file in the archive");
         return std::make_shared<const SliceDevice>(archive_, member.offset, member.size);
     }
+    std::string companion(std::string_view suffix) const override {
+        const std::string wanted = to_lower_ascii(companion_name(descriptor_name_, suffix));
+        std::vector<std::string> same_name;
+        std::vector<std::string> others;
+        for (auto member = members_.lower_bound(folder_); member != members_.end(); ++member) {
+            if (!member->first.starts_with(folder_))
+                break;
+            const std::string name = member->first.substr(folder_.size());
+            const std::string lower = to_lower_ascii(name);
+            if (lower.ends_with(suffix) && name.find('/') == std::string::npos)
+                (lower == wanted ? same_name : others).push_back(name);
+        }
+        const std::vector<std::string>& found = same_name.empty() ? others : same_name;
+        if (found.size() > 1)
+            fail_companions(found[0], found[1]);
+        return found.empty() ? "" : found.front();
+    }
     const std::string& descriptor() const override { return descriptor_name_; }
     std::string_view place() const override { return "the archive"; }
 
@@ -125,19 +177,19 @@ class OvaMembers final : public MachineFiles {
     void add(const TarMember& member) {
         const std::uint64_t stored = member.stored_size();
         if (stored > archive_->size() || member.content_offset > archive_->size() - stored)
-            fail(ErrorKind::corrupt,
-                 fmt::format("the archive ends within its member {}; get it anew", quote_untrusted(member.path)));
+            fail(ErrorKind::corrupt, fmt::format("the OVA ends within its member {}: it is truncated; get it anew",
+                                                 quote_untrusted(member.path)));
         const bool is_plain = member.type == TarType::regular && !member.extents;
         if (!members_.emplace(member.path, Member{member.content_offset, stored, is_plain}).second)
-            fail(ErrorKind::unsafe,
-                 fmt::format("the archive has two members {}; which one counts depends on who unpacks "
-                             "it",
-                             quote_untrusted(member.path)));
+            fail(ErrorKind::unsafe, fmt::format("the OVA has two members {}; which one counts depends on who unpacks "
+                                                "it",
+                                                quote_untrusted(member.path)));
         if (!is_descriptor_name(member.path) || member.type != TarType::regular)
             return;
         if (!descriptor_.empty())
-            fail(ErrorKind::unsupported, fmt::format("the archive has two descriptors, {} and {}; an OVA has one",
-                                                     quote_untrusted(descriptor_), quote_untrusted(member.path)));
+            fail(ErrorKind::unsupported,
+                 fmt::format("the OVA has two descriptors, {} and {}; export its machines one by one",
+                             quote_untrusted(descriptor_), quote_untrusted(member.path)));
         descriptor_ = member.path;
         descriptor_name_ = std::string(base_name(descriptor_));
     }
@@ -183,6 +235,22 @@ class OvfFolder final : public MachineFiles {
                 fail(ErrorKind::unsafe, *writer + ": " + quote_untrusted(name) + " is being written",
                      HintKind::allow_in_use);
         return std::make_shared<const FileDevice>(std::move(file), name);
+    }
+    // In capitals only beside a descriptor that has them, too: no name is looked at that says nothing.
+    std::string companion(std::string_view suffix) const override {
+        std::vector<std::string> suffixes = {std::string(suffix)};
+        if (!descriptor_.ends_with(".ovf"))
+            suffixes.push_back(in_capitals(suffix));
+        std::string found;
+        for (const std::string& candidate : suffixes) {
+            const std::string name = companion_name(descriptor_, candidate);
+            if (!open(name))
+                continue;
+            if (!found.empty())
+                fail_companions(found, name);
+            found = name;
+        }
+        return found;
     }
     const std::string& descriptor() const override { return descriptor_; }
     std::string_view place() const override { return "the folder of the descriptor"; }

@@ -21,6 +21,10 @@ class MachineFiles {
     // The bytes of a file by the name that the descriptor gives it; null if there is none. Error{unsafe}: a name that
     // leads out of the package, or means something else than a regular file.
     virtual std::shared_ptr<const BlockDevice> open(const std::string& name) const = 0;
+    // What stands beside the descriptor and vouches for it, by its suffix (".mf", ".cert"): the file that is called as
+    // the descriptor is, whatever the case of its letters; in an archive, where it can belong to no other, the only one
+    // of its kind. "" if there is none. Error{unsafe}: several, and nothing says which counts.
+    virtual std::string companion(std::string_view suffix) const = 0;
     // The descriptor's, relative to the package.
     virtual const std::string& descriptor() const = 0;
     // "the archive", "the folder of the descriptor"

@@ -12,17 +12,17 @@
 
 namespace vm2oci::test {
 
-inline constexpr std::uint64_t kMegabyte = 1024 * 1024;
+inline constexpr std::uint64_t kMegabyte = 1024UL * 1024;
 
 // Where make_vhdx() puts things, in bytes.
 namespace vhdx_at {
-inline constexpr std::uint64_t headers[] = {64 * 1024, 128 * 1024};
-inline constexpr std::uint64_t regions[] = {192 * 1024, 256 * 1024};
+inline constexpr std::uint64_t headers[] = {64UL * 1024, 128UL * 1024};
+inline constexpr std::uint64_t regions[] = {192UL * 1024, 256UL * 1024};
 inline constexpr std::uint64_t log = 1 * kMegabyte;
 inline constexpr std::uint64_t table = 2 * kMegabyte; // of blocks
 inline constexpr std::uint64_t metadata = 3 * kMegabyte;
-inline constexpr std::uint64_t items = metadata + 64 * 1024; // parameters, size, id, logical, physical, locator
-inline constexpr std::uint64_t blocks = 4 * kMegabyte;       // and the bitmap of a differencing disk first
+inline constexpr std::uint64_t items = metadata + 64UL * 1024; // parameters, size, id, logical, physical, locator
+inline constexpr std::uint64_t blocks = 4 * kMegabyte;         // and the bitmap of a differencing disk first
 } // namespace vhdx_at
 
 struct VhdxShape {

@@ -30,6 +30,12 @@ struct MachinePath {
 
 // Colons may belong to the path, and to the disk ("scsi0:1"): a file that is there decides.
 MachinePath split_machine(const std::string& text) {
+    // Those of an address belong to it, but for one in its last part.
+    if (is_server_address(text)) {
+        const std::size_t colon = text.rfind(':');
+        const bool is_disk = text.find('?') == std::string::npos && colon > text.rfind('/');
+        return is_disk ? MachinePath{text.substr(0, colon), text.substr(colon + 1)} : MachinePath{text, ""};
+    }
     std::error_code ignored;
     if (std::filesystem::exists(text, ignored))
         return {text, ""};
@@ -39,6 +45,12 @@ MachinePath split_machine(const std::string& text) {
         if (std::filesystem::exists(text.substr(0, at), ignored))
             return split_at(at);
     return last == std::string::npos || last == 0 ? MachinePath{text, ""} : split_at(last);
+}
+
+// Nobody can name the format of a disk in a package; its descriptor can, who was written by who wrote the disk.
+bool may_be_fixed_vhd(const BlockDevice& bytes) {
+    const std::vector<FormatMatch> matches = detect(bytes).matches;
+    return matches.size() == 1 && matches.front().by_tail && matches.front().format == DiskFormat::vhd;
 }
 
 // What lies in a package, or, of a package that is one file of several, in a file of it.
@@ -60,6 +72,8 @@ DiskContainer container_of(const PackageDisk& disk, const std::string& package, 
         DiskFile unpacked = unpack_disk_file(disk.bytes, container.source, operation);
         container.bytes = std::move(unpacked.container);
         container.packing = unpacked.packing;
+        if (disk.format == OvfFormat::vhd && may_be_fixed_vhd(*container.bytes))
+            container.source.format = DiskFormat::vhd;
         return container;
     });
 }
@@ -71,8 +85,11 @@ MachineContainers from_package(const MachineFiles& files, const std::string& nam
         fail(ErrorKind::usage, "a package of a machine has its disks with it; only one of them can be chosen");
     if (!request.disks.empty() && !disk.empty())
         fail(ErrorKind::usage, "the reference says which disk of the package it is; choose none beside it");
-    if (!request.disks.empty())
+    if (!request.disks.empty()) {
         wanted.disk = request.disks.front();
+        if (wanted.disk.empty())
+            fail(ErrorKind::usage, "of the machine's disks one is to be chosen, and its number or name is empty");
+    }
     MachinePackage package = with_context(escape_untrusted(name), [&] { return open_package(files, wanted); });
     MachineContainers machine;
     for (std::size_t i = 0; i < package.disks.size(); ++i) {
@@ -234,6 +251,19 @@ MachineContainers from_description(DescriptionFormat format, const BlockDevice& 
     return containers;
 }
 
+// The members of what was called a package, or looks like one. Anything else is named for what it is.
+std::unique_ptr<MachineFiles> open_archive(const DiskContainer& file) {
+    return with_context(file.name, [&] {
+        const std::vector<FormatMatch> matches = detect(*file.bytes).matches;
+        if (matches.empty() || matches.front().name.starts_with("tar archive"))
+            return open_ova_members(file.bytes);
+        const FormatMatch& match = matches.front();
+        fail(ErrorKind::unsupported,
+             fmt::format("it is no package of a machine (OVA or OVF), for it looks like {}; {}", match.name,
+                         match.format ? "name it as a disk, without ova:" : match.advice));
+    });
+}
+
 MachineContainers find_disk_containers(const DiskReference& reference, const SourceRequest& request,
                                        const OperationContext& operation) {
     DiskReference named = reference;
@@ -242,6 +272,9 @@ MachineContainers find_disk_containers(const DiskReference& reference, const Sou
         MachinePath machine = split_machine(reference.path);
         named.path = std::move(machine.path);
         disk = std::move(machine.disk);
+        if (disk.empty() && named.path + ":" == reference.path)
+            fail(ErrorKind::usage, fmt::format("the reference to {} ends in a colon, and names no disk of it",
+                                               quote_untrusted(named.path)));
     }
     const bool is_package = reference.machine == MachineSource::package;
     DiskContainer file = open_file(named, request, operation);
@@ -257,8 +290,7 @@ MachineContainers find_disk_containers(const DiskReference& reference, const Sou
     if (description)
         return from_description(*description, *file.bytes, named.path, disk, request.for_machine(), operation);
     if (may_be_machine && (is_package ? !looks_like_ovf(*file.bytes) : looks_like_ova(*file.bytes)))
-        return from_package(*with_context(file.name, [&] { return open_ova_members(file.bytes); }), named.path, disk,
-                            request.for_machine(), operation);
+        return from_package(*open_archive(file), named.path, disk, request.for_machine(), operation);
     if (may_be_machine && has_folder && looks_like_ovf(*file.bytes))
         return from_package(*open_ovf_folder(named.path, file.bytes, request.policy), named.path, disk,
                             request.for_machine(), operation);
@@ -290,6 +322,7 @@ std::vector<DiskContainer> open_further_disks(const SourceRequest& request, std:
     if (request.authorities)
         fail(ErrorKind::usage, "only packages of machines are signed in this way: no authority can vouch for it");
     std::vector<DiskContainer> disks;
+    disks.reserve(request.disks.size());
     for (const std::string& text : request.disks)
         disks.push_back(open_file(further_disk(text), request.for_disk(first + disks.size()), operation));
     return disks;

@@ -1,5 +1,6 @@
 #include "formats/block/vmdk/descriptor.hpp"
 
+#include "formats/base/ascii.hpp"
 #include "formats/base/checked.hpp"
 #include "formats/base/escape.hpp"
 
@@ -82,8 +83,11 @@ ExtentLine parse_extent(std::string_view line) {
     const std::string_view type = take_word(rest);
     const auto found = std::ranges::find(kTypeNames, type, &TypeName::name);
     if (found == kTypeNames.end())
-        fail(ErrorKind::unsupported,
-             fmt::format("the descriptor's extent {} is of a kind that is not read here", quote_untrusted(line, 80)));
+        fail(
+            ErrorKind::unsupported,
+            fmt::format("the descriptor's extent {} is of a kind that is not read here; convert the disk with the tool "
+                        "that made it",
+                        quote_untrusted(line, 80)));
     extent.type = found->type;
     rest = trim(rest);
     if (extent.type == ExtentType::zero) {
@@ -137,7 +141,7 @@ class DescriptorParser {
     Descriptor finish();
 
   private:
-    void add_setting(std::string_view key, std::string_view value, std::string_view line);
+    void add_setting(std::string_view written_key, std::string_view value, std::string_view line);
 
     Descriptor result_;
     std::optional<std::string> version_;
@@ -146,7 +150,9 @@ class DescriptorParser {
     std::optional<std::uint32_t> parent_content_id_;
 };
 
-void DescriptorParser::add_setting(std::string_view key, std::string_view value, std::string_view line) {
+// VMware does not tell the letters of keys apart.
+void DescriptorParser::add_setting(std::string_view written_key, std::string_view value, std::string_view line) {
+    const std::string key = to_lower_ascii(written_key);
     const auto once = [&](const auto& taken) {
         if (taken)
             fail_line(line, "repeats a setting");
@@ -154,18 +160,18 @@ void DescriptorParser::add_setting(std::string_view key, std::string_view value,
     if (key == "version") {
         once(version_);
         version_ = value;
-    } else if (key == "createType") {
+    } else if (key == "createtype") {
         once(create_type_);
         create_type_ = unquote(value);
-    } else if (key == "CID") {
+    } else if (key == "cid") {
         once(content_id_);
         content_id_ = parse_content_id(value, line);
-    } else if (key == "parentCID") {
+    } else if (key == "parentcid") {
         once(parent_content_id_);
         parent_content_id_ = parse_content_id(value, line);
-    } else if (key == "parentFileNameHint") {
+    } else if (key == "parentfilenamehint") {
         result_.parent_hint = unquote(value);
-    } else if (key == "isNativeSnapshot" && unquote(value) != "no") {
+    } else if (key == "isnativesnapshot" && unquote(value) != "no") {
         fail(ErrorKind::unsupported, "the disk is a snapshot that its storage keeps, and its data is not in its files");
     }
 }
@@ -215,6 +221,11 @@ Descriptor parse_descriptor(std::string_view text) {
     if (text.size() > kMaxDescriptorBytes)
         fail(ErrorKind::limit,
              fmt::format("the VMDK descriptor has {} bytes; the limit is {}", text.size(), kMaxDescriptorBytes));
+    if (text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff"))
+        fail(ErrorKind::unsupported,
+             "the descriptor of the VMDK is written in UTF-16, which VMware does not read, either; save it as UTF-8");
+    if (text.starts_with("\xef\xbb\xbf")) // of an editor
+        text.remove_prefix(3);
     text = text.substr(0, text.find('\0'));
     DescriptorParser parser;
     while (!text.empty()) {

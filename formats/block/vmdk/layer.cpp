@@ -301,6 +301,11 @@ std::unique_ptr<Layer> load(const LayerSource& source, Refusals& refusals, VmdkI
         if (header->descriptor.length == 0)
             fail_lone_extent();
     }
+    // It was called one: nothing in it says so.
+    if (!header && container.size() > kMaxDescriptorBytes && !magic.starts_with("# Disk"))
+        fail(ErrorKind::corrupt,
+             "not a VMDK: it begins with no magic of one, and is too large for a descriptor; a flat extent is named by "
+             "the descriptor beside it");
     const Descriptor descriptor =
         parse_descriptor(header ? read_text(container, header->descriptor.offset, header->descriptor.length)
                                 : read_text(container, 0, container.size()));

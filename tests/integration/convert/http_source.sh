@@ -54,6 +54,27 @@ expect_equal "$expected" "$(digest_of "$web/moved")" 'behind a redirect'
 "$VM2OCI" inspect --json "$web/disk.qcow2?token=secret" > inspect.json
 expect_equal qcow2 "$(jq -r .disk.format inspect.json)" 'what inspect tells'
 
+step 'a package, and a disk of it'
+cat > web.ovf << 'END'
+<Envelope xmlns="http://schemas.dmtf.org/ovf/envelope/1" xmlns:ovf="http://schemas.dmtf.org/ovf/envelope/1" xmlns:rasd="r">
+ <References><File ovf:id="f" ovf:href="disk.qcow2"/></References><DiskSection><Disk ovf:diskId="d" ovf:fileRef="f"/></DiskSection>
+ <VirtualSystem ovf:id="web"><VirtualHardwareSection>
+  <Item><rasd:HostResource>ovf:/disk/d</rasd:HostResource><rasd:ResourceType>17</rasd:ResourceType></Item>
+ </VirtualHardwareSection></VirtualSystem></Envelope>
+END
+tar --create --format ustar --file web.ova web.ovf disk.qcow2
+packaged=$(digest_of web.ova)
+for reference in "$web/web.ova" "ova:$web/web.ova" "ova:$web/web.ova:1" "ova:$web/web.ova:disk.qcow2" "ova:$web/web.ova?a=b:c"; do
+    expect_equal "$packaged" "$(digest_of "$reference")" "$reference"
+done
+expect_exit 2 "$VM2OCI" convert --quiet "ova:$web/web.ova:2" null:
+expect_exit 2 "$VM2OCI" convert --quiet --disk '' "$web/web.ova" null:
+
+step 'what a server sends in place of a disk'
+printf '<!doctype html>\n<title>Sign in</title>\n' > login
+expect_exit 3 "$VM2OCI" convert --quiet "$web/login" null:
+expect_match 'web page' "$(cat stderr)" 'the message'
+
 step 'as a whole, and compressed'
 expect_equal "$expected" "$(digest_of "$web/disk.qcow2?whole")" 'without ranges'
 expect_equal "$expected" "$(digest_of "$web/disk.raw.gz")" 'a compressed disk'

@@ -60,6 +60,7 @@ expect_equal "$plain" "$(digest_of ova:web.ova:1)" 'the reference with a number'
 expect_equal "$plain" "$(digest_of ova:web.ova:web-disk1.vmdk)" 'the reference with a file'
 expect_equal "$plain" "$(digest_of --disk vmdisk1 web.ova)" 'the option with an id'
 expect_exit 2 "$VM2OCI" convert --quiet ova:web.ova:2 null:
+expect_exit 2 "$VM2OCI" convert --quiet ova:web.ova: null:
 cp web.ova web:1.ova
 expect_equal "$plain" "$(digest_of ova:web:1.ova)" 'a path with a colon'
 "$VM2OCI" convert --quiet web.ova raw:out.raw > /dev/null

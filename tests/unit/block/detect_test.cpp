@@ -28,6 +28,11 @@ TEST_CASE("foreign formats are named and never taken for raw") {
         Foreign{0, "LUKS\xba\xbe"sv, "LUKS-encrypted disk"}, Foreign{0, "QFI\xfb\0\0\0\1"sv, "qcow (version 1)"},
         Foreign{0, "\x1f\x8b\x08"sv, "gzip-compressed data"}, Foreign{0, "\xfd\x37zXZ\0"sv, "xz-compressed data"},
         Foreign{0, "\x28\xb5\x2f\xfd"sv, "zstd-compressed data"},
+        Foreign{0, "\x02\x21\x4c\x18"sv, "lz4-compressed data of the old form"},
+        Foreign{0, "\x89LZO\0\r\n\x1a\n"sv, "lzop-compressed data"}, Foreign{0, "LZIP\x01"sv, "lzip-compressed data"},
+        Foreign{0, "\x1f\x9d\x90"sv, "data that compress(1) packed (.Z)"},
+        Foreign{0, "\x5d\0\0\x80\0\xff\xff\xff\xff\xff\xff\xff\xff\0"sv, "lzma-compressed data"},
+        Foreign{0, "\x5d\0\0\0\x04\0\0\x10\0\0\0\0\0\0"sv, "lzma-compressed data"},
         Foreign{257, "ustar"sv, "tar archive (perhaps an OVA)"}, Foreign{0, "PK\x03\x04"sv, "ZIP archive"},
         Foreign{0, "PK\x05\x06"sv, "ZIP archive"}, Foreign{0, "Rar!\x1a\x07\x00"sv, "RAR archive"},
         Foreign{0, "Rar!\x1a\x07\x01\x00"sv, "RAR archive"}, Foreign{0, "7z\xbc\xaf\x27\x1c"sv, "7z archive"},
@@ -48,6 +53,12 @@ TEST_CASE("VMDKs are detected by the magic of their extents and by the text of t
     for (const std::string_view bytes : {"KDMV"sv, "COWD"sv, "\xbe\xba\xfe\xca\0\0\0\0"sv,
                                          "# Disk DescriptorFile\nversion=1\n"sv, "#comment\n\n  \nversion=3\n"sv})
         CHECK(require_format(detect(*file_with(0, bytes))) == DiskFormat::vmdk);
+    // Edited by hand: QEMU takes them for raw disks of a few hundred bytes.
+    for (const std::string_view text :
+         {"CID=1\nversion=1\nparentCID=ffffffff\ncreateType=\"vmfs\"\n"sv, "\xef\xbb\xbf# Disk\nversion=1\n"sv,
+          "VERSION=1\nCID=1\n"sv, "encoding=\"UTF-8\"\r\n\tCreateType = \"vmfs\"\r\nparentcid=1\r\n"sv,
+          "\xff\xfev\0e\0r\0s\0i\0o\0n\0=\0001\0"sv})
+        CHECK(require_format(detect(*file_with(0, text, text.size()))) == DiskFormat::vmdk);
 }
 
 TEST_CASE("VHD and VDI are detected at their beginning; a VHD that only ends like one must be called by its name") {
@@ -73,6 +84,14 @@ TEST_CASE("what bears no foreign signature is raw") {
     CHECK(require_format(detect(*file_with(4, "QFI\xfb"))) == DiskFormat::raw);
     CHECK(require_format(detect(*file_with(0, "# a script\nversion=9\n"))) == DiskFormat::raw);
     CHECK(require_format(detect(*file_with(0, "#only a comment"))) == DiskFormat::raw);
+    CHECK(require_format(detect(*file_with(0, "createType=\"vmfs\"\n"))) == DiskFormat::raw);
+    CHECK(require_format(detect(*file_with(0, "xcreateType=1\nmyparentCID=1\n"))) == DiskFormat::raw);
+    CHECK(require_format(detect(*file_with(0, "\x01\ncreateType=1\nparentCID=1\n"))) == DiskFormat::raw);
+    // What might be lzma, and cannot be: a dictionary of no power of two, no size, a range coder that begins otherwise.
+    for (const std::string_view bytes :
+         {"\x5d\0\0\x81\0\xff\xff\xff\xff\xff\xff\xff\xff\0"sv, "\x5d\0\0\x80\0\0\0\0\0\0\0\0\0\0"sv,
+          "\x5d\0\0\x80\0\xff\xff\xff\xff\xff\xff\xff\xff\1"sv})
+        CHECK(require_format(detect(*file_with(0, bytes))) == DiskFormat::raw);
 }
 
 TEST_CASE("qcow2 is detected by its magic alone") {

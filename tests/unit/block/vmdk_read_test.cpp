@@ -106,6 +106,26 @@ TEST_CASE("extents are those that are given, or siblings whose names follow from
         const auto path = folder.put("web01.vmdk", flat_descriptor("web01-flat.vmdk"));
         CHECK(cluster_value(*open_disk(named(path)).device, 0, 8192) == 'a');
     }
+    SECTION("a descriptor that somebody has edited") {
+        std::string text = flat_descriptor("web01-flat.vmdk");
+        const auto replace = [&](const std::string& from, const std::string& to) {
+            REQUIRE(text.find(from) != std::string::npos);
+            text.replace(text.find(from), from.size(), to);
+        };
+        replace("createType", "CreateType");
+        replace("parentCID=", "PARENTCID = ");
+        text.insert(0, "\xef\xbb\xbf");
+        const auto opened = open_disk(named(folder.put("web01.vmdk", text)));
+        CHECK(opened.info.format == DiskFormat::vmdk);
+        CHECK(cluster_value(*opened.device, 0, 8192) == 'a');
+        const auto wide = folder.put("web01.vmdk", "\xff\xfe" + std::string("v\0e\0r\0s\0i\0o\0n\0=\0001\0", 18));
+        CHECK_THAT(error_of([&] { open_disk(named(wide)); }).message(), Catch::Contains("UTF-16"));
+    }
+    SECTION("what is called a VMDK, and is none") {
+        DiskSource source = named(folder.put("web01.vmdk", std::string(2 << 20, 'x')));
+        source.format = DiskFormat::vmdk;
+        CHECK_THAT(error_of([&] { open_disk(source); }).message(), Catch::Contains("not a VMDK"));
+    }
     SECTION("a name that does not follow") {
         folder.put("other-flat.vmdk", std::string(8192, 'b'));
         for (const std::string name : {"other-flat.vmdk", "web01-data.vmdk", "web01-flat.vmdk.bak", "web01.vmdk",

@@ -164,6 +164,14 @@ TEST_CASE("a stream unpacks whatever pieces it comes in") {
     CHECK(spool("", 10).content->size() == 0);
 }
 
+TEST_CASE("a second lz4 frame that is damaged is no rubbish behind the first") {
+    const std::string first = lz4_of(disk_of(1000));
+    std::string second = lz4_of(sample(100'000));
+    second[second.size() / 2] = static_cast<char>(second[second.size() / 2] ^ 0x55);
+    CHECK_THROWS_WITH(unpack(first + second), Catch::Contains("the lz4 stream is broken"));
+    CHECK_THROWS_WITH(unpack(first + "something"), Catch::Contains("something follows the lz4 stream"));
+}
+
 TEST_CASE("members one behind the other are one content") {
     const std::string first = disk_of(100'000);
     const std::string second = sample(5'000);

@@ -1,21 +1,13 @@
 // What people reported of other converters and importers, rebuilt small: each names who wrote the files.
-#include "formats/base/error.hpp"
-#include "formats/base/fd.hpp"
 #include "formats/base/message_digest.hpp"
-#include "tests/support/temporary_folder.hpp"
 #include "tests/support/vhd_writer.hpp"
 #include "tests/support/vhdx_writer.hpp"
-#include "tests/support/vmdk_writer.hpp"
-#include "tests/unit/hardware/ovf_fixture.hpp"
-#include "tests/unit/source/package_fixture.hpp"
-#include "tools/flows/open_source.hpp"
+#include "tests/unit/flows/source_fixture.hpp"
 
 #include <catch2/catch.hpp>
 #include <zlib.h>
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
 #include <string>
 #include <vector>
 
@@ -23,47 +15,6 @@ using namespace vm2oci;
 using namespace vm2oci::test;
 
 namespace {
-
-class Files {
-  public:
-    std::string put(const std::string& name, const std::string& content) {
-        const std::filesystem::path path = folder_.path() / name;
-        std::ofstream(path, std::ios::binary) << content;
-        return path.string();
-    }
-    std::string put(const std::string& name, const ImageBytes& image) {
-        return put(name, std::string(as_text(image.bytes)));
-    }
-    std::string path(const std::string& name) const { return (folder_.path() / name).string(); }
-
-  private:
-    TemporaryFolder folder_;
-};
-
-std::string text_of(const ImageBytes& image) {
-    return std::string(as_text(image.bytes));
-}
-
-SourceMachine open_machine(const std::string& reference, const SourceRequest& request = {}) {
-    static const OperationContext operation;
-    return open_source_machine(parse_reference(reference), request, "", operation);
-}
-
-// The first byte at an offset of a disk.
-unsigned byte_at(const SourceMachine& machine, std::size_t disk, std::uint64_t offset) {
-    std::byte value{};
-    machine.disks.at(disk).opened.device->read_at(offset, std::span(&value, 1));
-    return std::to_integer<unsigned>(value);
-}
-
-std::string refusal_of(const std::string& reference, const SourceRequest& request = {}) {
-    try {
-        open_machine(reference, request);
-    } catch (const Error& error) {
-        return std::string(to_string(error.kind())) + ": " + error.what();
-    }
-    return "";
-}
 
 std::string gzip_of(const std::string& content) {
     z_stream stream{};
@@ -79,17 +30,6 @@ std::string gzip_of(const std::string& content) {
     packed.resize(stream.total_out);
     deflateEnd(&stream);
     return packed;
-}
-
-const ImageBytes kStream = make_stream_vmdk({{0, 0x41}, {599, 0x5a}});
-
-// An OVA of one streamOptimized disk; parts of its descriptor are replaced.
-std::string ova_with(std::map<std::string, std::string> replaced, const std::vector<std::string>& more = {}) {
-    replaced.emplace("files", R"(<File ovf:id="file1" ovf:href="web-disk1.vmdk"/>)");
-    std::vector<std::string> members = {tar_member("web.ovf", ovf_with(replaced)),
-                                        tar_member("web-disk1.vmdk", text_of(kStream))};
-    members.insert(members.end(), more.begin(), more.end());
-    return tar_of(members);
 }
 
 } // namespace
@@ -164,6 +104,42 @@ TEST_CASE("OVAs whose descriptor lies about sizes") {
             "pieces.ova",
             ova_with({{"files", R"(<File ovf:id="file1" ovf:href="web-disk1.vmdk" ovf:chunkSize="7516192768"/>)"}}))),
         Catch::Contains("split in pieces"));
+}
+
+TEST_CASE("OVAs of XenServer and SCVMM: fixed VHDs, which only the descriptor can name") {
+    Files files;
+    VhdShape shape;
+    shape.type = 2;
+    shape.blocks = {{0, 0x11}};
+    const std::string fixed = text_of(make_vhd(shape));
+    const auto open_with = [&](const std::string& format) {
+        return files.put(
+            "xen.ova",
+            tar_of({tar_member("xen.ovf",
+                               ovf_with({{"files", R"(<File ovf:id="file1" ovf:href="disk.vhd"/>)"},
+                                         {"disks", R"(<Disk ovf:diskId="vmdisk1" ovf:fileRef="file1" ovf:format=")" +
+                                                       format + "\"/>"}})),
+                    tar_member("disk.vhd", fixed)}));
+    };
+    for (const std::string format : {"http://www.microsoft.com/technet/virtualserver/downloads/vhdspec.mspx",
+                                     "http://technet.microsoft.com/en-us/virtualserver/bb676673.aspx",
+                                     "http://go.microsoft.com/fwlink/?LinkId=137171"}) {
+        const SourceMachine machine = open_machine(open_with(format));
+        CHECK(machine.disks[0].opened.info.format == DiskFormat::vhd);
+        CHECK(machine.disks[0].opened.device->size() == kVhdSize);
+    }
+    CHECK_THAT(refusal_of(open_with("http://www.vmware.com/interfaces/specifications/vmdk.html")),
+               Catch::Contains("fixed VHD"));
+}
+
+TEST_CASE("what is called an OVA, and is none, is told what it is") {
+    Files files;
+    CHECK_THAT(refusal_of("ova:" + files.put("web.zip", "PK\x03\x04" + std::string(2000, 'x'))),
+               Catch::Contains("unsupported") && Catch::Contains("ZIP archive") && Catch::Contains("unpack it"));
+    CHECK_THAT(refusal_of("ova:" + files.put("web.vmdk", kStream)),
+               Catch::Contains("looks like VMDK; name it as a disk"));
+    CHECK_THAT(refusal_of("ova:" + files.put("web.raw", std::string(4096, 'x'))),
+               Catch::Contains("no package of a machine"));
 }
 
 TEST_CASE("OVAs with more than disks, and with many") {

@@ -131,6 +131,50 @@ TEST_CASE("virt-v2v, RHV and oVirt: OVF 0.9, sections by type, sizes that are ab
     CHECK(hardware.nics[0].mac == "52:54:00:aa:bb:cc");
 }
 
+TEST_CASE("VMware lists IDE 1 before IDE 0, and starts from the latter") {
+    const auto controller = [](const std::string& id, const std::string& address, const std::string& type) {
+        return "<Item>" + (address.empty() ? "" : "<rasd:Address>" + address + "</rasd:Address>") +
+               "<rasd:InstanceID>" + id + "</rasd:InstanceID><rasd:ResourceType>" + type +
+               "</rasd:ResourceType></Item>";
+    };
+    const auto disk = [](const std::string& id, const std::string& parent) {
+        return "<Item><rasd:AddressOnParent>0</rasd:AddressOnParent><rasd:HostResource>ovf:/disk/" + id +
+               "</rasd:HostResource><rasd:Parent>" + parent +
+               "</rasd:Parent><rasd:ResourceType>17</rasd:ResourceType></Item>";
+    };
+    const auto order_with = [&](const std::string& controllers) {
+        std::string order;
+        const MachineHardware hardware = hardware_of(ovf_with(
+            {{"files",
+              R"(<File ovf:id="a" ovf:href="a"/><File ovf:id="b" ovf:href="b"/><File ovf:id="c" ovf:href="c"/>)"},
+             {"disks",
+              R"(<Disk ovf:diskId="a" ovf:fileRef="a"/><Disk ovf:diskId="b" ovf:fileRef="b"/><Disk ovf:diskId="c" ovf:fileRef="c"/>)"},
+             {"controller", controllers},
+             {"disk", disk("a", "10") + disk("b", "11") + disk("c", "12")}}));
+        for (const std::string& file : disk_files(hardware))
+            order += file;
+        return order;
+    };
+    CHECK(order_with(controller("10", "1", "5") + controller("11", "0", "5") + controller("12", "0", "6")) == "bac");
+    CHECK(order_with(controller("12", "0", "6") + controller("10", "1", "5") + controller("11", "0", "5")) == "cba");
+    CHECK(order_with(controller("10", "2", "6") + controller("11", "1", "6") + controller("12", "0", "6")) == "cba");
+    // Numbers that not all of them have, or that are none, say nothing.
+    CHECK(order_with(controller("10", "1", "5") + controller("11", "", "5") + controller("12", "0", "5")) == "abc");
+    CHECK(order_with(controller("10", "1", "5") + controller("11", "{0a-1}", "5") + controller("12", "0", "5")) ==
+          "abc");
+}
+
+TEST_CASE("a disk of the DiskSection is named in every way that people write") {
+    for (const std::string host : {"ovf:/disk/vmdisk1", "/disk/vmdisk1", "ovf://disk/vmdisk1", "ovf:///disk/vmdisk1",
+                                   "ovf:disk/vmdisk1", "vmdisk1", "file1"}) {
+        INFO(host);
+        const MachineHardware hardware = hardware_of(
+            ovf_with({{"disk", "<Item><rasd:HostResource>" + host +
+                                   "</rasd:HostResource><rasd:ResourceType>17</rasd:ResourceType></Item>"}}));
+        CHECK(disk_files(hardware) == std::vector<std::string>{"web-disk1.vmdk"});
+    }
+}
+
 TEST_CASE("Citrix: disks as storage extents, firmware in a string of parameters") {
     const std::string boot =
         R"(<xenovf:VirtualSystemOtherConfigurationData xmlns:xenovf="x" Name="HVM_boot_params"><Value>order=dc;firmware=uefi;</Value></xenovf:VirtualSystemOtherConfigurationData>)"

@@ -192,6 +192,54 @@ TEST_CASE("a digest that lies of a disk is found when the disk was read, and whe
     }
 }
 
+TEST_CASE("a digest that lies is found whatever the manifest is called, and however it writes names") {
+    const auto lines = [](const std::string& ovf, const std::string& disk) {
+        return digest_line(HashAlgorithm::sha256, ovf, kOvf) + digest_line(HashAlgorithm::sha256, disk, "other");
+    };
+    struct Row {
+        std::string descriptor;
+        std::string name;
+        std::string text;
+    };
+    const Row row = GENERATE_COPY(Row{"WEB.OVF", "WEB.MF", lines("WEB.OVF", "web-disk1.vmdk")},
+                                  Row{"web.ovf", "Web.mf", lines("web.ovf", "web-disk1.vmdk")},
+                                  Row{"web.ovf", "manifest.mf", lines("web.ovf", "web-disk1.vmdk")},
+                                  Row{"x/web.ovf", "x/other.MF", lines("web.ovf", "web-disk1.vmdk")},
+                                  Row{"web.ovf", "web.mf", lines("./web.ovf", ".//web-disk1.vmdk")},
+                                  Row{"web.ovf", "web.mf", lines("Web.ovf", "WEB-disk1.VMDK")},
+                                  Row{"web.ovf", "web.mf", "\xef\xbb\xbf" + lines("web.ovf", "web-disk1.vmdk")});
+    INFO(row.name << "\n" << row.text);
+    const std::string folder = row.descriptor.starts_with("x/") ? "x/" : "";
+    const MachinePackage package =
+        open_tar(tar_of({tar_member(row.descriptor, kOvf), tar_member(folder + "web-disk1.vmdk", kDisk),
+                         tar_member(row.name, row.text)}));
+    CHECK(package.remarks.empty());
+    REQUIRE(package.verifier);
+    CHECK_THROWS_WITH(package.verifier->finish({}), Catch::Contains("'web-disk1.vmdk' is not what"));
+}
+
+TEST_CASE("which of two manifests counts is not guessed, and a name that is there is meant") {
+    const auto with = [](const std::vector<std::string>& more) {
+        std::vector<std::string> members = {tar_member("web.ovf", kOvf), tar_member("web-disk1.vmdk", kDisk)};
+        members.insert(members.end(), more.begin(), more.end());
+        return tar_of(members);
+    };
+    CHECK_THROWS_WITH(open_tar(with({tar_member("web.mf", manifest()), tar_member("web.MF", manifest())})),
+                      Catch::Contains("two files that could vouch"));
+    CHECK_THROWS_WITH(open_tar(with({tar_member("a.mf", manifest()), tar_member("b.mf", manifest())})),
+                      Catch::Contains("two files that could vouch"));
+    CHECK(open_tar(with({tar_member("a.mf", "nonsense"), tar_member("web.mf", manifest())})).has_manifest);
+    CHECK_FALSE(open_tar(with({tar_member("sub/web.mf", "nonsense")})).has_manifest);
+    // A digest of another file, whose name differs in its letters' case.
+    const MachinePackage both =
+        open_tar(with({tar_member("WEB-disk1.vmdk", "other"),
+                       tar_member("web.mf", digest_line(HashAlgorithm::sha256, "WEB-disk1.vmdk", "other"))}));
+    CHECK_NOTHROW(both.verifier->finish({}));
+    CHECK_THAT(both.remarks.at(1), Catch::Contains("no digest of 'web-disk1.vmdk'"));
+    CHECK_THROWS_WITH(parse_ovf_manifest("SHA1(a)= " + std::string(40, 'a') + "\nSHA1(./a)= " + std::string(40, 'b')),
+                      Catch::Contains("two digests"));
+}
+
 TEST_CASE("manifests are read as all of their writers write them") {
     const std::string sha1(40, 'a');
     const std::string sha256(64, 'b');
@@ -298,7 +346,7 @@ TEST_CASE("a VMDK in several files lies in the package with all of them") {
     const auto read = [](const MachinePackage& package) {
         DiskSource source;
         source.package = package.disks.at(0).parts;
-        const std::string content = content_of(*open_disk(package.disks[0].bytes, source).device);
+        std::string content = content_of(*open_disk(package.disks[0].bytes, source).device);
         package.verifier->finish({});
         return content;
     };
@@ -378,6 +426,20 @@ TEST_CASE("a descriptor's files are those beside it, and no others") {
         return open_package(*open_ovf_folder(top / "web.ovf", std::make_shared<TextDevice>(text), {}), {});
     };
     CHECK(content_of(*open_with("web-disk1.vmdk").disks.at(0).bytes) == kDisk);
+    write(top / "web.mf", digest_line(HashAlgorithm::sha256, "web-disk1.vmdk", "other"));
+    CHECK_THROWS_WITH(open_with("web-disk1.vmdk").verifier->finish({}),
+                      Catch::Contains("'web-disk1.vmdk' is not what"));
+    std::filesystem::remove(top / "web.mf");
+    write(top / "other.mf", "nonsense"); // of another package
+    CHECK_FALSE(open_with("web-disk1.vmdk").has_manifest);
+    const auto open_capitals = [&] {
+        const std::string text = ovf_of_file("ovf:href=\"web-disk1.vmdk\"");
+        return open_package(*open_ovf_folder(top / "WEB.OVF", std::make_shared<TextDevice>(text), {}), {});
+    };
+    write(top / "WEB.MF", digest_line(HashAlgorithm::sha256, "web-disk1.vmdk", "other"));
+    CHECK_THROWS_WITH(open_capitals().verifier->finish({}), Catch::Contains("'web-disk1.vmdk' is not what"));
+    write(top / "WEB.mf", digest_line(HashAlgorithm::sha256, "web-disk1.vmdk", kDisk));
+    CHECK_THROWS_WITH(open_capitals(), Catch::Contains("two files that could vouch"));
     const auto refused = [&](const std::string& href, const std::string& says) {
         INFO(href);
         CHECK_THROWS_WITH(open_with(href), Catch::Contains(says));
