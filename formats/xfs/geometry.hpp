@@ -61,7 +61,11 @@ struct Geometry {
     std::uint64_t offset_of_inode(std::uint64_t inode) const;
 };
 
+// Whether the superblock must bear the checksum of its content. One that the log changed has that of what it was when it
+// was logged, or before: kernels calculate it when they write the block.
+enum class SuperblockSum { checked, of_the_log };
+
 // Error: corrupt (not an xfs, or damaged), unsupported (by the feature's name), limit.
-Geometry read_geometry(const BlockDevice& device);
+Geometry read_geometry(const BlockDevice& device, SuperblockSum sum);
 
 } // namespace vm2oci::xfs

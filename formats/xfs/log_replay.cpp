@@ -253,7 +253,7 @@ class Replay {
 } // namespace
 
 RecoveredVolume recover(std::shared_ptr<const BlockDevice> device) {
-    const Geometry geometry = read_geometry(*device);
+    const Geometry geometry = read_geometry(*device, SuperblockSum::checked);
     Volume stored(device, geometry, nullptr);
     const LogRing ring(stored);
     if (ring.is_clean())
@@ -272,8 +272,10 @@ RecoveredVolume recover(std::shared_ptr<const BlockDevice> device) {
     walk([&](const LogTransaction& transaction) { replay.collect_cancelled(transaction); });
     walk([&](const LogTransaction& transaction) { replay.apply(transaction); });
     const SpaceAccount space = replay.finish();
-    // The superblock may be among what was changed.
-    const Geometry after = read_geometry(*replayed);
+    // The superblock may be among what was changed: an idle machine logs it every half minute.
+    const SuperblockSum sum =
+        replayed->is_changed(0, geometry.sector_size) ? SuperblockSum::of_the_log : SuperblockSum::checked;
+    const Geometry after = read_geometry(*replayed, sum);
     return {Volume(replayed, after, replayed), LogState::replayed, space};
 }
 
