@@ -14,7 +14,7 @@ namespace vm2oci::xfs {
 
 inline constexpr std::uint64_t kSectorOfAddresses = 512; // "basic blocks": what addresses on disk and in the log count
 // A disk of 1 TiB that was grown from 16 MiB has 65,536.
-inline constexpr std::uint64_t kMaxGroups = 1024 * 1024;
+inline constexpr std::uint64_t kMaxGroups = std::uint64_t{1024} * 1024;
 
 enum class Version { v4, v5 };
 enum class FileTypes { none, in_entries };   // of folder entries

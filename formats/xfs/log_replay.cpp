@@ -39,8 +39,8 @@ constexpr unsigned kItemExchangeIntent = 0x1248;
 constexpr unsigned kItemExchangeDone = 0x1249;
 
 constexpr std::uint32_t kLogFeatureAttributes = 1; // changes of attributes as intents
-constexpr std::uint64_t kMaxPendingIntents = 256 * 1024;
-constexpr std::uint64_t kMaxCancelled = 256 * 1024;
+constexpr std::uint64_t kMaxPendingIntents = std::uint64_t{256} * 1024;
+constexpr std::uint64_t kMaxCancelled = std::uint64_t{256} * 1024;
 constexpr std::uint64_t kMaxCreated = 4 * GiB;    // of inodes that were made, 8 million of them
 constexpr std::size_t kHeaderOfBuffer = 512;      // where its own number stands
 constexpr std::uint64_t kMaxClusterSectors = 128; // 64 KiB
@@ -252,7 +252,7 @@ class Replay {
 
 } // namespace
 
-RecoveredVolume recover(std::shared_ptr<const BlockDevice> device) {
+RecoveredVolume recover(const std::shared_ptr<const BlockDevice>& device) {
     const Geometry geometry = read_geometry(*device, SuperblockSum::checked);
     Volume stored(device, geometry, nullptr);
     const LogRing ring(stored);

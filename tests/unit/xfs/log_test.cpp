@@ -187,7 +187,7 @@ TEST_CASE("what a log holds and does not count") {
         XfsBuilder made = with_log(
             {transaction({buffer_item(sample::kSingleBlock, changed_folder())}), transaction({inode_item()}, 9)});
         CHECK(content_of(made) == kChanged);
-        const std::size_t second = XfsBuilder::kLogBlock * kBlockSize + 2 * 512;
+        const std::size_t second = XfsBuilder::kLogBlock * kBlockSize + std::size_t{2} * 512;
         made.at(second + 512 + 100)[0] ^= std::byte{1};
         CHECK(content_of(made) == kUnchanged);
         CHECK(XfsFileSystem(made.device()).lookup(NodeId{sample::kSingle}, "uno"));
