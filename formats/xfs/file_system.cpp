@@ -33,7 +33,7 @@ bool equal_folded(std::string_view a, std::string_view b) {
 } // namespace
 
 struct XfsFileSystem::State {
-    explicit State(const std::shared_ptr<const BlockDevice>& device) : recovered(xfs::recover(device)) {}
+    explicit State(std::shared_ptr<const BlockDevice> device) : recovered(xfs::recover(std::move(device))) {}
 
     xfs::RecoveredVolume recovered;
     FolderCache folders;

@@ -252,7 +252,7 @@ class Replay {
 
 } // namespace
 
-RecoveredVolume recover(const std::shared_ptr<const BlockDevice>& device) {
+RecoveredVolume recover(std::shared_ptr<const BlockDevice> device) {
     const Geometry geometry = read_geometry(*device, SuperblockSum::checked);
     Volume stored(device, geometry, nullptr);
     const LogRing ring(stored);
@@ -263,7 +263,7 @@ RecoveredVolume recover(const std::shared_ptr<const BlockDevice>& device) {
                                                  "that are not known here ({:#x}): mount it once in its machine and "
                                                  "shut that down cleanly",
                                                  geometry.log_features));
-    auto replayed = std::make_shared<ReplayedDevice>(device);
+    auto replayed = std::make_shared<ReplayedDevice>(std::move(device));
     Replay replay(geometry, replayed);
     const auto walk = [&](const std::function<void(const LogTransaction&)>& committed) {
         TransactionReader reader(committed);

@@ -22,6 +22,6 @@ struct RecoveredVolume {
 
 // The file system as a mount would show it. Error: corrupt (a checksum or the structure of the log), unsupported (what
 // only the kernel finishes, by its name), limit; and those of read_geometry().
-RecoveredVolume recover(const std::shared_ptr<const BlockDevice>& device);
+RecoveredVolume recover(std::shared_ptr<const BlockDevice> device);
 
 } // namespace vm2oci::xfs
