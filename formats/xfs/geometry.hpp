@@ -61,8 +61,8 @@ struct Geometry {
     std::uint64_t offset_of_inode(std::uint64_t inode) const;
 };
 
-// Whether the superblock must bear the checksum of its content. One that the log changed has that of what it was when it
-// was logged, or before: kernels calculate it when they write the block.
+// Whether the superblock must bear the checksum of its content. One that the log changed has that of what it was when
+// it was logged, or before: kernels calculate it when they write the block.
 enum class SuperblockSum { checked, of_the_log };
 
 // Error: corrupt (not an xfs, or damaged), unsupported (by the feature's name), limit.
