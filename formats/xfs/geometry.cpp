@@ -105,12 +105,15 @@ void read_version_4(const Fields& super, Geometry& geometry) {
     geometry.file_types = (more & kMoreFileTypes) != 0 ? FileTypes::in_entries : FileTypes::none;
 }
 
-void read_version_5(const Fields& super, Geometry& geometry) {
+void check_superblock_sum(const Fields& super) {
     const std::uint32_t stored = load_le<std::uint32_t>(super.bytes.data() + kSuperblockChecksumAt);
     std::vector<std::byte> copy(super.bytes.begin(), super.bytes.end());
     std::fill_n(copy.begin() + kSuperblockChecksumAt, 4, std::byte{0});
     if (crc32c(copy) != stored)
         fail_superblock("has a wrong checksum");
+}
+
+void read_version_5(const Fields& super, Geometry& geometry) {
     const std::uint32_t incompatible = super.u32(216);
     refuse_features(incompatible);
     geometry.version = Version::v5;
@@ -193,7 +196,7 @@ std::uint64_t Geometry::offset_of_inode(std::uint64_t inode) const {
     return offset_of(inode >> inode_in_block_bits, 1) + within * inode_size;
 }
 
-Geometry read_geometry(const BlockDevice& device) {
+Geometry read_geometry(const BlockDevice& device, SuperblockSum sum) {
     if (device.size() < kMinSuperblock)
         fail(ErrorKind::corrupt, "the volume is too small for an xfs file system");
     std::vector<std::byte> bytes(kMinSuperblock);
@@ -209,6 +212,8 @@ Geometry read_geometry(const BlockDevice& device) {
     const Fields super{bytes};
     geometry.uuid = geometry.metadata_uuid = super.uuid(32);
     const unsigned version = super.u16(100) & 15;
+    if (version == 5 && sum == SuperblockSum::checked)
+        check_superblock_sum(super);
     if (version == 5)
         read_version_5(super, geometry);
     else if (version == 4)

@@ -14,7 +14,7 @@ namespace vm2oci::xfs {
 
 inline constexpr std::uint64_t kSectorOfAddresses = 512; // "basic blocks": what addresses on disk and in the log count
 // A disk of 1 TiB that was grown from 16 MiB has 65,536.
-inline constexpr std::uint64_t kMaxGroups = 1024 * 1024;
+inline constexpr std::uint64_t kMaxGroups = std::uint64_t{1024} * 1024;
 
 enum class Version { v4, v5 };
 enum class FileTypes { none, in_entries };   // of folder entries
@@ -61,7 +61,11 @@ struct Geometry {
     std::uint64_t offset_of_inode(std::uint64_t inode) const;
 };
 
+// Whether the superblock must bear the checksum of its content. One that the log changed has that of what it was when
+// it was logged, or before: kernels calculate it when they write the block.
+enum class SuperblockSum { checked, of_the_log };
+
 // Error: corrupt (not an xfs, or damaged), unsupported (by the feature's name), limit.
-Geometry read_geometry(const BlockDevice& device);
+Geometry read_geometry(const BlockDevice& device, SuperblockSum sum);
 
 } // namespace vm2oci::xfs

@@ -12,7 +12,7 @@
 namespace vm2oci::xfs {
 
 // The kernel ends a transaction at 64 MiB.
-inline constexpr std::uint64_t kMaxLoggedBytes = 80 * 1024 * 1024;
+inline constexpr std::uint64_t kMaxLoggedBytes = std::uint64_t{80} * 1024 * 1024;
 
 // One changed thing: a description, and the bytes that it describes. Integers are the machine's that wrote it, which
 // LogRing let be little-endian alone, but for those that are copied to the disk.

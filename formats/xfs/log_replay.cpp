@@ -39,8 +39,8 @@ constexpr unsigned kItemExchangeIntent = 0x1248;
 constexpr unsigned kItemExchangeDone = 0x1249;
 
 constexpr std::uint32_t kLogFeatureAttributes = 1; // changes of attributes as intents
-constexpr std::uint64_t kMaxPendingIntents = 256 * 1024;
-constexpr std::uint64_t kMaxCancelled = 256 * 1024;
+constexpr std::uint64_t kMaxPendingIntents = std::uint64_t{256} * 1024;
+constexpr std::uint64_t kMaxCancelled = std::uint64_t{256} * 1024;
 constexpr std::uint64_t kMaxCreated = 4 * GiB;    // of inodes that were made, 8 million of them
 constexpr std::size_t kHeaderOfBuffer = 512;      // where its own number stands
 constexpr std::uint64_t kMaxClusterSectors = 128; // 64 KiB
@@ -253,7 +253,7 @@ class Replay {
 } // namespace
 
 RecoveredVolume recover(std::shared_ptr<const BlockDevice> device) {
-    const Geometry geometry = read_geometry(*device);
+    const Geometry geometry = read_geometry(*device, SuperblockSum::checked);
     Volume stored(device, geometry, nullptr);
     const LogRing ring(stored);
     if (ring.is_clean())
@@ -263,7 +263,7 @@ RecoveredVolume recover(std::shared_ptr<const BlockDevice> device) {
                                                  "that are not known here ({:#x}): mount it once in its machine and "
                                                  "shut that down cleanly",
                                                  geometry.log_features));
-    auto replayed = std::make_shared<ReplayedDevice>(device);
+    auto replayed = std::make_shared<ReplayedDevice>(std::move(device));
     Replay replay(geometry, replayed);
     const auto walk = [&](const std::function<void(const LogTransaction&)>& committed) {
         TransactionReader reader(committed);
@@ -272,8 +272,10 @@ RecoveredVolume recover(std::shared_ptr<const BlockDevice> device) {
     walk([&](const LogTransaction& transaction) { replay.collect_cancelled(transaction); });
     walk([&](const LogTransaction& transaction) { replay.apply(transaction); });
     const SpaceAccount space = replay.finish();
-    // The superblock may be among what was changed.
-    const Geometry after = read_geometry(*replayed);
+    // The superblock may be among what was changed: an idle machine logs it every half minute.
+    const SuperblockSum sum =
+        replayed->is_changed(0, geometry.sector_size) ? SuperblockSum::of_the_log : SuperblockSum::checked;
+    const Geometry after = read_geometry(*replayed, sum);
     return {Volume(replayed, after, replayed), LogState::replayed, space};
 }
 

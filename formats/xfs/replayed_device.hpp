@@ -12,7 +12,7 @@
 namespace vm2oci::xfs {
 
 // A log of 64 MiB, which is what volumes of up to 1 TiB have, changes some 100,000 sectors at most; 140 MiB in memory.
-inline constexpr std::size_t kMaxReplayedSectors = 240 * 1024;
+inline constexpr std::size_t kMaxReplayedSectors = std::size_t{240} * 1024;
 
 // Changes come first, from one thread; then it is a disk like any other.
 class ReplayedDevice final : public BlockDevice {

@@ -99,7 +99,7 @@ if [[ $kind == el9 ]]; then
         "$uuid_boot" "$name" "$kernel" "$line" "$kernel" > ../el-boot/grub2/grub.cfg
     printf '# GRUB Environment Block\nsaved_entry=%s-%s\nkernelopts=%s\n' $machine "$kernel" "$line" > ../el-boot/grub2/grubenv
 else
-    printf "set default=0\nmenuentry '%s' {\n  linux16 /vmlinuz-%s %s\n  initrd16 /initramfs-%s.img\n}\n" \
+    printf "set default=0\nset timeout=0\nmenuentry '%s' {\n  linux16 /vmlinuz-%s %s\n  initrd16 /initramfs-%s.img\n}\n" \
         "$name" "$kernel" "$line" "$kernel" > ../el-boot/grub2/grub.cfg
 fi
 cd ..

@@ -168,7 +168,7 @@ inline void read_everything(const FileSystem& files) {
             if (status.type == FileType::regular) {
                 files.data_ranges(entry.node);
                 read_text(files, static_cast<std::uint64_t>(entry.node), 0,
-                          static_cast<std::size_t>(std::min<std::uint64_t>(status.size, 64 * 1024)));
+                          static_cast<std::size_t>(std::min<std::uint64_t>(status.size, std::uint64_t{64} * 1024)));
             }
         }
     }

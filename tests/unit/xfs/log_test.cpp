@@ -122,6 +122,17 @@ TEST_CASE("inodes and blocks out of a log are shown, whatever their checksums we
     CHECK(files.free_space());
 }
 
+TEST_CASE("a superblock out of a log counts, and bears the checksum of what it was before") {
+    XfsBuilder stored = make_sample();
+    stored.finish();
+    std::vector<std::byte> super(stored.block(0), stored.block(0) + 512);
+    super[127] = std::byte{1}; // the share of the space that inodes may take
+    const XfsBuilder made = with_log({transaction({buffer_item(0, super)})});
+    const XfsFileSystem files(made.device());
+    CHECK(files.log() == LogState::replayed);
+    CHECK(files.usage().total_inodes != XfsFileSystem(stored.device()).usage().total_inodes);
+}
+
 TEST_CASE("a transaction in pieces over several records is put together") {
     const Operations whole = transaction({inode_item(), buffer_item(sample::kSingleBlock, changed_folder())});
     SECTION("between operations") {
@@ -176,7 +187,7 @@ TEST_CASE("what a log holds and does not count") {
         XfsBuilder made = with_log(
             {transaction({buffer_item(sample::kSingleBlock, changed_folder())}), transaction({inode_item()}, 9)});
         CHECK(content_of(made) == kChanged);
-        const std::size_t second = XfsBuilder::kLogBlock * kBlockSize + 2 * 512;
+        const std::size_t second = XfsBuilder::kLogBlock * kBlockSize + std::size_t{2} * 512;
         made.at(second + 512 + 100)[0] ^= std::byte{1};
         CHECK(content_of(made) == kUnchanged);
         CHECK(XfsFileSystem(made.device()).lookup(NodeId{sample::kSingle}, "uno"));
