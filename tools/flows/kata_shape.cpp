@@ -25,6 +25,7 @@ class KataShape final : public ConvertShape {
         container_ = run_.engine.open_container(request.source, request.from, request.architecture, run_.operation);
         if (!container_)
             return run_.open_machine();
+        refuse_words_of_disks(request.from, request.access);
         if (!request.edits.empty())
             fail(ErrorKind::usage, "a container image becomes a guest image as it is, with Kata's agent; other changes "
                                    "belong into the image");

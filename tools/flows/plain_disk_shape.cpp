@@ -118,8 +118,10 @@ std::unique_ptr<ConvertShape> make_plain_disk_shape(ConvertRun& run, const Plain
         ImageContent image = read_image(*images, run.request.architecture);
         if (parse_bundle(image.parsed_manifest.annotations)) {
             check_bundle_folder(destination.path);
-            if (!run.request.from.disks.empty() || run.request.from.authorities)
-                fail(ErrorKind::usage, "a bundle is taken apart as it is, and has no further disks");
+            require_no_words_of_disks(run.request.from, "a bundle is taken apart as it is");
+            if (!run.request.access.keys.empty() || !run.request.access.root.empty())
+                fail(ErrorKind::usage, "a bundle is taken apart as it is: no guest in it is looked at, so neither a "
+                                       "key nor a partition can be said");
             if (!request.not_for_bundles.empty())
                 fail(ErrorKind::usage, request.not_for_bundles);
             return std::make_unique<UnpackedBundleShape>(run, std::move(images), std::move(image));

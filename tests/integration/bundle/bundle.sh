@@ -85,6 +85,17 @@ expect_equal "$(jq -r .command_line one.json) reboot=k panic=1 pci=off" "$(jq -r
 expect_equal rootfs.img "$(jq -r '.disks[0].path' files/cloud-hypervisor.json)" 'the disk of Cloud Hypervisor'
 expect_equal Raw "$(jq -r '.disks[0].image_type' files/cloud-hypervisor.json)" 'and its type, which is not left to guessing'
 expect_exit 2 "$VM2OCI" convert oci:layout:one other.qcow2
+# What is said of disks, and nothing here could obey.
+for words in '--backing one.qcow2' '--extent 2=part.vmdk' '--data-file data.raw' '--ca authority.pem' '--disk other.raw' \
+    '--key all:file:fstab' '--root-partition 3'; do
+    # shellcheck disable=SC2086
+    expect_exit 2 "$VM2OCI" convert $words oci:layout:one unheard
+    [[ ! -e unheard ]] || fail "$words was passed over"
+done
+for words in '--backing one.qcow2' '--data-file one.raw' '--extent part.vmdk' '--backing 2=one.qcow2' '--root-partition 7'; do
+    # shellcheck disable=SC2086
+    expect_exit 2 "$VM2OCI" inspect $words oci:layout:one
+done
 "$VM2OCI" convert --quiet oci:layout:one raw:disk.img
 cmp disk.img sliced.img
 
