@@ -100,22 +100,6 @@ bool copy_attributes(const fs::path& from, int to) {
     return all_rights;
 }
 
-// The mode that the new file gets; none: there is no old one.
-std::optional<unsigned> keep_status(const fs::path& old, int fd) {
-    struct stat status {};
-    if (::lstat(old.c_str(), &status) != 0 || !S_ISREG(status.st_mode))
-        return std::nullopt;
-    // Owner before mode: a new owner must never meet rights that were not meant for it.
-    const bool same_owner = ::fchown(fd, status.st_uid, status.st_gid) == 0;
-    const bool same_group = same_owner || ::fchown(fd, static_cast<uid_t>(-1), status.st_gid) == 0;
-    unsigned mode = status.st_mode & 0777;
-    // An access list that came over for a group of ours would give away more than the old one did.
-    const bool same_rights = same_group && copy_attributes(old, fd);
-    if (!same_rights)
-        mode &= ~070U | ((mode & 07) << 3);
-    return mode;
-}
-
 void write_in_place(const fs::path& target, int flags, std::span<const std::byte> bytes) {
     const UniqueFd fd(::open(target.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY | flags));
     if (!fd)
@@ -138,6 +122,21 @@ std::optional<int> own_descriptor(const fs::path& target) {
 }
 
 } // namespace
+
+std::optional<unsigned> keep_status(const fs::path& old, int fd) {
+    struct stat status {};
+    if (::lstat(old.c_str(), &status) != 0 || !S_ISREG(status.st_mode))
+        return std::nullopt;
+    // Owner before mode: a new owner must never meet rights that were not meant for it.
+    const bool same_owner = ::fchown(fd, status.st_uid, status.st_gid) == 0;
+    const bool same_group = same_owner || ::fchown(fd, static_cast<uid_t>(-1), status.st_gid) == 0;
+    unsigned mode = status.st_mode & 0777;
+    // An access list that came over for a group of ours would give away more than the old one did.
+    const bool same_rights = same_group && copy_attributes(old, fd);
+    if (!same_rights)
+        mode &= ~070U | ((mode & 07) << 3);
+    return mode;
+}
 
 fs::path resolve_output(const fs::path& path) {
     fs::path target = path;
