@@ -3,6 +3,7 @@
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/block/joined.hpp"
+#include "formats/oci/select.hpp"
 #include "libconvert/edit/edit_disk.hpp"
 #include "tools/flows/disk_containers.hpp"
 
@@ -69,6 +70,8 @@ DiskInspection inspect_disk(const DiskReference& reference, const SourceRequest&
 ImageFindings examine_image(ImageSource& source, const ImageReading& reading, const OperationContext& operation) {
     ImageFindings findings;
     findings.content = read_image(source, reading.architecture);
+    require_architecture(findings.content.config ? findings.content.config->platform.architecture : "",
+                         reading.architecture);
     const bool is_verified = reading.check == ContentCheck::whole;
     if (is_verified)
         verify_content(source, findings.content, operation);

@@ -1,4 +1,5 @@
 #include "formats/base/error.hpp"
+#include "formats/oci/select.hpp"
 #include "formats/oci/stored_blob.hpp"
 #include "libconvert/source/content_verifier.hpp"
 #include "libconvert/source/image_content.hpp"
@@ -116,6 +117,7 @@ std::unique_ptr<ConvertShape> make_plain_disk_shape(ConvertRun& run, const Plain
     if (reference != nullptr && !destination.format) {
         auto images = open_image_source(*reference, run.operation, run.request.from.registry);
         ImageContent image = read_image(*images, run.request.architecture);
+        require_architecture(image.config ? image.config->platform.architecture : "", run.request.architecture);
         if (parse_bundle(image.parsed_manifest.annotations)) {
             check_bundle_folder(destination.path);
             require_no_words_of_disks(run.request.from, "a bundle is taken apart as it is");

@@ -82,6 +82,13 @@ void refuse_time_without_bearer(const ConvertArguments& arguments, const Convert
                                "neither; leave it away");
 }
 
+// A disk has no index, and its architecture is what the guest is.
+void refuse_architecture_of_disk(const ConvertRequest& request) {
+    if (!request.architecture.empty() && !makes_image(request.shape) &&
+        std::holds_alternative<DiskReference>(request.source))
+        fail(ErrorKind::usage, "--arch is for images, as a source or as a result, and this has neither; leave it away");
+}
+
 void refuse_edits_of_kept_disk(const ConvertRequest& request) {
     if (request.disk.format != DiskOutputFormat::keep)
         return;
@@ -253,6 +260,7 @@ ConvertRequest convert_request(const ConvertArguments& arguments, const CLI::App
     request.mode = edits.mode();
     refuse_edits_of_kept_disk(request);
     refuse_time_without_bearer(arguments, request);
+    refuse_architecture_of_disk(request);
     refuse_mount_elsewhere(arguments.source_options->registry->mount_from, request.destination);
     return request;
 }

@@ -132,6 +132,24 @@ TEST_CASE("what the destination cannot bear is refused by name") {
             said.err.starts_with("vm2oci: --" + std::string(words.front() == "--as" ? "created" : words[0].substr(2))));
     }
     CHECK(say({"-q", "convert", "--created", "86400", disk, "null:"}).code == 0);
+    CHECK(say({"-q", "inspect", "--arch", "arm64", disk}).code == 2);
+    CHECK(say({"-q", "manifest", "--arch", "arm64", disk}).code == 2);
+    CHECK(say({"-q", "convert", "--arch", "riscv64", disk, file}).code == 2);
+    // An image says what it is for, and is not taken for another.
+    const std::string image = "oci:" + in_folder("stored:x");
+    REQUIRE(say({"-q", "convert", "--arch", "s390x", disk, image}).code == 0);
+    for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
+             {"inspect", image}, {"manifest", image}, {"check", image}, {"convert", image, file}}) {
+        std::vector<std::string> right = {"-q", words[0], "--arch", "s390x"};
+        std::vector<std::string> wrong = {"-q", words[0], "--arch", "ppc64le"};
+        right.insert(right.end(), words.begin() + 1, words.end());
+        wrong.insert(wrong.end(), words.begin() + 1, words.end());
+        CAPTURE(words);
+        CHECK(say(wrong).err.find("'ppc64le' is asked for, and the image is for 's390x'") != std::string::npos);
+        CHECK(say(right).err.find("is asked for") == std::string::npos);
+    }
+    CHECK(say({"-q", "convert", "--arch", "arm64", image, "null:"}).code ==
+          0); // an image that is made is for what is said
     CHECK(say({"-q", "index", "create", "--mount-from", "a/b", "oci:" + in_folder("i:x"), "oci:a:b"}).code == 2);
     CHECK(say({"-q", "push", "--mount-from", "a/b", "--against", "oci:a:v1", "oci:a:v2", "oci-archive:d.tar"}).code ==
           2);
