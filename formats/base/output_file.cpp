@@ -20,7 +20,8 @@ namespace vm2oci {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr int kMaxLinks = 40; // as the kernel
+constexpr int kMaxLinks = 40;                           // as the kernel
+constexpr std::size_t kLargestAttribute = 64ULL * 1024; // its limit of a value
 
 fs::path folder_of(const fs::path& path) {
     return path.has_parent_path() ? path.parent_path() : fs::path(".");
@@ -80,11 +81,11 @@ fs::path replaceable_target(const fs::path& path) {
 // Best effort, which is the contract: what the file system or our rights do not allow is left out.
 bool copy_attributes(const fs::path& from, int to) {
     bool all_rights = true;
-    std::vector<char> names(64 * 1024); // the kernel's limit of a list
+    std::vector<char> names(kLargestAttribute); // and of a list
     const ssize_t length = ::llistxattr(from.c_str(), names.data(), names.size());
     if (length < 0)
         return errno == ENOTSUP;
-    std::vector<char> value(64 * 1024); // and of a value
+    std::vector<char> value(kLargestAttribute);
     for (std::string_view rest(names.data(), static_cast<std::size_t>(length)); !rest.empty();) {
         const std::string name(rest.substr(0, rest.find('\0')));
         rest.remove_prefix(std::min(rest.size(), name.size() + 1));

@@ -28,6 +28,7 @@ std::optional<GuestFindings> examine_guest_on(const MachineContainers& machine, 
     if (std::any_of(seen.begin(), seen.end(), is_refused))
         return std::nullopt;
     std::vector<std::shared_ptr<const BlockDevice>> devices;
+    devices.reserve(machine.disks.size());
     for (const DiskContainer& disk : machine.disks)
         devices.push_back(open_disk(disk.bytes, disk.source, disk.siblings).device);
     return examine_guest_over(devices, std::move(reading), operation);
