@@ -20,7 +20,8 @@ namespace vm2oci {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr int kMaxLinks = 40; // as the kernel
+constexpr int kMaxLinks = 40;                           // as the kernel
+constexpr std::size_t kLargestAttribute = 64ULL * 1024; // its limit of a value
 
 fs::path folder_of(const fs::path& path) {
     return path.has_parent_path() ? path.parent_path() : fs::path(".");
@@ -80,11 +81,11 @@ fs::path replaceable_target(const fs::path& path) {
 // Best effort, which is the contract: what the file system or our rights do not allow is left out.
 bool copy_attributes(const fs::path& from, int to) {
     bool all_rights = true;
-    std::vector<char> names(64 * 1024); // the kernel's limit of a list
+    std::vector<char> names(kLargestAttribute); // and of a list
     const ssize_t length = ::llistxattr(from.c_str(), names.data(), names.size());
     if (length < 0)
         return errno == ENOTSUP;
-    std::vector<char> value(64 * 1024); // and of a value
+    std::vector<char> value(kLargestAttribute);
     for (std::string_view rest(names.data(), static_cast<std::size_t>(length)); !rest.empty();) {
         const std::string name(rest.substr(0, rest.find('\0')));
         rest.remove_prefix(std::min(rest.size(), name.size() + 1));
@@ -98,22 +99,6 @@ bool copy_attributes(const fs::path& from, int to) {
             all_rights = false;
     }
     return all_rights;
-}
-
-// The mode that the new file gets; none: there is no old one.
-std::optional<unsigned> keep_status(const fs::path& old, int fd) {
-    struct stat status {};
-    if (::lstat(old.c_str(), &status) != 0 || !S_ISREG(status.st_mode))
-        return std::nullopt;
-    // Owner before mode: a new owner must never meet rights that were not meant for it.
-    const bool same_owner = ::fchown(fd, status.st_uid, status.st_gid) == 0;
-    const bool same_group = same_owner || ::fchown(fd, static_cast<uid_t>(-1), status.st_gid) == 0;
-    unsigned mode = status.st_mode & 0777;
-    // An access list that came over for a group of ours would give away more than the old one did.
-    const bool same_rights = same_group && copy_attributes(old, fd);
-    if (!same_rights)
-        mode &= ~070U | ((mode & 07) << 3);
-    return mode;
 }
 
 void write_in_place(const fs::path& target, int flags, std::span<const std::byte> bytes) {
@@ -138,6 +123,21 @@ std::optional<int> own_descriptor(const fs::path& target) {
 }
 
 } // namespace
+
+std::optional<unsigned> keep_status(const fs::path& old, int fd) {
+    struct stat status {};
+    if (::lstat(old.c_str(), &status) != 0 || !S_ISREG(status.st_mode))
+        return std::nullopt;
+    // Owner before mode: a new owner must never meet rights that were not meant for it.
+    const bool same_owner = ::fchown(fd, status.st_uid, status.st_gid) == 0;
+    const bool same_group = same_owner || ::fchown(fd, static_cast<uid_t>(-1), status.st_gid) == 0;
+    unsigned mode = status.st_mode & 0777;
+    // An access list that came over for a group of ours would give away more than the old one did.
+    const bool same_rights = same_group && copy_attributes(old, fd);
+    if (!same_rights)
+        mode &= ~070U | ((mode & 07) << 3);
+    return mode;
+}
 
 fs::path resolve_output(const fs::path& path) {
     fs::path target = path;

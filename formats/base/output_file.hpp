@@ -40,6 +40,10 @@ class OutputFile {
     TemporaryFile file_;
 };
 
+// Gives the file in `fd`, which will take the place of `old`, its owner and extended attributes as far as we may set
+// them, and returns the mode for it, which never widens who may read. nullopt: `old` is no regular file that is there.
+std::optional<unsigned> keep_status(const std::filesystem::path& old, int fd);
+
 // A whole small output. A mount point (a file that is bound into a container) is written in place.
 void write_output(const std::filesystem::path& path, std::span<const std::byte> bytes);
 

@@ -2,6 +2,7 @@
 
 #include "formats/base/error.hpp"
 #include "formats/base/fd.hpp"
+#include "formats/base/output_file.hpp"
 #include "formats/oci/json.hpp"
 #include "formats/oci/layout_files.hpp"
 #include "formats/oci/layout_index.hpp"
@@ -38,7 +39,7 @@ bool looks_like_layout(const fs::path& folder) {
 void write_file(const fs::path& folder, const fs::path& name, std::string_view text) {
     TemporaryFile file(folder);
     write_exactly(file.fd(), as_bytes(text));
-    file.publish(folder / name);
+    file.publish(folder / name, keep_status(folder / name, file.fd()));
 }
 
 void write_file_unless_there(const fs::path& folder, const fs::path& name, std::string_view text) {
@@ -132,7 +133,8 @@ class OciLayoutDestination::State {
                 fail_errno("cannot write " + (folder_ / layout_blob_path(digest)).string(), errno);
         while (!staged_.empty()) {
             const auto first = staged_.begin();
-            first->second.publish(folder_ / layout_blob_path(first->first));
+            const fs::path path = folder_ / layout_blob_path(first->first);
+            first->second.publish(path, keep_status(path, first->second.fd())); // where a damaged one lies
             staged_.erase(first);
         }
         // index.json first: a folder with oci-layout and without index.json would be a broken layout.

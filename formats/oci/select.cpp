@@ -108,6 +108,15 @@ Descriptor choose_manifest(const ImageIndex& index, const std::string& wanted, s
          fmt::format("the index has no image for {}; it has {}", quote_untrusted(wanted), list_platforms(images)));
 }
 
+void require_architecture(const std::string& found, const std::string& wanted) {
+    const auto architecture_of = [](const std::string& text) {
+        return canonical_platform(parse_platform(text).value_or(Platform{.architecture = text})).architecture;
+    };
+    if (!found.empty() && !wanted.empty() && architecture_of(found) != architecture_of(wanted))
+        fail(ErrorKind::not_found,
+             fmt::format("{} is asked for, and the image is for {}", quote_untrusted(wanted), quote_untrusted(found)));
+}
+
 Descriptor select_manifest(ImageSource& source, const Descriptor& top, const std::string& architecture) {
     Descriptor chosen = top;
     for (unsigned depth = 0; is_index(chosen.media_type); ++depth) {

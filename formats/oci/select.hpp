@@ -20,4 +20,8 @@ Descriptor choose_manifest(const ImageIndex& index, const std::string& wanted, s
 // `top` itself if it is a manifest; in an index, as choose_manifest() has it for this machine.
 Descriptor select_manifest(ImageSource& source, const Descriptor& top, const std::string& architecture);
 
+// For what is no index, of which nothing was chosen: Error{not_found} if `wanted`, as select_manifest() takes it, is
+// another architecture than `found`. Either may be empty: nothing is asked for, or known.
+void require_architecture(const std::string& found, const std::string& wanted);
+
 } // namespace vm2oci

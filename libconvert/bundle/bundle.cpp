@@ -16,6 +16,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 namespace vm2oci {
 namespace {
@@ -194,6 +195,7 @@ PreparedBundle prepare_bundle(const OpenedDisk& disk, const BundleOptions& optio
 
     bundle.kernel = choose_kernel(*lone.guest, info, options);
     bundle.remarks = bundle.kernel.remarks;
+    std::ranges::copy(bundle.root_disk.remarks, std::back_inserter(bundle.remarks));
     for (const std::string& place : bundle.root_disk.left_out)
         bundle.remarks.push_back(escape_untrusted(place) + " is left out: nothing starts from it any more");
     if (bundle.root_disk.attributes_left_out != 0)

@@ -217,6 +217,10 @@ PreparedKata prepare_kata(const std::shared_ptr<const BlockDevice>& disk, const 
     const OpenedGuest opened = open_guest(disk, options.access, operation);
     const RootDisk root = make_root_disk(opened, {std::nullopt, options.time}, operation);
     prepared.uuid = root.uuid;
+    prepared.remarks = root.remarks;
+    if (root.attributes_left_out != 0)
+        prepared.remarks.push_back(
+            fmt::format("{} extended attributes that ext4 does not store were left out", root.attributes_left_out));
     GuestAccess access = options.access.to_lone_root();
     access.changes = root.device; // one appliance, if any, serves all of it
     OpenedGuest lone = open_guest(root.device, access, operation);
@@ -250,6 +254,7 @@ PreparedKata prepare_kata(const std::shared_ptr<const BlockDevice>& disk, const 
 KataReport write_kata(const PreparedKata& prepared, const KataOptions& options, const fs::path& folder,
                       Outputs& outputs, const OperationContext& operation) {
     KataReport report;
+    report.remarks = prepared.remarks;
     outputs.add_folder(folder);
     const fs::path absolute = fs::canonical(folder);
     const OutputFile& image_file = outputs.add_file(absolute / kImageName);

@@ -51,6 +51,7 @@ struct PreparedKata {
     std::shared_ptr<const KataTree> tree; // of `guest`; null: only the plan was asked for
     std::string uuid;                     // of its root, or what one comes from
     EditReport edits;                     // the sandbox's own and the user's
+    std::vector<std::string> remarks{};   // on what of the guest is not in it; for people; escaped
 };
 
 // The agent becomes a unit of systemd, or the init of guests without systemd. Errors as make_root_disk() and

@@ -263,12 +263,15 @@ std::optional<std::string> obstacle_for_own_kernel(const std::string& type, cons
 }
 
 std::string missing_init(const Guest& guest, const std::string& command_line) {
+    std::string named; // the last one counts
     for (const std::string& word : words_of(command_line)) {
         if (word == "--")
             break;
         if (word.starts_with("init="))
-            return exists(guest, word.substr(5)) ? "" : word.substr(5);
+            named = word.substr(5);
     }
+    if (!named.empty())
+        return exists(guest, named) ? "" : named;
     // init/main.c, kernel_init().
     for (const char* path : {"/sbin/init", "/etc/init", "/bin/init", "/bin/sh"})
         if (exists(guest, path))

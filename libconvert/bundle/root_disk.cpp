@@ -39,10 +39,12 @@ bool is_efi_system_mount(const GuestMount& mount) {
     return mount.type == "vfat" && (mount.mount_point == "/boot/efi" || mount.mount_point == "/efi");
 }
 
-void refuse_missing(const OpenedGuest& opened, const OperationContext& operation) {
+// What is told of mounts that are not there and without which the guest boots.
+std::vector<std::string> refuse_missing(const OpenedGuest& opened) {
     if (!opened.guest)
         fail(ErrorKind::unsupported, "there is no guest to package: " + escape_untrusted(opened.reason),
              opened.reason_hint);
+    std::vector<std::string> remarks;
     for (const MissingMount& missing : opened.missing) {
         const std::string place = normalise_path(missing.mount_point);
         if (place == "/boot/efi" || place == "/efi")
@@ -52,9 +54,11 @@ void refuse_missing(const OpenedGuest& opened, const OperationContext& operation
                  fmt::format("{} of the guest, on {}, cannot be read: {}", quote_untrusted(missing.mount_point),
                              quote_untrusted(missing.device), escape_untrusted(missing.reason)),
                  hint_for(missing.remedy));
-        operation.progress->note(fmt::format("{} of the guest is not part of the bundle: {}",
-                                             quote_untrusted(missing.mount_point), escape_untrusted(missing.reason)));
+        remarks.push_back(fmt::format("what the guest mounts on {} from {} is not part of the root: {}",
+                                      quote_untrusted(missing.mount_point), quote_untrusted(missing.device),
+                                      escape_untrusted(missing.reason)));
     }
+    return remarks;
 }
 
 std::array<std::byte, 16> parse_uuid(const std::string& text) {
@@ -168,7 +172,7 @@ RootDisk join_subvolumes(const OpenedGuest& opened, const std::vector<GuestMount
 } // namespace
 
 RootDisk make_root_disk(const OpenedGuest& opened, const RootDiskOptions& options, const OperationContext& operation) {
-    refuse_missing(opened, operation);
+    std::vector<std::string> remarks = refuse_missing(opened);
     const std::vector<GuestMount> mounts = opened.guest->mounts();
     std::vector<std::size_t> volumes; // of the tree, the root's first
     std::vector<std::string> left_out;
@@ -190,6 +194,7 @@ RootDisk make_root_disk(const OpenedGuest& opened, const RootDiskOptions& option
                     : volumes.size() == 1 ? slice_root(opened, volumes.front(), operation)
                                           : join_roots(opened, mounts, volumes, options, 1, operation);
     disk.left_out = std::move(left_out);
+    disk.remarks = std::move(remarks);
     return disk;
 }
 

@@ -33,6 +33,7 @@ struct RootDisk {
     std::string origin;                    // for people: "partition 1", "logical volume vg0/root", "/, /boot, /var"
     std::vector<std::size_t> volumes;      // of the guest's disk that are part of it: indices into the layout
     std::vector<std::string> left_out;     // mount points that are not part of it (EFI system partitions)
+    std::vector<std::string> remarks;      // what else of the guest is not part of it; for people; escaped
     std::uint64_t attributes_left_out = 0; // joined: extended attributes that ext4 does not store
 };
 

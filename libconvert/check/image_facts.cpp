@@ -5,6 +5,7 @@
 #include "formats/base/escape.hpp"
 #include "formats/oci/bundle.hpp"
 #include "formats/oci/labels.hpp"
+#include "formats/oci/select.hpp"
 #include "formats/partition/partition.hpp"
 #include "libconvert/bundle/kernel.hpp"
 
@@ -208,6 +209,7 @@ ImageFacts gather_image_facts(ImageSource& source, const std::string& architectu
                               LayerReading reading) {
     ImageFacts facts;
     facts.content = read_image(source, architecture);
+    require_architecture(facts.content.config ? facts.content.config->platform.architecture : "", architecture);
     if (reading == LayerReading::whole || !source.traits().blobs_are_remote)
         verify_layers(facts, source, operation);
     const std::vector<Descriptor>& layers = facts.content.parsed_manifest.layers;

@@ -4,6 +4,7 @@
 #include "formats/base/escape.hpp"
 #include "libconvert/edit/shell_text.hpp"
 #include "libconvert/edit/text.hpp"
+#include "libconvert/guest/selinux_config.hpp"
 
 #include <fmt/format.h>
 #include <re2/re2.h>
@@ -158,7 +159,8 @@ std::optional<std::string> FileContexts::label(std::string_view path, FileType t
 }
 
 SelinuxMode selinux_mode(const Guest& guest) {
-    const std::string mode = shell_value(try_read_text(guest, "/etc/selinux/config").value_or(""), "SELINUX");
+    const std::string config = try_read_text(guest, "/etc/selinux/config").value_or("");
+    const std::string_view mode = selinux_mode_of(config);
     return mode == "enforcing"    ? SelinuxMode::enforcing
            : mode == "permissive" ? SelinuxMode::permissive
                                   : SelinuxMode::off;

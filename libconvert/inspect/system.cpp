@@ -1,4 +1,5 @@
 // Init, services, agents, packages and the marks of identity.
+#include "libconvert/guest/selinux_config.hpp"
 #include "libconvert/inspect/package_database.hpp"
 #include "libconvert/inspect/parts.hpp"
 
@@ -180,7 +181,7 @@ std::vector<LoginUser> read_users(const Guest& guest) {
 }
 
 std::string read_selinux(const Guest& guest) {
-    return find_assignment(parse_assignments(read_lines(guest, "/etc/selinux/config")), "SELINUX");
+    return std::string(selinux_mode_of(try_read_text(guest, "/etc/selinux/config").value_or("")));
 }
 
 } // namespace vm2oci::inspect

@@ -101,6 +101,7 @@ class BundleShape final : public ConvertShape {
 
     void open_container() {
         const ConvertRequest& request = run_.request;
+        refuse_words_of_disks(request.from, request.access);
         refuse_edits_of_container(request.edits);
         if (request_.kernel == KernelOrigin::guest)
             fail(ErrorKind::usage, "a container image is started by vm2oci's init and brings no kernel that has what "

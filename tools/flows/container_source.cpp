@@ -26,6 +26,13 @@ std::optional<ContainerSource> open_container_source(const Reference& reference,
     return source;
 }
 
+void refuse_words_of_disks(const SourceRequest& request, const GuestAccess& access) {
+    require_no_words_of_disks(request, "a container image is taken as it is");
+    if (!access.keys.empty() || !access.root.empty())
+        fail(ErrorKind::usage, "a container image is taken as it is: nothing in it is opened by a key, and it has no "
+                               "partitions of which one would be the root");
+}
+
 std::filesystem::path own_init_program() {
     auto path = find_shared_file(shared_file::agent);
     if (!path)

@@ -3,6 +3,7 @@
 
 #include "libconvert/container/container_bundle.hpp"
 #include "libconvert/container/container_kata.hpp"
+#include "libconvert/guest/open_guest.hpp"
 #include "libconvert/source/content_verifier.hpp"
 #include "tools/flows/open_source.hpp"
 
@@ -31,5 +32,8 @@ std::optional<ContainerSource> open_container_source(const Reference& reference,
 
 // vm2oci's program for the inside. Error{not_found}: it is not installed.
 std::filesystem::path own_init_program();
+
+// Error{usage}: what was said of disks and of the guest on them, which a container image has not.
+void refuse_words_of_disks(const SourceRequest& request, const GuestAccess& access);
 
 } // namespace vm2oci

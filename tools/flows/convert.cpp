@@ -1,5 +1,6 @@
 #include "formats/base/error.hpp"
 #include "formats/block/joined.hpp"
+#include "formats/oci/select.hpp"
 #include "tools/flows/convert_run.hpp"
 
 #include <utility>
@@ -70,12 +71,20 @@ void appear(ConvertRun& run, ConvertShape& shape) {
 
 } // namespace
 
+bool makes_image(const ShapeRequest& shape) {
+    return !std::holds_alternative<PlainDiskRequest>(shape) && !std::holds_alternative<KataRequest>(shape) &&
+           !std::holds_alternative<VirtletRequest>(shape);
+}
+
 ImageInStore ConvertShape::written_image() {
     fail(ErrorKind::usage, "a manifest names an image, and what is written is none");
 }
 
 void ConvertRun::open_machine() {
     machine = engine.open_machine(request.source, request.from, request.architecture, operation);
+    // An image that is made takes the name of another; what is no image has none.
+    if (!makes_image(request.shape))
+        require_architecture(machine.architecture, request.architecture);
     for (const std::string& text : machine.remarks)
         remark(text);
     if (machine.hardware)

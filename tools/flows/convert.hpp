@@ -87,6 +87,8 @@ struct PlainDiskRequest {
 
 using ShapeRequest = std::variant<ContainerDiskRequest, BundleRequest, RootfsRequest, VmRequest, PodmanMachineRequest,
                                   KataRequest, VirtletRequest, PlainDiskRequest>;
+// Of the others, files come that bear no architecture.
+bool makes_image(const ShapeRequest& shape);
 
 // What becomes of the guest on a disk that is made larger: see grow_guest().
 enum class GuestGrowth { leave, fill };

@@ -3,6 +3,7 @@
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/block/joined.hpp"
+#include "formats/oci/select.hpp"
 #include "libconvert/edit/edit_disk.hpp"
 #include "tools/flows/disk_containers.hpp"
 
@@ -27,6 +28,7 @@ std::optional<GuestFindings> examine_guest_on(const MachineContainers& machine, 
     if (std::any_of(seen.begin(), seen.end(), is_refused))
         return std::nullopt;
     std::vector<std::shared_ptr<const BlockDevice>> devices;
+    devices.reserve(machine.disks.size());
     for (const DiskContainer& disk : machine.disks)
         devices.push_back(open_disk(disk.bytes, disk.source, disk.siblings).device);
     return examine_guest_over(devices, std::move(reading), operation);
@@ -69,6 +71,8 @@ DiskInspection inspect_disk(const DiskReference& reference, const SourceRequest&
 ImageFindings examine_image(ImageSource& source, const ImageReading& reading, const OperationContext& operation) {
     ImageFindings findings;
     findings.content = read_image(source, reading.architecture);
+    require_architecture(findings.content.config ? findings.content.config->platform.architecture : "",
+                         reading.architecture);
     const bool is_verified = reading.check == ContentCheck::whole;
     if (is_verified)
         verify_content(source, findings.content, operation);
@@ -78,10 +82,8 @@ ImageFindings examine_image(ImageSource& source, const ImageReading& reading, co
         findings.hardware = machine.hardware;
         std::vector<std::shared_ptr<const BlockDevice>> devices;
         for (const DiskInImage& disk : machine.disks) {
-            DiskSource named;
-            named.path = escape_untrusted(disk.path);
-            named.policy = reading.policy;
-            named.format = disk.format;
+            const SourceRequest of_disk = reading.from.for_disk(findings.disk ? findings.further_disks.size() + 2 : 1);
+            const DiskSource named = of_disk.disk_source(escape_untrusted(disk.path), disk.format);
             DiskFindings seen = examine_disk(disk.bytes, named);
             if (!seen.refusal)
                 devices.push_back(open_disk(disk.bytes, named).device);
@@ -92,15 +94,18 @@ ImageFindings examine_image(ImageSource& source, const ImageReading& reading, co
                 findings.further_disks.push_back({named.path, std::move(seen), std::nullopt});
             }
         }
+        require_disks_of_parts(reading.from, machine.disks.size());
         if (devices.size() == machine.disks.size())
             findings.guest = examine_guest_over(devices, reading.guest, operation);
     } catch (const Error& error) {
-        // An image without a disk is still an image; a machine that fails is not a finding.
-        if (error.kind() == ErrorKind::io || error.kind() == ErrorKind::cancelled ||
+        // An image without a disk is still an image; a machine that fails, or a wrong request, is not a finding.
+        if (error.kind() == ErrorKind::io || error.kind() == ErrorKind::usage || error.kind() == ErrorKind::cancelled ||
             error.kind() == ErrorKind::external)
             throw;
         findings.no_disk = error.what();
     }
+    if (!findings.disk)
+        require_no_words_of_disks(reading.from, "the image holds no disk that could be looked at");
     return findings;
 }
 
@@ -109,7 +114,7 @@ ImageFindings inspect_image(const ImageReference& reference, const SourceRequest
     const auto* named = std::get_if<RegistryReference>(&reference);
     if (named != nullptr)
         reading.guest.large_files = LargeFiles::leave;
-    reading.policy = request.policy;
+    reading.from = request;
     if (!request.disks.empty() || request.authorities)
         fail(ErrorKind::usage, "an image is looked at alone; inspect the disks of a machine as disks");
     const auto image = open_image_source(reference, operation, request.registry);

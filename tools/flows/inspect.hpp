@@ -69,7 +69,7 @@ struct ImageFindings {
 
 struct ImageReading {
     std::string architecture; // which image of an index; empty: as select_manifest() has it
-    DiskPolicy policy;
+    SourceRequest from;       // of it, how disks are read and what they consist of
     GuestReading guest;
     ContentCheck check = ContentCheck::parts; // whole: all layers, before anything is read of them
 };

@@ -1,4 +1,5 @@
 #include "formats/base/error.hpp"
+#include "formats/oci/select.hpp"
 #include "tools/flows/container_source.hpp"
 #include "tools/flows/convert_run.hpp"
 #include "tools/flows/sbom.hpp"
@@ -25,6 +26,8 @@ class KataShape final : public ConvertShape {
         container_ = run_.engine.open_container(request.source, request.from, request.architecture, run_.operation);
         if (!container_)
             return run_.open_machine();
+        require_architecture(container_->image.config->platform.architecture, request.architecture);
+        refuse_words_of_disks(request.from, request.access);
         if (!request.edits.empty())
             fail(ErrorKind::usage, "a container image becomes a guest image as it is, with Kata's agent; other changes "
                                    "belong into the image");

@@ -5,6 +5,7 @@
 #include "formats/base/escape.hpp"
 #include "formats/block/joined.hpp"
 #include "formats/oci/labels.hpp"
+#include "formats/oci/select.hpp"
 #include "formats/partition/partition.hpp"
 #include "formats/tree/nocloud.hpp"
 #include "libconvert/package/vm_artifact.hpp"
@@ -202,6 +203,7 @@ Manifest manifest_of_image(const ImageReference& reference, const ManifestReques
         fail(ErrorKind::usage, "an image tells of its machine's disks itself; name the disks alone to add others");
     const auto source = open_image_source(reference, operation, request.from.registry);
     ImageInStore image{*source, read_image(*source, request.architecture)};
+    require_architecture(image.content.config ? image.content.config->platform.architecture : "", request.architecture);
     add_further_images(image, reference, request.architecture, request.from, operation);
     return make_image_manifest(image, reference, request.wishes, request.access, operation);
 }
@@ -221,6 +223,8 @@ void place_in_future_image(MachineFacts& facts, const std::string& wish) {
 }
 
 Manifest manifest_of_disks(const ManifestRequest& request, const OperationContext& operation) {
+    if (!request.architecture.empty())
+        fail(ErrorKind::usage, "a disk is of one architecture, and in no index of which one could be chosen");
     SourceMachine machine = open_source_machine(request.source, request.from, request.architecture, operation);
     MachineFacts facts;
     facts.form = RunnableForm::disk;

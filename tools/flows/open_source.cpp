@@ -173,6 +173,14 @@ void require_disks_of_parts(const SourceRequest& request, std::size_t count) {
                                            request.further_parts.rbegin()->first, count, count == 1 ? "" : "s"));
 }
 
+void require_no_words_of_disks(const SourceRequest& request, std::string_view what) {
+    const DiskParts& parts = request.parts;
+    if (!request.disks.empty() || request.authorities || !parts.backing.empty() || parts.data_file ||
+        !parts.extents.empty() || !request.further_parts.empty())
+        fail(ErrorKind::usage,
+             fmt::format("{}: no further disks, files that a disk consists of, or authorities go with it", what));
+}
+
 const SourceDisk& only_disk(const SourceMachine& machine) {
     if (machine.disks.size() == 1)
         return machine.disks.front();

@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace vm2oci {
@@ -91,6 +92,10 @@ struct SourceMachine {
     // Call before what was made of the disks is published: Error{corrupt} if the source is not what its digests say.
     void verify(const OperationContext& operation) const;
 };
+
+// Error{usage} if anything is said of disks: their parts, further ones, who vouches for their package. `what`, the
+// source, has none that this could be said of.
+void require_no_words_of_disks(const SourceRequest& request, std::string_view what);
 
 // Error{usage} if parts are said for a disk that the machine has not: it has `count`.
 void require_disks_of_parts(const SourceRequest& request, std::size_t count);

@@ -1,4 +1,5 @@
 #include "formats/base/error.hpp"
+#include "formats/oci/select.hpp"
 #include "formats/oci/stored_blob.hpp"
 #include "libconvert/source/content_verifier.hpp"
 #include "libconvert/source/image_content.hpp"
@@ -116,10 +117,13 @@ std::unique_ptr<ConvertShape> make_plain_disk_shape(ConvertRun& run, const Plain
     if (reference != nullptr && !destination.format) {
         auto images = open_image_source(*reference, run.operation, run.request.from.registry);
         ImageContent image = read_image(*images, run.request.architecture);
+        require_architecture(image.config ? image.config->platform.architecture : "", run.request.architecture);
         if (parse_bundle(image.parsed_manifest.annotations)) {
             check_bundle_folder(destination.path);
-            if (!run.request.from.disks.empty() || run.request.from.authorities)
-                fail(ErrorKind::usage, "a bundle is taken apart as it is, and has no further disks");
+            require_no_words_of_disks(run.request.from, "a bundle is taken apart as it is");
+            if (!run.request.access.keys.empty() || !run.request.access.root.empty())
+                fail(ErrorKind::usage, "a bundle is taken apart as it is: no guest in it is looked at, so neither a "
+                                       "key nor a partition can be said");
             if (!request.not_for_bundles.empty())
                 fail(ErrorKind::usage, request.not_for_bundles);
             return std::make_unique<UnpackedBundleShape>(run, std::move(images), std::move(image));

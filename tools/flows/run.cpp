@@ -2,6 +2,7 @@
 
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
+#include "formats/oci/select.hpp"
 #include "formats/oci/stored_blob.hpp"
 #include "libconvert/bundle/kernel.hpp"
 #include "tools/flows/container_source.hpp"
@@ -74,6 +75,7 @@ BootSubject open_run_subject(const RunRequest& request, const OperationContext& 
     BootSubject subject;
     if (const auto container =
             open_container_source(source.reference, source.source, request.architecture, operation)) {
+        require_architecture(container->image.config->platform.architecture, request.architecture);
         subject = subject_of_image(*container, request, operation);
     } else {
         subject = open_boot_source(source, operation).subject;

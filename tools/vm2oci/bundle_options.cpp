@@ -19,8 +19,12 @@ void add_bundle_options(CLI::App& command, BundleArguments& arguments) {
          "container images and runv), or a file");
     text("--initrd", arguments.initramfs, "FILE",
          "bundle: another initramfs than the kernel's own, or none; runv: hyperstart's");
-    text("--cmdline", arguments.command_line, "TEXT",
-         "bundle: what the kernel is told besides its root (default: what the guest's boot loader tells its own)");
+    command
+        .add_option_function<std::string>(
+            "--cmdline", [&arguments](const std::string& words) { arguments.command_line = words; },
+            "bundle: what the kernel is told besides its root (default: what the guest's boot loader tells its own)")
+        ->option_text("TEXT")
+        ->group(group::image);
     text("--root", arguments.root, "KIND",
          "bundle, kata: qcow2 (default: the guest's root file system, as --disk-format has it; kata: ext4), or erofs "
          "(read-only, with "
@@ -64,8 +68,7 @@ BundleRequest bundle_request(const BundleArguments& arguments) {
         request.initramfs = InitramfsChoice::file;
         request.initramfs_file = arguments.initramfs;
     }
-    if (!arguments.command_line.empty())
-        request.command_line = arguments.command_line;
+    request.command_line = arguments.command_line;
     if (arguments.root == "erofs")
         request.root = BundleRootKind::erofs;
     if (arguments.krun)

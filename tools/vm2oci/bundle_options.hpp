@@ -5,15 +5,16 @@
 
 #include <CLI/App.hpp>
 
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace vm2oci::cli {
 
 struct BundleArguments {
-    std::string kernel;    // empty: the guest's, of a container image ours
-    std::string initramfs; // empty: what the kernel needs
-    std::string command_line;
+    std::string kernel;                      // empty: the guest's, of a container image ours
+    std::string initramfs;                   // empty: what the kernel needs
+    std::optional<std::string> command_line; // may be empty: nothing besides the root
     std::string root = "qcow2";
     bool krun = false;
     bool verity = false;

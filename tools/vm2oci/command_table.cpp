@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
+#include <array>
 #include <map>
 
 namespace vm2oci::cli {
@@ -30,6 +31,24 @@ std::string topic_list() {
     for (const Topic& topic : topics())
         text += "  " + std::string(topic.name) + std::string(28 - topic.name.size(), ' ') + topic.summary + "\n";
     return text + "\n'vm2oci help TOPIC' shows one, 'vm2oci help CODE' an error's cause and remedy.\n";
+}
+
+// Nothing besides the root is a wish, too.
+constexpr std::array<std::string_view, 2> kMayBeEmpty = {"--cmdline", "--append"};
+
+// An empty value is a variable that a script did not set, and it would be taken for none: who must have signed a
+// package, or where a digest goes, would be forgotten.
+void refuse_empty_values(const CLI::App& app) {
+    for (const CLI::Option* option : app.get_options()) {
+        if (option->count() == 0 || option->get_expected_min() == 0 ||
+            std::ranges::find(kMayBeEmpty, option->get_name()) != kMayBeEmpty.end())
+            continue;
+        const std::vector<std::string>& values = option->results();
+        if (std::ranges::find(values, std::string()) != values.end())
+            fail(ErrorKind::usage, option->get_name() + " is given and empty");
+    }
+    for (const CLI::App* command : app.get_subcommands())
+        refuse_empty_values(*command);
 }
 
 } // namespace
@@ -172,6 +191,7 @@ void CommandTable::parse(const std::vector<std::string>& all) {
         const std::string page = chosen.empty() ? "vm2oci --help" : "vm2oci " + chosen[0]->get_name() + " --help";
         fail(ErrorKind::usage, std::string(error.what()) + "; see '" + page + "'");
     }
+    refuse_empty_values(app_);
     if (foreign_slot != nullptr)
         *foreign_slot = std::move(foreign);
     if (!show_version_ && !handler_)

@@ -71,6 +71,24 @@ ImageOptions image_options(const ConvertArguments& arguments) {
     return options;
 }
 
+// What has no configuration bears the time in the guest's changed files alone.
+void refuse_time_without_bearer(const ConvertArguments& arguments, const ConvertRequest& request) {
+    const bool bears = std::holds_alternative<ContainerDiskRequest>(request.shape) ||
+                       std::holds_alternative<BundleRequest>(request.shape) ||
+                       std::holds_alternative<RootfsRequest>(request.shape) ||
+                       std::holds_alternative<KataRequest>(request.shape);
+    if (!arguments.created.empty() && !bears && request.edits.empty())
+        fail(ErrorKind::usage, "--created stands in an image's configuration and in changes of the guest, and this has "
+                               "neither; leave it away");
+}
+
+// A disk has no index, and its architecture is what the guest is.
+void refuse_architecture_of_disk(const ConvertRequest& request) {
+    if (!request.architecture.empty() && !makes_image(request.shape) &&
+        std::holds_alternative<DiskReference>(request.source))
+        fail(ErrorKind::usage, "--arch is for images, as a source or as a result, and this has neither; leave it away");
+}
+
 void refuse_edits_of_kept_disk(const ConvertRequest& request) {
     if (request.disk.format != DiskOutputFormat::keep)
         return;
@@ -241,6 +259,9 @@ ConvertRequest convert_request(const ConvertArguments& arguments, const CLI::App
     request.edits = edits.request();
     request.mode = edits.mode();
     refuse_edits_of_kept_disk(request);
+    refuse_time_without_bearer(arguments, request);
+    refuse_architecture_of_disk(request);
+    refuse_mount_elsewhere(arguments.source_options->registry->mount_from, request.destination);
     return request;
 }
 

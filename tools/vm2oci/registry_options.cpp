@@ -1,5 +1,6 @@
 #include "tools/vm2oci/registry_options.hpp"
 
+#include "formats/base/error.hpp"
 #include "tools/vm2oci/help.hpp"
 
 #include <CLI/CLI.hpp>
@@ -37,6 +38,12 @@ std::shared_ptr<RegistryArguments> add_registry_options(CLI::App& command) {
         ->option_text("DIR")
         ->group(group::registry);
     return arguments;
+}
+
+void refuse_mount_elsewhere(const std::vector<std::string>& mount_from, const Reference& destination) {
+    const auto* image = std::get_if<ImageReference>(&destination);
+    if (!mount_from.empty() && (image == nullptr || !std::holds_alternative<RegistryReference>(*image)))
+        fail(ErrorKind::usage, "--mount-from is for destinations in a registry; leave it away");
 }
 
 void add_mount_option(CLI::App& command, RegistryArguments& arguments) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "libconvert/registry/open_registry.hpp"
+#include "tools/flows/reference.hpp"
 
 #include <CLI/App.hpp>
 
@@ -26,5 +27,8 @@ std::shared_ptr<RegistryArguments> add_registry_options(CLI::App& command);
 
 // Adds --mount-from, for commands that write to a registry.
 void add_mount_option(CLI::App& command, RegistryArguments& arguments);
+
+// Error{usage}: repositories to mount from are said, and the destination is in no registry.
+void refuse_mount_elsewhere(const std::vector<std::string>& mount_from, const Reference& destination);
 
 } // namespace vm2oci::cli

@@ -43,6 +43,7 @@ expect_equal slice "$(jq -r 'if .root.joined then "joined" else "slice" end' one
 expect_equal "root=UUID=$root_uuid ro net.ifnames=0 quiet console=tty0 console=ttyS0,115200 noresume" \
     "$(jq -r .command_line one.json)" 'the command line'
 expect_equal 6.1.0-1-amd64 "$(jq -r .kernel.release one.json)" 'the release'
+expect_match "mounts on '/mnt' from 'nfs:/x' is not part of the root" "$(jq -r '.remarks[]' one.json)" 'what is not there'
 "$VM2OCI" verify oci:layout:one > /dev/null
 "$VM2OCI" check oci:layout:one > check.txt || fail "$(cat check.txt)"
 expect_match 'kernelBoot container: works' "$(cat check.txt)" 'the verdict'
@@ -85,12 +86,23 @@ expect_equal "$(jq -r .command_line one.json) reboot=k panic=1 pci=off" "$(jq -r
 expect_equal rootfs.img "$(jq -r '.disks[0].path' files/cloud-hypervisor.json)" 'the disk of Cloud Hypervisor'
 expect_equal Raw "$(jq -r '.disks[0].image_type' files/cloud-hypervisor.json)" 'and its type, which is not left to guessing'
 expect_exit 2 "$VM2OCI" convert oci:layout:one other.qcow2
+# What is said of disks, and nothing here could obey.
+for words in '--backing one.qcow2' '--extent 2=part.vmdk' '--data-file data.raw' '--ca authority.pem' '--disk other.raw' \
+    '--key all:file:fstab' '--root-partition 3'; do
+    # shellcheck disable=SC2086
+    expect_exit 2 "$VM2OCI" convert $words oci:layout:one unheard
+    [[ ! -e unheard ]] || fail "$words was passed over"
+done
+for words in '--backing one.qcow2' '--data-file one.raw' '--extent part.vmdk' '--backing 2=one.qcow2' '--root-partition 7'; do
+    # shellcheck disable=SC2086
+    expect_exit 2 "$VM2OCI" inspect $words oci:layout:one
+done
 "$VM2OCI" convert --quiet oci:layout:one raw:disk.img
 cmp disk.img sliced.img
 
 step 'several file systems are joined'
 rm one.raw one.qcow2 root.img
-printf 'UUID=%s / ext4 defaults 0 1\n/dev/sda1 /boot ext4 defaults 0 2\n/dev/sda3 /var ext4 defaults 0 2\n/dev/sda4 none swap sw 0 0\n' \
+printf 'UUID=%s / ext4 defaults 0 1\n/dev/sda1 /boot ext4 defaults 0 2\n/dev/sda3 /var ext4 defaults 0 2\n/dev/sda4 none swap sw 0 0\nLABEL=archive /srv/archive xfs nofail 0 2\n' \
     "$root_uuid" > guest/root/etc/fstab
 file_system boot.img 32M guest/boot
 file_system root.img 96M guest/root -U "$root_uuid" -L system
@@ -186,6 +198,7 @@ expect_match 'take --root erofs' "$(cat stderr)" 'what to do about it'
 step 'a guest image for Kata'
 printf 'agent' > kata-agent
 "$VM2OCI" convert --as kata --agent kata-agent=kata-agent raw:several.raw kata > kata.txt
+expect_match "mounts on '/srv/archive' from 'LABEL=archive' is not part of the root" "$(cat kata.txt)" 'what is not there'
 expect_equal 0 $(($(stat --format %s kata/kata-containers.img) % (128 << 20))) 'the alignment of the image'
 expect_match 'start= *6144, .*type=83' "$(sfdisk --dump kata/kata-containers.img)" 'the partition'
 expect_equal NVDIMM_PFN_INFO "$(dd if=kata/kata-containers.img bs=1 skip=4096 count=15 status=none)" 'the DAX header'

@@ -50,6 +50,19 @@ for tag in plain attributes devices modes-and-owners times long-names posix-spar
     rm -rf folder-ext4 folder-erofs
 done
 
+step 'what is said of disks, and a container image has not'
+for words in '--backing odd/index.json' '--ca tags' '--data-file tags' '--extent tags' '--disk tags' '--key all:file:tags' \
+    '--root-partition 1'; do
+    for kind in '--as bundle' '--as kata --agent kata-agent=tags'; do
+        destination=oci:unheard:x
+        [[ $kind == *bundle ]] || destination=unheard
+        # shellcheck disable=SC2086
+        expect_exit 2 "$VM2OCI" convert --quiet $kind $words oci:odd:plain "$destination"
+        expect_match 'container image is taken as it is' "$(cat stderr)" "$kind $words"
+        [[ ! -e unheard ]] || fail "$words was passed over"
+    done
+done
+
 step 'the way back: a root file system as an image, as a bundle, and as an image again'
 source "$VM2OCI_SOURCE_DIR/tests/support/container_images.sh"
 make_busybox_image images checks

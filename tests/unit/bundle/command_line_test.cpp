@@ -140,6 +140,8 @@ TEST_CASE("a guest without init, and one with SELinux, are known") {
     CHECK(missing_init(guest, "init=/usr/bin/true").empty());
     CHECK(missing_init(guest, "init=/bin/none") == "/bin/none");
     CHECK(missing_init(guest, "quiet -- init=/usr/bin/true") == "/sbin/init");
+    CHECK(missing_init(guest, "init=/usr/bin/true quiet init=/opt/init") == "/opt/init");
+    CHECK(missing_init(guest, "init=/opt/init init=/usr/bin/true -- init=/x").empty());
     guest.file("/bin/sh", "x");
     CHECK(missing_init(guest, "").empty());
 

@@ -91,6 +91,70 @@ TEST_CASE("with --quiet a warning is told in the JSON alone, and an error still 
     CHECK(failed.err.find("No such file") != std::string::npos);
 }
 
+TEST_CASE("a value that is given and empty is no value that was not given") {
+    const test::TemporaryFolder folder;
+    const std::string disk = (folder.path() / "a.raw").string();
+    test::write_small_disk(disk, "web");
+    const std::vector<std::string> empty = {"--digest-file", "--ca",     "--sbom", "--name",
+                                            "--key",         "--tmpdir", "--reuse"};
+    for (const std::string& option : empty) {
+        CAPTURE(option);
+        const Said said = say({"convert", option, "", "raw:" + disk, "null:"});
+        CHECK(said.code == 2);
+        CHECK(said.err == "vm2oci: " + option + " is given and empty\n");
+    }
+    // But a kernel may be told nothing besides its root, which only a guest could be refused for.
+    CHECK(say({"convert", "--as", "bundle", "--cmdline", "", "raw:" + disk, "null:"}).code == 3);
+    CHECK(say({"convert", "-q", "--sysprep=", "raw:" + disk, "null:"}).err.find("is given and empty") ==
+          std::string::npos);
+}
+
+TEST_CASE("what the destination cannot bear is refused by name") {
+    const test::TemporaryFolder folder;
+    const auto in_folder = [&](const char* name) { return (folder.path() / name).string(); };
+    test::write_small_disk(in_folder("a.raw"), "web");
+    const std::string disk = "raw:" + in_folder("a.raw");
+    const std::string file = "qcow2:" + in_folder("b.qcow2");
+    for (const std::vector<std::string>& words :
+         std::vector<std::vector<std::string>>{{"--created", "86400", disk, file},
+                                               {"--as", "vm", "--created", "86400", disk, "null:"},
+                                               {"--as", "podman-machine", "--created", "86400", disk, "null:"},
+                                               {"--as", "virtlet", "--created", "86400", disk, in_folder("out")},
+                                               {"--mount-from", "team/base", disk, file},
+                                               {"--mount-from", "team/base", disk, "oci:" + in_folder("images:x")},
+                                               {"--mount-from", "team/base", disk, "null:"}}) {
+        CAPTURE(words);
+        std::vector<std::string> arguments = {"-q", "convert"};
+        arguments.insert(arguments.end(), words.begin(), words.end());
+        const Said said = say(arguments);
+        CHECK(said.code == 2);
+        CHECK(
+            said.err.starts_with("vm2oci: --" + std::string(words.front() == "--as" ? "created" : words[0].substr(2))));
+    }
+    CHECK(say({"-q", "convert", "--created", "86400", disk, "null:"}).code == 0);
+    CHECK(say({"-q", "inspect", "--arch", "arm64", disk}).code == 2);
+    CHECK(say({"-q", "manifest", "--arch", "arm64", disk}).code == 2);
+    CHECK(say({"-q", "convert", "--arch", "riscv64", disk, file}).code == 2);
+    // An image says what it is for, and is not taken for another.
+    const std::string image = "oci:" + in_folder("stored:x");
+    REQUIRE(say({"-q", "convert", "--arch", "s390x", disk, image}).code == 0);
+    for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
+             {"inspect", image}, {"manifest", image}, {"check", image}, {"convert", image, file}}) {
+        std::vector<std::string> right = {"-q", words[0], "--arch", "s390x"};
+        std::vector<std::string> wrong = {"-q", words[0], "--arch", "ppc64le"};
+        right.insert(right.end(), words.begin() + 1, words.end());
+        wrong.insert(wrong.end(), words.begin() + 1, words.end());
+        CAPTURE(words);
+        CHECK(say(wrong).err.find("'ppc64le' is asked for, and the image is for 's390x'") != std::string::npos);
+        CHECK(say(right).err.find("is asked for") == std::string::npos);
+    }
+    CHECK(say({"-q", "convert", "--arch", "arm64", image, "null:"}).code ==
+          0); // an image that is made is for what is said
+    CHECK(say({"-q", "index", "create", "--mount-from", "a/b", "oci:" + in_folder("i:x"), "oci:a:b"}).code == 2);
+    CHECK(say({"-q", "push", "--mount-from", "a/b", "--against", "oci:a:v1", "oci:a:v2", "oci-archive:d.tar"}).code ==
+          2);
+}
+
 TEST_CASE("--help fits a screen and names every option; --help=all explains each") {
     for (const char* command :
          {"boot", "check", "convert", "index", "inject", "inspect", "manifest", "pull", "push", "verify"}) {

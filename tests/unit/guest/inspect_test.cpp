@@ -1,4 +1,5 @@
 #include "libconvert/guest/mounted_guest.hpp"
+#include "libconvert/guest/selinux_config.hpp"
 #include "libconvert/inspect/guest_info.hpp"
 #include "libconvert/inspect/initrd.hpp"
 #include "libconvert/inspect/parts.hpp"
@@ -291,6 +292,19 @@ TEST_CASE("identity, users, packages and agents are told") {
     CHECK(info.agents[0].enabled);
     CHECK(info.enabled_services == std::vector<std::string>{"old", "open-vm-tools.service"});
     CHECK(info.selinux == "enforcing");
+}
+
+TEST_CASE("SELinux' mode is read as libselinux reads it") {
+    CHECK(selinux_mode_of("# SELINUX=permissive\nSELINUX=Enforcing\n") == "enforcing");
+    CHECK(selinux_mode_of("SELINUXTYPE=mls\nSELINUX=permissive # until Friday\n") == "permissive");
+    CHECK(selinux_mode_of("SELINUX=\t PERMISSIVEly\r\n") == "permissive");
+    CHECK(selinux_mode_of("SELINUX=disabled\nSELINUX=enforcing") == "disabled");
+    CHECK(selinux_mode_of("SELINUX=maybe\n SELINUX = 'enforcing'") == "enforcing");
+    CHECK(selinux_mode_of("#SELINUX=enforcing\nSELINUXTYPE=targeted\n").empty());
+    CHECK(selinux_mode_of("").empty());
+    test::MemoryFileSystem root;
+    root.file("etc/selinux/config", "SELINUX=ENFORCING\t# since 2019\n");
+    CHECK(inspect_tree(std::move(root)).selinux == "enforcing");
 }
 
 TEST_CASE("our own agent is known, and systemd's version by its library") {

@@ -159,6 +159,25 @@ TEST_CASE("a damaged blob of the right size is mended by the next run") {
     CHECK_FALSE(after.has_blob({.digest = digest, .size = 15}));
 }
 
+TEST_CASE("who could not read a layout's files cannot read those that take their place") {
+    const TestFolder folder;
+    const auto publish = [&](const char* tag) {
+        OciLayoutDestination destination(folder.path, tag);
+        destination.publish(put_image(destination, "a private disk"));
+    };
+    publish("v1");
+    const fs::path index = folder.path / "index.json";
+    const fs::path blob = folder.path / "blobs" / "sha256" / Digest::of("a private disk").hex();
+    fs::permissions(index, fs::perms{0600});
+    fs::permissions(blob, fs::perms{0640});
+    std::ofstream(blob, std::ios::binary) << "a pr1vate disk";
+    publish("v2");
+    CHECK(slurp(blob) == "a private disk");
+    CHECK(mode_of(blob) == 0640);
+    CHECK(mode_of(index) == 0600);
+    CHECK(layout_index_tags(slurp(index)).size() == 2);
+}
+
 TEST_CASE("what others keep inside a layout is no obstacle") {
     const TestFolder folder;
     const fs::path layout = folder.path / "layout";

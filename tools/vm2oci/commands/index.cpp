@@ -48,6 +48,7 @@ ExitCode run_index(const IndexArguments& arguments, Invocation& call) {
     for (const std::string& text : arguments.sources)
         request.sources.push_back({parse_image_only(text, "index create"), text});
     request.destination = parse_image_only(arguments.destination, "index create");
+    refuse_mount_elsewhere(arguments.registry->mount_from, request.destination);
     request.annotations = parse_pairs(arguments.annotations, "--annotation");
     request.registry = arguments.registry->options();
     request.digest_file = arguments.digest_file;

@@ -83,6 +83,8 @@ void describe_inspection(Page& page, const DiskInspection& machine) {
 }
 
 ExitCode run_on_disk(const DiskReference& reference, const InspectArguments& arguments, Invocation& call) {
+    if (!arguments.architecture.empty())
+        fail(ErrorKind::usage, "--arch chooses in an image's index, and this is a disk; leave it away");
     const DiskInspection machine = inspect_disk(reference, arguments.source_options->request(),
                                                 {arguments.guest_options->access(), LargeFiles::read},
                                                 arguments.source_options->check(), call.operation);

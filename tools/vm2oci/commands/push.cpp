@@ -21,6 +21,7 @@ void add_push_command(CommandTable& table) {
             if (arguments->against.empty() && !std::holds_alternative<RegistryReference>(destination))
                 fail(ErrorKind::usage, "push writes to a registry, and '" + arguments->destination +
                                            "' is none; write it like docker://registry.example/team/web01:v1");
+            refuse_mount_elsewhere(arguments->registry->mount_from, destination);
             return run_copy(*arguments, parse_image_only(arguments->source, "push"), destination, call);
         });
     add_copy_options(command, *arguments, "A stored image: oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker://…",
