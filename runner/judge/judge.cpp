@@ -67,7 +67,7 @@ void Judge::take_line(const ConsoleLine& line, BootInstant at) {
     last_line_ = line.text;
     starting_.take_line(line.text, at);
     if (!has_reached(Milestone::kernel))
-        menu_shown_ = menu_shown_ || is_boot_menu(line.text);
+        menu_shown_ = (menu_shown_ || is_boot_menu(line.text)) && !leaves_boot_menu(line.text);
     // Something on a later line: the prompt was not the end.
     if (pending_ && line.number > pending_->line_number && findings_[pending_->finding].line != line.text)
         pending_.reset();

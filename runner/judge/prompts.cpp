@@ -176,6 +176,10 @@ bool is_boot_menu(std::string_view line) {
                        [&](std::string_view menu) { return matches_pattern(menu, line); });
 }
 
+bool leaves_boot_menu(std::string_view line) {
+    return matches_pattern("Booting `*'", line) || matches_pattern("Booting a command list", line);
+}
+
 bool asks_for_input(std::string_view unfinished_line) {
     std::string_view text = unfinished_line;
     if (has_kernel_prefix(text) || is_log_line(text) || text.starts_with("Last "))

@@ -15,6 +15,9 @@ bool is_shell_prompt(std::string_view unfinished_line);
 // Part of the menu of GRUB or SYSLINUX, which stays until somebody chooses if it has no time limit.
 bool is_boot_menu(std::string_view line);
 
+// What GRUB prints when an entry of its menu is started (grub-core/normal/menu.c).
+bool leaves_boot_menu(std::string_view line);
+
 // A question, or what else ends as one: "Choose an option: ", "Proceed? [y/N] ".
 bool asks_for_input(std::string_view unfinished_line);
 
