@@ -257,7 +257,7 @@ void Judge::excuse_cut_io(BootInstant at) {
             finding.rule = &own_rule("io-cut-off");
 }
 
-void Judge::failure(std::string_view rule_id, std::string detail, BootInstant at) {
+void Judge::failure(std::string_view rule_id, const std::string& detail, BootInstant at) {
     const Rule* rule = find_rule(rule_id);
     if (verdict_ || rule == nullptr)
         return;
@@ -354,7 +354,7 @@ void Judge::finish_ready(BootInstant at) {
     if (worst != nullptr)
         end_with(*worst->rule, "the machine is up, but not sound", *worst, at);
     else
-        verdict_ = Verdict{Outcome::ready, nullptr, std::nullopt, "", *ready_at_};
+        verdict_ = Verdict{Outcome::ready, nullptr, std::nullopt, "", ready_at_.value_or(at)};
 }
 
 bool Judge::depends_on_mute_console() const {

@@ -97,7 +97,7 @@ class Judge {
     void console(std::string_view bytes, BootInstant at);
     void event(GuestEvent what, BootInstant at);
     // A failure that did not come by the console; `rule_id` is one of judge_rules() or of the table ("unit-failed").
-    void failure(std::string_view rule_id, std::string detail, BootInstant at);
+    void failure(std::string_view rule_id, const std::string& detail, BootInstant at);
     // The machine reads or writes its disk: it has not stopped, whatever its console says.
     void disk_activity(BootInstant at);
     // Call at least every second: deadlines and prompts are found by time alone.

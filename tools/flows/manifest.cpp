@@ -9,6 +9,7 @@
 #include "formats/partition/partition.hpp"
 #include "formats/tree/nocloud.hpp"
 #include "libconvert/package/vm_artifact.hpp"
+#include "tools/flows/container_source.hpp"
 
 #include <fmt/format.h>
 
@@ -199,13 +200,17 @@ void add_further_images(ImageInStore& image, const ImageReference& reference, co
 
 Manifest manifest_of_image(const ImageReference& reference, const ManifestRequest& request,
                            const OperationContext& operation) {
-    if (!request.from.disks.empty() || request.from.authorities)
-        fail(ErrorKind::usage, "an image tells of its machine's disks itself; name the disks alone to add others");
+    require_no_words_of_disks(request.from, "an image tells of its machine's disks itself");
     const auto source = open_image_source(reference, operation, request.from.registry);
     ImageInStore image{*source, read_image(*source, request.architecture)};
     require_architecture(image.content.config ? image.content.config->platform.architecture : "", request.architecture);
+    if (!request.access.root.empty() && parse_bundle(image.content.parsed_manifest.annotations))
+        fail(ErrorKind::usage, "a bundle has one root, and no partitions of which one could be chosen");
     add_further_images(image, reference, request.architecture, request.from, operation);
-    return make_image_manifest(image, reference, request.wishes, request.access, operation);
+    Manifest manifest = make_image_manifest(image, reference, request.wishes, request.access, operation);
+    if (manifest.machine.form == RunnableForm::rootfs)
+        refuse_words_of_disks(request.from, request.access);
+    return manifest;
 }
 
 // Plain disks are in no image yet; what runs images names the one that will be made.

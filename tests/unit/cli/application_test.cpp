@@ -155,6 +155,21 @@ TEST_CASE("what the destination cannot bear is refused by name") {
           2);
 }
 
+TEST_CASE("a manifest of an image does not pass over what is said of disks") {
+    const test::TemporaryFolder folder;
+    const auto in_folder = [&](const char* name) { return (folder.path() / name).string(); };
+    test::write_small_disk(in_folder("a.raw"), "web");
+    const std::string image = "oci:" + in_folder("images:x");
+    REQUIRE(say({"-q", "convert", "raw:" + in_folder("a.raw"), image}).code == 0);
+    CHECK(say({"-q", "manifest", image}).code == 0);
+    for (const char* option : {"--backing", "--data-file", "--extent", "--disk"}) {
+        CAPTURE(option);
+        const Said said = say({"-q", "manifest", option, in_folder("a.raw"), image});
+        CHECK(said.code == 2);
+        CHECK(said.err.find("an image tells of its machine's disks itself") != std::string::npos);
+    }
+}
+
 TEST_CASE("--help fits a screen and names every option; --help=all explains each") {
     for (const char* command :
          {"boot", "check", "convert", "index", "inject", "inspect", "manifest", "pull", "push", "verify"}) {
