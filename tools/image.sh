@@ -45,6 +45,7 @@ SOURCE_DATE_EPOCH=$(source_date)
 umask 022
 layout=${destination%%:*} tag=latest
 [[ $destination != *:* ]] || tag=${destination#*:}
+[[ $tag =~ ^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$ ]] || wrong_usage "$tag is no tag; LAYOUT is a folder, without oci:"
 [[ $with_qemu == no ]] || tag+=-qemu
 [[ $layout == /* ]] || layout=$here/$layout
 scratch=$(mktemp --directory)

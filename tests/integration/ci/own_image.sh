@@ -16,6 +16,12 @@ skopeo inspect --config oci:image:test > config
 expect_equal 65532:65532 "$(jq --raw-output .config.User config)" "the user"
 expect_equal '["vm2oci"]' "$(jq --compact-output .config.Entrypoint config)" "the entrypoint"
 
+step "a destination in another tool's words makes no layout of that name"
+for wrong in oci:elsewhere/images:test image:-test 'image:two words'; do
+    expect_exit 2 "$VM2OCI_SOURCE_DIR/tools/image.sh" --build "$VM2OCI_BUILD_DIR" "$wrong"
+done
+[[ ! -e oci ]] || fail "a layout named oci was made"
+
 step "with a list of what is inside"
 list=$(skopeo inspect --raw "oci:image:sha256-${digest#sha256:}" | jq --raw-output '.manifests[0].digest')
 subject=$(jq --raw-output .subject.digest "image/blobs/sha256/${list#sha256:}")
