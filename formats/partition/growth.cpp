@@ -1,196 +1,80 @@
 #include "formats/partition/growth.hpp"
 
 #include "formats/base/checked.hpp"
-#include "formats/base/endian.hpp"
-#include "formats/base/error.hpp"
-#include "formats/partition/tables.hpp"
-
-#include <fmt/format.h>
-#include <libdeflate.h>
+#include "formats/partition/growth_tables.hpp"
 
 #include <algorithm>
-#include <limits>
 
 namespace vm2oci {
 namespace {
 
-constexpr std::size_t kMbrSize = 512;
-constexpr std::size_t kMbrEntriesAt = 446;
-constexpr std::size_t kMbrEntrySize = 16;
-constexpr std::size_t kMbrEntries = 4;
-constexpr std::uint64_t kMostMbrSectors = std::numeric_limits<std::uint32_t>::max();
-constexpr std::uint32_t kSmallestHeader = 92;
-// Places in a GPT's header.
-constexpr std::size_t kHeaderSize = 12;
-constexpr std::size_t kHeaderChecksum = 16;
-constexpr std::size_t kOwnSector = 24;
-constexpr std::size_t kOtherSector = 32;
-constexpr std::size_t kLastUsable = 48;
-constexpr std::size_t kEntriesSector = 72;
-constexpr std::size_t kEntryCount = 80;
-constexpr std::size_t kEntrySize = 84;
-constexpr std::size_t kEntriesChecksum = 88;
-constexpr std::size_t kFirstSectorOfEntry = 32;
-constexpr std::size_t kLastSectorOfEntry = 40;
-
-std::vector<std::byte> read_range(const BlockDevice& disk, std::uint64_t offset, std::uint64_t length) {
-    std::vector<std::byte> bytes(static_cast<std::size_t>(length));
-    disk.read_at(offset, bytes);
-    return bytes;
+std::uint64_t end_of(const Partition& partition) {
+    return partition.offset + partition.length;
 }
 
-std::uint32_t checksum(std::span<const std::byte> bytes) {
-    return libdeflate_crc32(0, bytes.data(), bytes.size());
+bool lies_in(const Partition& partition, const Partition& extended) {
+    return partition.role == PartitionRole::logical && partition.offset >= extended.offset &&
+           end_of(partition) <= end_of(extended);
 }
 
-class GptGrowth {
-  public:
-    GptGrowth(const BlockDevice& disk, const PartitionTable& table, std::uint64_t old_size)
-        : disk_(disk), sector_(table.sector_size), sectors_(disk.size() / sector_), old_sectors_(old_size / sector_),
-          header_(read_range(disk, sector_, sector_)) {
-        size_ = load_le<std::uint32_t>(header_.data() + kHeaderSize);
-        if (size_ < kSmallestHeader || size_ > sector_)
-            refuse();
-        const auto stored = load_le<std::uint32_t>(header_.data() + kHeaderChecksum);
-        seal_header();
-        if (load_le<std::uint32_t>(header_.data() + kHeaderChecksum) != stored)
-            refuse();
-        // read_partitions() has held these against the disk.
-        entry_size_ = load_le<std::uint32_t>(header_.data() + kEntrySize);
-        table_bytes_ = std::uint64_t{load_le<std::uint32_t>(header_.data() + kEntryCount)} * entry_size_;
-        table_sectors_ = divide_up(table_bytes_, sector_);
-        entries_at_ = load_le<std::uint64_t>(header_.data() + kEntriesSector);
-        if (table_bytes_ > kMaxGptTableBytes)
-            refuse();
-        entries_ = read_range(disk, checked_multiply(entries_at_, sector_, "GPT entries"), table_sectors_ * sector_);
-    }
+// Of those that `is_meant`, the one that ends last.
+template <class Condition>
+const Partition* last_of(const PartitionTable& table, Condition is_meant) {
+    const Partition* last = nullptr;
+    for (const Partition& partition : table.partitions)
+        if (is_meant(partition) && (last == nullptr || end_of(partition) > end_of(*last)))
+            last = &partition;
+    return last;
+}
 
-    TableGrowth grow(const Partition* partition) {
-        TableGrowth growth;
-        const std::uint64_t old_other = load_le<std::uint64_t>(header_.data() + kOtherSector);
-        if (table_sectors_ + 2 >= sectors_)
-            refuse();
-        const std::uint64_t last_usable = sectors_ - 2 - table_sectors_;
-        if (partition != nullptr)
-            grow_entry(*partition, last_usable, growth);
-        // What was the backup may lie in a partition now, and is a GPT to whoever looks for one.
-        if (old_other > 1 && old_other < old_sectors_ && old_other + 1 == old_sectors_) {
-            const std::uint64_t begin = old_other - std::min(table_sectors_, old_other - 2);
-            growth.writes.push_back({begin * sector_, std::vector<std::byte>((old_other + 1 - begin) * sector_)});
-        }
-        store_le(header_.data() + kLastUsable, last_usable);
-        store_le(header_.data() + kOtherSector, sectors_ - 1);
-        store_le(header_.data() + kEntriesChecksum, checksum(std::span(entries_).first(table_bytes_)));
-        seal_header();
-        growth.writes.push_back({entries_at_ * sector_, entries_});
-        growth.writes.push_back({sector_, header_});
-        store_le(header_.data() + kOwnSector, sectors_ - 1);
-        store_le(header_.data() + kOtherSector, std::uint64_t{1});
-        store_le(header_.data() + kEntriesSector, sectors_ - 1 - table_sectors_);
-        seal_header();
-        growth.writes.push_back({(sectors_ - 1 - table_sectors_) * sector_, entries_});
-        growth.writes.push_back({(sectors_ - 1) * sector_, header_});
-        grow_protective_entry(growth);
-        return growth;
-    }
-
-  private:
-    [[noreturn]] static void refuse() {
-        fail(ErrorKind::corrupt, "the primary GPT is damaged: it is mended before the disk grows");
-    }
-
-    void seal_header() {
-        store_le(header_.data() + kHeaderChecksum, std::uint32_t{0});
-        store_le(header_.data() + kHeaderChecksum, checksum(std::span(header_).first(size_)));
-    }
-
-    void grow_entry(const Partition& partition, std::uint64_t last_usable, TableGrowth& growth) {
-        std::byte* entry = entries_.data() + std::size_t{partition.number - 1} * entry_size_;
-        const std::uint64_t first = load_le<std::uint64_t>(entry + kFirstSectorOfEntry);
-        const std::uint64_t last = load_le<std::uint64_t>(entry + kLastSectorOfEntry);
-        if (first * sector_ != partition.offset)
-            refuse();
-        const std::uint64_t end = align_down((last_usable + 1) * sector_, kPartitionAlignment) / sector_;
-        if (end <= last + 1) {
-            growth.reason = "there is no room behind it";
-            return;
-        }
-        store_le(entry + kLastSectorOfEntry, end - 1);
-        growth.new_length = (end - first) * sector_;
-    }
-
-    // The one that keeps programs off that know no GPT covers the disk, as far as it can count.
-    void grow_protective_entry(TableGrowth& growth) const {
-        std::vector<std::byte> mbr = read_range(disk_, 0, kMbrSize);
-        for (std::size_t i = 0; i < kMbrEntries; ++i) {
-            std::byte* entry = mbr.data() + kMbrEntriesAt + i * kMbrEntrySize;
-            if (std::to_integer<unsigned>(entry[4]) == tables::kTypeProtective &&
-                load_le<std::uint32_t>(entry + 8) == 1)
-                store_le(entry + 12, static_cast<std::uint32_t>(std::min(sectors_ - 1, kMostMbrSectors)));
-        }
-        growth.writes.push_back({0, std::move(mbr)});
-    }
-
-    const BlockDevice& disk_;
-    std::uint64_t sector_;
-    std::uint64_t sectors_;
-    std::uint64_t old_sectors_;
-    std::vector<std::byte> header_;
-    std::uint32_t size_ = 0; // of the header
-    std::uint32_t entry_size_ = 0;
-    std::uint64_t table_bytes_ = 0;
-    std::uint64_t table_sectors_ = 0;
-    std::uint64_t entries_at_ = 0;
-    std::vector<std::byte> entries_; // whole sectors
-};
-
-TableGrowth grow_mbr(const BlockDevice& disk, const Partition* partition) {
-    TableGrowth growth;
-    if (partition == nullptr)
-        return growth;
-    if (partition->role != PartitionRole::primary) {
-        growth.reason = "it is a logical partition, or what holds those";
-        return growth;
-    }
-    std::vector<std::byte> mbr = read_range(disk, 0, kMbrSize);
-    std::byte* entry = mbr.data() + kMbrEntriesAt + std::size_t{partition->number - 1} * kMbrEntrySize;
-    const std::uint64_t start = load_le<std::uint32_t>(entry + 8);
-    const std::uint64_t sectors = load_le<std::uint32_t>(entry + 12);
-    const std::uint64_t end = std::min(align_down(disk.size(), kPartitionAlignment) / kMbrSize, kMostMbrSectors);
-    if (start * kMbrSize != partition->offset || end <= start + sectors) {
-        growth.reason = "there is no room behind it that an MBR can count";
-        return growth;
-    }
-    store_le(entry + 12, static_cast<std::uint32_t>(end - start));
-    // Where it ends by heads and cylinders is beyond what those count.
-    entry[5] = std::byte{0xfe};
-    entry[6] = std::byte{0xff};
-    entry[7] = std::byte{0xff};
-    growth.new_length = (end - start) * kMbrSize;
-    growth.writes.push_back({0, std::move(mbr)});
-    return growth;
+const Partition* extended_of(const PartitionTable& table, const Partition& logical) {
+    return last_of(
+        table, [&](const Partition& each) { return each.role == PartitionRole::extended && lies_in(logical, each); });
 }
 
 } // namespace
 
+std::optional<std::uint64_t> tables::place_at_end(std::uint64_t offset, std::uint64_t length, std::uint64_t limit) {
+    if (length > limit)
+        return std::nullopt;
+    const std::uint64_t place = align_down(limit - length, kPartitionAlignment);
+    return place > offset ? std::optional(place) : std::nullopt;
+}
+
 const Partition* last_partition(const PartitionTable& table) {
-    const Partition* last = nullptr;
-    for (const Partition& partition : table.partitions) {
-        const std::uint64_t end = partition.offset + partition.length;
-        const std::uint64_t last_end = last == nullptr ? 0 : last->offset + last->length;
-        // The container of logical ones ends where the last of them does, or behind it.
-        if (end > last_end || (end == last_end && last->role == PartitionRole::extended))
-            last = &partition;
-    }
-    return last;
+    const Partition* last = last_of(table, [](const Partition&) { return true; });
+    if (last == nullptr || last->role != PartitionRole::extended)
+        return last;
+    const Partition* inside = last_of(table, [&](const Partition& each) { return lies_in(each, *last); });
+    return inside == nullptr ? last : inside;
+}
+
+const Partition* moves_with(const PartitionTable& table, const Partition& last,
+                            const std::function<bool(const Partition&)>& can_move) {
+    if (last.role == PartitionRole::extended || !can_move(last))
+        return nullptr;
+    const Partition* extended = last.role == PartitionRole::logical ? extended_of(table, last) : nullptr;
+    if (extended == nullptr)
+        return &last;
+    const bool whole = std::ranges::all_of(
+        table.partitions, [&](const Partition& each) { return !lies_in(each, *extended) || can_move(each); });
+    return whole ? extended : &last;
+}
+
+const Partition* partition_before(const PartitionTable& table, const Partition& moves) {
+    const bool is_inside = moves.role == PartitionRole::logical;
+    const Partition* before = last_of(table, [&](const Partition& each) {
+        return end_of(each) <= moves.offset && is_inside == (each.role == PartitionRole::logical);
+    });
+    return before != nullptr && before->role == PartitionRole::extended ? nullptr : before;
 }
 
 TableGrowth grow_table(const BlockDevice& disk, const PartitionTable& table, std::uint64_t old_size,
-                       const Partition* partition) {
+                       const PartitionRoom& room) {
     if (table.kind == TableKind::gpt)
-        return GptGrowth(disk, table, old_size).grow(partition);
+        return tables::grow_gpt(disk, table, old_size, room);
     if (table.kind == TableKind::mbr)
-        return grow_mbr(disk, partition);
+        return tables::grow_mbr(disk, table, room);
     return {};
 }
 

@@ -13,8 +13,6 @@ namespace {
 
 using Sector = std::array<std::byte, kMbrSectorSize>;
 
-constexpr std::size_t kEntriesAt = 446;
-constexpr std::size_t kEntrySize = 16;
 constexpr std::size_t kDiskIdAt = 440;
 constexpr std::size_t kBootCodeSize = 440;
 constexpr unsigned kFirstLogicalNumber = 5;
@@ -34,9 +32,9 @@ bool is_file_system_boot_sector(const Sector& sector) {
 std::array<MbrEntry, 4> parse_entries(const Sector& sector) {
     std::array<MbrEntry, 4> entries;
     for (std::size_t i = 0; i < entries.size(); ++i) {
-        const std::byte* at = sector.data() + kEntriesAt + i * kEntrySize;
-        entries[i] = {std::to_integer<unsigned char>(at[0]), std::to_integer<unsigned char>(at[4]),
-                      load_le<std::uint32_t>(at + 8), load_le<std::uint32_t>(at + 12)};
+        const std::byte* at = sector.data() + kMbrEntriesAt + i * kMbrEntrySize;
+        entries[i] = {std::to_integer<unsigned char>(at[0]), std::to_integer<unsigned char>(at[kMbrTypeAt]),
+                      load_le<std::uint32_t>(at + kMbrStartAt), load_le<std::uint32_t>(at + kMbrLengthAt)};
     }
     return entries;
 }

@@ -4,11 +4,20 @@
 #include "formats/partition/partition.hpp"
 
 #include <array>
+#include <limits>
 #include <optional>
 
 namespace vm2oci::tables {
 
 inline constexpr std::uint64_t kMbrSectorSize = 512;
+// Of the table in an MBR and in an extended boot record; and the places in an entry.
+inline constexpr std::size_t kMbrEntriesAt = 446;
+inline constexpr std::size_t kMbrEntrySize = 16;
+inline constexpr std::size_t kMbrEntries = 4;
+inline constexpr std::size_t kMbrTypeAt = 4;
+inline constexpr std::size_t kMbrStartAt = 8;
+inline constexpr std::size_t kMbrLengthAt = 12;
+inline constexpr std::uint64_t kMostMbrSectors = std::numeric_limits<std::uint32_t>::max();
 inline constexpr unsigned char kTypeProtective = 0xee;
 
 struct MbrEntry {

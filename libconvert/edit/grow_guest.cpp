@@ -16,6 +16,9 @@
 namespace vm2oci {
 namespace {
 
+// Its first page, of the largest that Linux has.
+constexpr std::uint64_t kSwapHeader = 64 * KiB;
+
 bool is_growable(const Volume& volume) {
     return volume.signature && volume.signature->kind == ContentKind::file_system &&
            own_appliance_grows(volume.signature->type);
@@ -27,6 +30,18 @@ bool is_luks(const Volume& volume) {
 
 bool is_group(const Volume& volume) {
     return volume.signature && volume.signature->kind == ContentKind::volume_group;
+}
+
+// Not what a sleeping machine has written there, which says so.
+bool is_swap(const Volume& volume) {
+    return volume.signature && volume.signature->type == "swap";
+}
+
+const Volume* volume_of(const DiskLayout& layout, const Partition& partition) {
+    const auto found = std::find_if(layout.volumes.begin(), layout.volumes.end(), [&](const Volume& each) {
+        return lies_on_disk(each) && partition_of(layout, each) == &partition;
+    });
+    return found == layout.volumes.end() ? nullptr : &*found;
 }
 
 // Whether room behind its end is of use to what it holds.
@@ -87,24 +102,61 @@ class Growth {
             return grow_content(layout.volumes.front().name);
         }
         const Partition* last = last_partition(layout.table);
-        const auto volume = std::find_if(layout.volumes.begin(), layout.volumes.end(), [&](const Volume& each) {
-            return last != nullptr && each.logical_volume.empty() && partition_of(layout, each) == last;
-        });
-        const bool grows = volume != layout.volumes.end() && has_use_for_room(*volume);
-        const TableGrowth table = grow_table(*grown_, layout.table, disk_->size(), grows ? last : nullptr);
+        const Volume* volume = last == nullptr ? nullptr : volume_of(layout, *last);
+        PartitionRoom room;
+        if (volume != nullptr && has_use_for_room(*volume))
+            room.grows = last;
+        else if (volume != nullptr && is_swap(*volume))
+            room = room_before(layout, *last);
+        const TableGrowth table = grow_table(*grown_, layout.table, disk_->size(), room);
+        if (table.moved_to)
+            move_swap(layout, *room.moves, *table.moved_to);
         for (const DiskWrite& write : table.writes)
             grown_->write_at(write.offset, write.bytes);
         if (last == nullptr)
             return remark("no partition is grown: there is none");
-        if (!grows)
+        if (room.grows == nullptr)
             return remark(fmt::format("partition {} lies last on the disk and is not grown: it holds {}", last->number,
-                                      volume != layout.volumes.end() && volume->signature
-                                          ? escape_untrusted(volume->signature->type)
-                                          : "nothing that is known"));
+                                      volume != nullptr && volume->signature ? escape_untrusted(volume->signature->type)
+                                      : last->role == PartitionRole::extended ? "no partition"
+                                                                              : "nothing that is known"));
         if (!table.new_length)
-            return remark(fmt::format("partition {} is not grown: {}", last->number, table.reason));
-        remark(fmt::format("partition {} has {} now", last->number, format_size(*table.new_length)));
-        grow_content(volume->name);
+            return remark(fmt::format("partition {} is not grown: {}", room.grows->number, table.reason));
+        if (table.moved_to)
+            remark(fmt::format("partition {}, swap, is at the end of the disk now", last->number));
+        remark(fmt::format("partition {} has {} now", room.grows->number, format_size(*table.new_length)));
+        grow_content(volume_of(layout, *room.grows)->name);
+    }
+
+    // Swap holds nothing that outlives its machine: what lies before it can have its place.
+    static PartitionRoom room_before(const DiskLayout& layout, const Partition& last) {
+        const Partition* moves = moves_with(layout.table, last, [&](const Partition& each) {
+            const Volume* volume = volume_of(layout, each);
+            return volume != nullptr && is_swap(*volume);
+        });
+        const Partition* before = moves == nullptr ? nullptr : partition_before(layout.table, *moves);
+        const Volume* volume = before == nullptr ? nullptr : volume_of(layout, *before);
+        if (volume == nullptr || !has_use_for_room(*volume))
+            return {};
+        return {before, moves};
+    }
+
+    // What makes it swap, with its label and UUID; what was swapped out goes.
+    void move_swap(const DiskLayout& layout, const Partition& moves, std::uint64_t place) {
+        std::vector<DiskWrite> headers;
+        for (const Partition& each : layout.table.partitions) {
+            const bool is_moved = each.role != PartitionRole::extended && each.offset >= moves.offset &&
+                                  each.offset + each.length <= moves.offset + moves.length;
+            if (!is_moved)
+                continue;
+            DiskWrite header{each.offset - moves.offset + place, {}};
+            header.bytes.resize(static_cast<std::size_t>(std::min(each.length, kSwapHeader)));
+            disk_->read_at(each.offset, header.bytes);
+            headers.push_back(std::move(header));
+        }
+        grown_->discard(moves.offset, moves.length);
+        for (const DiskWrite& header : headers)
+            grown_->write_at(header.offset, header.bytes);
     }
 
     // What lies on a volume that has become larger takes the room, as deep as volumes lie in it. Each step has an

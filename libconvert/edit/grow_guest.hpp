@@ -18,8 +18,8 @@ struct GrownDisk {
 
 // `disk`, a lone one, with `size` bytes. The backup of a GPT moves to the end; the last partition grows if it holds a
 // file system that can (ext4, xfs, btrfs), and then that, by vm2oci's appliance; or a volume group, whose root's
-// logical volume then gets the room. What cannot grow stays as it is and is told: this never fails for what the disk
-// holds. Error{io}, Error{cancelled}.
+// logical volume then gets the room. Swap that lies last moves to the end, and the partition before it grows. What
+// cannot grow stays as it is and is told: this never fails for what the disk holds. Error{io}, Error{cancelled}.
 GrownDisk grow_guest(const std::shared_ptr<const BlockDevice>& disk, std::uint64_t size, const GuestAccess& access,
                      const OperationContext& operation);
 

@@ -36,7 +36,7 @@ void add_convert_options(CLI::App& command, ConvertArguments& arguments) {
         ->check(CLI::IsMember({"none", "zlib", "zstd"}))
         ->group(group::output);
     text("--size", arguments.size, "SIZE",
-         "Grow the disk to this virtual size, and the guest's last partition and file system with it")
+         "Grow the disk to this virtual size, and the guest's last partition (but for swap) and file system with it")
         ->check(size_value())
         ->group(group::output);
     command.add_flag("--no-grow", arguments.no_grow, "With --size: leave the guest's partitions and file systems")
