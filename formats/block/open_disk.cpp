@@ -4,6 +4,7 @@
 #include "formats/base/escape.hpp"
 #include "formats/block/detect.hpp"
 #include "formats/block/layer.hpp"
+#include "formats/block/named.hpp"
 #include "formats/block/open_file.hpp"
 #include "formats/block/qcow2/layer.hpp"
 #include "formats/block/raw_layer.hpp"
@@ -157,7 +158,7 @@ DevicePtr open_chain(const ChainFile& top, const DiskSource& source, OnRefusal m
                                        " is given, and the image asks for no such file");
     DevicePtr device;
     for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer)
-        device = layer->layer->assemble(std::move(device));
+        device = std::make_shared<const NamedDevice>(layer->layer->assemble(std::move(device)), layer->name);
     return device;
 }
 

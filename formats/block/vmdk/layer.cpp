@@ -7,6 +7,7 @@
 #include "formats/block/joined.hpp"
 #include "formats/block/mapped/device.hpp"
 #include "formats/block/mapped/survey.hpp"
+#include "formats/block/named.hpp"
 #include "formats/block/padded.hpp"
 #include "formats/block/raw_layer.hpp"
 #include "formats/block/slice.hpp"
@@ -31,6 +32,7 @@ constexpr std::size_t kMagicBytes = 8;
 struct Part {
     std::uint64_t offset = 0; // on the guest's disk
     std::uint64_t size = 0;
+    std::string name;                            // for messages
     DevicePtr whole;                             // zeros or flat: complete
     std::shared_ptr<const mapped::BlockMap> map; // sparse
     DevicePtr file;                              // of the map
@@ -60,9 +62,12 @@ class VmdkLayer final : public Layer {
 
 DevicePtr VmdkLayer::assemble(DevicePtr parent) {
     std::vector<DevicePtr> devices;
-    for (Part& part : parts_) {
+    const auto add = [&](const Part& part, const DevicePtr& device) {
+        devices.push_back(parts_.size() == 1 ? device : std::make_shared<const NamedDevice>(device, part.name));
+    };
+    for (const Part& part : parts_) {
         if (part.whole) {
-            devices.push_back(part.whole);
+            add(part, part.whole);
             continue;
         }
         mapped::DeviceParts device;
@@ -72,7 +77,7 @@ DevicePtr VmdkLayer::assemble(DevicePtr parent) {
         device.parent = parent;
         device.parent_offset = part.offset;
         device.truncation = truncation_;
-        devices.push_back(std::make_shared<const mapped::MappedDevice>(std::move(device)));
+        add(part, std::make_shared<const mapped::MappedDevice>(std::move(device)));
     }
     return devices.size() == 1 ? devices.front() : std::make_shared<const JoinedDevice>(devices);
 }
@@ -93,8 +98,10 @@ class Loader {
     std::uint64_t bytes_of(const ExtentLine& line) const {
         return checked_multiply(line.sectors, kSectorBytes, "size of an extent");
     }
+    Part part_of(const ExtentLine& line) const;
     void add_part(Part part);
-    void add_map(const DevicePtr& file, std::shared_ptr<const mapped::BlockMap> map, mapped::RangeSet& taken);
+    void add_map(const ExtentLine& line, const DevicePtr& file, std::shared_ptr<const mapped::BlockMap> map,
+                 mapped::RangeSet& taken);
     void check_capacity(const ExtentLine& line, std::uint64_t capacity) const;
     void describe(const SparseHeader& header);
 
@@ -106,6 +113,13 @@ class Loader {
     std::map<std::string, mapped::RangeSet> flat_ranges_; // by the name of the file
 };
 
+Part Loader::part_of(const ExtentLine& line) const {
+    Part part;
+    part.size = bytes_of(line);
+    part.name = quote_untrusted(line.name);
+    return part;
+}
+
 void Loader::add_part(Part part) {
     part.offset = offset_;
     offset_ += part.size;
@@ -113,15 +127,13 @@ void Loader::add_part(Part part) {
 }
 
 void Loader::add_zeros(const ExtentLine& line) {
-    Part part;
-    part.size = bytes_of(line);
+    Part part = part_of(line);
     part.whole = std::make_shared<const EmptyDevice>(part.size);
     add_part(std::move(part));
 }
 
 void Loader::add_flat(const ExtentLine& line, const DevicePtr& file) {
-    Part part;
-    part.size = bytes_of(line);
+    Part part = part_of(line);
     const std::uint64_t begin = checked_multiply(line.file_sector, kSectorBytes, "place of an extent");
     const std::uint64_t end = checked_add(begin, part.size, "end of an extent");
     if (end > file->size() && source_.policy.truncation == Tolerance::refuse)
@@ -162,7 +174,8 @@ void Loader::check_capacity(const ExtentLine& line, std::uint64_t capacity) cons
                          quote_untrusted(line.name), line.sectors, capacity / kSectorBytes));
 }
 
-void Loader::add_map(const DevicePtr& file, std::shared_ptr<const mapped::BlockMap> map, mapped::RangeSet& taken) {
+void Loader::add_map(const ExtentLine& line, const DevicePtr& file, std::shared_ptr<const mapped::BlockMap> map,
+                     mapped::RangeSet& taken) {
     if (source_.scan == TableScan::complete) {
         const mapped::Survey survey = mapped::survey(*map, taken, file->size(), source_.policy);
         info_.grains.data += survey.units.data;
@@ -171,7 +184,7 @@ void Loader::add_map(const DevicePtr& file, std::shared_ptr<const mapped::BlockM
         info_.grains.unallocated += survey.units.unallocated;
         sizes_.allocated_size += survey.allocated_bytes;
     }
-    Part part;
+    Part part = part_of(line);
     part.size = map->size();
     part.map = std::move(map);
     part.file = file;
@@ -187,7 +200,7 @@ void Loader::add_sparse(const ExtentLine& line, const DevicePtr& file, const Spa
         add_metadata(header, taken);
         map->check_tables(taken);
     }
-    add_map(file, map, taken);
+    add_map(line, file, map, taken);
 }
 
 void Loader::add_sesparse(const ExtentLine& line, const DevicePtr& file) {
@@ -198,7 +211,7 @@ void Loader::add_sesparse(const ExtentLine& line, const DevicePtr& file) {
     mapped::RangeSet taken;
     if (source_.scan == TableScan::complete)
         map->check_tables(taken);
-    add_map(file, map, taken);
+    add_map(line, file, map, taken);
 }
 
 std::string read_text(const BlockDevice& file, std::uint64_t offset, std::uint64_t length) {
