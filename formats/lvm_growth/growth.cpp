@@ -21,6 +21,7 @@ constexpr std::size_t kSector = 512;
 constexpr std::size_t kLabelSectors = 4;
 constexpr std::size_t kLabelChecksum = 16;
 constexpr std::size_t kLabelContentOffset = 20;
+constexpr std::size_t kIdentifierSize = 32; // without the dashes that the text has in it
 constexpr std::size_t kDeviceSizeInHeader = 32;
 constexpr std::size_t kAreaHeader = 512;
 constexpr std::size_t kLocation = 40; // of the text in the area's header: offset, size, checksum, flags
@@ -40,8 +41,9 @@ std::vector<std::byte> read_bytes(const BlockDevice& device, std::uint64_t offse
 struct Label {
     std::uint64_t offset = 0;
     std::vector<std::byte> bytes;
-    std::uint64_t area_offset = 0;
+    std::uint64_t area_offset = 0; // of the text; 0: it keeps none
     std::uint64_t area_size = 0;
+    std::string identifier{};
 };
 
 // formats/lvm has read it and its only area already, and held them against their checksums.
@@ -70,23 +72,33 @@ Label read_label(const BlockDevice& volume) {
             ++areas;
         }
     }
-    if (areas != 1)
-        fail(ErrorKind::unsupported, "the physical volume keeps no text of its group, or two copies");
+    if (areas > 1)
+        fail(ErrorKind::unsupported, "a physical volume keeps two copies of the text of its group");
+    const std::byte* content = label.bytes.data() + load_le<std::uint32_t>(label.bytes.data() + kLabelContentOffset);
+    label.identifier.assign(reinterpret_cast<const char*>(content), kIdentifierSize);
     return label;
 }
 
 class GroupGrowth {
   public:
-    GroupGrowth(std::string text, std::uint64_t volume_size) : text_(std::move(text)), volume_size_(volume_size) {
+    // Of the member with this identifier and size.
+    GroupGrowth(std::string text, const std::string& identifier, std::uint64_t volume_size)
+        : text_(std::move(text)), volume_size_(volume_size) {
         const std::vector<std::string> groups = text_.sections("");
         if (groups.size() != 1)
             fail(ErrorKind::corrupt, "the LVM metadata has another number of groups than one");
         group_ = groups.front();
-        const std::vector<std::string> members = text_.sections(group_ + "/physical_volumes");
-        if (members.size() != 1)
-            fail(ErrorKind::unsupported,
-                 fmt::format("volume group {} has {} physical volumes", quote_untrusted(group_), members.size()));
-        member_ = members.front();
+        for (const std::string& member : text_.sections(group_ + "/physical_volumes")) {
+            std::string named = text_.text(group_ + "/physical_volumes/" + member + "/id");
+            std::erase(named, '-');
+            if (named == identifier)
+                member_ = member;
+            identifiers_.push_back(std::move(named));
+        }
+        if (member_.empty())
+            fail(ErrorKind::corrupt,
+                 fmt::format("volume group {} does not know the physical volume that it is read from",
+                             quote_untrusted(group_)));
         extent_size_ =
             checked_multiply(text_.number(group_ + "/extent_size"), std::uint64_t{kSector}, "LVM extent size");
         if (extent_size_ == 0)
@@ -112,6 +124,9 @@ class GroupGrowth {
     }
 
     std::string finish() { return text_.finish(); }
+    const std::string& name() const { return group_; }
+    // Of all members.
+    const std::vector<std::string>& identifiers() const { return identifiers_; }
 
   private:
     // Behind the last extent that any volume has.
@@ -194,11 +209,13 @@ class GroupGrowth {
     std::uint64_t volume_size_;
     std::string group_;
     std::string member_;
+    std::vector<std::string> identifiers_;
     std::uint64_t extent_size_ = 0;
 };
 
 // The new text behind the old one in the ring, and the header that names it.
-void add_text_writes(const BlockDevice& volume, const Label& label, const std::string& text, LvmGrowth& growth) {
+void add_text_writes(const BlockDevice& volume, const Label& label, const std::string& text, std::size_t member,
+                     LvmGrowth& growth) {
     std::vector<std::byte> header = read_bytes(volume, label.area_offset, kAreaHeader);
     std::byte* location = header.data() + kLocation;
     const auto old_offset = load_le<std::uint64_t>(location);
@@ -211,32 +228,82 @@ void add_text_writes(const BlockDevice& volume, const Label& label, const std::s
         offset -= ring;
     const std::span<const std::byte> bytes = std::as_bytes(std::span(text));
     const std::size_t first = static_cast<std::size_t>(std::min<std::uint64_t>(bytes.size(), label.area_size - offset));
-    growth.writes.push_back({label.area_offset + offset, {bytes.begin(), bytes.begin() + static_cast<long>(first)}});
+    growth.writes.push_back(
+        {member, label.area_offset + offset, {bytes.begin(), bytes.begin() + static_cast<long>(first)}});
     if (first < bytes.size())
         growth.writes.push_back(
-            {label.area_offset + kAreaHeader, {bytes.begin() + static_cast<long>(first), bytes.end()}});
+            {member, label.area_offset + kAreaHeader, {bytes.begin() + static_cast<long>(first), bytes.end()}});
     store_le(location, offset);
     store_le(location + 8, std::uint64_t{text.size()});
     store_le(location + 16, checksum(bytes));
     store_le(header.data(), checksum(std::span(header).subspan(4)));
-    growth.writes.push_back({label.area_offset, std::move(header)});
+    growth.writes.push_back({member, label.area_offset, std::move(header)});
+}
+
+struct Member {
+    std::size_t index; // in what was given
+    Label label;
+    std::string text; // empty: it keeps none
+};
+
+// The group's members, the first of those given ahead; what belongs to other groups is left out.
+std::vector<Member> find_members(const std::vector<std::shared_ptr<const BlockDevice>>& given,
+                                 const GroupGrowth& group) {
+    std::vector<Member> members;
+    for (std::size_t i = 0; i < given.size(); ++i) {
+        Label label = read_label(*given[i]);
+        if (std::ranges::find(group.identifiers(), label.identifier) == group.identifiers().end())
+            continue;
+        std::string text = label.area_offset == 0 ? "" : lvm::read_metadata_text(*given[i]);
+        members.push_back({i, std::move(label), std::move(text)});
+    }
+    if (members.size() != group.identifiers().size())
+        fail(ErrorKind::unsupported,
+             fmt::format("volume group {} has {} physical volumes, and {} of them can be written here",
+                         quote_untrusted(group.name()), group.identifiers().size(), members.size()));
+    return members;
+}
+
+// What the group says of itself, by the first member that keeps it.
+std::string text_of_group(const std::vector<std::shared_ptr<const BlockDevice>>& given) {
+    if (std::string own = lvm::read_metadata_text(*given.front()); !own.empty())
+        return own;
+    // It does not say which group it belongs to; the text of its own names it.
+    const std::string identifier = read_label(*given.front()).identifier;
+    for (const std::shared_ptr<const BlockDevice>& other : given) {
+        std::string text = lvm::read_metadata_text(*other);
+        std::string plain = text;
+        std::erase(plain, '-');
+        if (plain.find('"' + identifier + '"') != std::string::npos)
+            return text;
+    }
+    fail(ErrorKind::unsupported, "no physical volume keeps the text of the group");
 }
 
 } // namespace
 
-LvmGrowth grow_physical_volume(const BlockDevice& volume, const std::string& logical_volume) {
-    std::string text = lvm::read_metadata_text(volume);
-    Label label = read_label(volume);
-    if (text.empty())
-        fail(ErrorKind::unsupported, "the physical volume keeps no text of its group, or two copies");
-    GroupGrowth group(std::move(text), volume.size());
+LvmGrowth grow_physical_volume(const std::vector<std::shared_ptr<const BlockDevice>>& given,
+                               const std::string& logical_volume) {
+    const BlockDevice& volume = *given.front();
+    const std::string text = text_of_group(given);
+    GroupGrowth group(text, read_label(volume).identifier, volume.size());
+    std::vector<Member> members = find_members(given, group);
     LvmGrowth growth;
     growth.added = group.grow(logical_volume);
-    add_text_writes(volume, label, group.finish(), growth);
+    const std::string new_text = group.finish();
+    for (const Member& member : members) {
+        if (member.label.area_offset == 0)
+            continue;
+        if (member.text != text)
+            fail(ErrorKind::corrupt, fmt::format("the physical volumes of volume group {} tell different things of it",
+                                                 quote_untrusted(group.name())));
+        add_text_writes(*given[member.index], member.label, new_text, member.index, growth);
+    }
+    Label& label = members.front().label;
     std::byte* content = label.bytes.data() + load_le<std::uint32_t>(label.bytes.data() + kLabelContentOffset);
     store_le(content + kDeviceSizeInHeader, volume.size());
     store_le(label.bytes.data() + kLabelChecksum, checksum(std::span(label.bytes).subspan(kLabelContentOffset)));
-    growth.writes.push_back({label.offset, std::move(label.bytes)});
+    growth.writes.push_back({0, label.offset, std::move(label.bytes)});
     return growth;
 }
 

@@ -9,13 +9,15 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 namespace vm2oci {
 
 struct LvmWrite {
-    std::uint64_t offset = 0; // on the physical volume
+    std::size_t member = 0;   // index into what was given
+    std::uint64_t offset = 0; // on that physical volume
     std::vector<std::byte> bytes;
 };
 
@@ -24,10 +26,13 @@ struct LvmGrowth {
     std::uint64_t added = 0; // bytes that the logical volume has more, or that the group has free
 };
 
-// `volume` has its new size. What is free at its end goes to `logical_volume` ("root"; "": to nobody).
-// Error{unsupported} for a group of several members, with two copies of its text, or whose volume is no linear one, is
-// the origin of snapshots or lies elsewhere; Error{corrupt} for damaged metadata; Error{limit} where the text has no
-// room.
-LvmGrowth grow_physical_volume(const BlockDevice& volume, const std::string& logical_volume);
+// `members`: the volume that has its new size; behind it the further physical volumes of its group, and maybe of
+// others, in any order. Of what is free at the first one's end all goes to `logical_volume` ("root"; "": to nobody);
+// each member that keeps the group's text gets the new one. Error{unsupported} for a group of which a member is not
+// there, with two copies of its text on one, or whose volume is no linear one, is the origin of snapshots or lies
+// elsewhere; Error{corrupt} for damaged metadata, and members that tell different things; Error{limit} where a text has
+// no room.
+LvmGrowth grow_physical_volume(const std::vector<std::shared_ptr<const BlockDevice>>& members,
+                               const std::string& logical_volume);
 
 } // namespace vm2oci

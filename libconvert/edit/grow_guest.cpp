@@ -175,7 +175,7 @@ class Growth {
                                       escape_untrusted(volume.name),
                                       volume.locked_reason.empty() ? "it is not read here" : volume.locked_reason));
         if (is_group(volume))
-            return grow_group(volume, logical_volume_of_root(opened), overlay);
+            return grow_group(opened.layout, volume, logical_volume_of_root(opened), overlay);
         if (is_growable(volume))
             return grow_file_system(volume, overlay);
         remark(fmt::format("{} is not grown further: it holds {}", escape_untrusted(volume.name),
@@ -183,15 +183,23 @@ class Growth {
     }
 
     // The root's logical volume takes the room, where it is one; else the group has it.
-    void grow_group(const Volume& member, const std::string& root, const std::shared_ptr<OverlayDevice>& overlay) {
+    void grow_group(const DiskLayout& layout, const Volume& member, const std::string& root,
+                    const std::shared_ptr<OverlayDevice>& overlay) {
         const std::string what = "the volume group on " + escape_untrusted(member.name);
         try {
+            // Each member that can be written: the group's text lies on all of them.
+            std::vector<const Volume*> members{&member};
+            for (const Volume& other : layout.volumes)
+                if (&other != &member && is_group(other) && other.route)
+                    members.push_back(&other);
             if (!member.route)
                 fail(ErrorKind::unsupported, "it lies where it cannot be written");
-            const LvmGrowth growth = grow_physical_volume(*member.device, root.substr(root.find('/') + 1));
-            const std::shared_ptr<BlockChanges> changes = member.route(overlay);
+            std::vector<std::shared_ptr<const BlockDevice>> devices;
+            for (const Volume* each : members)
+                devices.push_back(each->device);
+            const LvmGrowth growth = grow_physical_volume(devices, root.substr(root.find('/') + 1));
             for (const LvmWrite& write : growth.writes)
-                changes->write_at(write.offset, write.bytes);
+                members[write.member]->route(overlay)->write_at(write.offset, write.bytes);
             grown_ = overlay;
             if (root.empty())
                 return remark(fmt::format("{} has {} more, free", what, format_size(growth.added)));

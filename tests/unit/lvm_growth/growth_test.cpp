@@ -27,6 +27,7 @@ std::uint32_t crc(std::span<const std::byte> bytes) {
 
 struct Layout {
     std::string volumes;
+    std::string identifier = kIdentifier;
     std::uint64_t area_size = kMiB - kArea;
     std::uint64_t text_at = 512; // in the area
     unsigned copies = 1;
@@ -55,7 +56,7 @@ std::shared_ptr<MemoryDevice> make_volume(std::uint64_t size, const Layout& layo
     store_le<std::uint64_t>(label.data() + 8, 1);
     store_le<std::uint32_t>(label.data() + 20, 32);
     std::memcpy(label.data() + 24, "LVM2 001", 8);
-    std::memcpy(label.data() + 32, kIdentifier.data(), 32);
+    std::memcpy(label.data() + 32, layout.identifier.data(), 32);
     store_le<std::uint64_t>(label.data() + 64, 11 * kMiB);
     store_le<std::uint64_t>(label.data() + 72, kMiB);
     std::size_t at = 72 + 32; // a data area, and the end of their list
@@ -84,7 +85,7 @@ std::shared_ptr<MemoryDevice> make_volume(std::uint64_t size, const Layout& layo
 }
 
 LvmLogicalVolume grown(const std::shared_ptr<MemoryDevice>& disk, const std::string& name, std::uint64_t added) {
-    const LvmGrowth growth = grow_physical_volume(*disk, name);
+    const LvmGrowth growth = grow_physical_volume({disk}, name);
     CHECK(growth.added == added);
     for (const LvmWrite& write : growth.writes)
         disk->put(write.offset, write.bytes);
@@ -99,7 +100,7 @@ LvmLogicalVolume grown(const std::shared_ptr<MemoryDevice>& disk, const std::str
 
 ErrorKind kind_of(const std::shared_ptr<MemoryDevice>& disk, const std::string& name) {
     try {
-        (void)grow_physical_volume(*disk, name);
+        (void)grow_physical_volume({disk}, name);
     } catch (const Error& error) {
         return error.kind();
     }
@@ -137,7 +138,7 @@ TEST_CASE("a volume that does not lie at the end gets a piece there, with what w
 
 TEST_CASE("with no volume that wants it the group has the room free") {
     const auto disk = make_volume(21 * kMiB, {linear("root", 0, 4)});
-    const LvmGrowth growth = grow_physical_volume(*disk, "");
+    const LvmGrowth growth = grow_physical_volume({disk}, "");
     CHECK(growth.added == 10 * kMiB);
     for (const LvmWrite& write : growth.writes)
         disk->put(write.offset, write.bytes);
@@ -183,6 +184,63 @@ TEST_CASE("what is no simple group is left, and told") {
     snapshot.insert(snapshot.rfind("type"), "origin = \"root\" ");
     CHECK(refused({snapshot}));
     CHECK(kind_of(make_volume(11 * kMiB, {linear("root", 0, 4)}), "root") == ErrorKind::unsupported);
+}
+
+namespace {
+
+const std::string kSecondIdentifier = "aaILYZYrKwnzuxjmVEJ73lx5vkfVjCbb";
+const std::string kSecondMember = "aaILYZ-YrKw-nzux-jmVE-J73l-x5vk-fVjCbb";
+
+// A group that its owner has extended by a second partition, which lies last: as the first member, or the second, has
+// it.
+Layout two_members(const std::string& volumes, const std::string& identifier) {
+    Layout layout{volumes};
+    layout.identifier = identifier;
+    layout.members += " pv1 { id = \"" + kSecondMember + "\" dev_size = 22528\n pe_start = 2048 pe_count = 10 }";
+    return layout;
+}
+
+} // namespace
+
+TEST_CASE("a group of several physical volumes: the last one grows, and all of them say so") {
+    const std::string root = linear("root", 0, 10);
+    const auto first = make_volume(11 * kMiB, two_members(root, kIdentifier));
+    const auto second = make_volume(31 * kMiB, two_members(root, kSecondIdentifier));
+    Layout foreign{linear("data", 0, 1)};
+    foreign.identifier = "zzILYZYrKwnzuxjmVEJ73lx5vkfVjCzz";
+    const auto other = make_volume(11 * kMiB, foreign); // of another group
+    const std::vector<std::shared_ptr<const BlockDevice>> members{second, other, first};
+    const LvmGrowth growth = grow_physical_volume(members, "root");
+    CHECK(growth.added == 30 * kMiB);
+    for (const LvmWrite& write : growth.writes) {
+        CHECK(write.member != 1);
+        (write.member == 0 ? second : first)->put(write.offset, write.bytes);
+    }
+    CHECK(lvm::read_metadata_text(*first) == lvm::read_metadata_text(*second));
+    const LvmFindings found = read_volume_groups({{kMember, first}, {kSecondMember, second}});
+    CHECK(found.remarks.empty());
+    REQUIRE(found.volumes.size() == 1);
+    CHECK(found.volumes[0].device->size() == 40 * kMiB);
+    REQUIRE(found.volumes[0].segments.size() == 2);
+    CHECK(found.volumes[0].segments[1].length == 30 * kMiB);
+    CHECK(found.volumes[0].segments[1].physical_offset == kMiB);
+    CHECK(kind_of(second, "root") == ErrorKind::unsupported); // without the first
+}
+
+TEST_CASE("members that keep no text, and members that differ") {
+    const std::string root = linear("root", 0, 10);
+    Layout silent = two_members(root, kSecondIdentifier);
+    silent.copies = 0;
+    const auto first = make_volume(11 * kMiB, two_members(root, kIdentifier));
+    const auto second = make_volume(31 * kMiB, silent);
+    CHECK(grow_physical_volume({second, first}, "root").added == 30 * kMiB);
+    const auto older = make_volume(31 * kMiB, two_members(linear("root", 0, 9), kSecondIdentifier));
+    try {
+        (void)grow_physical_volume({older, first}, "root");
+        FAIL("they tell different things");
+    } catch (const Error& error) {
+        CHECK(error.kind() == ErrorKind::corrupt);
+    }
 }
 
 TEST_CASE("damaged metadata is never written anew") {
