@@ -68,13 +68,12 @@ class InstalledAppliance final : public ApplianceMachine {
   public:
     std::optional<std::string> obstacle() const override {
         if (!find_shared_file(shared_file::agent))
-            return fmt::format("vm2oci's appliance is not installed: share/vm2oci/{} is not beside this program; "
-                               "'cmake --install' installs it",
+            return fmt::format("vm2oci's appliance is not installed: share/vm2oci/{} is not beside this program; the "
+                               "package vm2oci and 'cmake --install' bring it",
                                shared_file::agent);
         if (!find_kernel())
-            return "vm2oci's appliance has no kernel, which is built only when asked for: 'cmake --build --preset "
-                   "release --target guest-kernel && cmake --install build/release' in vm2oci's source brings it "
-                   "(ten minutes, once)";
+            return fmt::format("vm2oci's appliance has no kernel, which is built only when asked for: {}",
+                               kKernelIsBrought);
         if (!is_on_path(ApplianceRunOptions().qemu_binary))
             return "vm2oci's appliance runs in QEMU, which is not installed: 'apt-get install qemu-system-x86'";
         return std::nullopt;

@@ -16,10 +16,9 @@ std::filesystem::path minimal_kernel_folder(const std::string& architecture) {
     auto path = find_shared_file(folder);
     if (!path)
         fail(ErrorKind::not_found,
-             fmt::format("the kernel minimal: share/vm2oci/{} is not beside this program, for the kernel is built only "
-                         "when asked for; 'cmake --build --preset release --target guest-kernel' in vm2oci's source "
-                         "makes it (ten minutes, once), and 'cmake --install build/release' installs it",
-                         folder));
+             fmt::format("the kernel minimal: share/vm2oci/{} is not beside this program, for it is built only when "
+                         "asked for: {}",
+                         folder, kKernelIsBrought));
     return *std::move(path);
 }
 
