@@ -4,6 +4,7 @@
 #include "tools/flows/sbom.hpp"
 #include "tools/flows/seed.hpp"
 
+#include <numeric>
 #include <utility>
 
 namespace vm2oci {
@@ -16,17 +17,18 @@ void DiskShape::open_source() {
     run_.open_machine();
     guest_ = std::make_unique<GuestSession>(run_.disks(), run_.access(), request.image.created, run_.operation);
     unchanged_ = guest_->view().device();
+    for (const SourceDisk& disk : run_.machine.disks)
+        sizes_.push_back(disk.opened.device->size());
 }
 
 DiskView DiskShape::disk_view(std::size_t disk) {
     if (disk_count() == 1)
         return guest_->view();
     DiskView view(run_.machine.disks[disk].opened);
-    std::uint64_t begin = 0;
-    for (std::size_t i = 0; i < disk; ++i)
-        begin += run_.machine.disks[i].opened.device->size();
+    const std::uint64_t begin =
+        std::accumulate(sizes_.begin(), sizes_.begin() + static_cast<std::ptrdiff_t>(disk), std::uint64_t{0});
     if (guest_->view().device() != unchanged_)
-        view.change(std::make_shared<const SliceDevice>(guest_->view().device(), begin, view.device()->size()));
+        view.change(std::make_shared<const SliceDevice>(guest_->view().device(), begin, sizes_[disk]));
     return view;
 }
 
@@ -41,13 +43,12 @@ void DiskShape::grow() {
     const ConvertRequest& request = run_.request;
     const std::optional<std::uint64_t> size = request.disk.virtual_size;
     // What is refused, is refused where the disk is written.
-    if (!size || *size <= guest_->view().device()->size() || request.mode != EditMode::apply ||
-        request.growth == GuestGrowth::leave || request.disk.format == DiskOutputFormat::keep)
+    if (!size || *size <= sizes_.front() || request.mode != EditMode::apply || request.growth == GuestGrowth::leave ||
+        request.disk.format == DiskOutputFormat::keep)
         return;
-    if (disk_count() > 1)
-        return run_.remark("the guest is left as it is on the larger disk: it lies on several");
     for (std::string& remark : guest_->grow(*size))
         run_.remark(std::move(remark));
+    sizes_.front() = *size;
 }
 
 void DiskShape::edit() {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace vm2oci {
 
@@ -46,6 +47,7 @@ class DiskShape : public ConvertShape {
     std::optional<SeedFiles> seed_;
     std::unique_ptr<GuestSession> guest_;          // from open_source() on
     std::shared_ptr<const BlockDevice> unchanged_; // what the guest was read from
+    std::vector<std::uint64_t> sizes_;             // of the disks as they are now
 };
 
 // A disk inside an image goes among its annotations, and everybody who pulls the image may read it.

@@ -1,6 +1,8 @@
 #include "tools/flows/guest_session.hpp"
 
+#include "formats/block/joined.hpp"
 #include "formats/block/overlay.hpp"
+#include "formats/block/slice.hpp"
 #include "libconvert/edit/grow_guest.hpp"
 #include "libconvert/guest/appliance_session.hpp"
 #include "libconvert/package/sparsify.hpp"
@@ -30,8 +32,20 @@ void GuestSession::close() {
 
 std::vector<std::string> GuestSession::grow(std::uint64_t size) {
     close();
-    GrownDisk grown = grow_guest(view_.device(), size, access_, operation_);
-    view_.change(std::move(grown.device));
+    if (access_.disk_sizes.size() <= 1) {
+        GrownDisk grown = grow_guest(view_.device(), size, access_, operation_);
+        view_.change(std::move(grown.device));
+        return std::move(grown.remarks);
+    }
+    std::uint64_t& first_size = access_.disk_sizes.front();
+    const std::shared_ptr<const BlockDevice> all = view_.device();
+    GuestAccess alone = access_;
+    alone.disk_sizes.clear();
+    GrownDisk grown = grow_guest(std::make_shared<const SliceDevice>(all, 0, first_size), size, alone, operation_);
+    const auto others = std::make_shared<const SliceDevice>(all, first_size, all->size() - first_size);
+    first_size = grown.device->size();
+    view_.change(std::make_shared<const JoinedDevice>(
+        std::vector<std::shared_ptr<const BlockDevice>>{std::move(grown.device), others}));
     return std::move(grown.remarks);
 }
 

@@ -26,7 +26,7 @@ class GuestSession {
     // An appliance that reads the guest need not live on; guest() opens it again.
     void close();
 
-    // As grow_guest(), of a lone disk; its remarks.
+    // As grow_guest(), of the first disk of the machine, by what lies on it alone; its remarks.
     std::vector<std::string> grow(std::uint64_t size);
     // As edit_disk().
     EditReport edit(const EditRequest& request, EditMode mode);

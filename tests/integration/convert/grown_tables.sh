@@ -103,3 +103,21 @@ place disk.raw 2 part
 jq -e '.remarks | any(contains("partition 2 lies last on the disk and is not grown: it holds swsuspend"))' report.json > /dev/null ||
     fail "$(cat report.json)"
 expect_equal "$(partitions disk.raw)" "$(partitions asleep.raw)" 'the partitions'
+
+step 'of several disks the first one grows, however large the others are'
+rm -f part disk.raw
+truncate -s 600M disk.raw
+printf 'label: gpt\nstart=2048, size=1024000, type=L\n' | sfdisk --quiet disk.raw
+truncate -s 500M part
+mke2fs -q -t ext4 -d root part
+place disk.raw 1 part
+for size in 100M 8G; do
+    rm -f data.raw
+    truncate -s $size data.raw
+    mke2fs -q -t ext4 -L data data.raw
+    "$VM2OCI" convert --quiet --json --size 3G raw:disk.raw --disk raw:data.raw "raw:web-$size.raw" > report.json
+    jq -e '.remarks | any(startswith("partition 1 has 3.0 GiB now") or startswith("partition 1 has 3 GiB now"))' report.json > /dev/null ||
+        fail "$(cat report.json)"
+    [[ $(size_of "web-$size.raw" 1) -gt $((2900 * 2048)) ]] || fail "partition 1 has $(size_of "web-$size.raw" 1) sectors"
+    cmp data.raw "web-$size-disk2.raw"
+done
