@@ -190,7 +190,7 @@ for kind in "${kinds[@]}"; do
     case $kind in
         el9) maker=el number=3 offset=$((129 * 1048576)) type=xfs options=norecovery size=$((1960 * 1048576)) elsewhere=boot ;;
         boot-ext4) maker=fedora number=3 offset=0 type=btrfs options=subvol=root size='' elsewhere='boot|home|var' ;;
-        sles15) maker=suse number=2 offset=0 type=btrfs options='' size='' elsewhere='boot/grub2/[^/]*|var|home|root|tmp|srv|opt|usr/local' ;;
+        sles15) maker=suse number=2 offset=0 type=btrfs options='' size='' elsewhere='boot/grub2/(i386-pc|x86_64-efi)|var|home|root|tmp|srv|opt|usr/local' ;;
     esac
     "$VM2OCI_SOURCE_DIR/tests/support/${maker}_like_disk.sh" $kind tree disk.raw > make.log 2>&1 || fail "$(tail -5 make.log)"
     encrypt_partition $number disk.raw

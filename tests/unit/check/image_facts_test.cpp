@@ -28,6 +28,12 @@ StoredLayer layer_of(ImageDestination& destination, const std::vector<Entry>& en
     return layer.finish();
 }
 
+void publish(const ImageContents& contents, ImageDestination& destination) {
+    ImageOptions options;
+    options.architecture = "amd64";
+    destination.publish(assemble_image(options, contents, destination));
+}
+
 // A store like a registry's, which counts the bytes of layers that are read from it.
 class RemoteSource final : public ImageSource {
   public:
@@ -85,12 +91,11 @@ TEST_CASE("layers are merged as a container sees them") {
                                                      entry("disk/b"), entry("old/x"), entry("gone/y/z")}));
     contents.layers.push_back(
         layer_of(destination, {entry("disk/.wh.a"), entry("old/.wh..wh..opq"), entry("old/new"), entry(".wh.gone")}));
-    ImageOptions options;
-    options.architecture = "amd64";
-    destination.publish(assemble_image(options, contents, destination));
+    publish(contents, destination);
     MemorySource source(store);
     const ImageFacts facts = gather_image_facts(source, "", {});
     std::vector<std::string> paths;
+    paths.reserve(facts.files.size());
     for (const auto& [path, file] : facts.files)
         paths.push_back(path);
     CHECK(paths == std::vector<std::string>{"disk", "disk/b", "old/new"});
@@ -110,9 +115,7 @@ TEST_CASE("a layer that ends in the middle of a file, and a wrong diff_id, are f
     ImageContents contents;
     contents.layers.push_back(cut.finish());
     contents.layers.push_back(layer_of(destination, {entry("etc/motd")}));
-    ImageOptions options;
-    options.architecture = "amd64";
-    destination.publish(assemble_image(options, contents, destination));
+    publish(contents, destination);
     MemorySource source(store);
     const ImageFacts facts = gather_image_facts(source, "", {});
     CHECK(facts.layers.at(0).cut_member == "disk/web.img");
@@ -121,7 +124,7 @@ TEST_CASE("a layer that ends in the middle of a file, and a wrong diff_id, are f
     CHECK(facts.content_problem.empty());
 
     std::swap(contents.layers[0].diff_id, contents.layers[1].diff_id);
-    destination.publish(assemble_image(options, contents, destination));
+    publish(contents, destination);
     MemorySource wrong(store);
     CHECK_THAT(gather_image_facts(wrong, "", {}).content_problem, Catch::Contains("diff_id"));
 }
@@ -152,9 +155,7 @@ TEST_CASE("a remote layer that is decoded from its beginning is listed up to its
     ImageContents contents;
     contents.layers.push_back(layer.finish());
     contents.layers.push_back(layer_of(destination, {entry("etc/motd")}));
-    ImageOptions options;
-    options.architecture = "amd64";
-    destination.publish(assemble_image(options, contents, destination));
+    publish(contents, destination);
 
     RemoteSource heads(store);
     const ImageFacts facts = gather_image_facts(heads, "", {});
