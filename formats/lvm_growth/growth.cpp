@@ -134,8 +134,8 @@ class GroupGrowth {
         std::uint64_t end = 0;
         const std::string volumes = group_ + "/logical_volumes";
         for (const std::string& name : text_.sections(volumes))
-            for (const std::string& segment : text_.sections(volumes + "/" + name)) {
-                const std::string path = volumes + "/" + name + "/" + segment;
+            for (const std::string& segment : text_.sections(fmt::format("{}/{}", volumes, name))) {
+                const std::string path = fmt::format("{}/{}/{}", volumes, name, segment);
                 if (!text_.has(path + "/stripes"))
                     continue;
                 const std::vector<std::string> stripes = text_.list(path + "/stripes");
@@ -157,9 +157,9 @@ class GroupGrowth {
     void refuse_origins(const std::string& name) const {
         const std::string volumes = group_ + "/logical_volumes";
         for (const std::string& other : text_.sections(volumes))
-            for (const std::string& segment : text_.sections(volumes + "/" + other))
+            for (const std::string& segment : text_.sections(fmt::format("{}/{}", volumes, other)))
                 for (const char* key : {"/origin", "/merging_store", "/external_origin"}) {
-                    const std::string path = volumes + "/" + other + "/" + segment + key;
+                    const std::string path = fmt::format("{}/{}/{}{}", volumes, other, segment, key);
                     if (text_.has(path) && text_.text(path) == name)
                         fail(ErrorKind::unsupported,
                              fmt::format("logical volume {} has snapshots", quote_untrusted(name)));
@@ -176,7 +176,7 @@ class GroupGrowth {
         std::string last;
         const std::vector<std::string> segments = text_.sections(volume);
         for (const std::string& segment : segments) {
-            const std::string path = volume + "/" + segment;
+            const std::string path = fmt::format("{}/{}", volume, segment);
             if (text_.text(path + "/type") != "striped" || text_.number(path + "/stripe_count") != 1)
                 fail(ErrorKind::unsupported, fmt::format("logical volume {} is not linear", quote_untrusted(name)));
             const std::uint64_t end =

@@ -17,7 +17,7 @@
 namespace vm2oci {
 
 // Partitions begin and end on these, so that what aligns itself to a disk's blocks stays aligned.
-inline constexpr std::uint64_t kPartitionAlignment = 1024 * 1024;
+inline constexpr std::uint64_t kPartitionAlignment = std::uint64_t{1024} * 1024;
 
 // Bytes that take the place of others.
 struct DiskWrite {

@@ -58,9 +58,9 @@ const Volume* find_named(const DiskLayout& layout, const std::string& name) {
 // The innermost of what LUKS encrypts in a volume; one of LUKS if it is closed.
 const Volume& decrypted(const DiskLayout& layout, const Volume& volume) {
     const Volume* inner = &volume;
-    for (std::size_t i = 0; i < layout.volumes.size(); ++i) // those that are inside stand behind it
-        if (layout.volumes[i].encrypted && &layout.volumes[*layout.volumes[i].encrypted] == inner)
-            inner = &layout.volumes[i];
+    for (const Volume& each : layout.volumes) // those that are inside stand behind it
+        if (const std::optional<std::size_t> outer = each.encrypted; outer && &layout.volumes[*outer] == inner)
+            inner = &each;
     return *inner;
 }
 
@@ -195,6 +195,7 @@ class Growth {
             if (!member.route)
                 fail(ErrorKind::unsupported, "it lies where it cannot be written");
             std::vector<std::shared_ptr<const BlockDevice>> devices;
+            devices.reserve(members.size());
             for (const Volume* each : members)
                 devices.push_back(each->device);
             const LvmGrowth growth = grow_physical_volume(devices, root.substr(root.find('/') + 1));
@@ -213,7 +214,8 @@ class Growth {
     }
 
     void grow_file_system(const Volume& volume, const std::shared_ptr<OverlayDevice>& overlay) {
-        const std::string what = fmt::format("{} on {}", volume.signature->type, escape_untrusted(volume.name));
+        const std::string type = volume.signature ? volume.signature->type : "";
+        const std::string what = fmt::format("{} on {}", type, escape_untrusted(volume.name));
         if (const auto obstacle = own_appliance_missing(access_))
             return remark(fmt::format("{} keeps its size until the guest grows it: {}", what, *obstacle));
         try {
