@@ -214,11 +214,9 @@ ItemResult lost_item(std::size_t number, std::optional<std::size_t> shares) {
     item.name = fmt::format("machine-{}", number);
     item.state = ItemState::failed;
     item.exit_code = 1;
-    item.message =
-        shares ? fmt::format("no result tells of it: share {} of {} did not end, or its result is not among these; run "
-                             "batch --index {} --of {}",
-                             (number - 1) % *shares + 1, *shares, (number - 1) % *shares, *shares)
-               : "no result tells of it: its share did not end, or its result is not among these";
+    item.message = "no result tells of it: its share did not end, or its result is not among these";
+    if (shares)
+        item.message += fmt::format("; run the share with index {} of {} again", (number - 1) % *shares, *shares);
     return item;
 }
 

@@ -24,7 +24,7 @@ bool is_file(const fs::path& path) {
 
 fs::path in_full(const fs::path& path) {
     std::error_code error;
-    fs::path canonical = fs::weakly_canonical(path, error);
+    fs::path canonical = fs::weakly_canonical(fs::absolute(path, error), error);
     return error ? path : canonical;
 }
 

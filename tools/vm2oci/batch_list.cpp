@@ -90,7 +90,7 @@ std::pair<std::string, std::string> split_format(const std::string& source) {
 std::string place_of(const std::string& words) {
     const auto absolute = [](const fs::path& path) {
         std::error_code error;
-        fs::path canonical = fs::weakly_canonical(path, error);
+        fs::path canonical = fs::weakly_canonical(fs::absolute(path, error), error);
         if (error)
             canonical = path;
         return (canonical.has_filename() ? canonical : canonical.parent_path()).string(); // "images/" is "images"
