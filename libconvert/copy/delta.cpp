@@ -315,6 +315,12 @@ bool is_delta(ImageSource& source, const Descriptor& top) {
     return is_manifest(top.media_type) && parse_manifest(source.read_manifest(top)).artifact_type == kDeltaArtifactType;
 }
 
+std::optional<Digest> delta_target(ImageSource& source, const Descriptor& top) {
+    if (!is_delta(source, top))
+        return std::nullopt;
+    return Digest::parse(required(parse_manifest(source.read_manifest(top)).annotations, delta_annotation::target));
+}
+
 std::unique_ptr<ImageSource> open_delta(std::unique_ptr<ImageSource> source, std::shared_ptr<const DeltaBase> base) {
     return std::make_unique<DeltaSource>(std::move(source), std::move(base));
 }

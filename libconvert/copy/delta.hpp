@@ -17,6 +17,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 namespace vm2oci {
@@ -73,6 +74,9 @@ class DeltaDestination final : public ImageDestination {
 
 // Whether `top` of that store is a delta. Reads the manifest.
 bool is_delta(ImageSource& source, const Descriptor& top);
+
+// The digest of what the delta `top` makes of its base; nullopt: it is none. Error{corrupt} for a delta that is broken.
+std::optional<Digest> delta_target(ImageSource& source, const Descriptor& top);
 
 // The image that a delta makes of its base. Error{not_found}, when a blob is opened, if the base lacks a layer that the
 // delta needs, Error{corrupt} for a delta that is broken.

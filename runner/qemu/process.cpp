@@ -17,6 +17,7 @@
 #include <cstring>
 #include <filesystem>
 #include <sstream>
+#include <thread>
 
 namespace vm2oci {
 namespace {
@@ -210,6 +211,17 @@ void ChildProcess::kill() {
     while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR)
         ;
     status_ = status;
+}
+
+void ChildProcess::end(std::chrono::milliseconds patience) {
+    constexpr std::chrono::milliseconds kInterval(10);
+    if (status_ || pid_ <= 0)
+        return;
+    ::kill(pid_, SIGTERM);
+    const auto until = std::chrono::steady_clock::now() + patience;
+    while (!poll_exit() && std::chrono::steady_clock::now() < until)
+        std::this_thread::sleep_for(kInterval);
+    kill();
 }
 
 bool has_crashed(int status) {

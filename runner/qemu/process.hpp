@@ -39,6 +39,8 @@ class ChildProcess final {
     // How long its threads were ready to run and had no processor.
     std::chrono::milliseconds starved_time();
     void kill();
+    // Asks it to end (SIGTERM), so that it can put away what it has begun, and kills it if it has not after that time.
+    void end(std::chrono::milliseconds patience);
 
   private:
     pid_t pid_ = -1;

@@ -43,11 +43,18 @@ printf '%d runs killed; %s of 206 machines are there; made twice: %s\n' "$killed
     "$(cat events.* | jq -r 'select(.state == "done") | .name' 2> jq.log | sort | uniq -d | wc -l)"
 "$vm2oci" -q verify oci:images > verified && printf 'every digest of the layout is right\n'
 
+printf '== from nothing, one thread each\n'
 for jobs in 1 2; do
-    printf '== from nothing, %d at once, one thread each\n' "$jobs"
     rm -rf images list.txt.state cache
-    time "$vm2oci" batch -q --threads 1 --jobs "$jobs" list.txt > out
+    "$vm2oci" batch -q --json --threads 1 --jobs "$jobs" list.txt > "result.$jobs"
 done
+# The clock of a shared machine tells little. What does not depend on others: how many ran at once (of the time that each
+# took), and that two at once take no more of the processors. The product is what a machine of our own would gain.
+jq -n '[inputs | {at_once: (([.machines[].seconds] | add) / .seconds), clock: .seconds, cpu: ([.machines[].processor_seconds] | add)}] |
+    "jobs  by the clock  CPU s  at once on average",
+    (to_entries[] | "\(.key + 1)     \(.value.clock * 10 | round / 10) s        \(.value.cpu * 10 | round / 10)   \(.value.at_once * 100 | round / 100)"),
+    "two against one: \(.[0].clock / .[1].clock * 100 | round / 100) by the clock, \(.[1].at_once / .[0].at_once * .[0].cpu / .[1].cpu * 100 | round / 100) by what ran at once and CPU"' \
+    --raw-output result.1 result.2
 
 printf '== forty look-alikes of the real disk as root file systems, packages in a layer of their own\n'
 for ((number = 1; number <= 40; ++number)); do

@@ -9,11 +9,14 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 
 namespace vm2oci {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+constexpr std::size_t kMostMachines = 4ull * 1024 * 1024; // more than a list of the largest size can name
 
 Json parse(std::string_view text) {
     Json json = Json::parse(text, nullptr, false);
@@ -115,11 +118,9 @@ Json batch_to_json(const BatchResult& result) {
     for (const ItemState state : {ItemState::done, ItemState::unchanged, ItemState::failed, ItemState::refused,
                                   ItemState::rejected, ItemState::left_out})
         counts[std::string(to_string(state))] = result.count(state);
-    return {{"list", result.list},
-            {"share", {{"index", result.share.index}, {"of", result.share.of}}},
-            {"seconds", result.seconds},
-            {"counts", std::move(counts)},
-            {"machines", std::move(items)}};
+    return {{"list", result.list},           {"share", {{"index", result.share.index}, {"of", result.share.of}}},
+            {"list_size", result.list_size}, {"seconds", result.seconds},
+            {"counts", std::move(counts)},   {"machines", std::move(items)}};
 }
 
 std::string item_result_text(const ItemResult& item) {
@@ -140,10 +141,40 @@ BatchResult parse_batch_result(std::string_view text) {
     result.list = member<std::string>(json, "list");
     const auto share = member<Json>(json, "share");
     result.share = {member<std::size_t>(share, "index"), member<std::size_t>(share, "of")};
+    result.list_size = member<std::size_t>(json, "list_size");
     result.seconds = member<double>(json, "seconds");
-    for (const Json& item : member<Json>(json, "machines"))
+    for (const Json& item : member<Json>(json, "machines")) {
         result.items.push_back(item_from(item));
+        if (result.items.back().number == 0 || result.items.back().number > result.list_size)
+            fail(ErrorKind::corrupt, "what a batch remembers has a machine that its list has not");
+    }
+    if (result.share.of == 0 || result.share.index >= result.share.of || result.list_size > kMostMachines)
+        fail(ErrorKind::corrupt, "what a batch remembers is of no share of a list");
     return result;
+}
+
+std::vector<BatchResult> find_batch_results(std::string_view text) {
+    // Documents are printed with their first and last brackets on lines of their own, and everything else indented.
+    std::vector<BatchResult> results;
+    std::optional<std::size_t> begin;
+    for (std::size_t at = 0; at < text.size();) {
+        const std::size_t end = std::min(text.find('\n', at), text.size());
+        std::string_view line = text.substr(at, end - at);
+        if (line.ends_with('\r'))
+            line.remove_suffix(1);
+        if (line == "{")
+            begin = at;
+        else if (line == "}" && begin) {
+            try {
+                results.push_back(parse_batch_result(text.substr(*begin, end - *begin)));
+            } catch (const Error&) {
+                // A document of something else.
+            }
+            begin.reset();
+        }
+        at = end + 1;
+    }
+    return results;
 }
 
 void read_conversion(std::string_view document, ItemResult& into) {
@@ -164,17 +195,48 @@ void read_conversion(std::string_view document, ItemResult& into) {
             into.message = message->get<std::string>();
 }
 
+namespace {
+
+// Of the same list, by what shares tell of it.
+void require_one_list(const BatchResult& first, const BatchResult& other) {
+    if (other.list != first.list)
+        fail(ErrorKind::conflict, fmt::format("results of {} and of {} are no shares of one list",
+                                              quote_untrusted(first.list), quote_untrusted(other.list)));
+    if (other.list_size != first.list_size)
+        fail(ErrorKind::conflict, fmt::format("results of a list of {} machines and of one of {} are no shares of one "
+                                              "list: it has changed in between",
+                                              first.list_size, other.list_size));
+}
+
+ItemResult lost_item(std::size_t number, std::optional<std::size_t> shares) {
+    ItemResult item;
+    item.number = number;
+    item.name = fmt::format("machine-{}", number);
+    item.state = ItemState::failed;
+    item.exit_code = 1;
+    item.message = "no result tells of it: its share did not end, or its result is not among these";
+    if (shares)
+        item.message += fmt::format("; run the share with index {} of {} again", (number - 1) % *shares, *shares);
+    return item;
+}
+
+} // namespace
+
 BatchResult gather(const std::vector<BatchResult>& shares) {
     const auto rank = [](const ItemResult& item) {
         return is_good(item.state) ? 0 : item.state == ItemState::left_out ? 2 : 1;
     };
     BatchResult all;
     std::map<std::size_t, ItemResult> items;
+    std::optional<std::size_t> divided;
     for (const BatchResult& share : shares) {
-        if (&share != &shares.front() && share.list != all.list)
-            fail(ErrorKind::conflict, fmt::format("results of {} and of {} are no shares of one list",
-                                                  quote_untrusted(all.list), quote_untrusted(share.list)));
+        require_one_list(shares.front(), share);
+        if (&share == &shares.front())
+            divided = share.share.of;
+        else if (divided != share.share.of)
+            divided.reset();
         all.list = share.list;
+        all.list_size = share.list_size;
         all.seconds = std::max(all.seconds, share.seconds);
         for (const ItemResult& item : share.items) {
             const auto [place, is_new] = items.emplace(item.number, item);
@@ -182,8 +244,10 @@ BatchResult gather(const std::vector<BatchResult>& shares) {
                 place->second = item;
         }
     }
-    for (auto& [number, item] : items)
-        all.items.push_back(std::move(item));
+    for (std::size_t number = 1; number <= all.list_size; ++number) {
+        const auto found = items.find(number);
+        all.items.push_back(found == items.end() ? lost_item(number, divided) : std::move(found->second));
+    }
     return all;
 }
 

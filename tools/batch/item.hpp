@@ -79,6 +79,7 @@ struct BatchShare {
 struct BatchResult {
     std::string list; // its name
     BatchShare share;
+    std::size_t list_size = 0; // machines of the whole list, all shares
     double seconds = 0;
     std::vector<ItemResult> items; // in the list's order
 

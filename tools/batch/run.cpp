@@ -46,6 +46,7 @@ class Batch {
         : request_(request), state_(state), engine_(engine), watcher_(watcher) {
         result_.list = request.list;
         result_.share = request.share;
+        result_.list_size = request.list_size;
         for (const BatchItem& item : request.items) {
             result_.items.push_back(waiting(item));
             waiting_.push_back(result_.items.size() - 1);

@@ -62,6 +62,7 @@ enum class AfterFailure {
 struct BatchRequest {
     std::string list; // its name
     BatchShare share;
+    std::size_t list_size = 0;    // machines of the whole list, all shares
     std::vector<BatchItem> items; // of the share
     BatchBudget budget;
     AfterFailure after_failure = AfterFailure::stop;

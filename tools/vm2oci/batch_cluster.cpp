@@ -19,17 +19,42 @@ using Json = nlohmann::ordered_json;
 constexpr int kUser = 65532; // "nonroot", as images without a shell have it; any other than 0 will do
 constexpr std::size_t kConfigMapLimit = 1 * MiB - 64 * KiB; // the API server's limit, with room for the object's rest
 constexpr std::size_t kMatrixLimit = 256;                   // Tekton's default-max-matrix-combinations-count
+constexpr std::size_t kJobLimit = 100'000;                  // completions with failures counted by index
+constexpr std::size_t kNameLimit = 63; // of a label, a pod's host name, Tekton's and Argo's objects
 constexpr int kRetries = 3;
 constexpr const char* kListFile = "machines";
+constexpr std::string_view kTaskEnding = "-machine";
 
-// Labels, claims and objects: RFC 1123, in at most 63 characters.
-void require_name(const std::string& name, std::string_view what) {
+// Labels, claims and objects: RFC 1123.
+void require_name(const std::string& name, std::string_view what, std::size_t longest = kNameLimit) {
     const auto is_end = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
-    const bool fits = !name.empty() && name.size() <= 63 && is_end(name.front()) && is_end(name.back()) &&
+    const bool fits = !name.empty() && name.size() <= longest && is_end(name.front()) && is_end(name.back()) &&
                       std::all_of(name.begin(), name.end(), [&](char c) { return is_end(c) || c == '-'; });
     if (!fits)
-        fail(ErrorKind::usage, fmt::format("{} is no name for {} in a cluster: small letters, digits and '-'",
-                                           quote_untrusted(name), what));
+        fail(ErrorKind::usage, fmt::format("{} is no name for {} in a cluster: small letters, digits and '-', at most "
+                                           "{} of them",
+                                           quote_untrusted(name), what, longest));
+}
+
+// What stands behind the name in what is made of it: a pod's host name, a Task.
+std::size_t longest_name(std::string_view target, const ClusterWishes& wishes) {
+    if (target == "kubernetes")
+        return kNameLimit - 1 - std::to_string(wishes.names.size() - 1).size();
+    return target == "tekton" ? kNameLimit - kTaskEnding.size() : kNameLimit;
+}
+
+// Objects are JSON, whose text is UTF-8; paths may be of any bytes.
+void require_utf8(std::string_view list) {
+    for (std::size_t line = 1; !list.empty(); ++line) {
+        const std::size_t end = std::min(list.find('\n'), list.size());
+        try {
+            (void)Json(std::string(list.substr(0, end))).dump();
+        } catch (const Json::exception&) {
+            fail(ErrorKind::usage,
+                 fmt::format("line {}: it is not in UTF-8, and a cluster holds no other text; rename the file", line));
+        }
+        list.remove_prefix(std::min(end + 1, list.size()));
+    }
 }
 
 std::string list_name(const ClusterWishes& wishes) {
@@ -39,6 +64,7 @@ std::string list_name(const ClusterWishes& wishes) {
 ManifestDocument config_map(const ClusterWishes& wishes) {
     if (wishes.list.size() > kConfigMapLimit)
         fail(ErrorKind::limit, "the list is larger than a ConfigMap can be; make several of it");
+    require_utf8(wishes.list);
     ManifestDocument document{{{"apiVersion", "v1"},
                                {"kind", "ConfigMap"},
                                {"metadata", {{"name", list_name(wishes)}}},
@@ -163,6 +189,8 @@ ManifestDocument object(const char* version, const char* kind, const std::string
 
 std::string kubernetes(const ClusterWishes& wishes) {
     const std::size_t count = wishes.names.size();
+    if (count > kJobLimit)
+        fail(ErrorKind::limit, fmt::format("a Job has {} pods at most; make several lists", kJobLimit));
     const Json labels = {{"app.kubernetes.io/name", "vm2oci"}};
     Json runs = {{"name", "vm2oci"}};
     runs.update(container(wishes, {}));
@@ -242,7 +270,7 @@ ManifestDocument tekton_task(const ClusterWishes& wishes, const std::string& nam
 std::string tekton(const ClusterWishes& wishes) {
     if (wishes.names.size() > kMatrixLimit)
         fail(ErrorKind::limit, fmt::format("Tekton fans out to {} machines at most; make several lists", kMatrixLimit));
-    const std::string task_name = wishes.name + "-machine";
+    const std::string task_name = wishes.name + std::string(kTaskEnding);
     Json index = {{"name", "INDEX"}, {"value", Json::array()}};
     for (std::size_t number = 0; number < wishes.names.size(); ++number)
         index["value"].push_back(std::to_string(number));
@@ -315,7 +343,7 @@ std::string argo(const ClusterWishes& wishes) {
 std::string cluster_manifest(std::string_view target, const ClusterWishes& wishes) {
     if (wishes.image.empty())
         fail(ErrorKind::usage, "which image of vm2oci the pods run is not said: give --image");
-    require_name(wishes.name, "objects");
+    require_name(wishes.name, "objects", longest_name(target, wishes));
     require_name(wishes.disks_claim, "a volume claim");
     require_name(wishes.registry_secret, "a Secret");
     if (!wishes.state_claim.empty())

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <ostream>
 
 namespace vm2oci::cli {
@@ -83,6 +84,8 @@ void BatchDisplay::running(const std::vector<std::pair<const BatchItem*, ItemPro
     last_ = now;
     clear_table();
     const std::size_t columns = terminal_columns();
+    // The cursor goes back to the table's first line, and does not leave the screen; one line is the sum, one its own.
+    const std::size_t rows = std::max<std::size_t>(terminal_rows(), 3) - 2;
     for (const auto& [item, progress] : items) {
         if (mode_ == ProgressMode::json) {
             err_ << nlohmann::ordered_json{{"name", item->name},
@@ -99,11 +102,16 @@ void BatchDisplay::running(const std::vector<std::pair<const BatchItem*, ItemPro
             err_ << fmt::format("[{}/{}] {}", ended_, machines_, line) << std::endl;
             continue;
         }
-        err_ << line.substr(0, columns - 1) << '\n'; // names and phases are ASCII
-        ++table_lines_;
+        if (table_lines_ < rows) {
+            err_ << line.substr(0, columns - 1) << '\n'; // names and phases are ASCII
+            ++table_lines_;
+        }
     }
     if (mode_ == ProgressMode::bar && !items.empty()) {
-        err_ << fmt::format("{} of {}", ended_, machines_) << std::endl;
+        err_ << fmt::format("{} of {}", ended_, machines_);
+        if (items.size() > rows)
+            err_ << fmt::format(", and {} more run", items.size() - rows);
+        err_ << std::endl;
         ++table_lines_;
     }
 }

@@ -47,6 +47,7 @@ struct PlannedConversion {
     BatchItem item;
     ImageReference image;                 // where it goes; null: for other destinations
     registry::RegistryOptions registry{}; // how it is reached
+    bool is_delta = false;                // it goes there as a delta against another one
 };
 
 // Reads the words as `convert` would, the files that options name included. Error{usage} "line N: …".

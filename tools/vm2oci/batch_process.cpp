@@ -11,6 +11,7 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 
 namespace vm2oci::cli {
 namespace {
@@ -18,6 +19,7 @@ namespace {
 constexpr std::size_t kDocumentLimit = 16 * 1024 * 1024; // plans of many edits have a few hundred KiB
 constexpr std::size_t kLineLimit = 64 * 1024;
 constexpr int kStandardOutput = 1;
+constexpr std::chrono::seconds kPatience(5); // until a conversion that is to end has put away what it has begun
 
 UniqueFd create(const std::filesystem::path& path) {
     UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
@@ -46,6 +48,9 @@ class Conversion final : public RunningItem {
     Conversion(const std::vector<std::string>& words, const ItemFiles& files)
         : document_path_(files.document), document_(create(files.document)), log_(create(files.log)),
           process_(words, {{document_.get(), kStandardOutput}}) {}
+    ~Conversion() override { process_.end(kPatience); }
+    Conversion(const Conversion&) = delete;
+    Conversion& operator=(const Conversion&) = delete;
 
     std::optional<ItemEnd> poll() override {
         const std::optional<int> status = process_.poll_exit();

@@ -87,7 +87,7 @@ constexpr const char* kFixText = "Mend what keeps the guest from booting here";
 constexpr const char* kSysprepText = "Make it a template: without identity, keys, logs and the like";
 
 const std::vector<MostUsed>& most_used() {
-    static const std::vector<MostUsed> kAll = {
+    static const std::vector<MostUsed> kMostUsed = {
         {"convert",
          {{"--as", "containerdisk (default), bundle, rootfs, vm, kata, podman-machine, rancher, runv, virtlet"},
           {"--fix", kFixText},
@@ -132,7 +132,7 @@ const std::vector<MostUsed>& most_used() {
          {{"--dry-run"}, {"--keep-going"}, {"--jobs"}, {"--report"}, {"--junit"}, {"--index"}, {"--of"}, {"--for"}}},
         {"inspect", {{"--key"}, {"--disk"}, {"--arch"}}},
     };
-    return kAll;
+    return kMostUsed;
 }
 
 // The footer of a command with its first examples, each of two lines below the heading.

@@ -47,6 +47,11 @@ std::size_t terminal_columns() {
     return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
+std::size_t terminal_rows() {
+    struct winsize size {};
+    return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 ? size.ws_row : 24;
+}
+
 ProgressDisplay::ProgressDisplay(std::ostream& err, ProgressMode mode, Verbosity verbosity)
     : err_(err), mode_(resolve_mode(mode, verbosity, err)) {}
 

@@ -15,6 +15,7 @@ namespace vm2oci::cli {
 
 // Of the terminal at standard error; 80 where that is none.
 std::size_t terminal_columns();
+std::size_t terminal_rows();
 
 // What `automatic` means: a bar when `err` is the process's standard error and that is a terminal, else plain lines.
 // Nothing where only errors are wanted.

@@ -123,6 +123,9 @@ TEST_CASE("what a cluster would refuse is refused here") {
         refused(each, ErrorKind::usage);
     }
     each = wishes();
+    each.list = "caf\xe9.raw docker://registry.example/vm/a:1\n";
+    refused(each, ErrorKind::usage);
+    each = wishes();
     each.list = std::string(1 * MiB, 'a');
     refused(each, ErrorKind::limit);
     each = wishes();
@@ -131,12 +134,54 @@ TEST_CASE("what a cluster would refuse is refused here") {
     CHECK_THROWS_AS(cluster_manifest("tekton", each), Error);
 }
 
+TEST_CASE("a name leaves room for what the cluster makes of it") {
+    // Pods' host names are NAME-INDEX, Tekton's Task is NAME-machine, and 63 characters are the limit of both.
+    const auto longest = [](const char* target, std::size_t machines) {
+        for (std::size_t size = 63; size > 0; --size) {
+            ClusterWishes each = wishes();
+            each.names.assign(machines, "a");
+            each.name = std::string(size, 'n');
+            try {
+                cluster_manifest(target, each);
+                return size;
+            } catch (const Error& error) {
+                CHECK(error.kind() == ErrorKind::usage);
+            }
+        }
+        return std::size_t{0};
+    };
+    CHECK(longest("kubernetes", 1) == 61);
+    CHECK(longest("kubernetes", 10) == 61);
+    CHECK(longest("kubernetes", 11) == 60);
+    CHECK(longest("kubernetes", 101) == 59);
+    CHECK(longest("tekton", 10) == 55);
+    CHECK(longest("argo", 200) == 63);
+    ClusterWishes each = wishes();
+    each.names.assign(100'001, "a");
+    CHECK_THROWS_WITH(cluster_manifest("kubernetes", each), Catch::Contains("make several lists"));
+}
+
+TEST_CASE("a list of another system is carried to the pods as it is") {
+    for (const char* list :
+         {"a docker://registry.example/a:1\r\nb docker://registry.example/b:1\r\n",
+          "\xef\xbb\xbf"
+          "a docker://registry.example/a:1\n",
+          "gr\xc3\xbc\xc3\x9f.raw docker://registry.example/a:1", "  a docker://registry.example/a:1\n\n\n",
+          "a\tdocker://registry.example/a:1 --label 'x=: #y'\n"}) {
+        CAPTURE(list);
+        ClusterWishes each = wishes();
+        each.list = list;
+        CHECK(at(documents(cluster_manifest("kubernetes", each))[0], "data/machines") == list);
+    }
+}
+
 TEST_CASE("a pod has the memory of its largest machine, and pushes what it makes") {
     const auto lines = [](const std::string& text) { return parse_batch_list(text, find_files); };
     const std::uint64_t plain = check_words(lines("a.qcow2 docker://registry.example/a:1"));
     CHECK(check_words(lines("a.qcow2 docker://registry.example/a:1\n"
                             "b.qcow2 docker://registry.example/b:1 --boot-test --memory 3G")) == plain + 3 * GiB);
     for (const char* line :
-         {"a.qcow2 oci:images:a", "a.qcow2 raw:a.raw", "a.qcow2 docker://registry.example/a:1 --no-such"})
+         {"- docker://registry.example/a:1", "raw:- docker://registry.example/a:1", "a.qcow2 oci:images:a",
+          "a.qcow2 raw:a.raw", "a.qcow2 docker://registry.example/a:1 --no-such"})
         CHECK_THROWS_AS(check_words(lines(line)), Error);
 }

@@ -42,6 +42,7 @@ BatchResult sample() {
     BatchResult result;
     result.list = "machines.txt";
     result.share = {1, 3};
+    result.list_size = 14;
     result.seconds = 61.25;
     result.items = {made(2, "web", ItemState::done), made(5, "db", ItemState::refused),
                     made(8, "erp", ItemState::rejected), made(11, "old", ItemState::unchanged),
@@ -71,7 +72,7 @@ TEST_CASE("what is no result is refused, whatever is wrong with it") {
     const nlohmann::json good = nlohmann::json::parse(batch_result_text(sample()));
     for (const char* text : {"", "[]", "null", "{", "{}", "\xff"})
         CHECK_THROWS_AS(parse_batch_result(text), Error);
-    for (const char* name : {"list", "share", "seconds", "machines"}) {
+    for (const char* name : {"list", "share", "list_size", "seconds", "machines"}) {
         CAPTURE(name);
         nlohmann::json changed = good;
         changed.erase(name);
@@ -90,6 +91,17 @@ TEST_CASE("what is no result is refused, whatever is wrong with it") {
         CHECK_THROWS_AS(parse_batch_result(changed.dump()), Error);
     }
     nlohmann::json changed = good;
+    for (const int number : {0, 15}) {
+        changed["machines"][0]["number"] = number;
+        CHECK_THROWS_AS(parse_batch_result(changed.dump()), Error);
+    }
+    changed = good;
+    changed["share"]["index"] = 3;
+    CHECK_THROWS_AS(parse_batch_result(changed.dump()), Error);
+    changed = good;
+    changed["list_size"] = std::uint64_t{1} << 40U;
+    CHECK_THROWS_AS(parse_batch_result(changed.dump()), Error);
+    changed = good;
     changed["machines"][0]["state"] = "splendid";
     CHECK_THROWS_WITH(parse_batch_result(changed.dump()), Catch::Contains("'splendid'"));
     for (const char* name : {"digest", "message", "booted"}) {
@@ -104,19 +116,71 @@ TEST_CASE("shares become one summary, each machine once and by its best try") {
     BatchResult second;
     second.list = first.list;
     second.share = {0, 3};
+    second.list_size = 14;
     second.seconds = 100;
     second.items = {made(1, "a", ItemState::done), made(5, "db", ItemState::done),
                     made(14, "late", ItemState::refused)};
     const BatchResult all = gather({first, second});
-    REQUIRE(all.items.size() == 6);
+    REQUIRE(all.items.size() == 14);
     CHECK(all.items[0].name == "a");
-    CHECK(all.items[2].name == "db");
-    CHECK(all.items[2].state == ItemState::done);
-    CHECK(all.items[5].state == ItemState::refused);
+    CHECK(all.items[4].name == "db");
+    CHECK(all.items[4].state == ItemState::done);
+    CHECK(all.items[13].state == ItemState::refused);
     CHECK(all.seconds == 100);
     CHECK(all.share.of == 1);
+    second.list_size = 15;
+    CHECK_THROWS_WITH(gather({first, second}), Catch::Contains("it has changed in between"));
     second.list = "others.txt";
     CHECK_THROWS_WITH(gather({first, second}), Catch::Contains("no shares of one list"));
+}
+
+TEST_CASE("machines of shares that did not end are missing, and how to make them is said") {
+    BatchResult share;
+    share.list = "machines.txt";
+    share.list_size = 5;
+    share.share = {0, 2};
+    share.items = {made(1, "a", ItemState::done), made(3, "c", ItemState::done), made(5, "e", ItemState::unchanged)};
+    BatchResult all = gather({share});
+    REQUIRE(all.items.size() == 5);
+    CHECK_FALSE(all.all_good());
+    CHECK(exit_code_of(all) == 1);
+    CHECK(all.items[1].name == "machine-2");
+    CHECK(all.items[1].state == ItemState::failed);
+    CHECK_THAT(all.items[1].message, Catch::Contains("; run the share with index 1 of 2 again"));
+    CHECK_THAT(batch_page(all), Catch::Contains("3 of 5 machines are there") && Catch::Contains("machine-4"));
+    CHECK(occurrences(batch_junit(all), "<error ") == 2);
+    // Of shares that were cut in other ways nobody knows which one it would have been.
+    BatchResult other = share;
+    other.share = {1, 4};
+    other.items = {made(2, "b", ItemState::done)};
+    all = gather({share, other});
+    CHECK(all.items[1].state == ItemState::done);
+    CHECK(all.items[3].state == ItemState::failed);
+    CHECK_THAT(all.items[3].message, !Catch::Contains("index"));
+    other.items = {made(2, "b", ItemState::done), made(4, "d", ItemState::done)};
+    CHECK(gather({share, other}).all_good());
+}
+
+TEST_CASE("results are found in logs, of several pods in one as well") {
+    BatchResult first = sample();
+    BatchResult second = sample();
+    second.share.index = 2;
+    const std::string a = batch_result_text(first);
+    const std::string b = batch_result_text(second);
+    CHECK(find_batch_results(a).size() == 1);
+    CHECK(find_batch_results("[0/1] web running\n" + a + "[1/1] late\n").size() == 1);
+    const auto both = find_batch_results("log\n" + a + "{\n  \"error\": {}\n}\nlog\n" + b);
+    REQUIRE(both.size() == 2);
+    CHECK(both[1].share.index == 2);
+    // Ended in the middle, and begun anew in the same log.
+    CHECK(find_batch_results(a.substr(0, a.size() / 2)).empty());
+    CHECK(find_batch_results(a.substr(0, a.size() / 2) + "\n" + b).size() == 1);
+    for (const char* text : {"", "{", "{\n", "{\n}\n", "}\n", "\n\n"})
+        CHECK(find_batch_results(text).empty());
+    std::string windows = a;
+    for (std::size_t at = windows.find('\n'); at != std::string::npos; at = windows.find('\n', at + 2))
+        windows.insert(at, "\r");
+    CHECK(find_batch_results(windows).size() == 1);
 }
 
 TEST_CASE("of a conversion's document digest, sizes and the boot's verdict are kept") {

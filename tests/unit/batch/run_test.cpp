@@ -105,7 +105,7 @@ BatchItem item(World& world, const std::string& name) {
 }
 
 BatchRequest request(std::vector<BatchItem> items) {
-    BatchRequest made{"list", {}, std::move(items), {{4, 1000}, 4, 1}, AfterFailure::keep_on, "1.0"};
+    BatchRequest made{"list", {}, items.size(), std::move(items), {{4, 1000}, 4, 1}, AfterFailure::keep_on, "1.0"};
     return made;
 }
 

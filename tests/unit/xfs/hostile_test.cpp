@@ -315,6 +315,13 @@ TEST_CASE("hostile superblocks of xfs are refused") {
 TEST_CASE("hostile inodes of xfs are refused") {
     try_rows(inode_rows());
 }
+TEST_CASE("a file with the mark of the realtime device that has no blocks lies nowhere, and is read") {
+    XfsBuilder made = make_sample();
+    made.finish();
+    made.put16(inode_at(sample::kEmpty) + 90, 1);
+    made.seal();
+    read_everything(XfsFileSystem(made.device()));
+}
 TEST_CASE("hostile extents of xfs are refused") {
     try_rows(extent_rows());
 }

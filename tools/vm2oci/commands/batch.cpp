@@ -1,5 +1,6 @@
 // `vm2oci batch LIST`.
 #include "formats/base/error.hpp"
+#include "formats/base/escape.hpp"
 #include "formats/base/fd.hpp"
 #include "formats/base/outputs.hpp"
 #include "formats/base/size.hpp"
@@ -9,8 +10,8 @@
 #include "tools/batch/page.hpp"
 #include "tools/batch/run.hpp"
 #include "tools/documents/document.hpp"
-#include "tools/flows/open_source.hpp"
 #include "tools/vm2oci/batch_cluster.hpp"
+#include "tools/vm2oci/batch_destination.hpp"
 #include "tools/vm2oci/batch_display.hpp"
 #include "tools/vm2oci/batch_list.hpp"
 #include "tools/vm2oci/batch_process.hpp"
@@ -26,6 +27,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
+#include <iterator>
 #include <map>
 #include <thread>
 
@@ -39,6 +41,9 @@ constexpr std::size_t kResultLimit = 64 * MiB; // the same, with a pod's log aro
 
 // Of a pod besides its conversion: this program, which waits for it, and page cache that counts as the pod's.
 constexpr std::uint64_t kPodMemory = 256 * MiB;
+
+// Between looks at what runs: small disks take a few hundredths of a second.
+constexpr std::chrono::milliseconds kPollInterval(10);
 
 struct BatchArguments {
     std::vector<std::string> lists;
@@ -117,24 +122,6 @@ BatchBudget budget_for(const BatchArguments& arguments, const Invocation& call, 
     // Who asks for more at once than there are processors gets it.
     budget.all.processors = std::max(budget.all.processors, static_cast<unsigned>(budget.jobs));
     return budget;
-}
-
-// What is at a destination, by its reference alone.
-std::optional<std::string> published_at(const PlannedConversion& planned, const OperationContext& operation) {
-    const BatchItem& item = planned.item;
-    if (std::holds_alternative<NullReference>(planned.image)) {
-        if (item.is_image || item.destination == "null:")
-            return std::nullopt;
-        std::error_code error;
-        return fs::exists(item.exclusive, error) ? std::optional<std::string>("there") : std::nullopt;
-    }
-    try {
-        return open_image_source(planned.image, operation, planned.registry)->resolve().digest.text();
-    } catch (const Error& error) {
-        if (error.kind() == ErrorKind::cancelled)
-            throw;
-        return std::nullopt; // then it is made, and that says what is wrong
-    }
 }
 
 // What is written besides: opened before work begins, so that a path that cannot be had stops the command in time.
@@ -234,6 +221,7 @@ ExitCode run_list(const BatchArguments& arguments, Invocation& call) {
     const std::string& list = the_list(arguments);
     std::vector<PlannedConversion> planned =
         plan_conversions(parse_batch_list(read_list(list, kListLimit), find_files));
+    const std::size_t list_size = planned.size();
     std::erase_if(planned,
                   [&](const PlannedConversion& each) { return (each.item.number - 1) % share.of != share.index; });
     if (planned.size() == 1)
@@ -241,6 +229,7 @@ ExitCode run_list(const BatchArguments& arguments, Invocation& call) {
     std::map<std::size_t, const PlannedConversion*> by_number;
     BatchRequest request{list == "-" ? "standard input" : fs::path(list).filename().string(),
                          share,
+                         list_size,
                          {},
                          budget_for(arguments, call, planned.size()),
                          arguments.keep_going ? AfterFailure::keep_on : AfterFailure::stop,
@@ -258,7 +247,7 @@ ExitCode run_list(const BatchArguments& arguments, Invocation& call) {
     };
     engine.made = [&](const BatchItem& item, const ItemFiles& files) { remember_look(item, files, look_alikes); };
     engine.published = [&](const BatchItem& item) { return published_at(*by_number.at(item.number), call.operation); };
-    engine.wait = [] { std::this_thread::sleep_for(std::chrono::milliseconds(50)); };
+    engine.wait = [] { std::this_thread::sleep_for(kPollInterval); };
     engine.seconds = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
     const fs::path folder = state_folder(arguments);
     if (arguments.dry_run) {
@@ -280,23 +269,17 @@ ExitCode run_list(const BatchArguments& arguments, Invocation& call) {
     return tell(reports, result, call);
 }
 
-// A document, or a log that ends with one.
-BatchResult read_result(const std::string& path) {
-    const std::string text = read_list(path, kResultLimit);
-    const std::size_t begin = text.starts_with("{\n") ? 0 : text.rfind("\n{\n");
-    if (begin == std::string::npos)
-        fail(ErrorKind::corrupt, path + ": no result of a batch is in it");
-    try {
-        return parse_batch_result(std::string_view(text).substr(begin));
-    } catch (const Error& error) {
-        throw Error(error.kind(), path + ": " + error.what(), error.hint());
-    }
-}
-
+// Documents, or logs that have them. What has none is of a share that did not end: gather() tells of its machines.
 ExitCode gather_results(const BatchArguments& arguments, Invocation& call) {
     std::vector<BatchResult> shares;
-    for (const std::string& path : arguments.lists)
-        shares.push_back(read_result(path));
+    for (const std::string& path : arguments.lists) {
+        std::vector<BatchResult> found = find_batch_results(read_list(path, kResultLimit));
+        if (found.empty())
+            call.err << "vm2oci: " << escape_untrusted(path) << ": no result of a batch is in it\n";
+        std::move(found.begin(), found.end(), std::back_inserter(shares));
+    }
+    if (shares.empty())
+        fail(ErrorKind::corrupt, "no result of a batch is in what is to be gathered");
     Reports reports(arguments);
     return tell(reports, gather(shares), call);
 }

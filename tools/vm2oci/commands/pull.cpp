@@ -22,8 +22,10 @@ void add_pull_command(CommandTable& table) {
         [arguments](Invocation& call) {
             const ImageReference source = parse_image_only(arguments->source, "pull");
             if (arguments->reuse.empty() && !std::holds_alternative<RegistryReference>(source))
-                fail(ErrorKind::usage, "pull reads from a registry, and '" + arguments->source +
-                                           "' is none; write it like docker://registry.example/team/web01:v1");
+                fail(ErrorKind::usage,
+                     "pull reads from a registry, and '" + arguments->source +
+                         "' is none; write it like docker://registry.example/team/web01:v1, or say by --reuse "
+                         "which version a delta is against");
             return run_copy(*arguments, source, parse_image_only(arguments->destination, "pull"), call);
         });
     add_copy_options(command, *arguments, "docker://HOST/REPO[:TAG][@DIGEST]",
