@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
@@ -101,6 +102,41 @@ bool copy_attributes(const fs::path& from, int to) {
     return all_rights;
 }
 
+// Whoever reads may come late, or stop: an open() or write() that waits for them would hear no cancellation.
+void write_to_pipe(const fs::path& target, std::span<const std::byte> bytes, const OperationContext& operation) {
+    constexpr int kPollMilliseconds = 50;
+    UniqueFd fd;
+    for (bool told = false; !fd;) {
+        operation.check_cancelled();
+        fd = UniqueFd(::open(target.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
+        if (fd)
+            break;
+        if (errno != ENXIO)
+            fail_errno("cannot write " + target.string(), errno);
+        if (!told)
+            operation.progress->note("waiting for somebody to read " + target.string());
+        told = true;
+        ::poll(nullptr, 0, kPollMilliseconds);
+    }
+    while (!bytes.empty()) {
+        operation.check_cancelled();
+        const ssize_t written = ::write(fd.get(), bytes.data(), bytes.size());
+        if (written >= 0) {
+            bytes = bytes.subspan(static_cast<std::size_t>(written));
+        } else if (errno == EAGAIN) {
+            pollfd room{fd.get(), POLLOUT, 0};
+            ::poll(&room, 1, kPollMilliseconds);
+        } else if (errno != EINTR) {
+            fail_errno("cannot write " + target.string(), errno);
+        }
+    }
+}
+
+bool is_pipe(const fs::path& target) {
+    struct stat status {};
+    return ::stat(target.c_str(), &status) == 0 && S_ISFIFO(status.st_mode);
+}
+
 void write_in_place(const fs::path& target, int flags, std::span<const std::byte> bytes) {
     const UniqueFd fd(::open(target.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY | flags));
     if (!fd)
@@ -155,6 +191,15 @@ fs::path resolve_output(const fs::path& path) {
     fail_errno("cannot write " + path.string(), ELOOP);
 }
 
+fs::path resolve_folder(const fs::path& path) {
+    std::error_code error;
+    if (fs::is_directory(path, error))
+        return path;
+    if (!path.has_filename() && path.has_parent_path()) // lstat() of "a/" is stat() of "a"
+        return resolve_folder(path.parent_path());
+    return resolve_output(path.has_parent_path() ? resolve_folder(path.parent_path()) / path.filename() : path);
+}
+
 bool is_replaceable_output(const fs::path& path) {
     const OutputPlace place = look_at_output(resolve_output(path));
     return place == OutputPlace::free || place == OutputPlace::replaceable;
@@ -169,7 +214,7 @@ ReplacedFile OutputFile::replace(std::optional<unsigned> mode) {
     return file_.replace(target_, kept.value_or(mode.value_or(0666 & ~process_umask())));
 }
 
-void write_output(const fs::path& path, std::span<const std::byte> bytes) {
+void write_output(const fs::path& path, std::span<const std::byte> bytes, const OperationContext& operation) {
     const fs::path target = resolve_output(path);
     switch (look_at_output(target)) {
     case OutputPlace::free:
@@ -186,6 +231,8 @@ void write_output(const fs::path& path, std::span<const std::byte> bytes) {
         // Opened by name, a descriptor that stands for a file would be written from its beginning.
         if (const std::optional<int> own = own_descriptor(target))
             with_context(path.string(), [&] { write_exactly(*own, bytes); });
+        else if (is_pipe(target))
+            write_to_pipe(target, bytes, operation);
         else
             write_in_place(target, O_APPEND, bytes);
         return;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "formats/base/fd.hpp"
+#include "formats/base/progress.hpp"
 
 #include <filesystem>
 #include <optional>
@@ -16,6 +17,9 @@ namespace vm2oci {
 // Where `path` leads: its links resolved, without those of /proc (a descriptor is no name). Error{unsafe} for a link in
 // a sticky folder that is neither its owner's nor ours, Error{io} for a circle.
 std::filesystem::path resolve_output(const std::filesystem::path& path);
+
+// Where a folder of that name is made: a link to one that is not there stands for that one. Errors as above.
+std::filesystem::path resolve_folder(const std::filesystem::path& path);
 
 // Whether it gets its content at once: a regular file that is no mount point, or a free name. Error{conflict} for a
 // folder, Error{io} for a name that cannot be had.
@@ -44,7 +48,9 @@ class OutputFile {
 // them, and returns the mode for it, which never widens who may read. nullopt: `old` is no regular file that is there.
 std::optional<unsigned> keep_status(const std::filesystem::path& old, int fd);
 
-// A whole small output. A mount point (a file that is bound into a container) is written in place.
-void write_output(const std::filesystem::path& path, std::span<const std::byte> bytes);
+// A whole small output. A mount point (a file that is bound into a container) is written in place. A named pipe is
+// written once somebody reads it; a note of `operation` says so, and its cancellation ends the waiting.
+void write_output(const std::filesystem::path& path, std::span<const std::byte> bytes,
+                  const OperationContext& operation = {});
 
 } // namespace vm2oci

@@ -64,8 +64,9 @@ void Outputs::add_folder(const fs::path& path) {
             break;
     }
     for (auto folder = missing.rbegin(); folder != missing.rend(); ++folder) {
-        if (::mkdir(folder->c_str(), 0777) == 0)
-            folders_.push_back(*folder);
+        const fs::path place = resolve_folder(*folder);
+        if (::mkdir(place.c_str(), 0777) == 0)
+            folders_.push_back(place);
         else if (const int error = errno; !fs::is_directory(*folder)) // "a/" is "a"; or somebody else was faster
             fail(ErrorKind::conflict,
                  "cannot make the folder " + path.string() + ": " + std::system_category().message(error));
@@ -98,7 +99,7 @@ void Outputs::commit(const std::function<void()>& publish) {
     }
     for (const Document& document : documents_)
         if (!document.file && document.content)
-            write_output(document.path, as_bytes(*document.content));
+            write_output(document.path, as_bytes(*document.content), operation_);
     if (publish)
         publish();
     is_committed_ = true;

@@ -24,7 +24,8 @@ class Outputs {
         std::optional<OutputFile> file{};
     };
 
-    Outputs() = default;
+    // `operation`: of what waits for somebody to read a named pipe.
+    explicit Outputs(const OperationContext& operation = {}) : operation_(operation) {}
     Outputs(const Outputs&) = delete;
     Outputs& operator=(const Outputs&) = delete;
     // What was not committed leaves nothing, folders included.
@@ -52,6 +53,7 @@ class Outputs {
 
     void claim(const std::filesystem::path& target);
 
+    const OperationContext operation_;
     std::deque<Document> documents_;
     std::deque<OutputFile> files_;
     std::vector<Item> items_;                    // what is replaced, in order

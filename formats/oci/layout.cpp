@@ -54,8 +54,8 @@ void write_file_unless_there(const fs::path& folder, const fs::path& name, std::
 
 class OciLayoutDestination::State {
   public:
-    State(fs::path folder, std::optional<std::string> tag, OperationContext operation)
-        : folder_(std::move(folder)), tag_(std::move(tag)), operation_(operation) {
+    State(const fs::path& folder, std::optional<std::string> tag, OperationContext operation)
+        : folder_(folder.empty() ? fs::path() : resolve_folder(folder)), tag_(std::move(tag)), operation_(operation) {
         if (folder_.empty())
             fail(ErrorKind::usage, "an OCI layout needs a folder: oci:FOLDER[:TAG]");
         const fs::file_status status = fs::status(folder_);
@@ -194,6 +194,8 @@ class OciLayoutDestination::State {
         if (::mkdir(path.c_str(), 0777) != 0) {
             if (errno == EEXIST && fs::is_directory(fs::symlink_status(path)))
                 return; // somebody else was faster
+            if (errno == EEXIST && fs::is_symlink(fs::symlink_status(path)))
+                fail(ErrorKind::unsafe, path.string() + " is a link, which a layout may not have");
             fail_errno("cannot make the folder " + path.string(), errno);
         }
         made_folders_.push_back(path);

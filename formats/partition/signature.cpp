@@ -119,20 +119,32 @@ Found probe_swap(const Window& head, const BlockDevice& device) {
     return std::nullopt;
 }
 
-// One of the uberblocks of its first or third label: either may be all that is left (vdev_impl.h).
+// One of the uberblocks of its four labels: any may be all that is left (vdev_impl.h).
 Found probe_zfs(const BlockDevice& device) {
     constexpr std::uint64_t kLabel = 256 * KiB;
     constexpr std::uint64_t kRing = 128 * KiB;
     constexpr std::uint64_t kMagic = 0x00bab10c;
     if (device.size() < 4 * kLabel)
         return std::nullopt;
-    for (const std::uint64_t label : {std::uint64_t{0}, align_down(device.size(), kLabel) - 2 * kLabel}) {
+    const std::uint64_t end = align_down(device.size(), kLabel);
+    for (const std::uint64_t label : {std::uint64_t{0}, kLabel, end - 2 * kLabel, end - kLabel}) {
         const Window ring(device, label + kRing, kRing);
         for (std::size_t at = 0; at < kRing; at += 1024)
             if (ring.le<std::uint64_t>(at) == kMagic || ring.be<std::uint64_t>(at) == kMagic)
                 return Signature{ContentKind::file_system, "zfs_member", "", "", ""};
     }
     return std::nullopt;
+}
+
+// At its end: what it mirrors to another machine begins with a signature of its own (drbd, struct meta_data_on_disk).
+Found probe_drbd(const BlockDevice& device) {
+    constexpr std::uint64_t kBlock = 4 * KiB;
+    if (device.size() < kBlock)
+        return std::nullopt;
+    const std::uint32_t magic = Window(device, align_down(device.size(), kBlock) - kBlock, 64).be<std::uint32_t>(60);
+    if (magic < 0x8374026b || magic > 0x8374026d)
+        return std::nullopt;
+    return Signature{ContentKind::file_system, "drbd", "", "", ""};
 }
 
 // Of the BSDs; ufs/ffs/fs.h.
@@ -216,6 +228,10 @@ Found probe_far(const BlockDevice& device) {
         return Signature{ContentKind::file_system, "btrfs", btrfs.uuid(32), btrfs.text(299, 256), ""};
     if (btrfs.has(52, "ReIsEr2Fs") || btrfs.has(52, "ReIsEr3Fs") || btrfs.has(52, "ReIsErFs"))
         return Signature{ContentKind::file_system, "reiserfs", btrfs.uuid(84), btrfs.text(100, 16), ""};
+    if (btrfs.has(0, "ReIsEr4"))
+        return Signature{ContentKind::file_system, "reiser4", "", "", ""};
+    if (Window(device, 8 * KiB, 64).has(52, "ReIsErFs"))
+        return Signature{ContentKind::file_system, "reiserfs", "", "", ""};
     const Window iso(device, 32 * KiB, 1024);
     if (iso.has(1, "CD001"))
         return Signature{ContentKind::file_system, "iso9660", iso_uuid(iso), iso.text(40, 32), ""};
@@ -264,6 +280,8 @@ std::optional<Signature> probe_signature(const BlockDevice& device) {
         return found;
     if (Found found = probe_zfs(device))
         return found;
+    if (Found found = probe_drbd(device))
+        return found;
     if (Found found = probe_swap(head, device))
         return found;
     if (Found found = signatures::probe_suspended(device, head))
@@ -277,7 +295,9 @@ std::optional<SwapArea> read_swap_area(const BlockDevice& device) {
     constexpr std::size_t kHeader = 1024;         // behind the boot block
     constexpr std::size_t kBadPages = 1024 + 512; // a list of numbers, up to the signature
     const Window head(device, 0, 4096 + 512);
-    if (probe_boot_sector(device, head))
+    // mkswap leaves zeros there. Disk labels (Solaris', whose partitions have the type of Linux' swap), boot sectors
+    // and the superblocks of other formats write nothing over the signature, which outlives their making.
+    if (!is_zero(head.first(kHeader)))
         return std::nullopt;
     for (const std::uint64_t page : {4 * KiB, 8 * KiB, 16 * KiB, 64 * KiB}) {
         if (!Window(device, page - 10, 10).has(0, "SWAPSPACE2"))

@@ -30,7 +30,7 @@ struct Signature {
     std::string version; // "1.2" of md, "2" of LUKS, "FAT32"; empty where it says nothing
 };
 
-// Reads at most sixty ranges of at most 4 KiB, and two of 128 KiB where nothing but swap is found. Containers
+// Reads at most sixty ranges of at most 4 KiB, and four of 128 KiB where nothing but swap is found. Containers
 // (LUKS, LVM, md) go before file systems: what looks like a file system inside the member of an array is not one.
 // nullopt: nothing that we know.
 std::optional<Signature> probe_signature(const BlockDevice& device);
@@ -42,7 +42,7 @@ struct SwapArea {
 };
 
 // nullopt: what stands where a swap header would is none that Linux (mm/swapfile.c, read_swap_header) takes, or
-// another format's boot sector stands before it: the content may be anything.
+// something stands before it, where mkswap writes zeros: the content may be anything.
 std::optional<SwapArea> read_swap_area(const BlockDevice& device);
 
 } // namespace vm2oci

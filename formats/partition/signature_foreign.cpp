@@ -44,6 +44,7 @@ constexpr Mark kHeadMarks[] = {
 // Farther away.
 constexpr Mark kFarMarks[] = {
     {8 * KiB, std::string_view("OCFSV2", 6), "ocfs2", ContentKind::file_system, 8 * KiB + 336, 8 * KiB + 272, 64},
+    {8 * KiB, std::string_view("\x49\xe8\x95\xf9", 4), "hpfs"},
     {1 * MiB, std::string_view("\x0d\xd0\x01\xc0", 4), "VMFS_volume_member"},
     {2 * MiB, std::string_view("\x5e\xf1\xab\x2f", 4), "VMFS"},
 };

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstring>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,6 +35,7 @@ class Window {
     bool has(std::size_t at, std::string_view magic) const {
         return std::memcmp(bytes_.data() + at, magic.data(), magic.size()) == 0;
     }
+    std::span<const std::byte> first(std::size_t length) const { return std::span(bytes_).first(length); }
     template <class T>
     T le(std::size_t at) const {
         return load_le<T>(bytes_.data() + at);

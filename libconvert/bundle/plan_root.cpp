@@ -9,6 +9,7 @@
 #include "libconvert/guest/device_name.hpp"
 #include "libconvert/guest/fstab.hpp"
 #include "libconvert/guest/missing_mounts.hpp"
+#include "libconvert/guest/mount_units.hpp"
 
 #include <fmt/format.h>
 
@@ -25,6 +26,15 @@ class FstabMender {
                 std::vector<std::pair<std::string, std::string>> crypttab)
         : layout_(layout), root_(root), kind_(kind), crypttab_(std::move(crypttab)) {}
 
+    // Whether an entry, or a unit like one, would have the guest wait for what does not come along.
+    bool is_left_behind(const FstabEntry& entry) const {
+        const auto volume = find_below(entry.device);
+        const bool inside = volume && *volume == root_.volumes.front();
+        if (inside && root_.shape == RootShape::slice && entry.type != "swap")
+            return false;
+        return volume || is_on_another_disk(entry) || is_swap_without_place(entry);
+    }
+
     std::string mend(std::string_view text) const {
         std::string out;
         for (const std::string_view line : lines_of(text)) {
@@ -37,15 +47,14 @@ class FstabMender {
 
   private:
     std::string mend_line(const std::string& line, const FstabEntry& entry) const {
-        const auto volume = find_below(entry.device);
         const std::string place = normalise_path(entry.mount_point);
-        const bool inside = volume && *volume == root_.volumes.front();
         if (place == "/" && entry.mount_point.starts_with("/"))
             return kind_ == BundleRootKind::erofs ? std::string(kMark) + line : root_line(line, entry);
+        if (is_left_behind(entry))
+            return std::string(kMark) + line;
         // Sub-volumes of the file system that the root is.
-        if (inside && root_.shape == RootShape::slice && entry.type != "swap")
-            return with_device(line, entry);
-        return volume || is_on_another_disk(entry) || is_swap_without_place(entry) ? std::string(kMark) + line : line;
+        const auto volume = find_below(entry.device);
+        return volume && *volume == root_.volumes.front() ? with_device(line, entry) : line;
     }
 
     // What crypttab maps goes with what it maps, where that is not open.
@@ -115,6 +124,15 @@ void plan_crypttab(PlanBuilder& plan, const DiskLayout& layout) {
         plan.write(path, out, "names partitions that are left behind");
 }
 
+// Masked, as an administrator would: what they mount is joined or left behind.
+void plan_mount_units(PlanBuilder& plan, const FstabMender& mender) {
+    for (const UnitOrigin origin : {UnitOrigin::administrator, UnitOrigin::vendor})
+        for (const MountUnit& unit : read_mount_units(plan.guest(), origin))
+            if (mender.is_left_behind(unit.entry))
+                plan.make_symlink("/etc/systemd/system" + unit.file.substr(unit.file.rfind('/')), "/dev/null",
+                                  "what the unit mounts is joined or left behind");
+}
+
 } // namespace
 
 std::vector<std::string> without_old_devices(std::vector<std::string> words, RootShape shape) {
@@ -134,13 +152,14 @@ std::vector<std::string> without_old_devices(std::vector<std::string> words, Roo
 EditPlan plan_lone_root(const Guest& guest, const DiskLayout& layout, const RootDisk& root, BundleRootKind kind) {
     PlanBuilder plan(guest, MissingMounts::ignore);
     plan.begin("bundle");
+    const FstabMender mender(layout, root, kind, parse_crypttab(plan.read_text("/etc/crypttab").value_or("")));
     if (const auto text = plan.read_text("/etc/fstab")) {
-        const std::string mended =
-            FstabMender(layout, root, kind, parse_crypttab(plan.read_text("/etc/crypttab").value_or(""))).mend(*text);
+        const std::string mended = mender.mend(*text);
         if (mended != *text && mended != *text + "\n")
             plan.write("/etc/fstab", mended, "the root stands alone: other partitions are joined or left behind");
     }
     plan_crypttab(plan, layout);
+    plan_mount_units(plan, mender);
     const char* resume = "/etc/initramfs-tools/conf.d/resume";
     if (const auto text = plan.read_text(resume))
         if (find_volume(layout, shell_value(*text, "RESUME")))

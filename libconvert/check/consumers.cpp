@@ -49,6 +49,10 @@ void check_platform(const ImageFacts& facts, Problems& problems) {
 // containerd/containerd, core pkg/archive/tar.go, moby/go-archive, containers/storage, umoci: by the type of the
 // header, though Go's reader knows the form.
 void check_unpacking(const ImageFacts& facts, Problems& problems) {
+    if (facts.obstacle && facts.obstacle->everywhere)
+        problems.error("unpacking", facts.obstacle->text + ": no container runtime unpacks the image");
+    else if (facts.obstacle)
+        problems.warning("unpacking", facts.obstacle->text + ": some container runtimes do not unpack the image");
     if (!facts.foreign_member)
         return;
     const auto [path, type] = *facts.foreign_member;
@@ -158,6 +162,13 @@ void check_disk_contents(const ImageFacts& facts, Problems& problems) {
         check_own_format(*facts.disk, problems);
 }
 
+// containers/image, pkg/compression (DetectCompressionFormat), and CDI's pkg/image/filefmt.go know zstd by the first
+// bytes of a frame with content; containerd's core/archive/compression knows both.
+bool has_skippable_head(const ImageFacts& facts) {
+    return std::ranges::any_of(facts.layers,
+                               [](const LayerHead& layer) { return layer.compression == kSkippableZstd; });
+}
+
 void check_pullers(const ImageFacts& facts, Problems& problems) {
     const auto has = [&](std::string_view compression) {
         return std::ranges::any_of(facts.layers,
@@ -165,6 +176,11 @@ void check_pullers(const ImageFacts& facts, Problems& problems) {
     };
     if (facts.content.config && has("xz"))
         problems.error("xz-layers", "a layer is compressed with xz, which containerd and Docker do not unpack");
+    if (has_skippable_head(facts))
+        problems.warning("zstd-first-frame",
+                         "a layer begins with a skippable frame of zstd: containerd and Docker unpack it, and CRI-O "
+                         "and Podman take it for a tar",
+                         "convert the image once more");
     if (has("zstd"))
         problems.warning("zstd-layers", "its layers are zstd, which needs containerd 1.5, Docker 23 or any CRI-O",
                          "compress them with gzip for older nodes");
@@ -265,6 +281,11 @@ void check_import(const ImageFacts& facts, Problems& problems) {
 std::vector<Problem> check_cdi(const ImageFacts& facts) {
     Problems problems;
     check_platform(facts, problems);
+    if (has_skippable_head(facts))
+        problems.error("zstd-first-frame",
+                       "a layer begins with a skippable frame of zstd, which the importer takes for "
+                       "a tar",
+                       "convert the image once more");
     check_import(facts, problems);
     for (const char* name : {"containers.bootc", "ostree.bootable"})
         if (const std::string value = label(facts, name); value == "1" || value == "true")

@@ -24,6 +24,9 @@ LayerHead read_head(const BlockDevice& blob) {
     blob.read_at(0, head);
     if (length >= 4 && load_le<std::uint32_t>(head.data()) == kZstdMagic)
         return {"zstd", first_zstd_block_size(head)};
+    constexpr std::uint32_t kSkippable = 0x184d2a50; // and the fifteen behind it
+    if (length >= 4 && (load_le<std::uint32_t>(head.data()) & 0xfffffff0U) == kSkippable)
+        return {std::string(kSkippableZstd), std::nullopt};
     if (length >= 2 && head[0] == std::byte{0x1f} && head[1] == std::byte{0x8b})
         return {"gzip", std::nullopt};
     constexpr std::uint32_t xz = 0x587a37fd;
@@ -179,6 +182,7 @@ void verify_layers(ImageFacts& facts, ImageSource& source, const OperationContex
         if (error.kind() != ErrorKind::corrupt)
             throw;
         facts.content_problem = error.what();
+        facts.content.verifier.reset(); // what is told of such an image is told of what it holds
     }
     facts.trust = ContentTrust::verified;
 }
@@ -237,6 +241,8 @@ ImageFacts gather_image_facts(ImageSource& source, const std::string& architectu
     }
     files.view().refuse_doubt(is_bundle ? "" : "disk");
     facts.foreign_member = files.foreign_member();
+    if (const UnpackObstacle* obstacle = files.view().obstacle())
+        facts.obstacle = *obstacle;
     files.view().for_each([&](const std::string& path, const LayeredFile& file) {
         facts.files[path] = {file.type, file.permissions, file.uid, file.gid, file.content_size};
     });

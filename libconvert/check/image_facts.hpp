@@ -25,9 +25,11 @@ struct ImageFile {
     std::uint64_t size = 0;
 };
 
+inline constexpr std::string_view kSkippableZstd = "zstd behind a skippable frame";
+
 // How the stored bytes of a layer begin.
 struct LayerHead {
-    std::string compression;                       // by magic: "zstd", "gzip", "xz", "none"
+    std::string compression;                       // by magic: "zstd", kSkippableZstd, "gzip", "xz", "none"
     std::optional<std::uint64_t> first_zstd_block; // stored bytes of the first block of the first zstd frame
     std::string cut_member{};                      // in whose middle the layer ends; "": it is whole, or not listed
     std::string last_listed{};                     // member behind which it was not listed; "": it was
@@ -68,6 +70,7 @@ struct ImageFacts {
     std::optional<ImportedDisk> imported;
     std::map<std::string, ImageFile> files; // the merged tree, by path without a leading slash; whiteouts applied
     std::optional<ForeignMember> foreign_member;
+    std::optional<UnpackObstacle> obstacle{};
     std::optional<DiskFindings> disk; // of the only regular file under /disk
     ContentTrust trust = ContentTrust::not_verified;
     std::string content_problem{};   // a layer that is not what its digest or diff_id says; "": none, or not looked for

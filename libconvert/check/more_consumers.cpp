@@ -92,7 +92,7 @@ std::vector<Problem> check_machine_artifact(const ImageFacts& facts) {
         if (!disk.size)
             problems.error("disk-size", fmt::format("nothing says how large disk {} is, which its claim is made by",
                                                     quote_untrusted(disk.name)));
-        if (facts.layers.at(disk.layer).compression != "zstd")
+        if (facts.layers.at(disk.layer).compression.rfind("zstd", 0) != 0)
             problems.error("disk-compression",
                            fmt::format("disk {} is not compressed with zstd", quote_untrusted(disk.name)));
     }

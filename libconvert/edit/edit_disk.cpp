@@ -1,10 +1,9 @@
 #include "libconvert/edit/edit_disk.hpp"
 
 #include "formats/base/error.hpp"
+#include "formats/base/escape.hpp"
 #include "libconvert/edit/planned_guest.hpp"
 #include "libconvert/inspect/machine_problems.hpp"
-
-#include <fmt/format.h>
 
 #include <algorithm>
 
@@ -21,6 +20,15 @@ std::vector<DiskVolume> disk_volumes(const DiskLayout& layout) {
                                place_in_layout(layout, volume.disk)});
         }
     return volumes;
+}
+
+const std::string kNotLookedAt = "whether the guest would boot was not looked at: ";
+
+std::vector<std::string> safe_remarks(const OpenedGuest& opened) {
+    std::vector<std::string> remarks;
+    for (const std::string& remark : opened.remarks)
+        remarks.push_back(escape_untrusted(remark));
+    return remarks;
 }
 
 // What no fix mends belongs to every diagnosis.
@@ -56,12 +64,13 @@ EditReport report_unchanged(const std::shared_ptr<const BlockDevice>& disk, Gues
         report.problems = diagnose(opened);
         if (opened.guest)
             report.guest = summarise_guest(opened);
+        report.remarks = safe_remarks(opened);
         if (!opened.guest && !opened.reason.empty())
-            operation.progress->note("whether the guest would boot was not looked at: " + opened.reason);
+            report.remarks.push_back(kNotLookedAt + escape_untrusted(opened.reason));
     } catch (const Error& error) {
         if (error.kind() == ErrorKind::cancelled || error.kind() == ErrorKind::io)
             throw;
-        operation.progress->note(fmt::format("whether the guest would boot was not looked at: {}", error.what()));
+        report.remarks.push_back(kNotLookedAt + error.what());
     }
     return report;
 }
@@ -89,6 +98,7 @@ EditReport edit_guest(OpenedGuest& opened, const std::shared_ptr<OverlayDevice>&
     const std::vector<DiskVolume> volumes = disk_volumes(opened.layout);
     EditReport report;
     report.guest = summarise_guest(opened);
+    report.remarks = safe_remarks(opened);
     report.plan = plan_edits(*opened.guest, volumes, request);
     report.problems = diagnose_all(as_planned(opened, report.plan), request.fixes.names);
     if (mode == EditMode::apply)

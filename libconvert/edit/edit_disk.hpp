@@ -21,6 +21,7 @@ struct EditReport {
     std::string backend = "none";      // that carried it out; "none" when nothing was written
     std::vector<BootProblem> problems; // what is wrong and was not asked to be mended
     std::optional<GuestSummary> guest; // as it was found; none: not looked at, or there is none
+    std::vector<std::string> remarks;  // on how the guest was found, or why it was not looked at; safe to print
 };
 
 // Makes `disk` a view of the changed disk (EditMode::apply). Error{unsupported} when it has no guest that can be read.
@@ -36,8 +37,9 @@ EditReport edit_guest(OpenedGuest& opened, const std::shared_ptr<OverlayDevice>&
 // disk throws.
 std::vector<BootProblem> diagnose(const OpenedGuest& opened);
 
-// The report of a conversion that changes nothing: only `problems` are filled, of a guest that is read natively. For
-// any other starting the appliance would cost more than the conversion: that nothing was looked for is a note.
+// The report of a conversion that changes nothing: `problems`, `guest` and `remarks` are filled, of a guest that is
+// read natively. For any other starting the appliance would cost more than the conversion: that nothing was looked for
+// is a remark.
 EditReport report_unchanged(const std::shared_ptr<const BlockDevice>& disk, GuestAccess access,
                             const OperationContext& operation);
 

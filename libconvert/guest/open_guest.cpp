@@ -7,9 +7,11 @@
 #include "libconvert/guest/file_system_drivers.hpp"
 #include "libconvert/guest/foreign_system.hpp"
 #include "libconvert/guest/missing_mounts.hpp"
+#include "libconvert/guest/mount_units.hpp"
 #include "libconvert/guest/mounted_guest.hpp"
 #include "libconvert/guest/root_finder.hpp"
 #include "libconvert/guest/subvolumes.hpp"
+#include "libconvert/guest/volume_stack.hpp"
 
 #include <fmt/format.h>
 
@@ -51,9 +53,57 @@ void read_tables(const Guest& guest, std::optional<std::size_t> root, OpenedGues
         result.fstab_volumes.push_back(find_volume(result.layout, entry.device));
 }
 
+// Units and the automounter's maps, where fstab says nothing of their places.
+void add_further_mount(OpenedGuest& result, FstabEntry entry) {
+    const auto names_place = [&](const FstabEntry& other) {
+        return normalise_path(other.mount_point) == normalise_path(entry.mount_point);
+    };
+    if (entry.type == "swap" || std::any_of(result.fstab.begin(), result.fstab.end(), names_place) ||
+        std::any_of(result.further_mounts.begin(), result.further_mounts.end(), names_place))
+        return;
+    result.further_volumes.push_back(find_volume(result.layout, entry.device));
+    result.further_mounts.push_back(std::move(entry));
+}
+
+void read_further_mounts(const Guest& guest, OpenedGuest& result) {
+    for (const UnitOrigin origin : {UnitOrigin::administrator, UnitOrigin::vendor})
+        for (MountUnit& unit : read_mount_units(guest, origin))
+            add_further_mount(result, std::move(unit.entry));
+    for (FstabEntry& entry : read_automounts(guest))
+        add_further_mount(result, std::move(entry));
+}
+
+struct MountEntry {
+    const FstabEntry& entry;
+    std::optional<std::size_t> volume;
+};
+std::vector<MountEntry> mount_entries(const OpenedGuest& opened) {
+    std::vector<MountEntry> entries;
+    for (std::size_t i = 0; i < opened.fstab.size(); ++i)
+        entries.push_back({opened.fstab[i], opened.fstab_volumes[i]});
+    for (std::size_t i = 0; i < opened.further_mounts.size(); ++i)
+        entries.push_back({opened.further_mounts[i], opened.further_volumes[i]});
+    return entries;
+}
+
+std::vector<FstabEntry> fstab_and_further(const OpenedGuest& opened) {
+    std::vector<FstabEntry> entries = opened.fstab;
+    entries.insert(entries.end(), opened.further_mounts.begin(), opened.further_mounts.end());
+    return entries;
+}
+
+bool is_automount(const FstabEntry& entry) {
+    return entry.type == "autofs";
+}
+
 void tell_no_key(OpenedGuest& result, std::string reason) {
     result.reason = std::move(reason);
     result.reason_hint = HintKind::key;
+}
+
+MissingMount missing_automount(const FstabEntry& map) {
+    return {map.mount_point, map.device, "the guest's automounter brings it from elsewhere when somebody looks",
+            MountNeed::optional};
 }
 
 class NativeOpener {
@@ -73,6 +123,7 @@ class NativeOpener {
         add_mount(root->volume, "/", root->file_system, root->tree);
         read_fstab(root->volume);
         mount_fstab(root->volume);
+        mount_further(root->volume);
         mount_by_type(root->volume);
         tell_trees();
         result_.guest = std::make_unique<MountedGuest>(std::move(mounted_), result_.missing);
@@ -129,6 +180,16 @@ class NativeOpener {
             mount_entry(result_.fstab[i], result_.fstab_volumes[i], root);
     }
 
+    void mount_further(std::size_t root) {
+        read_further_mounts(MountedGuest(mounted_), result_);
+        for (std::size_t i = 0; i < result_.further_mounts.size(); ++i) {
+            if (is_automount(result_.further_mounts[i]))
+                result_.missing.push_back(missing_automount(result_.further_mounts[i]));
+            else
+                mount_entry(result_.further_mounts[i], result_.further_volumes[i], root);
+        }
+    }
+
     void mount_entry(const FstabEntry& entry, std::optional<std::size_t> index, std::size_t root) {
         const EntryKind kind = kind_of_entry(entry);
         if (kind == EntryKind::none)
@@ -174,7 +235,8 @@ class NativeOpener {
     }
 
     void mount_by_type(std::size_t root) {
-        for (const TypedMount& typed : find_typed_mounts(result_.layout, result_.fstab, MountedGuest(mounted_))) {
+        for (const TypedMount& typed :
+             find_typed_mounts(result_.layout, fstab_and_further(result_), MountedGuest(mounted_))) {
             std::string reason = typed.reason;
             if (typed.volume) {
                 const Volume& volume = result_.layout.volumes[*typed.volume];
@@ -223,12 +285,10 @@ bool needs_appliance(OpenedGuest& result, const std::vector<DiskKey>& keys, cons
                volume.signature->type != "jbd" && (volume.signature->kind != ContentKind::encrypted || !keys.empty());
     };
     if (result.guest) {
-        for (std::size_t i = 0; i < result.fstab.size(); ++i)
-            if (const auto& index = result.fstab_volumes[i]; index && !has_option(result.fstab[i], "noauto") &&
-                                                             kind_of_entry(result.fstab[i]) == EntryKind::disk &&
-                                                             could_help(*index))
+        for (const auto& [entry, index] : mount_entries(result))
+            if (index && !has_option(entry, "noauto") && kind_of_entry(entry) == EntryKind::disk && could_help(*index))
                 return true;
-        const auto typed = find_typed_mounts(result.layout, result.fstab, *result.guest);
+        const auto typed = find_typed_mounts(result.layout, fstab_and_further(result), *result.guest);
         return std::any_of(typed.begin(), typed.end(),
                            [&](const TypedMount& mount) { return mount.volume && could_help(*mount.volume); });
     }
@@ -260,17 +320,17 @@ std::vector<MissingMount> missing_of_appliance(const OpenedGuest& result, const 
             return mount.mount_point == normalise_path(mount_point) || (point && mount.mount_point == point->canonical);
         });
     };
-    for (std::size_t i = 0; i < result.fstab.size(); ++i) {
-        const FstabEntry& entry = result.fstab[i];
+    for (const auto& [entry, volume] : mount_entries(result)) {
         const EntryKind kind = kind_of_entry(entry);
-        if (kind == EntryKind::elsewhere)
+        if (is_automount(entry))
+            missing.push_back(missing_automount(entry));
+        else if (kind == EntryKind::elsewhere)
             missing.push_back({entry.mount_point, entry.device, kNotOnDisk, need_of_entry(entry)});
         else if (kind == EntryKind::disk && !is_mounted(entry.mount_point))
-            missing.push_back({entry.mount_point, entry.device,
-                               result.fstab_volumes[i] ? "libguestfs did not mount it" : kNoVolume,
+            missing.push_back({entry.mount_point, entry.device, volume ? "libguestfs did not mount it" : kNoVolume,
                                need_of_entry(entry)});
     }
-    for (const TypedMount& typed : find_typed_mounts(result.layout, result.fstab, guest))
+    for (const TypedMount& typed : find_typed_mounts(result.layout, fstab_and_further(result), guest))
         missing.push_back({typed.mount_point, typed.device,
                            typed.volume ? "libguestfs does not mount partitions by their types" : typed.reason,
                            MountNeed::required});
@@ -322,8 +382,11 @@ void open_by_appliance(OpenedGuest& result, const GuestAccess& access, const Ope
     result.reason_hint = {};
     result.fstab.clear();
     result.fstab_volumes.clear();
+    result.further_mounts.clear();
+    result.further_volumes.clear();
     const MountedGuest guest(found.file_systems);
     read_tables(guest, root_volume(result.layout, guest.mounts().front()), result);
+    read_further_mounts(guest, result);
     result.missing = missing_of_appliance(result, guest);
     result.guest = std::make_unique<MountedGuest>(std::move(found.file_systems), result.missing);
 }
@@ -364,6 +427,9 @@ OpenedGuest open_guest(const std::shared_ptr<const BlockDevice>& disk, const Gue
             result.remarks.push_back(error.what());
         }
     }
+    if (!result.appliance) // whose names of devices are its own
+        for (std::string& remark : describe_idle_keys(result.layout, access.keys))
+            result.remarks.push_back(std::move(remark));
     if (!result.guest)
         if (std::string name = name_foreign_system(result.layout); !name.empty()) {
             result.reason = std::move(name);

@@ -65,13 +65,16 @@ struct OpenedGuest {
     DiskLayout layout;
     std::vector<FstabEntry> fstab;
     std::vector<std::optional<std::size_t>> fstab_volumes; // for each entry the volume that it means
-    std::unique_ptr<Guest> guest;                          // null: no root file system was found or could be read
-    std::shared_ptr<const ApplianceSession> appliance;     // that reads it; null: this process does
-    std::string backend;                                   // "native", "libguestfs"; empty without a guest
-    std::optional<WindowsFacts> windows;                   // of a Windows guest
-    std::string reason;                                    // why there is no guest
-    Hint reason_hint{};                                    // what would have it read
-    std::vector<MissingMount> missing;                     // as guest->missing_mounts()
+    // What systemd's units and the automounter mount, places that fstab names left out; volumes as for fstab.
+    std::vector<FstabEntry> further_mounts;
+    std::vector<std::optional<std::size_t>> further_volumes;
+    std::unique_ptr<Guest> guest;                      // null: no root file system was found or could be read
+    std::shared_ptr<const ApplianceSession> appliance; // that reads it; null: this process does
+    std::string backend;                               // "native", "libguestfs"; empty without a guest
+    std::optional<WindowsFacts> windows;               // of a Windows guest
+    std::string reason;                                // why there is no guest
+    Hint reason_hint{};                                // what would have it read
+    std::vector<MissingMount> missing;                 // as guest->missing_mounts()
     std::vector<std::string> remarks;
 };
 

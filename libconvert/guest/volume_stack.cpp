@@ -64,6 +64,12 @@ ChangesRoute route_over(std::vector<RoutedPart> parts) {
     };
 }
 
+bool fits(const DiskLayout& layout, const DiskKey& key, std::size_t index) {
+    const Volume& volume = layout.volumes[index];
+    return key.fits(volume.name, volume.signature->uuid) || find_volume(layout, key.selector) == index ||
+           find_volume(layout, "UUID=" + key.selector) == index;
+}
+
 class VolumeStack {
   public:
     VolumeStack(DiskLayout& layout, const std::vector<DiskKey>& keys) : layout_(layout), keys_(keys) {}
@@ -184,19 +190,13 @@ class VolumeStack {
         }
     }
 
-    bool fits(const DiskKey& key, std::size_t index) const {
-        const Volume& volume = layout_.volumes[index];
-        return key.fits(volume.name, volume.signature->uuid) || find_volume(layout_, key.selector) == index ||
-               find_volume(layout_, "UUID=" + key.selector) == index;
-    }
-
     void open_encrypted(std::size_t end) {
         for (std::size_t i = seen_; i < end; ++i) {
             if (!layout_.volumes[i].signature || layout_.volumes[i].signature->type != "crypto_LUKS")
                 continue;
             std::vector<std::string_view> keys;
             for (const DiskKey& key : keys_)
-                if (fits(key, i))
+                if (fits(layout_, key, i))
                     keys.push_back(key.secret);
             try {
                 LuksVolume opened = open_luks(layout_.volumes[i].device, keys);
@@ -308,6 +308,22 @@ class VolumeStack {
 };
 
 } // namespace
+
+std::vector<std::string> describe_idle_keys(const DiskLayout& layout, const std::vector<DiskKey>& keys) {
+    std::vector<std::string> remarks;
+    for (const DiskKey& key : keys) {
+        bool fits_any = false;
+        for (std::size_t i = 0; i < layout.volumes.size(); ++i) {
+            const std::optional<Signature>& signature = layout.volumes[i].signature;
+            fits_any = fits_any || (signature && signature->kind == ContentKind::encrypted && fits(layout, key, i));
+        }
+        if (!fits_any)
+            remarks.push_back(fmt::format("the key for {} was not needed: {} is encrypted here",
+                                          quote_untrusted(key.selector),
+                                          key.selector == "all" ? "nothing" : "nothing of that name"));
+    }
+    return remarks;
+}
 
 void open_containers(DiskLayout& layout, const std::vector<DiskKey>& keys) {
     VolumeStack(layout, keys).open();

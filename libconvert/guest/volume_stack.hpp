@@ -12,4 +12,7 @@ namespace vm2oci {
 // the layout's remarks what is not read. Throws what reading the disks throws (io).
 void open_containers(DiskLayout& layout, const std::vector<DiskKey>& keys);
 
+// What is told of keys for which nothing on the disk is locked; safe to print.
+std::vector<std::string> describe_idle_keys(const DiskLayout& layout, const std::vector<DiskKey>& keys);
+
 } // namespace vm2oci

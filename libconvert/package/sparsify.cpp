@@ -73,7 +73,8 @@ std::string add_swap(const std::shared_ptr<const BlockDevice>& disk, const DiskL
     const Volume& volume = layout.volumes[index];
     const std::optional<SwapArea> area = read_swap_area(*volume.device);
     if (!area)
-        fail(ErrorKind::corrupt, "it has a swap signature, and no header that Linux would take");
+        fail(ErrorKind::corrupt, "it has a swap signature, and no header that Linux would take, or something "
+                                 "else stands before that");
     if (volume.stored.empty())
         fail(ErrorKind::unsupported, "where it lies on the disk may be another volume's, too");
     if (!is_declared_swap(disk, layout, index, access, operation))

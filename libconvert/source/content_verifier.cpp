@@ -73,6 +73,7 @@ struct ContentVerifier::Watched {
     std::shared_ptr<OrderedHash> stored_hash;
     std::shared_ptr<OrderedHash> content_hash; // null: stored as it is, or without a diff_id
     bool stored_plainly = false;
+    bool is_proven = false; // by finish()
 };
 
 std::shared_ptr<const BlockDevice> open_sized_blob(ImageSource& source, const Descriptor& layer) {
@@ -133,6 +134,8 @@ std::shared_ptr<const LayerContent> ContentVerifier::open(ImageSource& source, c
 void ContentVerifier::finish(const OperationContext& operation) {
     const auto before_step = [&] { operation.check_cancelled(); };
     for (const auto& [digest, watched] : opened_) {
+        if (watched->is_proven)
+            continue;
         std::optional<Digest> diff_id;
         // The content first: what it takes of the stored bytes is then hashed already.
         if (watched->content_hash)
@@ -147,15 +150,17 @@ void ContentVerifier::finish(const OperationContext& operation) {
             fail_layer(digest,
                        fmt::format("unpacks to {}, and the configuration says diff_id {}; container runtimes refuse it",
                                    diff_id->text(), said->text()));
+        watched->is_proven = true;
+        watched->watched = watched->content;
+        watched->content_hash.reset();
     }
-    opened_.clear();
 }
 
-void verify_content(ImageSource& source, const ImageContent& image, const OperationContext& operation) {
-    ContentVerifier verifier(image.parsed_manifest, image.config);
+void verify_content(ImageSource& source, ImageContent& image, const OperationContext& operation) {
+    image.verifier = std::make_shared<ContentVerifier>(image.parsed_manifest, image.config);
     for (const Descriptor& layer : image.parsed_manifest.layers)
-        verifier.open(source, layer, operation);
-    verifier.finish(operation);
+        image.verifier->open(source, layer, operation);
+    image.verifier->finish(operation);
 }
 
 std::string_view to_string(ContentTrust trust) {

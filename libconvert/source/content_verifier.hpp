@@ -30,7 +30,7 @@ class ContentVerifier final : public SourceVerifier {
                                              const OperationContext& operation);
 
     // Before anything that was made of the content is published: Error{corrupt} if one of the opened layers is not what
-    // its digest or diff_id says. They are not watched any longer.
+    // its digest or diff_id says. They are not watched any longer, and open() goes on handing out what was proven.
     void finish(const OperationContext& operation) override;
 
   private:
@@ -47,8 +47,9 @@ std::shared_ptr<const BlockDevice> open_sized_blob(ImageSource& source, const De
 std::shared_ptr<const LayerContent> open_layer_of(const std::shared_ptr<const BlockDevice>& blob,
                                                   const Descriptor& layer, const OperationContext& operation);
 
-// Reads all layers once, for readers that need to know before they begin. Error{corrupt} as finish().
-void verify_content(ImageSource& source, const ImageContent& image, const OperationContext& operation);
+// Reads all layers once, for readers that need to know before they begin. Error{corrupt} as finish(). What is opened of
+// `image` afterwards is what was read here, whatever the store would answer by then.
+void verify_content(ImageSource& source, ImageContent& image, const OperationContext& operation);
 
 // What is certain of content that is read in parts.
 enum class ContentTrust {

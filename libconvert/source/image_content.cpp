@@ -260,6 +260,24 @@ std::shared_ptr<const BlockDevice> ImageFiles::open(std::string_view path) const
     return open(*file);
 }
 
+std::vector<std::string> ImageFiles::obstacles() const {
+    std::vector<std::string> texts;
+    if (const UnpackObstacle* obstacle = view_.obstacle())
+        texts.push_back(fmt::format("{}: {}",
+                                    obstacle->everywhere ? "container runtimes refuse the image"
+                                                         : "some container runtimes refuse the image",
+                                    obstacle->text));
+    if (foreign_member_)
+        texts.push_back(fmt::format("container runtimes refuse the image: {} is a member of tar's type {}",
+                                    quote_untrusted(foreign_member_->path),
+                                    quote_untrusted(std::string(1, foreign_member_->type))));
+    for (std::size_t i = 0; i < cut_members_.size(); ++i)
+        if (!cut_members_[i].empty())
+            texts.push_back(fmt::format("container runtimes refuse the image: layer {} ends in the middle of {}", i + 1,
+                                        quote_untrusted(cut_members_[i])));
+    return texts;
+}
+
 std::string read_small_blob(ImageSource& source, const Descriptor& blob, std::string_view what) {
     const auto bytes = source.open_blob(blob);
     if (bytes->size() != blob.size || blob.size > kMaxConfigBytes)
@@ -290,7 +308,7 @@ DiskInImage find_disk(ImageSource& source, const ImageContent& image, const Oper
              fmt::format("the image holds {} files under /disk, and a containerDisk holds one", found.size()));
     const auto& [path, file] = found.front();
     require_regular(path, *file);
-    return {path, file->layer, files.open(*file), std::nullopt};
+    return {path, file->layer, files.open(*file), std::nullopt, files.obstacles()};
 }
 
 std::shared_ptr<const BlockDevice> find_file(ImageSource& source, const ImageContent& image, std::string_view path,

@@ -38,6 +38,7 @@ struct DiskInImage {
     std::size_t layer = 0;                    // index in the manifest
     std::shared_ptr<const BlockDevice> bytes; // the file itself, decoded as it is read
     std::optional<DiskFormat> format{};       // as the image says it; none: it does not
+    std::vector<std::string> remarks{};       // why container runtimes refuse the image, though the disk is read
 };
 
 // A regular file's content in a layer's tar, decoded as it is read, with holes between the pieces that are stored;
@@ -75,6 +76,8 @@ class ImageFiles {
     const std::vector<std::string>& cut_members() const { return cut_members_; }
     // Of each layer in the manifest's order: the member, by its path, behind which it was not listed; "" if it was.
     const std::vector<std::string>& last_listed() const { return last_listed_; }
+    // Why container runtimes refuse to unpack the image, as sentences about it; safe to print.
+    std::vector<std::string> obstacles() const;
     // The content of a regular file of view(), decoded as it is read.
     std::shared_ptr<const BlockDevice> open(const LayeredFile& file) const;
     std::shared_ptr<const BlockDevice> open(std::size_t layer, const TarMember& member) const;

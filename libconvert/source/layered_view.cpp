@@ -50,7 +50,13 @@ void LayeredView::count_name(std::size_t bytes) {
         fail(ErrorKind::limit, "the image holds more names of files than are looked at");
 }
 
+void LayeredView::note_obstacle(std::string text, bool everywhere) {
+    if (!obstacle_ || (everywhere && !obstacle_->everywhere))
+        obstacle_ = {std::move(text), everywhere};
+}
+
 void LayeredView::doubt(const std::string& path, const std::string& cause) {
+    note_obstacle(cause, false);
     if (doubts_.emplace(path, cause).second) {
         ++names_;
         count_name(path.size() + cause.size());
@@ -162,17 +168,22 @@ void LayeredView::add_whiteout(const std::string& folder, std::string_view hidde
         parent->children.erase(found);
 }
 
-LayeredFile LayeredView::file_of(const TarMember& member) const {
+LayeredFile LayeredView::file_of(const TarMember& member) {
     LayeredFile file{member.type,           member.permissions,  member.uid,     member.gid,        layers_ - 1,
                      member.content_offset, member.content_size, member.extents, member.link_target};
     if (member.type != TarType::hard_link)
         return file;
     const std::optional<std::string> target = clean_path(member.link_target);
-    if (!target || *target == member.path)
+    const Node* node = target && *target != member.path ? look_up(*target) : nullptr;
+    const bool is_there = node != nullptr && !is_folder(node->file);
+    if (!is_there || node->file->layer != file.layer) {
+        // Some unpack each layer in a place of its own, where a lower one's files are not.
+        note_obstacle(fmt::format("{} is a hard link to {}, which {}", quote_untrusted(member.path),
+                                  quote_untrusted(member.link_target),
+                                  is_there ? "lies in a lower layer" : "is not there before it"),
+                      !is_there);
         return file;
-    const Node* node = look_up(*target);
-    if (node == nullptr || is_folder(node->file) || node->file->layer != file.layer)
-        return file; // layers are unpacked each in its own place, where a lower one's files are not
+    }
     file.type = node->file->type;
     file.content_offset = node->file->content_offset;
     file.content_size = node->file->content_size;

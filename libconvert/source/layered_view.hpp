@@ -15,6 +15,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -37,6 +38,12 @@ struct LayeredFile {
     std::string link_target;                                 // untrusted
 };
 
+// Something for which container runtimes refuse to unpack the image, wherever it lies.
+struct UnpackObstacle {
+    std::string text;        // as a sentence about the image; safe to print
+    bool everywhere = false; // false: it depends on which runtime unpacks it
+};
+
 class LayeredView {
   public:
     LayeredView();
@@ -56,6 +63,9 @@ class LayeredView {
     // All, in no particular order.
     void for_each(const std::function<void(const std::string& path, const LayeredFile&)>& visit) const;
 
+    // The first one, those for every runtime before others; null: none.
+    const UnpackObstacle* obstacle() const { return obstacle_ ? &*obstacle_ : nullptr; }
+
     // Error{unsafe} with the cause if `path`, what is above it or anything below it is in doubt.
     void refuse_doubt(std::string_view path) const;
 
@@ -64,6 +74,7 @@ class LayeredView {
 
     void count_name(std::size_t bytes);
     void doubt(const std::string& path, const std::string& cause);
+    void note_obstacle(std::string text, bool everywhere);
     // `path` goes through something that is no folder; both its own name and where that leads are in doubt.
     void doubt_way(const std::string& path);
     void hide_lower(Node& node);
@@ -74,10 +85,11 @@ class LayeredView {
     // The node of a cleaned path, made if it is not there; null: something on the way is no folder.
     Node* reach(const std::string& path);
     const Node* look_up(std::string_view path) const;
-    LayeredFile file_of(const TarMember& member) const;
+    LayeredFile file_of(const TarMember& member);
 
     std::unique_ptr<Node> root_;
     std::map<std::string, std::string, std::less<>> doubts_; // path to cause
+    std::optional<UnpackObstacle> obstacle_;
     std::size_t layers_ = 0;
     std::size_t names_ = 0;
     std::size_t name_bytes_ = 0;

@@ -73,7 +73,7 @@ BootReport boot_alone(const BootCommand& command, const BootMachine& boot_machin
 } // namespace
 
 BootReport boot(const BootCommand& command, const BootMachine& boot_machine, const OperationContext& operation) {
-    Outputs outputs;
+    Outputs outputs(operation);
     BootReport report = command.original ? boot_beside_original(command, boot_machine, outputs, operation)
                                          : boot_alone(command, boot_machine, outputs, operation);
     outputs.commit();

@@ -76,7 +76,7 @@ void add_further_images(BootSource& source, const std::vector<ImageReference>& r
                         const BootSourceRequest& request, const OperationContext& operation) {
     for (const ImageReference& reference : references) {
         const auto images = open_image_source(reference, operation, request.source.registry);
-        const ImageContent image = read_image(*images, "");
+        ImageContent image = read_image(*images, "");
         if (request.check == ContentCheck::whole)
             verify_content(*images, image, operation);
         const SourceRequest of_disk = request.source.for_disk(count_of_disks(source) + 1);
@@ -87,7 +87,7 @@ void add_further_images(BootSource& source, const std::vector<ImageReference>& r
 BootSource open_image(const ImageReference& reference, const BootSourceRequest& request,
                       const OperationContext& operation) {
     const auto images = open_image_source(reference, operation, request.source.registry);
-    const ImageContent image = read_image(*images, "");
+    ImageContent image = read_image(*images, "");
     if (request.check == ContentCheck::whole)
         verify_content(*images, image, operation);
     else if (trust_in_parts(*images, image) == ContentTrust::not_verified)

@@ -15,8 +15,8 @@ struct ConvertRun {
     const ConvertRequest& request;
     const ConvertEngine& engine;
     const OperationContext& operation;
-    Outputs reports{}; // of the boot test
-    Outputs outputs{}; // everything else
+    Outputs reports{operation}; // of the boot test
+    Outputs outputs{operation}; // everything else
     std::optional<ReportFiles> report_files{};
     Outputs::Document* sbom = nullptr;     // null: not asked for
     Outputs::Document* manifest = nullptr; // the same

@@ -88,7 +88,7 @@ Outputs::Document* add_digest_file(const fs::path& path, Outputs& outputs) {
 CopiedImage copy_one(const Pair& pair, const ImageCopyRequest& request, const CopyOptions& options,
                      const registry::RegistryOptions& registry, const OperationContext& operation) {
     const auto& [from, to] = pair;
-    Outputs outputs;
+    Outputs outputs(operation);
     Outputs::Document* digest_file = add_digest_file(request.digest_file, outputs);
     auto source = open_image_source(from, operation, registry);
     if (request.reuse && is_delta(*source, source->resolve()))
@@ -122,7 +122,7 @@ void copy_images(const ImageCopyRequest& request, const std::function<void(const
 }
 
 JoinResult create_index(const IndexRequest& request, const OperationContext& operation) {
-    Outputs outputs;
+    Outputs outputs(operation);
     Outputs::Document* digest_file = add_digest_file(request.digest_file, outputs);
     registry::RegistryOptions registry = request.registry;
     std::vector<ImageReference> references;

@@ -59,6 +59,8 @@ void DiskShape::edit() {
     else if (boots_ == Boots::yes && request.disk.format != DiskOutputFormat::keep)
         // A disk that is passed through is not looked into: that would cost more than copying it. `inspect` tells.
         run_.result.edits = guest_->look();
+    for (const std::string& remark : run_.result.edits.remarks)
+        run_.remark(remark);
 }
 
 void DiskShape::leave_out_unused() {

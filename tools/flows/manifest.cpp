@@ -9,6 +9,7 @@
 #include "formats/partition/partition.hpp"
 #include "formats/tree/nocloud.hpp"
 #include "libconvert/package/vm_artifact.hpp"
+#include "libconvert/source/content_verifier.hpp"
 #include "tools/flows/container_source.hpp"
 
 #include <fmt/format.h>
@@ -188,6 +189,18 @@ Manifest make_image_manifest(const ImageInStore& image, const ImageReference& re
 
 namespace {
 
+std::string not_verified() {
+    return fmt::format("the content is {}; --verify reads it all", describe(ContentTrust::not_verified));
+}
+
+// False: only parts will be read, and nothing proves them.
+bool is_proven(ImageSource& source, ImageContent& content, ContentCheck check, const OperationContext& operation) {
+    if (check == ContentCheck::parts)
+        return trust_in_parts(source, content) != ContentTrust::not_verified;
+    verify_content(source, content, operation);
+    return true;
+}
+
 // The images that hold the other disks of the machine, by their tags in the same store.
 void add_further_images(ImageInStore& image, const ImageReference& reference, const std::string& architecture,
                         const SourceRequest& from, const OperationContext& operation) {
@@ -207,7 +220,12 @@ Manifest manifest_of_image(const ImageReference& reference, const ManifestReques
     if (!request.access.root.empty() && parse_bundle(image.content.parsed_manifest.annotations))
         fail(ErrorKind::usage, "a bundle has one root, and no partitions of which one could be chosen");
     add_further_images(image, reference, request.architecture, request.from, operation);
+    bool proven = is_proven(*source, image.content, request.check, operation);
+    for (auto& [store, content] : image.further)
+        proven = is_proven(*store, content, request.check, operation) && proven;
     Manifest manifest = make_image_manifest(image, reference, request.wishes, request.access, operation);
+    if (!proven)
+        manifest.machine.remarks.push_back(not_verified());
     if (manifest.machine.form == RunnableForm::rootfs)
         refuse_words_of_disks(request.from, request.access);
     return manifest;
@@ -231,6 +249,10 @@ Manifest manifest_of_disks(const ManifestRequest& request, const OperationContex
     if (!request.architecture.empty())
         fail(ErrorKind::usage, "a disk is of one architecture, and in no index of which one could be chosen");
     SourceMachine machine = open_source_machine(request.source, request.from, request.architecture, operation);
+    if (request.check == ContentCheck::whole)
+        machine.verify(operation);
+    else if (machine.verifier)
+        machine.remarks.push_back(not_verified());
     MachineFacts facts;
     facts.form = RunnableForm::disk;
     facts.hardware = machine.hardware;

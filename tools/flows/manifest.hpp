@@ -4,6 +4,7 @@
 #include "formats/oci/store.hpp"
 #include "libconvert/manifest/targets.hpp"
 #include "libconvert/source/image_content.hpp"
+#include "tools/flows/boot_source.hpp"
 #include "tools/flows/inspect.hpp"
 #include "tools/flows/open_source.hpp"
 #include "tools/flows/runnable.hpp"
@@ -28,6 +29,9 @@ struct ManifestRequest {
     std::string architecture; // which image of an index; "": as select_manifest() has it
     GuestAccess access;
     ManifestWishes wishes;
+    // Of images and packages; parts: a remark says so, if nothing proves them. whole: Error{corrupt} before anything is
+    // read of them.
+    ContentCheck check = ContentCheck::parts;
 };
 
 struct Manifest {

@@ -79,6 +79,7 @@ struct OpenMachine {
             const std::string name = escape_untrusted(disk.path);
             const SourceRequest of_disk = request.for_disk(machine.disks.size() + 1);
             machine.disks.push_back({name, open_disk(disk.bytes, of_disk.disk_source(name, disk.format))});
+            machine.remarks.insert(machine.remarks.end(), disk.remarks.begin(), disk.remarks.end());
         }
         machine.hardware = std::move(found.hardware);
         machine.architecture = image.config ? image.config->platform.architecture : "";

@@ -8,6 +8,9 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
+#include <utility>
+
 using namespace vm2oci;
 
 namespace {
@@ -131,7 +134,7 @@ TEST_CASE("another layer's bytes under a layer's digest are refused", "[source][
         CAPTURE(to_string(compression.algorithm), bytes.size(), said);
         SwappingSource changed(sample.store, sample.report.layer.descriptor.digest, bytes);
         CHECK(is_refused(changed, 64 * KiB));
-        const ImageContent image = read_image(changed, "amd64");
+        ImageContent image = read_image(changed, "amd64");
         CHECK_THROWS_AS(verify_content(changed, image, {}), Error);
     }
 }
@@ -170,4 +173,49 @@ TEST_CASE("what is read in parts is said to be proven only with a table of conte
     CHECK(trust(Sample('a', {Compression::zstd, 0})) == ContentTrust::not_verified);
     CHECK(trust(Sample('a', {Compression::gzip, 0})) == ContentTrust::not_verified);
     CHECK(trust(Sample('a', {Compression::zstd, 0}, LayerForm::chunked)) == ContentTrust::proven_parts);
+}
+
+namespace {
+
+// A store that answers with other bytes once it has been read.
+class TurningSource final : public ImageSource {
+  public:
+    TurningSource(std::shared_ptr<MemoryStore> store, Digest turned, std::string later)
+        : source_(std::move(store)), turned_(std::move(turned)), later_(std::move(later)) {}
+
+    Descriptor resolve() override { return source_.resolve(); }
+    std::string read_manifest(const Descriptor& manifest) override { return source_.read_manifest(manifest); }
+    std::shared_ptr<const BlockDevice> open_blob(const Descriptor& blob) override {
+        if (blob.digest != turned_ || !std::exchange(is_read_, true))
+            return source_.open_blob(blob);
+        auto device = std::make_shared<test::MemoryDevice>(later_.size());
+        device->put(0, later_);
+        return device;
+    }
+
+  private:
+    MemorySource source_;
+    Digest turned_;
+    std::string later_;
+    bool is_read_ = false;
+};
+
+} // namespace
+
+TEST_CASE("what is read after verification is what was verified", "[source][verify]") {
+    for (const CompressionSpec& compression : kCompressions) {
+        const Sample sample('a', compression);
+        const Sample other('b', compression);
+        MemorySource others(other.store);
+        TurningSource source(sample.store, sample.report.layer.descriptor.digest,
+                             stored(others, other.report.layer.descriptor));
+        ImageContent image = read_image(source, "amd64");
+        verify_content(source, image, {});
+        const DiskInImage disk = find_disk(source, image, {});
+        std::vector<std::byte> whole(static_cast<std::size_t>(disk.bytes->size()));
+        disk.bytes->read_at(0, whole);
+        CHECK(std::count(whole.begin(), whole.end(), std::byte{'b'}) < 1000);
+        CHECK(std::count(whole.begin(), whole.end(), std::byte{'a'}) > 1000000);
+        CHECK_NOTHROW(image.verifier->finish({}));
+    }
 }

@@ -4,6 +4,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <tuple>
+
 using namespace vm2oci;
 
 namespace {
@@ -76,7 +78,9 @@ TEST_CASE("what lies over an old swap signature goes before it") {
     test::MemoryDevice alone(kSize);
     put_swap(alone);
     CHECK(probe_signature(alone)->type == "swap");
-    for (const std::uint64_t at : {128 * 1024u, 128 * 1024u + 77 * 1024u, 4096 * 1024u - 512 * 1024u + 140 * 1024u}) {
+    for (const std::uint64_t at :
+         {128 * 1024u, 128 * 1024u + 77 * 1024u, 256 * 1024u + 130 * 1024u, 4096 * 1024u - 512 * 1024u + 140 * 1024u,
+          4096 * 1024u - 256 * 1024u + 255 * 1024u}) {
         INFO(at);
         test::MemoryDevice device(kSize);
         put_swap(device);
@@ -90,6 +94,18 @@ TEST_CASE("what lies over an old swap signature goes before it") {
         put_swap(device);
         put_le<std::uint32_t>(device, at, magic);
         CHECK(probe_signature(device)->type == "ufs");
+    }
+    const std::tuple<std::uint64_t, std::string_view, std::string_view> others[] = {
+        {4096 * 1024 - 4096 + 60, std::string_view("\x83\x74\x02\x6d", 4), "drbd"},
+        {8192, std::string_view("\x49\xe8\x95\xf9", 4), "hpfs"},
+        {8192 + 52, "ReIsErFs", "reiserfs"},
+        {65536, "ReIsEr4", "reiser4"}};
+    for (const auto& [at, magic, type] : others) {
+        INFO(type);
+        test::MemoryDevice device(kSize);
+        put_swap(device);
+        device.put(at, magic);
+        CHECK(probe_signature(device)->type == type);
     }
 }
 
@@ -113,6 +129,29 @@ TEST_CASE("a swap area is what its header says, and no header that Linux refuses
     CHECK_FALSE(area(65536, 1, 99, 0));
     CHECK_FALSE(area(4096, 1, 99, 638));
     CHECK_FALSE(read_swap_area(test::MemoryDevice(1 << 20)));
+}
+
+// Each is something that writes nothing over the signature; Solaris' label has the partition type of Linux' swap.
+TEST_CASE("what stands before a swap header puts the area in doubt") {
+    const auto area = [](std::uint64_t at, std::string_view bytes) {
+        test::MemoryDevice device(1 << 20);
+        device.put(4096 - 10, "SWAPSPACE2");
+        put_le<std::uint32_t>(device, 1024, 1);
+        put_le<std::uint32_t>(device, 1028, 99);
+        device.put(at, bytes);
+        return read_swap_area(device);
+    };
+    using namespace std::string_view_literals;
+    CHECK(area(2048, ""));
+    CHECK(area(1024 + 12, "0123456789abcdefswap0"));   // its UUID and label
+    CHECK_FALSE(area(512 + 12, "\xee\xde\x0d\x60"sv)); // a VTOC
+    CHECK_FALSE(area(446, "\x80\0\2\0\x83"sv));        // a table of partitions
+    CHECK_FALSE(area(512, "EFI PART"));                //
+    CHECK_FALSE(area(512, "\x57\x45\x56\x82"sv));      // a disk label of the BSDs
+    CHECK_FALSE(area(508, "\xda\xbe"sv));              // SunOS
+    CHECK_FALSE(area(512 + 32, "1SFB"));               // BeFS
+    CHECK_FALSE(area(0, "HM\1"));                      // LVM1
+    CHECK_FALSE(area(1023, "x"));
 }
 
 namespace {

@@ -154,3 +154,20 @@ TEST_CASE("too deep and too many are refused") {
     }
     CHECK(refused);
 }
+
+TEST_CASE("what runtimes refuse to unpack is known, wherever it lies") {
+    CHECK(view_of({{{"disk/a.img"}, {"b"}, {"c", TarType::hard_link, "b"}}}).obstacle() == nullptr);
+    for (const Member& link : {Member{"lib/x", TarType::hard_link, "nowhere"}, Member{"y", TarType::hard_link, "y"},
+                               Member{"z", TarType::hard_link, "../out"}, Member{"l", TarType::hard_link, "later"}}) {
+        const LayeredView view = view_of({{{"disk/a.img"}, link, {"later"}}});
+        REQUIRE(view.obstacle() != nullptr);
+        CHECK(view.obstacle()->everywhere);
+        CHECK_FALSE(in_doubt(view, "disk"));
+    }
+    const LayeredView lower = view_of({{{"b"}}, {{"c", TarType::hard_link, "b"}}});
+    REQUIRE(lower.obstacle() != nullptr);
+    CHECK_FALSE(lower.obstacle()->everywhere);
+    const LayeredView through = view_of({{{"s", TarType::symlink, "t"}, {"s/file"}, {"disk/a.img"}}});
+    REQUIRE(through.obstacle() != nullptr);
+    CHECK_FALSE(through.obstacle()->everywhere);
+}

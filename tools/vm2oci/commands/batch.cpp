@@ -127,7 +127,7 @@ BatchBudget budget_for(const BatchArguments& arguments, const Invocation& call, 
 // What is written besides: opened before work begins, so that a path that cannot be had stops the command in time.
 class Reports {
   public:
-    explicit Reports(const BatchArguments& arguments) {
+    Reports(const BatchArguments& arguments, const OperationContext& operation) : outputs_(operation) {
         const auto add = [&](const std::string& path) { return path.empty() ? nullptr : &outputs_.add_document(path); };
         junit_ = add(arguments.junit);
         page_ = add(arguments.report);
@@ -256,7 +256,7 @@ ExitCode run_list(const BatchArguments& arguments, Invocation& call) {
             state.emplace(folder);
         return show_plan(request, state ? &*state : nullptr, engine, call);
     }
-    Reports reports(arguments);
+    Reports reports(arguments, call.operation);
     if ((!arguments.digest_file.empty() || !arguments.destination_file.empty()) && request.items.size() != 1)
         fail(ErrorKind::usage, fmt::format("--digest-file and --destination-file are for one machine, and here are {}",
                                            request.items.size()));
@@ -280,7 +280,7 @@ ExitCode gather_results(const BatchArguments& arguments, Invocation& call) {
     }
     if (shares.empty())
         fail(ErrorKind::corrupt, "no result of a batch is in what is to be gathered");
-    Reports reports(arguments);
+    Reports reports(arguments, call.operation);
     return tell(reports, gather(shares), call);
 }
 

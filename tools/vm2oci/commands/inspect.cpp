@@ -36,12 +36,13 @@ struct InspectArguments {
 };
 
 // What --sbom asks for. A disk that is refused has no guest to list.
-void write_sbom_of(const std::optional<GuestFindings>& guest, const InspectArguments& arguments) {
+void write_sbom_of(const std::optional<GuestFindings>& guest, const InspectArguments& arguments,
+                   const OperationContext& operation) {
     if (arguments.sbom.empty())
         return;
     if (!guest || !guest->refusal.empty())
         fail(ErrorKind::unsupported, "there is no guest to list packages of");
-    write_output(arguments.sbom, as_bytes(make_sbom(guest->opened, arguments.sbom)));
+    write_output(arguments.sbom, as_bytes(make_sbom(guest->opened, arguments.sbom)), operation);
 }
 
 // A qcow2 without its backing file is told whole: its own tables were read. Whatever else is refused was not read.
@@ -88,7 +89,7 @@ ExitCode run_on_disk(const DiskReference& reference, const InspectArguments& arg
     const DiskInspection machine = inspect_disk(reference, arguments.source_options->request(),
                                                 {arguments.guest_options->access(), LargeFiles::read},
                                                 arguments.source_options->check(), call.operation);
-    write_sbom_of(machine.guest, arguments);
+    write_sbom_of(machine.guest, arguments, call.operation);
     if (call.json()) {
         call.out << document_text(to_json(machine, arguments.source));
     } else {
@@ -111,7 +112,7 @@ ExitCode run_on_image(const ImageReference& reference, const InspectArguments& a
     reading.check = arguments.source_options->check();
     const ImageFindings findings =
         inspect_image(reference, arguments.source_options->request(), std::move(reading), call.operation);
-    write_sbom_of(findings.guest, arguments);
+    write_sbom_of(findings.guest, arguments, call.operation);
     if (call.json()) {
         call.out << document_text(to_json(findings, arguments.source));
     } else {

@@ -28,11 +28,11 @@ struct ManifestArguments {
 };
 
 ExitCode write_manifest(const ManifestArguments& arguments, Invocation& call) {
-    ManifestRequest request{parse_reference(arguments.source), arguments.from->request(), "", arguments.guest->access(),
-                            arguments.manifest->wishes()};
+    ManifestRequest request{parse_reference(arguments.source), arguments.from->request(),    "",
+                            arguments.guest->access(),         arguments.manifest->wishes(), arguments.from->check()};
     if (!arguments.architecture.empty())
         request.architecture = parse_wanted_platform(arguments.architecture);
-    Outputs outputs;
+    Outputs outputs(call.operation);
     Outputs::Document* file = arguments.output.empty() ? nullptr : &outputs.add_document(arguments.output);
     const Manifest manifest = make_manifest(request, call.operation);
     for (const std::string& remark : manifest.machine.remarks)
@@ -74,6 +74,7 @@ void add_manifest_command(CommandTable& table) {
         ->group(group::source);
     arguments->guest = add_guest_options(command);
     arguments->from = add_source_options(command);
+    add_verify_option(command, *arguments->from);
 }
 
 } // namespace vm2oci::cli
