@@ -69,6 +69,7 @@ struct UnitSettings {
     std::string what;
     std::string type;
     std::string options;
+    std::vector<std::string> wanted_paths; // "/there", "!/not/there"
 };
 
 // What a unit or one of its drop-ins says; the last word counts.
@@ -80,10 +81,19 @@ void take_settings(const std::string& text, UnitSettings& unit) {
             continue;
         }
         const std::size_t equals = line.find('=');
-        if ((section != "[Mount]" && section != "[Swap]") || equals == std::string::npos)
+        if (equals == std::string::npos)
             continue;
         const std::string key(trimmed(std::string_view(line).substr(0, equals)));
         const std::string value(trimmed(std::string_view(line).substr(equals + 1)));
+        if (section == "[Unit]" && (key == "ConditionPathExists" || key == "AssertPathExists")) {
+            if (value.empty())
+                unit.wanted_paths.clear();
+            else
+                unit.wanted_paths.push_back(value);
+            continue;
+        }
+        if (section != "[Mount]" && section != "[Swap]")
+            continue;
         if (key == "What")
             unit.what = value;
         else if (key == "Type")
@@ -91,6 +101,24 @@ void take_settings(const std::string& text, UnitSettings& unit) {
         else if (key == "Options")
             unit.options = value;
     }
+}
+
+// Without what its conditions ask for, a unit is passed over: /var/lib/machines, of all of systemd's guests, where
+// nobody made a machine. Conditions of which one is enough ("|") are not weighed.
+bool may_start(const Guest& guest, const UnitSettings& unit) {
+    return std::all_of(unit.wanted_paths.begin(), unit.wanted_paths.end(), [&](const std::string& wanted) {
+        if (wanted.starts_with('|'))
+            return true;
+        const bool is_unwanted = wanted.starts_with('!');
+        return exists(guest, wanted.substr(is_unwanted ? 1 : 0)) != is_unwanted;
+    });
+}
+
+// An image for reading alone among the guest's own files, such as each of snapd's packages: it travels with them, and
+// nobody writes beneath it.
+bool is_package(const UnitSettings& unit) {
+    return unit.what.starts_with('/') && !unit.what.starts_with("/dev/") &&
+           (unit.type == "squashfs" || unit.type == "erofs" || unit.type == "iso9660");
 }
 
 // Whether something that starts at boot asks for the unit, or for the automount that stands before it.
@@ -136,7 +164,7 @@ std::optional<MountUnit> read_unit(const Guest& guest, const std::string& folder
     for (const std::string& file : names_in(guest, drop_ins))
         if (file.ends_with(".conf"))
             take_settings(try_read_text(guest, drop_ins + "/" + file).value_or(""), settings);
-    if (settings.what.empty())
+    if (settings.what.empty() || is_package(settings) || !may_start(guest, settings))
         return std::nullopt;
     const bool is_swap = name.ends_with(kSwapSuffix);
     FstabEntry entry{settings.what, is_swap ? "none" : place_of_unit(name), is_swap ? "swap" : settings.type, {}};

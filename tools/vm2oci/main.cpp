@@ -6,8 +6,8 @@
 #include <iostream>
 
 int main(int argc, char** argv) {
-    // Frames of layers come and go by the MiB: given back to the kernel each time, their pages cost a fifth of the CPU
-    // of reading an image.
+    // Frames of layers come and go by the MiB: given back to the kernel each time, their pages cost a good part of the
+    // CPU of reading an image.
     constexpr int kKept = 32 << 20;
     ::mallopt(M_TRIM_THRESHOLD, kKept);
     ::mallopt(M_MMAP_THRESHOLD, kKept);

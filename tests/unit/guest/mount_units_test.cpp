@@ -52,6 +52,30 @@ TEST_CASE("units of systemd are read as lines of fstab") {
     CHECK(vendor[0].entry.mount_point == "/oem");
 }
 
+TEST_CASE("units that every guest of a distribution has are none of its volumes") {
+    MemoryGuest guest;
+    // Enterprise Linux 7 and Fedora: systemd's own, for machines that nobody has made.
+    guest.file("/usr/lib/systemd/system/var-lib-machines.mount",
+               "[Unit]\nConditionPathExists=/var/lib/machines.raw\n[Mount]\nWhat=/var/lib/machines.raw\n"
+               "Where=/var/lib/machines\nType=btrfs\nOptions=loop\n");
+    guest.symlink("/usr/lib/systemd/system/remote-fs.target.wants/var-lib-machines.mount", "../var-lib-machines.mount");
+    // Ubuntu: one for each package of snapd.
+    guest.file("/etc/systemd/system/snap-core20-1974.mount",
+               "[Unit]\nDescription=Mount unit for core20\n[Mount]\nWhat=/var/lib/snapd/snaps/core20_1974.snap\n"
+               "Where=/snap/core20/1974\nType=squashfs\nOptions=nodev,ro,x-gdu.hide\nLazyUnmount=yes\n"
+               "[Install]\nWantedBy=multi-user.target\n");
+    guest.symlink("/etc/systemd/system/multi-user.target.wants/snap-core20-1974.mount",
+                  "/etc/systemd/system/snap-core20-1974.mount");
+    guest.file("/etc/systemd/system/srv.mount",
+               "[Unit]\nConditionPathExists=!/etc/no-srv\nConditionPathExists=|/nowhere\n[Mount]\nWhat=/dev/sdb1\n");
+    CHECK(read_mount_units(guest, UnitOrigin::vendor).empty());
+    CHECK(read_mount_units(guest, UnitOrigin::administrator).size() == 1);
+    guest.file("/var/lib/machines.raw", "made");
+    guest.file("/etc/no-srv", "");
+    CHECK(read_mount_units(guest, UnitOrigin::vendor).size() == 1);
+    CHECK(read_mount_units(guest, UnitOrigin::administrator).empty());
+}
+
 TEST_CASE("the automounter's places are those of its maps, if it starts") {
     MemoryGuest guest;
     guest.file("/etc/auto.master",
