@@ -5,6 +5,7 @@
 #include "formats/base/size.hpp"
 #include "formats/oci/image.hpp"
 #include "formats/oci/json.hpp"
+#include "formats/oci/labels.hpp"
 #include "formats/oci/platform.hpp"
 
 #include <fmt/format.h>
@@ -49,17 +50,27 @@ std::string list_tags(const std::vector<std::string>& tags) {
     return tags.size() > kListedTags ? list + ", …" : list;
 }
 
-// The type that the index says is that of its only entry.
-void place_artifact_type(json& index, json& entries) {
-    if (const auto type = index.find("artifactType"); type != index.end()) {
-        if (!entries.empty() && !entries[0].contains("artifactType"))
-            entries[0]["artifactType"] = *type;
-        index.erase(type);
-    }
-    if (entries.size() == 1 && entries[0].contains("artifactType")) {
-        index["artifactType"] = entries[0]["artifactType"];
-        entries[0].erase("artifactType");
-    }
+// A member goes from one object to another that has none.
+void move_member(json& from, json& to, const char* name) {
+    const auto found = from.find(name);
+    if (found == from.end())
+        return;
+    if (!to.contains(name))
+        to[name] = *found;
+    from.erase(found);
+}
+
+// Type and time of an artifact.
+void move_artifact(json& from, json& to) {
+    if (!from.contains("artifactType"))
+        return;
+    move_member(from, to, "artifactType");
+    const auto annotations = from.find("annotations");
+    if (annotations == from.end() || !annotations->is_object() || !annotations->contains(label::oci_created))
+        return;
+    move_member(*annotations, to["annotations"], label::oci_created);
+    if (annotations->empty())
+        from.erase(annotations);
 }
 
 } // namespace
@@ -93,6 +104,10 @@ std::string layout_index_with(std::string_view index_text, const Descriptor& top
         entry.annotations[kRefNameAnnotation] = *tag;
     }
 
+    // What the index says of an artifact is said of its only entry.
+    if (entries.size() == 1)
+        move_artifact(document, entries[0]);
+
     // The same tag may stand twice in a layout that others wrote: the first place is kept, the rest goes.
     json kept = json::array();
     bool placed = false;
@@ -111,7 +126,8 @@ std::string layout_index_with(std::string_view index_text, const Descriptor& top
         fail(ErrorKind::conflict, fmt::format("index.json has {} images without a tag; name a tag", same_name));
     if (!placed)
         kept.push_back(to_json_value(entry));
-    place_artifact_type(document, kept);
+    if (kept.size() == 1)
+        move_artifact(kept[0], document);
     entries = std::move(kept);
     std::string text = canonical_json(document);
     if (text.size() > kMaxManifestBytes)

@@ -25,10 +25,10 @@ std::string empty_layout_index();
 Descriptor likely_entry();
 
 // `index_text` with `top` under `tag`. The entry that had the tag is replaced where it stands; everything else stays,
-// fields that we do not know included. The artifact type of an only entry stands at the index, as KubeVirt's exports
-// have it; that of one among others at the entry. Without a tag, the one entry that has none is replaced;
-// Error{conflict} if several have none, Error{usage} for a tag with a digest, Error{limit} if nobody could read the
-// result again.
+// fields that we do not know included. The artifact type of an only entry, and when it was made, stand at the index,
+// as KubeVirt's exports have them; those of one among others at the entry. Without a tag, the one entry that has none
+// is replaced; Error{conflict} if several have none, Error{usage} for a tag with a digest, Error{limit} if nobody could
+// read the result again.
 std::string layout_index_with(std::string_view index_text, const Descriptor& top,
                               const std::optional<std::string>& tag);
 

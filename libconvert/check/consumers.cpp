@@ -384,7 +384,7 @@ std::vector<Problem> check_kernel_boot(const ImageFacts& facts) {
     return problems.take();
 }
 
-constexpr std::array<Consumer, 13> kConsumers = {{
+constexpr std::array<Consumer, 14> kConsumers = {{
     {"kubevirt", "KubeVirt containerDisk", check_kubevirt, concerns_disk_images},
     {"image-volume", "KubeVirt disk on a Kubernetes image volume", check_image_volume, concerns_disk_images},
     {"kernel-boot", "KubeVirt kernelBoot container", check_kernel_boot, concerns_bundles},
@@ -394,7 +394,8 @@ constexpr std::array<Consumer, 13> kConsumers = {{
     {"podman-machine", "podman machine", check_podman_machine, is_podman_machine},
     {"rancher-vm", "RancherVM", check_rancher_vm, is_rancher_vm},
     {"krun", "krun under Podman", check_krun, has_krun_settings},
-    {"firecracker", "Firecracker and Cloud Hypervisor, unpacked", check_micro_vmm, concerns_bundles},
+    {"firecracker", "Firecracker, unpacked", check_micro_vmm, concerns_bundles},
+    {"cloud-hypervisor", "Cloud Hypervisor, unpacked", check_micro_vmm, concerns_bundles},
     {"kata", "Kata Containers, as a pod's image", check_kata, is_named_alone},
     {"runv", "runV, as a pod's image", check_runv, has_runv_files},
     {"virtlet", "Virtlet", check_virtlet, is_named_alone},

@@ -188,7 +188,7 @@ std::vector<Problem> check_micro_vmm(const ImageFacts& facts) {
         return problems.take();
     }
     if (!bundle) {
-        problems.error("bundle-annotations", "it brings no kernel, and they start nothing else", "make a bundle of it");
+        problems.error("bundle-annotations", "it brings no kernel, and nothing else is started", "make a bundle of it");
         return problems.take();
     }
     for (const std::string& path : {bundle->kernel, bundle->root, bundle->initramfs.value_or(bundle->kernel)})

@@ -104,6 +104,7 @@ void add_windows_features(Json& domain, ManifestDocument& document) {
                          {"pit", {{"tickPolicy", "delay"}}},
                          {"rtc", {{"tickPolicy", "catchup"}}},
                          {"hyperv", Json::object()}}}};
+    document.comment(std::string(kDomain) + "/clock", "The timers by which Windows keeps time when it is virtual.");
     document.comment(std::string(kDomain) + "/features/hyperv", "Windows knows that it is virtual, and idles cheaply.");
 }
 
@@ -122,9 +123,17 @@ void add_devices(const RunnableMachine& machine, Json& domain, ManifestDocument&
     const std::string place = std::string(kDomain) + "/devices";
     Json& devices = domain["devices"];
     devices["disks"] = Json::array();
-    for (std::size_t i = 0; i < machine.disks.size(); ++i)
+    for (std::size_t i = 0; i < machine.disks.size(); ++i) {
         devices["disks"].push_back(disk_device(machine, i));
+        if (const std::uint64_t size = machine.disks[i].sector_size; size != 512)
+            document.comment(fmt::format("{}/disks/{}", place, i),
+                             fmt::format("Its partition table counts in sectors of {} bytes.", size));
+    }
+    if (!machine.kernel)
+        document.comment(place + "/disks", "The firmware tries them in their boot order.");
     document.comment(place + "/disks", machine.reasons.attachment);
+    if (machine.attachment == DiskAttachment::virtio && machine.architecture == "amd64")
+        document.comment(place + "/disks", "On virtio, which is faster than KubeVirt's default, SATA.");
     if (machine.seed)
         devices["disks"].push_back({{"name", "cloudinit"}, {"disk", {{"bus", to_string(machine.attachment)}}}});
     if (machine.transitional_virtio) {
@@ -134,6 +143,8 @@ void add_devices(const RunnableMachine& machine, Json& domain, ManifestDocument&
     }
     if (machine.nics.empty()) {
         devices["autoattachPodInterface"] = false;
+        document.comment(place + "/autoattachPodInterface",
+                         "The machine has no network interface, and KubeVirt gives one to whoever says nothing.");
     } else {
         devices["interfaces"] = Json::array();
         for (std::size_t i = 0; i < machine.nics.size(); ++i) {
@@ -143,6 +154,13 @@ void add_devices(const RunnableMachine& machine, Json& domain, ManifestDocument&
             interface["model"] = to_string(nic.model);
             if (!nic.mac.empty())
                 interface["macAddress"] = nic.mac;
+            if (nic.network.empty())
+                document.comment(fmt::format("{}/interfaces/{}", place, i),
+                                 "Behind the pod's own address, which every network of pods allows.");
+            else
+                document.comment(fmt::format("{}/interfaces/{}", place, i), "A station of its own on that network.");
+            if (!nic.mac.empty())
+                document.comment(fmt::format("{}/interfaces/{}", place, i), "With the address that it had.");
             if (!nic.origin.empty())
                 document.comment(fmt::format("{}/interfaces/{}", place, i), "It was connected to " + nic.origin + ".");
             devices["interfaces"].push_back(std::move(interface));
@@ -197,6 +215,8 @@ void add_volumes(const RunnableMachine& machine, VolumeSource source, Json& spec
         spec["volumes"].push_back(disk_volume(machine, i, source));
     if (source == VolumeSource::container_disk) {
         document.comment(place + "/0", machine.reasons.image);
+        if (machine.disks.front().image.find('@') != std::string::npos)
+            document.comment(place + "/0", "By its digest: what a tag names may become another image.");
         document.comment(place + "/0", "What the machine writes is lost when it stops.");
     }
     if (!machine.seed)
@@ -230,11 +250,14 @@ ManifestDocument virtual_machine(const RunnableMachine& machine, VolumeSource so
     if (!machine.namespace_.empty())
         content["metadata"]["namespace"] = machine.namespace_;
     content["spec"]["runStrategy"] = "Always";
+    document.comment("/spec/runStrategy", "It starts at once, and again whenever it ends; virtctl stop halts it.");
     add_sizes(machine, document);
     Json pod;
     pod["metadata"]["labels"]["kubevirt.io/domain"] = machine.name;
+    document.comment("/spec/template/metadata/labels", "What a Service finds it by.");
     Json& spec = pod["spec"];
     spec["architecture"] = machine.architecture;
+    document.comment(std::string(kSpec) + "/architecture", "It runs on nodes of this architecture alone.");
     Json& domain = spec["domain"];
     add_processors(machine, domain, document);
     add_firmware(machine, domain, document);

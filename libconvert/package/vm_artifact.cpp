@@ -8,6 +8,7 @@
 #include "formats/oci/json.hpp"
 #include "formats/oci/labels.hpp"
 #include "libconvert/package/disk_layer.hpp"
+#include "libconvert/package/timestamp.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -140,6 +141,7 @@ Descriptor assemble_vm_artifact(const std::string& virtual_machine, const std::v
     Descriptor top = destination.put_manifest(to_json(manifest), media_type::oci_manifest);
     top.platform = Platform{.architecture = options.architecture, .os = "linux"};
     top.artifact_type = vm_artifact::artifact_type;
+    top.annotations[label::oci_created] = format_timestamp(options.created);
     return top;
 }
 
@@ -186,7 +188,7 @@ MachineHardware hardware_of_virtual_machine(std::string_view virtual_machine) {
     const VmJson machine = parse_machine(virtual_machine);
     const VmJson& domain = at_path(machine, {"spec", "template", "spec", "domain"});
     MachineHardware hardware;
-    hardware.source = "KubeVirt";
+    hardware.source = vm_artifact::hardware_source;
     hardware.name = text_at(machine, {"metadata", "name"});
     const auto cores = count_at(domain, {"cpu", "cores"});
     const auto sockets = count_at(domain, {"cpu", "sockets"});

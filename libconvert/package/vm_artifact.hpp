@@ -24,6 +24,7 @@ inline constexpr std::string_view config_type = "application/vnd.kubevirt.virtua
 inline constexpr std::string_view disk_type = "application/vnd.kubevirt.disk.raw+zstd";
 inline constexpr const char* disk_name = "io.kubevirt.disk.name"; // annotations of a layer
 inline constexpr const char* disk_size = "io.kubevirt.disk.size"; // a quantity: "10Gi", or bytes
+inline constexpr const char* hardware_source = "KubeVirt";        // MachineHardware::source
 } // namespace vm_artifact
 
 // A raw disk, whole. `name`: a DNS label. One pass; frames with a seek table, which `zstd -d` passes
@@ -31,7 +32,8 @@ inline constexpr const char* disk_size = "io.kubevirt.disk.size"; // a quantity:
 StoredLayer write_machine_disk(const DiskImage& disk, const std::string& name, const LayerOptions& options,
                                ImageDestination& destination, const OperationContext& operation);
 
-// Config and manifest; of `options` the architecture and the annotations count. The caller publishes.
+// Config and manifest; of `options` the architecture, the time and the annotations count. The time stands in the
+// descriptor alone, where a store's index has it. The caller publishes.
 Descriptor assemble_vm_artifact(const std::string& virtual_machine, const std::vector<StoredLayer>& disks,
                                 const ImageOptions& options, ImageDestination& destination);
 

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <utility>
 
@@ -59,6 +60,22 @@ bool has_agent(const MachineFacts& facts, std::string_view name) {
                                       [&](const InstalledAgent& agent) { return agent.name == name; });
 }
 
+// Where processors and memory come from.
+std::string reason_for_sizes(const MachineHardware& hardware, const MachineWishes& wishes) {
+    const bool asked = wishes.cpus || wishes.memory;
+    if (wishes.cpus && wishes.memory)
+        return "As they were asked for.";
+    const std::string described = fmt::format("as its description ({}) has them", escape_untrusted(hardware.source));
+    const bool is_described = (wishes.cpus || hardware.cpus) && (wishes.memory || hardware.memory);
+    std::string rest = is_described ? described : "what most guests need, for nothing says more";
+    if (!is_described && (hardware.cpus || hardware.memory))
+        rest = described + ", or " + rest;
+    if (asked)
+        return "As they were asked for; what was not, " + rest + ".";
+    rest.front() = static_cast<char>(std::toupper(static_cast<unsigned char>(rest.front())));
+    return rest + ".";
+}
+
 void choose_sizes(const MachineFacts& facts, const MachineWishes& wishes, RunnableMachine& machine) {
     if (!wishes.instance_type.empty() && (wishes.cpus || wishes.memory))
         fail(ErrorKind::usage, "an instance type stands for processors and memory; give it, or them");
@@ -69,8 +86,7 @@ void choose_sizes(const MachineFacts& facts, const MachineWishes& wishes, Runnab
     machine.sockets = cpus / machine.cores;
     const std::uint64_t usual = is_windows(facts) ? kWindowsMemory : kMemory;
     machine.memory = wishes.memory.value_or(std::max(kLeastMemory, hardware.memory.value_or(usual)));
-    if (hardware.cpus && hardware.memory && !wishes.cpus && !wishes.memory)
-        machine.reasons.sizes = fmt::format("As its description ({}) has them.", escape_untrusted(hardware.source));
+    machine.reasons.sizes = reason_for_sizes(hardware, wishes);
     machine.instance_type =
         wishes.instance_type == "auto" ? instance_type_for(cpus, machine.memory) : wishes.instance_type;
 }
@@ -89,6 +105,7 @@ void choose_firmware(const MachineFacts& facts, const MachineWishes& wishes, Run
     const bool uefi = facts.guest && facts.guest->boot.uefi;
     if (wishes.firmware) {
         machine.firmware = *wishes.firmware;
+        machine.reasons.firmware = "As it was asked for.";
     } else if (machine.architecture == "arm64") {
         machine.firmware = described == StartFirmware::uefi_secure ? *described : StartFirmware::uefi;
         machine.reasons.firmware = "Machines of arm64 have no BIOS.";
@@ -107,6 +124,8 @@ void choose_firmware(const MachineFacts& facts, const MachineWishes& wishes, Run
         machine.reasons.firmware = "The disk has a boot loader for UEFI alone.";
     } else if (bios) {
         machine.reasons.firmware = uefi ? "The disk starts by either." : "The disk has a boot loader for BIOS alone.";
+    } else {
+        machine.reasons.firmware = "Nothing tells how it starts: by BIOS, as most disks.";
     }
     if (machine.firmware == StartFirmware::uefi && advise_machine(facts.guest.value_or(GuestInfo{})).secure_boot)
         machine.reasons.firmware += std::string(machine.reasons.firmware.empty() ? "" : " ") +

@@ -22,6 +22,9 @@ class VmShape final : public DiskShape {
         DiskShape::open_source();
         layer_ = output_.layer();
         image_ = output_.options();
+        // Another artifact's VirtualMachine says all of it again, so that the same machine is the same artifact.
+        if (run_.machine.hardware && run_.machine.hardware->source == vm_artifact::hardware_source)
+            image_.annotations = run_.request.image.annotations;
     }
     void add_seed() override {
         if (seed())

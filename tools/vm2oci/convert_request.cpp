@@ -71,9 +71,17 @@ ImageOptions image_options(const ConvertArguments& arguments) {
     return options;
 }
 
+// A store with an index of its own, which says of a machine artifact when it was made.
+bool has_index(const Reference& destination) {
+    const auto* image = std::get_if<ImageReference>(&destination);
+    return image != nullptr &&
+           (std::holds_alternative<LayoutReference>(*image) || std::holds_alternative<ArchiveReference>(*image));
+}
+
 // What has no configuration bears the time in the guest's changed files alone.
 void refuse_time_without_bearer(const ConvertArguments& arguments, const ConvertRequest& request) {
-    const bool bears = std::holds_alternative<ContainerDiskRequest>(request.shape) ||
+    const bool bears = (std::holds_alternative<VmRequest>(request.shape) && has_index(request.destination)) ||
+                       std::holds_alternative<ContainerDiskRequest>(request.shape) ||
                        std::holds_alternative<BundleRequest>(request.shape) ||
                        std::holds_alternative<RootfsRequest>(request.shape) ||
                        std::holds_alternative<KataRequest>(request.shape);

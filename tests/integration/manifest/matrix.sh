@@ -40,6 +40,31 @@ spoil 's["volumes"][1]["cloudInitNoCloud"]["secretRef"]["name"] = "other"' 'Secr
 spoil 's["domain"]["devices"]["disks"].pop()' 'disks and volumes differ'
 spoil 'm["spec"]["instancetype"] = {"name": "u1.small"}' 'sizes and instance type'
 
+step 'every field that is not KubeVirt'"'"'s default says why it is there'
+python3 - << 'PYTHON'
+import pathlib
+
+EXPLAINED = ("runStrategy labels architecture cpu firmware smm hyperv clock disks blockSize useVirtioTransitional "
+             "autoattachPodInterface rng instancetype preference dataVolumeTemplates schedule").split()
+seen, unsaid = set(), []
+for path in sorted(pathlib.Path("first").glob("*.kubevirt*.yaml")):
+    lines = path.read_text().splitlines()
+    for number, line in enumerate(lines):
+        words = line.split()
+        key = words[0].rstrip(":") if words and words[0].endswith(":") else ""
+        # The first element of a list stands behind the list's own name; the comment of a block's size is its disk's.
+        at = number + 1 if key == "interfaces" else number - 1
+        if key == "blockSize":
+            at = max(n for n in range(number) if lines[n].lstrip().startswith("- ")) - 1
+        if key not in EXPLAINED + ["interfaces"]:
+            continue
+        seen.add(key)
+        if not lines[at].lstrip().startswith("#"):
+            unsaid.append(f"{path.name}:{number + 1}: {key}")
+assert not unsaid, unsaid
+assert seen == {*EXPLAINED, "interfaces"}, seen
+PYTHON
+
 step 'what stands in the documents is what the machines are'
 python3 - << 'PYTHON'
 import base64, json, pathlib, xml.etree.ElementTree, yaml

@@ -175,7 +175,8 @@ TEST_CASE("an image without architecture or configuration is no image for a node
 }
 
 TEST_CASE("our own bundle has no problem anywhere, and kernelBoot finds its files") {
-    for (const char* name : {"kubevirt", "image-volume", "kernel-boot", "cdi", "crun-vm", "firecracker"}) {
+    for (const char* name :
+         {"kubevirt", "image-volume", "kernel-boot", "cdi", "crun-vm", "firecracker", "cloud-hypervisor"}) {
         INFO(name);
         CHECK(find_consumer(name).concerns(good_bundle()));
         CHECK(find_consumer(name).check(good_bundle()).empty());

@@ -140,11 +140,13 @@ TEST_CASE("krun, Firecracker and Cloud Hypervisor need the kernel that they star
     description.command_line = "root=/dev/vda console=ttyS0";
     bundle.content.parsed_manifest.annotations = bundle_annotations(description);
     CHECK_FALSE(has_any_error(judged("krun", bundle)));
-    CHECK(judged("firecracker", bundle).empty());
+    for (const char* monitor : {"firecracker", "cloud-hypervisor"})
+        CHECK(judged(monitor, bundle).empty());
     bundle.files.erase("boot/vmlinux");
     bundle.files.erase("boot/vmlinuz");
     CHECK(has_error(judged("krun", bundle), "kernel"));
-    CHECK(has_error(judged("firecracker", bundle), "bundle-files"));
+    for (const char* monitor : {"firecracker", "cloud-hypervisor"})
+        CHECK(has_error(judged(monitor, bundle), "bundle-files"));
     bundle.files["boot/vmlinux"] = bundle.files["disk/rootfs.qcow2"] = {};
     CHECK(has_error(judged("krun", bundle), "root-format"));
     CHECK(has_error(judged("firecracker", image({"disk/disk.img"})), "bundle-annotations"));

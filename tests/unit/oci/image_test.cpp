@@ -1,9 +1,11 @@
 #include "formats/base/error.hpp"
 #include "formats/oci/image.hpp"
 #include "formats/oci/json.hpp"
+#include "formats/oci/labels.hpp"
 #include "formats/oci/layout_index.hpp"
 
 #include <catch2/catch.hpp>
+#include <nlohmann/json.hpp>
 
 using namespace vm2oci;
 
@@ -179,4 +181,43 @@ TEST_CASE("index.json keeps what it does not know") {
           ErrorKind::conflict);
     CHECK(refusal([](const std::string& index) { return find_in_layout_index(index, "v", "x"); },
                   empty_layout_index()) == ErrorKind::not_found);
+}
+
+TEST_CASE("the index says what its only artifact is and when it was made, the entry of one among others") {
+    const auto json_of = [](const std::string& text) { return nlohmann::json::parse(text); };
+    const Descriptor artifact{.media_type = media_type::oci_manifest,
+                              .digest = Digest::of("artifact"),
+                              .size = 8,
+                              .annotations = {{label::oci_created, "1970-01-02T00:00:00Z"}},
+                              .artifact_type = "x/machine"};
+    const Descriptor image{.media_type = media_type::oci_manifest, .digest = Digest::of("image"), .size = 5};
+    const std::string alone = layout_index_with(empty_layout_index(), artifact, "vm");
+    CHECK(json_of(alone)["artifactType"] == "x/machine");
+    CHECK(json_of(alone)["annotations"][label::oci_created] == "1970-01-02T00:00:00Z");
+    CHECK_FALSE(json_of(alone)["manifests"][0].contains("artifactType"));
+    CHECK_FALSE(json_of(alone)["manifests"][0]["annotations"].contains(label::oci_created));
+    CHECK(layout_index_with(alone, artifact, "vm") == alone);
+    // Without a tag nothing is left of the entry's annotations.
+    const auto untagged = json_of(layout_index_with(empty_layout_index(), artifact, std::nullopt));
+    CHECK(untagged["annotations"][label::oci_created] == "1970-01-02T00:00:00Z");
+    CHECK_FALSE(untagged["manifests"][0].contains("annotations"));
+
+    const auto beside = json_of(layout_index_with(alone, image, "disk"));
+    CHECK_FALSE(beside.contains("artifactType"));
+    CHECK_FALSE(beside["annotations"].contains(label::oci_created));
+    CHECK(beside["manifests"][0]["artifactType"] == "x/machine");
+    CHECK(beside["manifests"][0]["annotations"][label::oci_created] == "1970-01-02T00:00:00Z");
+    CHECK_FALSE(beside["manifests"][1].contains("artifactType"));
+
+    // An image in the place of the artifact is none.
+    const auto replaced = json_of(layout_index_with(alone, image, "vm"));
+    CHECK_FALSE(replaced.contains("artifactType"));
+    CHECK_FALSE(replaced["manifests"][0].contains("artifactType"));
+    CHECK_FALSE(replaced["manifests"][0]["annotations"].contains(label::oci_created));
+
+    // What others say of an index that is no artifact's stays where it is.
+    const std::string foreign =
+        R"({"schemaVersion":2,"manifests":[],"annotations":{"org.opencontainers.image.created":"then"}})";
+    CHECK(json_of(layout_index_with(foreign, artifact, "vm"))["annotations"][label::oci_created] == "then");
+    CHECK(json_of(layout_index_with(foreign, image, "disk"))["annotations"][label::oci_created] == "then");
 }
