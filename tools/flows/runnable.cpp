@@ -264,6 +264,21 @@ void name_disks(const MachineFacts& facts, RunnableMachine& machine) {
         machine.disks[i].name = i == 0 ? "rootdisk" : fmt::format("disk{}", i + 1);
 }
 
+// KubeVirt counts the processors that these preferences ask for by sockets alone (preference/requirements/cpu.go): as
+// many as needed of what the machine has stand in sockets of their own.
+void spread_over_sockets(RunnableMachine& machine) {
+    const unsigned wanted = needs_of_preference(machine.preference).processors;
+    const unsigned processors = machine.sockets * machine.cores;
+    if (!machine.instance_type.empty() || machine.sockets >= wanted || processors < wanted)
+        return;
+    machine.sockets = wanted;
+    while (processors % machine.sockets != 0)
+        ++machine.sockets;
+    machine.cores = processors / machine.sockets;
+    machine.reasons.sizes += fmt::format("{}The preference {} counts processors by sockets.",
+                                         machine.reasons.sizes.empty() ? "" : " ", machine.preference);
+}
+
 // KubeVirt refuses a machine that is smaller than its preference asks for: one whose size nobody said grows to that,
 // and any other gets a preference that asks for less.
 void choose_preference(const MachineFacts& facts, const MachineWishes& wishes, RunnableMachine& machine) {
@@ -272,7 +287,7 @@ void choose_preference(const MachineFacts& facts, const MachineWishes& wishes, R
         return;
     machine.reasons.preference = "Of common-instancetypes, for this guest; what stands below wins over it.";
     if (wishes.preference != "auto" || (!wishes.instance_type.empty() && wishes.instance_type != "auto"))
-        return;
+        return spread_over_sockets(machine);
     const PreferenceNeeds needs = needs_of_preference(machine.preference);
     const bool memory_is_free = !wishes.memory && !(facts.hardware && facts.hardware->memory);
     if (memory_is_free && machine.memory < needs.memory) {
@@ -289,6 +304,7 @@ void choose_preference(const MachineFacts& facts, const MachineWishes& wishes, R
     }
     if (wishes.instance_type == "auto")
         machine.instance_type = instance_type_for(processors, machine.memory);
+    spread_over_sockets(machine);
 }
 
 void describe_guest(const MachineFacts& facts, RunnableMachine& machine) {

@@ -252,6 +252,30 @@ TEST_CASE("a machine is never smaller than its preference asks for") {
     CHECK(make_runnable(facts, wishes).preference == "oraclelinux");
 }
 
+TEST_CASE("what a preference asks of processors stands in sockets, for KubeVirt counts those") {
+    MachineFacts facts = guest("ol", "9.3", "5.15.0", Drivers::virtio, Loads::uefi);
+    MachineWishes wishes;
+    wishes.preference = GENERATE("auto", "oraclelinux", "windows.11.virtio");
+    INFO(wishes.preference);
+    MachineHardware& hardware = facts.hardware.emplace();
+    hardware.memory = 8 * GiB;
+    struct Row {
+        unsigned processors;
+        unsigned cores; // of a socket
+        unsigned sockets;
+    };
+    const Row row = GENERATE(Row{2, 2, 2}, Row{4, 4, 2}, Row{4, 2, 2}, Row{6, 1, 6}, Row{3, 3, 3});
+    hardware.cpus = row.processors;
+    hardware.cores_per_socket = row.cores;
+    const RunnableMachine machine = make_runnable(facts, wishes);
+    CHECK(machine.sockets == row.sockets);
+    CHECK(machine.sockets * machine.cores == row.processors);
+    wishes.preference = "debian"; // asks for one
+    CHECK(make_runnable(facts, wishes).cores == row.cores);
+    wishes.preference.clear();
+    CHECK(make_runnable(facts, wishes).cores == row.cores);
+}
+
 TEST_CASE("cloud-init's data go where the guest looks, and it is told who does not") {
     MachineFacts facts = guest("debian", "12", "6.1.0", Drivers::virtio, Loads::bios);
     MachineWishes wishes;
