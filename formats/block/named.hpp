@@ -19,7 +19,8 @@ class NamedDevice final : public BlockDevice {
     Extent extent_at(std::uint64_t offset) const override;
 
   private:
-    template <class Body> decltype(auto) named(Body&& body) const;
+    template <class Body>
+    decltype(auto) named(Body&& body) const;
 
     std::shared_ptr<const BlockDevice> disk_;
     std::string name_;

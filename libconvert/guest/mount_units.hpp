@@ -24,7 +24,8 @@ struct MountUnit {
 
 // The mount and swap units of that origin in the order of their mount points (systemd.mount(5), systemd.swap(5)). A
 // unit that nothing starts at boot is "noauto"; a vendor's is left out then. Masked units, those without What= or whose
-// conditions do not hold, and packages of snapd are left out, and so are a vendor's for which the administrator has one of the same name.
+// conditions do not hold, and packages of snapd are left out, and so are a vendor's for which the administrator has one
+// of the same name.
 std::vector<MountUnit> read_mount_units(const Guest& guest, UnitOrigin origin);
 
 // What autofs mounts when somebody looks, if the guest starts it: the indirect maps of /etc/auto.master and what it
