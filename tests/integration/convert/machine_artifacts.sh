@@ -151,3 +151,11 @@ step 'options that a kind has no use for are refused by name'
 expect_exit 2 "$VM2OCI" convert --quiet --as vm --label a=b first.raw null:
 expect_exit 2 "$VM2OCI" convert --quiet --as vm --compression gzip first.raw null:
 expect_exit 2 "$VM2OCI" convert --quiet --as podman-machine --instancetype u1.small first.raw null:
+
+step 'the same machine twice is the same artifact, in every shape'
+for kind in vm podman-machine rancher; do
+    for time in once again; do "$VM2OCI" convert --quiet --as $kind first.raw "oci:$time-$kind:m" > /dev/null; done
+    expect_equal "$(skopeo inspect --raw "oci:once-$kind:m" | sha256sum)" "$(skopeo inspect --raw "oci:again-$kind:m" | sha256sum)" "$kind"
+done
+for time in once again; do "$VM2OCI" convert --quiet --as virtlet first.raw $time-virtlet > /dev/null; done
+diff -r once-virtlet again-virtlet > differing || fail "virtlet: $(head -3 differing)"

@@ -12,7 +12,7 @@ source "${VM2OCI_SOURCE_DIR:?}/tests/support/integration.sh"
 source "$VM2OCI_SOURCE_DIR/tests/integration/guest/like_guest.sh"
 # shellcheck source=appliance_parts.sh
 source "$VM2OCI_SOURCE_DIR/tests/integration/edit/appliance_parts.sh"
-require_tool xfs_repair btrfs e2fsck fsck.fat losetup jq ssh-keygen qemu-system-x86_64
+require_tool xfs_repair btrfs e2fsck fsck.fat mcopy losetup jq ssh-keygen qemu-system-x86_64
 [[ $(id -u) -eq 0 ]] || fail "loop devices need root"
 kinds=("$@")
 [[ $# -gt 0 ]] || kinds=(el9 boot-ext4 sles15)
