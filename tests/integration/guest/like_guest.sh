@@ -84,7 +84,7 @@ list_like() {
         if [[ $type == vfat ]]; then
             # Not every kernel mounts it.
             mkdir copied
-            mcopy -s -m -n -i "$part" '::*' copied/
+            mcopy -s -m -n -i "$2@@$((offset * 1048576))" '::*' copied/
             "$VM2OCI_SOURCE_DIR/tests/support/list_tree.py" copied > "$2.$name.list"
             rm -r copied
         else
