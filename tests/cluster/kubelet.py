@@ -70,7 +70,9 @@ class Kubelet:
                               {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}})
 
     def watch(self):
-        seen = {pod["metadata"]["name"]: pod for pod in self.api.call("GET", self.pods)["items"]}
+        # Those of earlier Jobs are still there.
+        of_job = f"{self.pods}?labelSelector=batch.kubernetes.io/job-name%3D{self.wanted.job}"
+        seen = {pod["metadata"]["name"]: pod for pod in self.api.call("GET", of_job)["items"]}
         for name, pod in seen.items():
             going = "deletionTimestamp" in pod["metadata"]
             if name not in self.running and name not in self.ended and not going:
