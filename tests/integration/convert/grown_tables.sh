@@ -54,7 +54,7 @@ check() {
             --match-tag UUID --offset $(($(start_of grown.raw "$number") * 512)) grown.raw | sort | tr '\n' ' ')" \
             "$name: the swap area"
     done
-    dd if=grown.raw of=part bs=512 skip="$(start_of grown.raw "$root")" count="$(size_of disk.raw "$root")" conv=sparse status=none
+    dd if=grown.raw of=part bs=512 skip="$(start_of grown.raw "$root")" count="$(size_of grown.raw "$root")" conv=sparse status=none
     e2fsck -fn part > fsck.txt 2>&1 || fail "$name: $(cat fsck.txt)"
 }
 

@@ -102,6 +102,6 @@ assert domain.find("devices/interface/mac").get("address") == "00:50:56:01:02:03
 "$VM2OCI" manifest --quiet --for libvirt disk.raw | grep --quiet "file=\"$PWD/disk.raw\""
 
 step 'for programs, and into a file'
-"$VM2OCI" manifest --quiet --json oci:layout:db | jq -e '.for == "kubevirt" and .name == "db" and (.remarks | length) == 1' > /dev/null
+"$VM2OCI" manifest --quiet --json oci:layout:db | jq -e '.for == "kubevirt" and .name == "db" and (.remarks | length) == 2 and (.remarks | any(contains("not verified")))' > /dev/null
 "$VM2OCI" manifest --quiet --output out.yaml oci:layout:db
 "$VM2OCI" manifest --quiet oci:layout:db | cmp - out.yaml
