@@ -172,6 +172,8 @@ class YamlWriter {
 } // namespace
 
 void ManifestDocument::comment(const std::string& pointer, const std::string& text) {
+    if (text.empty())
+        return;
     std::string& there = comments[pointer];
     there += (there.empty() ? "" : "\n") + text;
 }

@@ -190,7 +190,7 @@ Manifest make_image_manifest(const ImageInStore& image, const ImageReference& re
 namespace {
 
 std::string not_verified() {
-    return fmt::format("the content is {}: only parts of it are read", describe(ContentTrust::not_verified));
+    return fmt::format("the content is {}", describe(ContentTrust::not_verified));
 }
 
 // False: only parts will be read, and nothing proves them.
