@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::size_t kAppendStep = 2ull * 1024 * 1024; // libguestfs's messages hold 4 MiB
 constexpr const char* kLabel = "security.selinux";
+constexpr const char* kCapability = "security.capability";
 
 class ScratchSink final : public ByteSink {
   public:
@@ -51,6 +52,7 @@ class ApplianceEditor final : public FileSystemEditor {
         const bool fresh = !is_there(absolute);
         if (!fresh)
             separate(absolute);
+        const std::string capability = fresh ? "" : capability_of(absolute);
         const UniqueFd file = scratch_file(scratch_);
         ScratchSink sink(file.get());
         content.copy_to(sink);
@@ -59,6 +61,7 @@ class ApplianceEditor final : public FileSystemEditor {
         check(guestfs_library().upload(handle(), fmt::format("/proc/self/fd/{}", file.get()).c_str(), absolute.c_str()),
               "writing a file");
         set_attributes(absolute, attributes, fresh ? std::optional(0644u) : std::nullopt);
+        set_capability(absolute, capability);
         if (fresh)
             set_label(absolute, attributes.selinux_label);
         touch(absolute);
@@ -69,10 +72,12 @@ class ApplianceEditor final : public FileSystemEditor {
     void append_file(std::string_view path, std::string_view content) override {
         const std::string absolute = "/" + std::string(path);
         separate(absolute);
+        const std::string capability = capability_of(absolute);
         for (; !content.empty(); content.remove_prefix(std::min(content.size(), kAppendStep)))
             check(guestfs_library().write_append(handle(), absolute.c_str(), content.data(),
                                                  std::min(content.size(), kAppendStep)),
                   "appending to a file");
+        set_capability(absolute, capability);
         touch(absolute);
     }
 
@@ -166,6 +171,24 @@ class ApplianceEditor final : public FileSystemEditor {
                       handle(), static_cast<int>(attributes.permissions.value_or(default_permissions.value_or(0644))),
                       path.c_str()),
                   "setting a mode");
+    }
+
+    // A kernel takes a file's capabilities away when somebody writes to it; the other ways of writing keep them, as
+    // they keep all that nobody spoke of. Empty: it has none.
+    std::string capability_of(const std::string& path) const {
+        std::size_t size = 0;
+        char* value = guestfs_library().lgetxattr(handle(), path.c_str(), kCapability, &size);
+        if (value == nullptr)
+            return {};
+        const std::string capability(value, size);
+        std::free(value);
+        return capability;
+    }
+    void set_capability(const std::string& path, const std::string& capability) const {
+        if (!capability.empty())
+            check(guestfs_library().lsetxattr(handle(), kCapability, capability.data(),
+                                              static_cast<int>(capability.size()), path.c_str()),
+                  "setting a file's capabilities");
     }
 
     // `label`, or that of the folder where it is empty; none where the folder has none.
