@@ -17,7 +17,6 @@ namespace {
 
 constexpr std::size_t kAppendStep = 2ull * 1024 * 1024; // libguestfs's messages hold 4 MiB
 constexpr const char* kLabel = "security.selinux";
-constexpr const char* kCapability = "security.capability";
 
 class ScratchSink final : public ByteSink {
   public:
@@ -176,18 +175,17 @@ class ApplianceEditor final : public FileSystemEditor {
     // A kernel takes a file's capabilities away when somebody writes to it; the other ways of writing keep them, as
     // they keep all that nobody spoke of. Empty: it has none.
     std::string capability_of(const std::string& path) const {
-        std::size_t size = 0;
-        char* value = guestfs_library().lgetxattr(handle(), path.c_str(), kCapability, &size);
+        // As text: libguestfs cuts attributes off at a zero byte.
+        char* value = guestfs_library().cap_get_file(handle(), path.c_str());
         if (value == nullptr)
             return {};
-        const std::string capability(value, size);
+        std::string capability(value);
         std::free(value);
         return capability;
     }
     void set_capability(const std::string& path, const std::string& capability) const {
         if (!capability.empty())
-            check(guestfs_library().lsetxattr(handle(), kCapability, capability.data(),
-                                              static_cast<int>(capability.size()), path.c_str()),
+            check(guestfs_library().cap_set_file(handle(), path.c_str(), capability.c_str()),
                   "setting a file's capabilities");
     }
 

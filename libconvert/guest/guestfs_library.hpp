@@ -7,6 +7,8 @@
 // The functions that we call, without their prefix guestfs_.
 #define VM2OCI_GUESTFS_FUNCTIONS(FUNCTION)                                                                             \
     FUNCTION(add_drive_opts_argv)                                                                                      \
+    FUNCTION(cap_get_file)                                                                                             \
+    FUNCTION(cap_set_file)                                                                                             \
     FUNCTION(chmod)                                                                                                    \
     FUNCTION(chown)                                                                                                    \
     FUNCTION(close)                                                                                                    \
