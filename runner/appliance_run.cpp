@@ -118,8 +118,11 @@ class ApplianceWatch {
         return std::nullopt;
     }
 
-    void judge(const MachineEvent& event) const {
+    void judge(const MachineEvent& event) {
         switch (event.kind) {
+        case MachineEventKind::powered_on:
+            heard_ = effort(); // which is counted anew from here
+            return;
         case MachineEventKind::panicked:
             fail(ErrorKind::external, "the appliance's kernel panicked" + last_words());
         case MachineEventKind::reset:

@@ -31,7 +31,7 @@ struct MachineEvent {
     GuestChannel channel = GuestChannel::agent; // of channel_opened and channel_closed
 };
 
-// Since power-on. Dear to ask for.
+// Since power-on; before it, since the start of what runs the machine. Dear to ask for.
 struct ProcessorTimes {
     std::chrono::milliseconds used{0};   // by all processors of the machine
     std::chrono::milliseconds waited{0}; // for a processor of the host, in all threads: may be more than has passed

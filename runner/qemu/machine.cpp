@@ -221,6 +221,7 @@ QemuMachine::QemuMachine(const VmSpec& spec, Accelerator accelerator, const std:
     arguments_ = qemu_arguments(spec, accelerator, {binary, firmware.code}, numbers, vsock);
     arguments_.insert(arguments_.end(), {"-add-fd", "fd=" + std::to_string(kPictureFd) + ",set=2"});
     process_ = std::make_unique<ChildProcess>(arguments_, inherited);
+    waited_before_ = process_->starved_time() + stolen_time();
     monitor_ = std::move(monitor.ours);
     serial_ = std::move(serial.ours);
     agent_ = std::move(agent.ours);

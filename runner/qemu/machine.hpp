@@ -86,7 +86,7 @@ class QemuMachine final : public Machine {
     bool screenshot_answered_ = false;
     bool printing_ = false; // the guest, when its serial port was last read
     std::string version_;
-    std::chrono::milliseconds waited_before_{0}; // for processors, before power-on
+    std::chrono::milliseconds waited_before_{0}; // for processors, before its start or power-on
     std::vector<MachineEvent> events_;
     std::optional<std::vector<std::uint16_t>> connections_;
     std::unique_ptr<ChildProcess> process_; // last: it dies first

@@ -20,7 +20,11 @@ class ScriptedMachine final : public Machine {
         return *this;
     }
     ScriptedMachine& powers_on(Milliseconds when) {
-        return at(when, [](ScriptedMachine& self) { self.tell({MachineEventKind::powered_on}); });
+        return at(when, [](ScriptedMachine& self) {
+            self.used_ = 0; // counted since power-on
+            self.waited_ = 0;
+            self.tell({MachineEventKind::powered_on});
+        });
     }
     ScriptedMachine& prints(Milliseconds when, std::string text) {
         return at(when, [text](ScriptedMachine& self) { self.serial_ += text; });

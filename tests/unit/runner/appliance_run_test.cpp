@@ -134,6 +134,10 @@ TEST_CASE("a busy host is no hang, a kernel that sleeps for good is one") {
     starved.works(0.01, 0.99);
     starved.at(100s, said("done\n"));
     CHECK(watch(starved).kind == AnswerKind::done);
+    ScriptedMachine late;
+    late.works(0.01, 4);
+    late.powers_on(200s).at(209s, said("done\n"));
+    CHECK(watch(late).kind == AnswerKind::done);
     ScriptedMachine asleep;
     asleep.works(0, 0);
     CHECK(says(failure(asleep), "said nothing"));
