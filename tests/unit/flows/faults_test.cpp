@@ -14,7 +14,11 @@
 #include "tools/vm2oci/application.hpp"
 
 #include <catch2/catch.hpp>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -36,6 +40,25 @@ std::string text_of(const fs::path& path) {
     std::ostringstream text;
     text << std::ifstream(path, std::ios::binary).rdbuf();
     return text.str();
+}
+
+// Size and content of a file of any size: its blocks that are not zero, by their offsets.
+std::string content_of(const fs::path& path) {
+    const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    REQUIRE(file);
+    const off_t size = ::lseek(file.get(), 0, SEEK_END);
+    std::string content = std::to_string(size);
+    std::string block(64 * 1024, '\0');
+    for (off_t at = ::lseek(file.get(), 0, SEEK_DATA); at >= 0;) {
+        at -= at % static_cast<off_t>(block.size());
+        const ssize_t n = ::pread(file.get(), block.data(), block.size(), at);
+        REQUIRE(n > 0);
+        const std::string_view bytes(block.data(), static_cast<std::size_t>(n));
+        if (bytes.find_first_not_of('\0') != std::string_view::npos)
+            content.append(fmt::format("\n{}: ", at)).append(bytes);
+        at = ::lseek(file.get(), at + n, SEEK_DATA);
+    }
+    return content;
 }
 
 // What a layout shows: its images, each of which must be whole.
@@ -60,7 +83,7 @@ std::map<std::string, std::string> shown(const fs::path& folder) {
         CHECK(name.find(".vm2oci-") == std::string::npos);
         if (name.starts_with("layout") || !entry.is_regular_file())
             continue;
-        files[name] = text_of(entry.path());
+        files[name] = content_of(entry.path());
     }
     files["layout"] = layout_text(folder / "layout");
     return files;
@@ -238,10 +261,12 @@ void make_inputs(const fs::path& in) {
 void fail_each_call(const Flow& flow, const fs::path& in, const fs::path& before) {
     const test::TemporaryFolder work;
     const fs::path out = work.path() / "out";
+    // As links: who wrote into an earlier file instead of putting another in its place would change that state, too.
     const auto start = [&] {
         fs::remove_all(out);
-        fs::copy(before, out, fs::copy_options::recursive);
+        fs::copy(before, out, fs::copy_options::recursive | fs::copy_options::create_hard_links);
     };
+    const auto old_state = shown(before);
     start();
     unsigned calls = 0;
     {
@@ -249,7 +274,6 @@ void fail_each_call(const Flow& flow, const fs::path& in, const fs::path& before
         REQUIRE(flow.run(in, out, "second"));
         calls = counted.count();
     }
-    const auto old_state = shown(before);
     const auto new_state = shown(out);
     REQUIRE(old_state != new_state);
     REQUIRE(calls > 5);
@@ -267,6 +291,7 @@ void fail_each_call(const Flow& flow, const fs::path& in, const fs::path& before
         CHECK(!failed.empty());
         CHECK(state == (succeeded ? new_state : old_state));
     }
+    CHECK(shown(before) == old_state);
 }
 
 } // namespace
