@@ -10,6 +10,8 @@ import os
 import stat
 import sys
 
+EMPTY_SUBVOLUME_INODE = 2
+
 
 def lines(root):
     for folder, folders, files in os.walk(root):
@@ -23,13 +25,16 @@ def lines(root):
             elif stat.S_ISLNK(status.st_mode):
                 content = os.readlink(path)
             is_folder = stat.S_ISDIR(status.st_mode)
+            # What stands in a snapshot of btrfs where a subvolume was has this inode (btrfs_tree.h), and the time of
+            # its first look-up.
+            is_stand_in = is_folder and path != root and status.st_ino == EMPTY_SUBVOLUME_INODE
             yield {
                 "path": os.path.relpath(path, root),
                 "mode": oct(status.st_mode),
                 "owner": [status.st_uid, status.st_gid],
                 "size": None if is_folder else status.st_size,
                 "names": None if is_folder else status.st_nlink,
-                "modified": status.st_mtime_ns,
+                "modified": 0 if is_stand_in else status.st_mtime_ns,
                 "content": content,
                 "attributes": {
                     name: os.getxattr(path, name, follow_symlinks=False).hex()
