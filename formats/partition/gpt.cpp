@@ -69,7 +69,7 @@ Gpt read_header(const BlockDevice& disk, std::uint64_t sector, std::uint64_t sec
     std::vector<std::byte> bytes(sector_size);
     disk.read_at(checked_multiply(sector, sector_size, "GPT header offset"), bytes);
     const std::byte* at = bytes.data();
-    if (std::memcmp(at, "EFI PART", 8) != 0)
+    if (std::memcmp(at, kGptSignature.data(), kGptSignature.size()) != 0)
         fail(ErrorKind::corrupt, "no GPT header");
     const std::uint32_t header_size = load_le<std::uint32_t>(at + 12);
     if (header_size < kHeaderSizeMin || header_size > sector_size)
@@ -222,7 +222,7 @@ std::uint64_t gpt_sector_size(const BlockDevice& disk) {
         if (disk.size() < 3 * size)
             break;
         disk.read_at(size, magic);
-        if (std::memcmp(magic.data(), "EFI PART", magic.size()) == 0)
+        if (std::memcmp(magic.data(), tables::kGptSignature.data(), magic.size()) == 0)
             return size;
     }
     return 512;

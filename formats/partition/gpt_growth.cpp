@@ -7,6 +7,7 @@
 #include <libdeflate.h>
 
 #include <algorithm>
+#include <cstring>
 
 namespace vm2oci::tables {
 namespace {
@@ -38,8 +39,8 @@ std::uint32_t checksum(std::span<const std::byte> bytes) {
 
 class GptGrowth {
   public:
-    GptGrowth(const BlockDevice& disk, const PartitionTable& table, std::uint64_t old_size)
-        : disk_(disk), sector_(table.sector_size), sectors_(disk.size() / sector_), old_sectors_(old_size / sector_),
+    GptGrowth(const BlockDevice& disk, const PartitionTable& table)
+        : disk_(disk), table_(table), sector_(table.sector_size), sectors_(disk.size() / sector_),
           header_(read_range(disk, sector_, sector_)) {
         size_ = load_le<std::uint32_t>(header_.data() + kHeaderSize);
         if (size_ < kSmallestHeader || size_ > sector_)
@@ -69,11 +70,7 @@ class GptGrowth {
             room_end = move_entry(*room.moves, (last_usable + 1) * sector_, growth);
         if (room.grows != nullptr && growth.reason.empty())
             grow_entry(*room.grows, room_end, growth);
-        // What was the backup may lie in a partition now, and is a GPT to whoever looks for one.
-        if (old_other > 1 && old_other < old_sectors_ && old_other + 1 == old_sectors_) {
-            const std::uint64_t begin = old_other - std::min(table_sectors_, old_other - 2);
-            growth.writes.push_back({begin * sector_, std::vector<std::byte>((old_other + 1 - begin) * sector_)});
-        }
+        erase_backup(old_other, growth);
         store_le(header_.data() + kLastUsable, last_usable);
         store_le(header_.data() + kOtherSector, sectors_ - 1);
         store_le(header_.data() + kEntriesChecksum, checksum(std::span(entries_).first(table_bytes_)));
@@ -98,6 +95,22 @@ class GptGrowth {
     void seal_header() {
         store_le(header_.data() + kHeaderChecksum, std::uint32_t{0});
         store_le(header_.data() + kHeaderChecksum, checksum(std::span(header_).first(size_)));
+    }
+
+    // What was the backup may lie in a partition now, and is a GPT to whoever looks for one. It need not have been at
+    // the end: images are enlarged by what knows no table.
+    void erase_backup(std::uint64_t at, TableGrowth& growth) const {
+        if (at < 2 || at >= sectors_)
+            return;
+        const std::uint64_t begin = at - std::min(table_sectors_, at - 2);
+        const auto is_apart = [&](const Partition& each) {
+            return each.offset + each.length <= begin * sector_ || each.offset > at * sector_;
+        };
+        const std::vector<std::byte> header = read_range(disk_, at * sector_, sector_);
+        if (std::memcmp(header.data(), kGptSignature.data(), kGptSignature.size()) == 0 &&
+            load_le<std::uint64_t>(header.data() + kOwnSector) == at &&
+            std::ranges::all_of(table_.partitions, is_apart))
+            growth.writes.push_back({begin * sector_, std::vector<std::byte>((at + 1 - begin) * sector_)});
     }
 
     std::byte* entry_of(const Partition& partition) {
@@ -143,9 +156,9 @@ class GptGrowth {
     }
 
     const BlockDevice& disk_;
+    const PartitionTable& table_;
     std::uint64_t sector_;
     std::uint64_t sectors_;
-    std::uint64_t old_sectors_;
     std::vector<std::byte> header_;
     std::uint32_t size_ = 0; // of the header
     std::uint32_t entry_size_ = 0;
@@ -157,9 +170,8 @@ class GptGrowth {
 
 } // namespace
 
-TableGrowth grow_gpt(const BlockDevice& disk, const PartitionTable& table, std::uint64_t old_size,
-                     const PartitionRoom& room) {
-    return GptGrowth(disk, table, old_size).grow(room);
+TableGrowth grow_gpt(const BlockDevice& disk, const PartitionTable& table, const PartitionRoom& room) {
+    return GptGrowth(disk, table).grow(room);
 }
 
 } // namespace vm2oci::tables

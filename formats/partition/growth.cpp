@@ -69,10 +69,9 @@ const Partition* partition_before(const PartitionTable& table, const Partition& 
     return before != nullptr && before->role == PartitionRole::extended ? nullptr : before;
 }
 
-TableGrowth grow_table(const BlockDevice& disk, const PartitionTable& table, std::uint64_t old_size,
-                       const PartitionRoom& room) {
+TableGrowth grow_table(const BlockDevice& disk, const PartitionTable& table, const PartitionRoom& room) {
     if (table.kind == TableKind::gpt)
-        return tables::grow_gpt(disk, table, old_size, room);
+        return tables::grow_gpt(disk, table, room);
     if (table.kind == TableKind::mbr)
         return tables::grow_mbr(disk, table, room);
     return {};

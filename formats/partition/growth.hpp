@@ -36,6 +36,7 @@ struct TableGrowth {
     std::optional<std::uint64_t> new_length; // of the partition that was to grow; none: it cannot, or was none
     std::optional<std::uint64_t> moved_to;   // where what was to move begins now; what it holds is the caller's to move
     std::string reason;                      // why neither can
+    std::uint64_t uncounted = 0;             // bytes at the disk's end that a table of this kind cannot count
 };
 
 // The partition that lies last on the disk, behind which nothing is but the table's backup, and of extended ones the
@@ -50,10 +51,9 @@ const Partition* moves_with(const PartitionTable& table, const Partition& last,
 // The one that lies last before `moves`, and in the same extended partition if that is a logical one. Null: none.
 const Partition* partition_before(const PartitionTable& table, const Partition& moves);
 
-// `disk` has its new size, and its table is `table`, which stands as on one of `old_size`. A GPT's backup moves to the
-// end, whether a partition grows or not. Error{corrupt} for a GPT whose primary header is damaged: its owner has that
-// mended first.
-TableGrowth grow_table(const BlockDevice& disk, const PartitionTable& table, std::uint64_t old_size,
-                       const PartitionRoom& room);
+// `disk` has its new size, and its table is `table`, as on a smaller one, or on one that was made larger by what knows
+// no tables. A GPT's backup moves to the end, whether a partition grows or not. Error{corrupt} for a GPT whose primary
+// header is damaged: its owner has that mended first.
+TableGrowth grow_table(const BlockDevice& disk, const PartitionTable& table, const PartitionRoom& room);
 
 } // namespace vm2oci

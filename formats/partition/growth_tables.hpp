@@ -5,8 +5,7 @@
 
 namespace vm2oci::tables {
 
-TableGrowth grow_gpt(const BlockDevice& disk, const PartitionTable& table, std::uint64_t old_size,
-                     const PartitionRoom& room);
+TableGrowth grow_gpt(const BlockDevice& disk, const PartitionTable& table, const PartitionRoom& room);
 TableGrowth grow_mbr(const BlockDevice& disk, const PartitionTable& table, const PartitionRoom& room);
 
 // Where something of `length` bytes begins that ends at or before `limit`, at the table's alignment; none: it would not

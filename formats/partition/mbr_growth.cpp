@@ -37,6 +37,8 @@ class MbrGrowth {
 
     TableGrowth grow(const PartitionRoom& room) {
         TableGrowth growth;
+        constexpr std::uint64_t most = kMostMbrSectors * kMbrSectorSize;
+        growth.uncounted = disk_.size() - std::min(disk_.size(), most);
         std::uint64_t room_end = end_;
         if (room.moves != nullptr) {
             growth.moved_to = place_at_end(room.moves->offset, room.moves->length, end_ * kMbrSectorSize);

@@ -6,6 +6,7 @@
 #include <array>
 #include <limits>
 #include <optional>
+#include <string_view>
 
 namespace vm2oci::tables {
 
@@ -19,6 +20,7 @@ inline constexpr std::size_t kMbrStartAt = 8;
 inline constexpr std::size_t kMbrLengthAt = 12;
 inline constexpr std::uint64_t kMostMbrSectors = std::numeric_limits<std::uint32_t>::max();
 inline constexpr unsigned char kTypeProtective = 0xee;
+inline constexpr std::string_view kGptSignature = "EFI PART";
 
 struct MbrEntry {
     unsigned char flag = 0;

@@ -108,7 +108,7 @@ class Growth {
             room.grows = last;
         else if (volume != nullptr && is_swap(*volume))
             room = room_before(layout, *last);
-        const TableGrowth table = grow_table(*grown_, layout.table, disk_->size(), room);
+        const TableGrowth table = grow_table(*grown_, layout.table, room);
         if (table.moved_to)
             move_swap(layout, *room.moves, *table.moved_to);
         for (const DiskWrite& write : table.writes)
@@ -122,6 +122,10 @@ class Growth {
                                                                               : "nothing that is known"));
         if (!table.new_length)
             return remark(fmt::format("partition {} is not grown: {}", room.grows->number, table.reason));
+        if (table.uncounted > 0)
+            remark(fmt::format("{} at the end of the disk stay unused: a partition table of this kind (MBR) counts no "
+                               "further",
+                               format_size(table.uncounted)));
         if (table.moved_to)
             remark(fmt::format("partition {}, swap, is at the end of the disk now", last->number));
         remark(fmt::format("partition {} has {} now", room.grows->number, format_size(*table.new_length)));

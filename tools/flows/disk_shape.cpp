@@ -43,7 +43,7 @@ void DiskShape::grow() {
     const ConvertRequest& request = run_.request;
     const std::optional<std::uint64_t> size = request.disk.virtual_size;
     // What is refused, is refused where the disk is written.
-    if (!size || *size <= sizes_.front() || request.mode != EditMode::apply || request.growth == GuestGrowth::leave ||
+    if (!size || *size < sizes_.front() || request.mode != EditMode::apply || request.growth == GuestGrowth::leave ||
         request.disk.format == DiskOutputFormat::keep)
         return;
     for (std::string& remark : guest_->grow(*size))

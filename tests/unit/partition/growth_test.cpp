@@ -123,7 +123,7 @@ TEST_CASE("a GPT fills its disk, and its last partition reaches to the end") {
             const Partition* last = last_partition(before);
             REQUIRE(last != nullptr);
             CHECK(last->number == 1);
-            const TableGrowth growth = grow_table(*disk, before, 20 * kMiB, {last});
+            const TableGrowth growth = grow_table(*disk, before, {last});
             CHECK(growth.new_length == 53 * kMiB);
             write(*disk, growth);
             const PartitionTable after = read_partitions(*disk);
@@ -158,7 +158,7 @@ TEST_CASE("swap at the end of a GPT makes room for what lies before it") {
         const Partition* grows = partition_before(before, *moves);
         REQUIRE(grows != nullptr);
         CHECK(grows->number == 2);
-        const TableGrowth growth = grow_table(*disk, before, 20 * kMiB, {grows, moves});
+        const TableGrowth growth = grow_table(*disk, before, {grows, moves});
         CHECK(growth.moved_to == 59 * kMiB);
         CHECK(growth.new_length == 57 * kMiB);
         write(*disk, growth);
@@ -175,7 +175,7 @@ TEST_CASE("swap at the end of a GPT makes room for what lies before it") {
 TEST_CASE("the backup moves though no partition grows") {
     const auto disk = gpt_disk(40 * kMiB, 20 * kMiB, {{2048, 4095}});
     const PartitionTable before = read_partitions(*disk);
-    write(*disk, grow_table(*disk, before, 20 * kMiB, {}));
+    write(*disk, grow_table(*disk, before, {}));
     const PartitionTable after = read_partitions(*disk);
     CHECK(after.remarks.empty());
     CHECK(after.partitions[0].length == before.partitions[0].length);
@@ -184,14 +184,14 @@ TEST_CASE("the backup moves though no partition grows") {
 TEST_CASE("a partition never shrinks, and an odd size of the disk costs at most a MiB") {
     const auto odd = gpt_disk(64 * kMiB + 512 * 77, 20 * kMiB, {{2048, 4095}});
     const PartitionTable table = read_partitions(*odd);
-    const TableGrowth growth = grow_table(*odd, table, 20 * kMiB, {last_partition(table)});
+    const TableGrowth growth = grow_table(*odd, table, {last_partition(table)});
     write(*odd, growth);
     CHECK(growth.new_length == 63 * kMiB);
     CHECK(read_partitions(*odd).remarks.empty());
     // Up to the very end of what the old table could use: the next boundary lies behind the new one's.
     const auto full = gpt_disk(20 * kMiB + 512, 20 * kMiB, {{2048, 20 * 2048 - 34}});
     const PartitionTable before = read_partitions(*full);
-    const TableGrowth none = grow_table(*full, before, 20 * kMiB, {last_partition(before)});
+    const TableGrowth none = grow_table(*full, before, {last_partition(before)});
     CHECK_FALSE(none.new_length);
     CHECK(none.reason.find("no room") != std::string::npos);
     write(*full, none);
@@ -203,13 +203,13 @@ TEST_CASE("a GPT that only its backup tells is not written over") {
     disk->put(512 + 60, "x");
     const PartitionTable table = read_partitions(*disk);
     REQUIRE_FALSE(table.partitions.empty());
-    CHECK_THROWS_AS(grow_table(*disk, table, 20 * kMiB, {last_partition(table)}), Error);
+    CHECK_THROWS_AS(grow_table(*disk, table, {last_partition(table)}), Error);
 }
 
 TEST_CASE("a disk beyond what a protective entry can count") {
     const auto disk = gpt_disk(3ull << 40, 20 * kMiB, {{2048, 4095}});
     const PartitionTable table = read_partitions(*disk);
-    const TableGrowth growth = grow_table(*disk, table, 20 * kMiB, {last_partition(table)});
+    const TableGrowth growth = grow_table(*disk, table, {last_partition(table)});
     write(*disk, growth);
     CHECK(growth.new_length == (3ull << 40) - 2 * kMiB);
     CHECK(protective_sectors(*disk) == std::numeric_limits<std::uint32_t>::max());
@@ -221,7 +221,7 @@ TEST_CASE("a primary partition of an MBR grows, as far as its numbers go") {
     const PartitionTable table = read_partitions(*disk);
     const Partition* last = last_partition(table);
     REQUIRE(last->number == 2);
-    const TableGrowth growth = grow_table(*disk, table, 6 * kMiB, {last});
+    const TableGrowth growth = grow_table(*disk, table, {last});
     write(*disk, growth);
     CHECK(growth.new_length == 26 * kMiB);
     const PartitionTable after = read_partitions(*disk);
@@ -230,14 +230,40 @@ TEST_CASE("a primary partition of an MBR grows, as far as its numbers go") {
     CHECK(after.partitions[0].length == kMiB);
     const auto large = mbr_disk(5ull << 40, {{0x83, 2048, 2048}});
     const PartitionTable small = read_partitions(*large);
-    const TableGrowth most = grow_table(*large, small, 6 * kMiB, {last_partition(small)});
+    const TableGrowth most = grow_table(*large, small, {last_partition(small)});
     CHECK(most.new_length == (std::numeric_limits<std::uint32_t>::max() - 2048ull) * 512);
-    CHECK(grow_table(*disk, after, 30 * kMiB, {last_partition(after)}).reason.find("no room") != std::string::npos);
+    CHECK(most.uncounted == (5ull << 40) - std::numeric_limits<std::uint32_t>::max() * 512ull);
+    CHECK(growth.uncounted == 0);
+    CHECK(grow_table(*disk, after, {last_partition(after)}).reason.find("no room") != std::string::npos);
+}
+
+TEST_CASE("an old backup goes wherever it is, but for what lies in a partition or is none") {
+    const auto backup_goes = [](const std::shared_ptr<MemoryDevice>& disk, std::uint64_t sector) {
+        const PartitionTable table = read_partitions(*disk);
+        Bytes before(512);
+        Bytes after(512);
+        disk->read_at(sector * 512, before);
+        write(*disk, grow_table(*disk, table, {last_partition(table)}));
+        disk->read_at(sector * 512, after);
+        CHECK(read_partitions(*disk).remarks.empty());
+        return before != after;
+    };
+    const std::uint64_t old_last = 10 * kMiB / 512 - 1;
+    CHECK(backup_goes(gpt_disk(30 * kMiB, 10 * kMiB, {{2048, 4095}}), old_last));
+    const auto overwritten = gpt_disk(30 * kMiB, 10 * kMiB, {{2048, 4095}});
+    overwritten->put(old_last * 512, Bytes(512, std::byte{'x'}));
+    CHECK_FALSE(backup_goes(overwritten, old_last));
+    const auto elsewhere = gpt_disk(30 * kMiB, 10 * kMiB, {{2048, 4095}});
+    Bytes moved(512);
+    elsewhere->read_at(old_last * 512, moved);
+    store_le<std::uint64_t>(moved.data() + 24, old_last - 1);
+    elsewhere->put(old_last * 512, moved);
+    CHECK_FALSE(backup_goes(elsewhere, old_last));
 }
 
 TEST_CASE("no table, nothing to grow") {
     const MemoryDevice disk(kMiB);
     const PartitionTable table = read_partitions(disk);
     CHECK(last_partition(table) == nullptr);
-    CHECK(grow_table(disk, table, kMiB / 2, {}).writes.empty());
+    CHECK(grow_table(disk, table, {}).writes.empty());
 }

@@ -80,9 +80,8 @@ PartitionRoom room_before_swap(const PartitionTable& table) {
     return {moves == nullptr ? nullptr : partition_before(table, *moves), moves};
 }
 
-PartitionTable grown(MemoryDevice& disk, std::uint64_t old_size, const PartitionRoom& room,
-                     const PartitionTable& table) {
-    const TableGrowth growth = grow_table(disk, table, old_size, room);
+PartitionTable grown(MemoryDevice& disk, const PartitionRoom& room, const PartitionTable& table) {
+    const TableGrowth growth = grow_table(disk, table, room);
     CHECK(growth.reason.empty());
     for (const DiskWrite& change : growth.writes)
         disk.put(change.offset, change.bytes);
@@ -111,7 +110,7 @@ TEST_CASE("a logical partition grows with the extended one around it") {
     const Partition* last = last_partition(before);
     REQUIRE(last != nullptr);
     CHECK(last->number == 5);
-    const PartitionTable after = grown(*disk, 1500 * kMiB, {last}, before);
+    const PartitionTable after = grown(*disk, {last}, before);
     CHECK(after.remarks.empty());
     REQUIRE(after.partitions.size() == 3);
     CHECK(number(after, 5).offset == 500 * kMiB);
@@ -128,7 +127,7 @@ TEST_CASE("the last of several logical partitions grows, and the link that leads
     const Partition* last = last_partition(before);
     REQUIRE(last != nullptr);
     CHECK(last->number == 7);
-    const PartitionTable after = grown(*disk, 400 * kMiB, {last}, before);
+    const PartitionTable after = grown(*disk, {last}, before);
     CHECK(number(after, 7).length == 2000 * kMiB - 61440 * 512);
     CHECK(length_of_link(*disk, 40960 - 2048) == 2000 * kPerMiB - (61440 - 2048));
     for (const unsigned same : {1u, 3u, 5u, 6u}) {
@@ -154,7 +153,7 @@ TEST_CASE("swap in an extended partition of its own goes to the end, and the roo
     CHECK(room.moves->number == 2);
     REQUIRE(room.grows != nullptr);
     CHECK(room.grows->number == 1);
-    const PartitionTable after = grown(*disk, 1000 * kMiB, room, before);
+    const PartitionTable after = grown(*disk, room, before);
     CHECK(after.remarks.empty());
     CHECK(after.partitions.size() == before.partitions.size());
     const Partition& extended = number(after, 2);
@@ -185,7 +184,7 @@ TEST_CASE("swap that is the last of several logical partitions goes alone") {
     CHECK(room.moves->number == 7);
     REQUIRE(room.grows != nullptr);
     CHECK(room.grows->number == 6);
-    const PartitionTable after = grown(*disk, 500 * kMiB, room, before);
+    const PartitionTable after = grown(*disk, room, before);
     CHECK(number(after, 7).offset == 1900 * kMiB);
     CHECK(number(after, 7).length == 100 * kMiB);
     CHECK(number(after, 6).length == (1899 - 200) * kMiB); // its record lies between
@@ -204,7 +203,7 @@ TEST_CASE("swap that heads the chain of logical partitions stays, for the chain 
     const PartitionTable before = read_partitions(*disk);
     const PartitionRoom room = room_before_swap(before);
     REQUIRE(room.moves != nullptr);
-    const TableGrowth growth = grow_table(*disk, before, 400 * kMiB, room);
+    const TableGrowth growth = grow_table(*disk, before, room);
     CHECK_FALSE(growth.moved_to);
     CHECK_FALSE(growth.new_length);
     CHECK_FALSE(growth.reason.empty());
@@ -219,7 +218,7 @@ TEST_CASE("swap in a primary partition makes room for what lies before it") {
     const PartitionRoom room = room_before_swap(before);
     REQUIRE(room.grows != nullptr);
     CHECK(room.grows->number == 3);
-    const PartitionTable after = grown(*disk, 400 * kMiB, room, before);
+    const PartitionTable after = grown(*disk, room, before);
     CHECK(number(after, 1).offset == 900 * kMiB);
     CHECK(number(after, 3).length == (900 - 201) * kMiB);
     CHECK(number(after, 2).length == 200 * kMiB);
@@ -240,19 +239,19 @@ TEST_CASE("nothing grows over an extended partition, and nothing moves that must
     const PartitionTable alone = read_partitions(*empty);
     CHECK(last_partition(alone)->role == PartitionRole::extended);
     CHECK(moves_with(alone, *last_partition(alone), is_swap) == nullptr);
-    CHECK_FALSE(grow_table(*empty, alone, 20 * kMiB, {last_partition(alone)}).new_length);
+    CHECK_FALSE(grow_table(*empty, alone, {last_partition(alone)}).new_length);
     const auto two = disk_with(1000 * kMiB, {{0x05, 2048, 2048}, {0x05, 8192, 8192}, {0x83, 20480, 2048}});
     two->put(2048 * 512, empty_table());
     two->put(8192 * 512, empty_table());
     const PartitionTable odd = read_partitions(*two);
-    CHECK(grow_table(*two, odd, 20 * kMiB, {last_partition(odd)}).reason.find("extended") != std::string::npos);
+    CHECK(grow_table(*two, odd, {last_partition(odd)}).reason.find("extended") != std::string::npos);
 }
 
 TEST_CASE("swap has nowhere to go on a disk that is hardly larger") {
     const auto disk =
         disk_with(400 * kMiB + 512, {{0x83, kPerMiB, 199 * kPerMiB}, {0x82, 200 * kPerMiB, 200 * kPerMiB}});
     const PartitionTable table = read_partitions(*disk);
-    const TableGrowth growth = grow_table(*disk, table, 400 * kMiB, room_before_swap(table));
+    const TableGrowth growth = grow_table(*disk, table, room_before_swap(table));
     CHECK_FALSE(growth.moved_to);
     CHECK(growth.writes.empty());
     CHECK(growth.reason.find("no room") != std::string::npos);
