@@ -26,7 +26,7 @@ class ScriptedMachine final : public Machine {
             self.tell({MachineEventKind::powered_on});
         });
     }
-    ScriptedMachine& prints(Milliseconds when, std::string text) {
+    ScriptedMachine& prints(Milliseconds when, const std::string& text) {
         return at(when, [text](ScriptedMachine& self) { self.serial_ += text; });
     }
 

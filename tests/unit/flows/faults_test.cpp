@@ -48,7 +48,7 @@ std::string content_of(const fs::path& path) {
     REQUIRE(file);
     const off_t size = ::lseek(file.get(), 0, SEEK_END);
     std::string content = std::to_string(size);
-    std::string block(64 * 1024, '\0');
+    std::string block(std::size_t{64} * 1024, '\0');
     for (off_t at = ::lseek(file.get(), 0, SEEK_DATA); at >= 0;) {
         at -= at % static_cast<off_t>(block.size());
         const ssize_t n = ::pread(file.get(), block.data(), block.size(), at);

@@ -32,7 +32,7 @@ bool says(const Error& error, std::string_view part) {
     return std::string_view(error.what()).find(part) != std::string_view::npos;
 }
 
-auto said(std::string text) {
+auto said(const std::string& text) {
     return [text](ScriptedMachine& self) { self.say(GuestChannel::own_agent, text); };
 }
 
