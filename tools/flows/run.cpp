@@ -8,6 +8,8 @@
 #include "tools/flows/container_source.hpp"
 #include "tools/flows/minimal_kernel.hpp"
 
+#include <fmt/format.h>
+
 #include <span>
 #include <utility>
 
@@ -40,6 +42,9 @@ void add_words_of_run(BootSubject& subject, const RunRequest& request) {
     line = add_kernel_words(line, "quiet loglevel=1 vm2oci.agent");
     line = add_kernel_words(line,
                             request.terminal.empty() ? "vm2oci.console=plain" : "vm2oci.terminal=" + request.terminal);
+    if (request.terminal_size)
+        line = add_kernel_words(
+            line, fmt::format("vm2oci.size={}x{}", request.terminal_size->rows, request.terminal_size->columns));
     if (!request.address.empty())
         line = add_kernel_words(line, "ip=" + request.address);
 }
@@ -76,6 +81,7 @@ BootSubject open_run_subject(const RunRequest& request, const OperationContext& 
     if (const auto container =
             open_container_source(source.reference, source.source, request.architecture, operation)) {
         require_architecture(container->image.config->platform.architecture, request.architecture);
+        require_booted_architecture(container->image.config->platform.architecture);
         subject = subject_of_image(*container, request, operation);
     } else {
         subject = open_boot_source(source, operation).subject;
