@@ -157,10 +157,9 @@ void OwnAgentSession::start_next(Milliseconds now) {
 }
 
 void OwnAgentSession::finish_command(ExecResult result) {
-    const auto done = std::move(current_->done);
-    current_.reset();
-    if (done)
-        done(std::move(result));
+    const std::optional<Command> ended = std::exchange(current_, std::nullopt);
+    if (ended && ended->done)
+        ended->done(std::move(result));
 }
 
 void OwnAgentSession::tick(Milliseconds now) {

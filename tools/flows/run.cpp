@@ -80,8 +80,10 @@ BootSubject open_run_subject(const RunRequest& request, const OperationContext& 
     BootSubject subject;
     if (const auto container =
             open_container_source(source.reference, source.source, request.architecture, operation)) {
-        require_architecture(container->image.config->platform.architecture, request.architecture);
-        require_booted_architecture(container->image.config->platform.architecture);
+        const std::optional<ImageConfig>& config = container->image.config;
+        const std::string architecture = config ? config->platform.architecture : "";
+        require_architecture(architecture, request.architecture);
+        require_booted_architecture(architecture);
         subject = subject_of_image(*container, request, operation);
     } else {
         subject = open_boot_source(source, operation).subject;
