@@ -195,8 +195,8 @@ BootSource open_boot_source(const BootSourceRequest& request, const OperationCon
 }
 
 void start_agent_inside(BootSource& source) {
-    std::string& line = source.subject.kernel->command_line;
-    line = add_kernel_words(line, "vm2oci.agent");
+    if (auto& kernel = source.subject.kernel)
+        kernel->command_line = add_kernel_words(kernel->command_line, "vm2oci.agent");
 }
 
 void add_own_agent(BootSource& source, const OperationContext& operation) {
