@@ -87,6 +87,8 @@ class ProgramRun {
     void serve_agent() {
         for (const int signal : terminal_.take_signals())
             agent_.pass_signal(signal);
+        if (const auto size = terminal_.take_resize())
+            agent_.resize(size->rows, size->columns);
         if (const std::string bytes = machine_.read(GuestChannel::own_agent); !bytes.empty())
             agent_.feed(bytes, machine_.clock());
         machine_.write(GuestChannel::own_agent, agent_.output());

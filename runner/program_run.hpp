@@ -14,6 +14,11 @@
 
 namespace vm2oci {
 
+struct TerminalSize {
+    unsigned rows = 0;
+    unsigned columns = 0;
+};
+
 // Who sits there. Called from the thread of run_program().
 class ProgramTerminal {
   public:
@@ -28,6 +33,8 @@ class ProgramTerminal {
     virtual int input_fd() const = 0;
     // Signals for the program that have come since the last call, by their numbers.
     virtual std::vector<int> take_signals() = 0;
+    // The terminal's size where it has changed since the last call; nullopt: it has not, or there is none.
+    virtual std::optional<TerminalSize> take_resize() = 0;
     // Nobody wants to wait for it any longer.
     virtual bool leave_wanted() = 0;
 };

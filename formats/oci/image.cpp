@@ -182,6 +182,7 @@ ImageConfig parse_config(std::string_view text) {
         config.working_directory = optional_string(*settings, "WorkingDir", what);
         config.stop_signal = optional_string(*settings, "StopSignal", what);
         config.volumes = optional_keys(*settings, "Volumes", what);
+        config.shell = optional_strings(*settings, "Shell", what);
         config.health_check = optional_health_check(*settings, what);
         config.labels = optional_string_map(*settings, "Labels", what);
     }
@@ -224,6 +225,7 @@ std::string to_json(const ImageConfig& config) {
     put_unless_empty(settings, "Cmd", config.command);
     put_unless_empty(settings, "WorkingDir", config.working_directory);
     put_unless_empty(settings, "StopSignal", config.stop_signal);
+    put_unless_empty(settings, "Shell", config.shell);
     for (const std::string& volume : config.volumes)
         settings["Volumes"][volume] = json::object();
     if (config.health_check) {

@@ -59,6 +59,7 @@ struct ImageConfig {
     std::string working_directory;
     std::string stop_signal;          // "SIGRTMIN+3"; "": the runtime's default
     std::vector<std::string> volumes; // folders that keep what is written there
+    std::vector<std::string> shell;   // what runs a line, as of a health check; empty: /bin/sh -c
     std::optional<ImageHealthCheck> health_check;
     std::map<std::string, std::string> labels;
     std::vector<Digest> diff_ids; // lowest layer first

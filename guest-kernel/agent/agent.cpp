@@ -1,7 +1,6 @@
 #include "guest-kernel/agent/agent.hpp"
 
 #include "guest-kernel/agent/port.hpp"
-#include "guest-kernel/agent/session.hpp"
 #include <fcntl.h>
 #include <poll.h>
 #include <unistd.h>
@@ -45,13 +44,13 @@ void drain(int port, std::string& output) {
 
 } // namespace
 
-int run_agent(const std::string& port_path, std::function<bool(int signal)> forward) {
+int run_agent(const std::string& port_path, ContainerReach container) {
     ::signal(SIGPIPE, SIG_IGN);
     const std::string device = port_path.empty() ? wait_for_port() : port_path;
     const int port = device.empty() ? -1 : ::open(device.c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (port < 0)
         return 0; // none, or another agent holds it
-    Session session(std::move(forward));
+    Session session(std::move(container));
     bool connected = false;
     std::array<char, 16384> buffer{};
     while (true) {

@@ -34,6 +34,18 @@ void take_overlay(const std::string& value, BootLine& line) {
     line.layer = line.writable == Writable::device ? value : "";
 }
 
+// "24x80"; what is none is not known.
+TerminalSize parse_size(std::string_view value) {
+    const std::size_t cross = std::min(value.find('x'), value.size());
+    const std::string_view columns = value.substr(std::min(cross + 1, value.size()));
+    const auto parse = [](std::string_view text, std::uint16_t& number) {
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+        return error == std::errc() && end == text.data() + text.size();
+    };
+    TerminalSize size;
+    return parse(value.substr(0, cross), size.rows) && parse(columns, size.columns) ? size : TerminalSize{};
+}
+
 } // namespace
 
 BootLine parse_boot_line(std::string_view command_line) {
@@ -65,6 +77,8 @@ BootLine parse_boot_line(std::string_view command_line) {
             line.console = value == "plain" ? ConsoleUse::plain : ConsoleUse::terminal;
         else if (name == "vm2oci.terminal")
             line.terminal = value;
+        else if (name == "vm2oci.size")
+            line.terminal_size = parse_size(value);
         else if (name == "ip")
             line.address = parse_address_words(value);
         else if (name == "reboot")

@@ -22,6 +22,11 @@ enum class ConsoleUse {
     plain, // bytes as they are, and no input
 };
 
+struct TerminalSize {
+    std::uint16_t rows = 0; // 0: not known
+    std::uint16_t columns = 0;
+};
+
 struct BootLine {
     std::string root;                          // root=: a device, UUID=…, LABEL=…, PARTLABEL=…; "": not said
     std::string file_system;                   // rootfstype=; "": told by the root
@@ -36,6 +41,7 @@ struct BootLine {
     bool appliance = false;                    // vm2oci.appliance: no root, but the job on a disk
     ConsoleUse console = ConsoleUse::terminal; // vm2oci.console=terminal|plain
     std::string terminal;                      // vm2oci.terminal=: TERM of a container's program; "": none
+    TerminalSize terminal_size;                // vm2oci.size=ROWSxCOLUMNS: of that terminal
     AddressWords address;                      // ip=: how the first card gets its own
     bool reboots_to_end = false;               // reboot=k: a machine without a power switch
 };

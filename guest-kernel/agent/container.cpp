@@ -28,6 +28,7 @@
 #include <csignal>
 #include <optional>
 #include <thread>
+#include <utility>
 
 namespace vm2oci::guest {
 namespace {
@@ -56,6 +57,14 @@ void make_plain(int console) {
         return;
     ::cfmakeraw(&settings);
     ::tcsetattr(console, TCSANOW, &settings);
+}
+
+// The kernel tells who is in the foreground by a SIGWINCH.
+bool set_size(int console, const TerminalSize& size) {
+    winsize wanted{};
+    wanted.ws_row = size.rows;
+    wanted.ws_col = size.columns;
+    return ::ioctl(console, TIOCSWINSZ, &wanted) == 0;
 }
 
 std::vector<int> open_power_buttons() {
@@ -115,6 +124,8 @@ class ContainerLife {
             // that has printed and no wire has taken yet.
             ::setsid();
             ::ioctl(console, TIOCSCTTY, 1);
+            if (line_.terminal_size.rows != 0)
+                set_size(console, line_.terminal_size);
         }
         if (line_.agent)
             start_agent();
@@ -162,11 +173,17 @@ class ContainerLife {
         ::clearenv();
         for (const std::string& variable : program_.environment)
             ::putenv(const_cast<char*>(variable.c_str()));
-        ::_exit(run_agent({}, [](int signal) {
+        ContainerReach reach;
+        reach.signal = [](int signal) {
             sigval value{};
             value.sival_int = signal;
             return ::sigqueue(1, kForwardSignal, value) == 0;
-        }));
+        };
+        reach.resize = [this](int rows, int columns) {
+            return streams_.is_terminal &&
+                   set_size(streams_.output, {static_cast<std::uint16_t>(rows), static_cast<std::uint16_t>(columns)});
+        };
+        ::_exit(run_agent({}, std::move(reach)));
     }
 
     void wait() {
@@ -237,6 +254,8 @@ class ContainerLife {
     }
 
     void take_check(bool passed) {
+        if (!program_.health)
+            return;
         const ProgramHealth& health = *program_.health;
         check_ = -1;
         next_check_ = Clock::now() + std::chrono::seconds(health.interval_seconds);
@@ -307,7 +326,9 @@ void run_container(const ContainerProgram& program, const BootLine& line) {
     furnish_root(program);
     write_names(program, set_up_network(line.address));
     ContainerProgram told = program;
-    if (!line.terminal.empty())
+    const bool has_type = std::any_of(told.environment.begin(), told.environment.end(),
+                                      [](const std::string& variable) { return variable.starts_with("TERM="); });
+    if (!line.terminal.empty() && !has_type)
         told.environment.push_back("TERM=" + line.terminal);
     ContainerLife life(told, line);
     life.start();

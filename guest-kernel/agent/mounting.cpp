@@ -38,6 +38,21 @@ void make_folder(const char* path) {
         fail_errno(std::string("cannot make ") + path, errno);
 }
 
+// overlayfs shows the upper folder's owner and mode as those of the root. What an earlier start left there stays.
+void make_upper() {
+    constexpr const char* kUpper = "/layer/upper";
+    constexpr mode_t kMode = 07777;
+    if (::mkdir(kUpper, 0755) != 0) {
+        if (errno != EEXIST)
+            fail_errno(std::string("cannot make ") + kUpper, errno);
+        return;
+    }
+    struct stat lower {};
+    if (::stat(kLower, &lower) != 0 || ::chown(kUpper, lower.st_uid, lower.st_gid) != 0 ||
+        ::chmod(kUpper, lower.st_mode & kMode) != 0)
+        fail_errno("cannot give the root its owner and its mode", errno);
+}
+
 } // namespace
 
 MountFlags parse_mount_flags(std::string_view flags) {
@@ -106,7 +121,7 @@ void mount_root(const std::string& node, const std::string& type, const BootLine
         mount_on(layer->node, kLayer, layer->type, 0);
     else
         mount_on("tmpfs", kLayer, "tmpfs", 0, "mode=0755");
-    make_folder("/layer/upper");
+    make_upper();
     make_folder("/layer/work");
     mount_on("overlay", kRoot, "overlay", 0, "lowerdir=/lower,upperdir=/layer/upper,workdir=/layer/work");
 }

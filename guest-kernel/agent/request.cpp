@@ -185,6 +185,11 @@ std::string read_field(Reader& reader, const std::string& name, Request& request
         request.signal = reader.integer();
         if (!request.signal || *request.signal < 1 || *request.signal > kLastSignal)
             return "\"signal\" is no number from 1 to 64";
+    } else if (name == "rows" || name == "columns") {
+        const auto value = reader.integer();
+        if (!value || *value < 1 || *value > kLargestTerminal)
+            return "\"" + name + "\" is no number from 1 to 65535";
+        (name == "rows" ? request.rows : request.columns) = *value;
     } else if (name == "argv") {
         auto value = reader.strings();
         if (!value)

@@ -12,7 +12,8 @@ namespace vm2oci::guest {
 
 inline constexpr std::size_t kRequestLimit = 64ull * 1024; // bytes of a line; commands are short
 inline constexpr std::int64_t kDefaultTimeoutSeconds = 60;
-inline constexpr std::int64_t kLastSignal = 64; // of Linux
+inline constexpr std::int64_t kLastSignal = 64;         // of Linux
+inline constexpr std::int64_t kLargestTerminal = 65535; // rows and columns, as the system call has them
 inline constexpr std::int64_t kMaximumTimeoutSeconds = std::int64_t{24} * 3600;
 
 struct Request {
@@ -21,6 +22,8 @@ struct Request {
     std::vector<std::string> arguments; // "argv"
     std::int64_t timeout_seconds = kDefaultTimeoutSeconds;
     std::optional<std::int64_t> signal; // by number
+    std::int64_t rows = 0;              // of a terminal; 0: not said
+    std::int64_t columns = 0;
 };
 
 struct ParsedRequest {

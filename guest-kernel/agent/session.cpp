@@ -92,6 +92,8 @@ void Session::handle(std::string_view line) {
         execute(*request);
     } else if (request->type == "signal") {
         pass_signal(*request);
+    } else if (request->type == "resize") {
+        resize(*request);
     } else if (request->type == "facts") {
         send_facts(*request);
     } else {
@@ -114,13 +116,23 @@ void Session::execute(const Request& request) {
 }
 
 void Session::pass_signal(const Request& request) {
-    if (!forward_)
+    if (!container_.signal)
         return refuse("this is no container's machine, and has no program that signals are for", &request);
     if (!request.signal)
         return refuse("\"signal\" is missing", &request);
-    if (!forward_(static_cast<int>(*request.signal)))
+    if (!container_.signal(static_cast<int>(*request.signal)))
         return refuse("the signal could not be passed on", &request);
     send("signalled", id_field(request));
+}
+
+void Session::resize(const Request& request) {
+    if (!container_.resize)
+        return refuse("this is no container's machine, and has no program's terminal", &request);
+    if (request.rows == 0 || request.columns == 0)
+        return refuse("\"rows\" or \"columns\" is missing", &request);
+    if (!container_.resize(static_cast<int>(request.rows), static_cast<int>(request.columns)))
+        return refuse("the program's terminal takes no size", &request);
+    send("resized", id_field(request));
 }
 
 void Session::send_facts(const Request& request) {

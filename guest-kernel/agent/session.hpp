@@ -12,15 +12,18 @@
 
 namespace vm2oci::guest {
 
+// How to reach a container's program; each says whether it could. Empty: there is none.
+struct ContainerReach {
+    std::function<bool(int signal)> signal;
+    std::function<bool(int rows, int columns)> resize; // its terminal
+};
+
 // Not thread-safe. The caller moves bytes between the port and feed() and output(), and calls poll() at least every
 // 100 ms while a command runs, every second else.
 class Session final {
   public:
-    // Hands a signal to a container's program; false: it could not. Empty: there is none.
-    using Forward = std::function<bool(int signal)>;
-
     Session() = default;
-    explicit Session(Forward forward) : forward_(std::move(forward)) {}
+    explicit Session(ContainerReach container) : container_(std::move(container)) {}
 
     // The host has (re)connected: what it may have missed is said again.
     void connected();
@@ -38,6 +41,7 @@ class Session final {
     void handle(std::string_view line);
     void execute(const Request& request);
     void pass_signal(const Request& request);
+    void resize(const Request& request);
     void send_facts(const Request& request);
     void gather_facts(const Request& request, std::string active);
     void watch_system();
@@ -46,7 +50,7 @@ class Session final {
     void system_is_up(std::string_view state);
     void send_ready();
 
-    Forward forward_;
+    ContainerReach container_;
     Commands commands_;
     std::string input_;
     std::string output_;

@@ -120,9 +120,11 @@ ContainerUser find_container_user(std::string_view user, std::string_view passwd
         if (!gid && named == groups.end())
             fail_unknown("group", group_name, "/etc/group");
         found.gid = gid ? *gid : named->gid;
-        return found;
     }
-    if (entry != users.end())
+    // The first group is one of them, too: else a set-group-ID program would leave it behind, and with it what files
+    // forbid that group (CVE-2022-36109).
+    found.groups.push_back(found.gid);
+    if (entry != users.end() && group_name.empty())
         for (const GroupEntry& candidate : groups)
             if (std::find(candidate.members.begin(), candidate.members.end(), entry->name) != candidate.members.end())
                 found.groups.push_back(candidate.gid);

@@ -61,15 +61,14 @@ std::optional<ProgramHealth> health_of(const ImageConfig& config) {
     const ImageHealthCheck& check = *config.health_check;
     ProgramHealth health;
     const std::string& kind = check.test.front();
-    if (kind == "CMD")
-        health.test.assign(check.test.begin() + 1, check.test.end());
-    else if (kind == "CMD-SHELL" && check.test.size() == 2)
-        health.test = {"/bin/sh", "-c", check.test[1]};
-    else if (kind != "NONE")
+    if (kind != "NONE" && kind != "CMD" && kind != "CMD-SHELL")
         fail(ErrorKind::unsupported,
              "the image's health check is of a kind that is not known: " + quote_untrusted(kind));
-    if (health.test.empty())
+    if (kind == "NONE" || check.test.size() == 1)
         return std::nullopt;
+    if (kind == "CMD-SHELL")
+        health.test = config.shell.empty() ? std::vector<std::string>{"/bin/sh", "-c"} : config.shell;
+    health.test.insert(health.test.end(), check.test.begin() + 1, check.test.end());
     health.interval_seconds = whole_seconds(check.interval, health.interval_seconds);
     health.timeout_seconds = whole_seconds(check.timeout, health.timeout_seconds);
     health.start_seconds = whole_seconds(check.start_period, health.start_seconds);
@@ -101,7 +100,8 @@ ContainerProgram program_of_image(const ImageConfig& config, const ContainerFile
     program.entrypoint = static_cast<std::uint32_t>(config.entrypoint.size());
     program.arguments.insert(program.arguments.end(), config.command.begin(), config.command.end());
     if (program.arguments.empty() && wishes.command.empty())
-        fail(ErrorKind::unsupported, "the image names no program to start: it has neither an entrypoint nor a command");
+        fail(ErrorKind::unsupported, "the image names no program to start: it has neither an entrypoint nor a command, "
+                                     "and none was given");
     const ContainerUser user =
         find_container_user(config.user, files.read_file("/etc/passwd", kMaxAccounts).value_or(""),
                             files.read_file("/etc/group", kMaxAccounts).value_or(""));
@@ -118,7 +118,7 @@ ContainerProgram program_of_image(const ImageConfig& config, const ContainerFile
     for (const std::string& volume : config.volumes)
         program.volumes.push_back(absolute(volume));
     if (!config.stop_signal.empty())
-        program.stop_signal = parse_signal(config.stop_signal);
+        program.stop_signal = with_context("the image's stop signal", [&] { return parse_signal(config.stop_signal); });
     program.health = health_of(config);
     if (program.arguments.empty())
         program.arguments = wishes.command;

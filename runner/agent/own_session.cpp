@@ -96,7 +96,7 @@ void OwnAgentSession::take_line(std::string_view line, Milliseconds now) {
         hello_ = OwnAgentHello{number_member(message, "version"),
                                text_member(message, "kernel").substr(0, kOwnAgentTextLimit)};
         start_next(now);
-        pass_signals();
+        pass_on();
     } else if (type == "ready" && !ready_) {
         ready_ = ready_of(message);
     } else if (type == "exec-result" && is_current) {
@@ -119,12 +119,20 @@ void OwnAgentSession::execute(std::string command, Milliseconds limit, std::func
 
 void OwnAgentSession::pass_signal(int signal) {
     signals_.push_back(signal);
-    pass_signals();
+    pass_on();
 }
 
-void OwnAgentSession::pass_signals() {
+void OwnAgentSession::resize(unsigned rows, unsigned columns) {
+    size_ = {rows, columns};
+    pass_on();
+}
+
+void OwnAgentSession::pass_on() {
     if (!hello_)
         return;
+    if (const auto size = std::exchange(size_, std::nullopt))
+        output_ += fmt::format("{{\"type\":\"resize\",\"id\":{},\"rows\":{},\"columns\":{}}}\n", next_id_++,
+                               size->first, size->second);
     for (const int signal : signals_)
         output_ += fmt::format("{{\"type\":\"signal\",\"id\":{},\"signal\":{}}}\n", next_id_++, signal);
     signals_.clear();
@@ -149,10 +157,9 @@ void OwnAgentSession::start_next(Milliseconds now) {
 }
 
 void OwnAgentSession::finish_command(ExecResult result) {
-    const auto done = std::move(current_->done);
-    current_.reset();
-    if (done)
-        done(std::move(result));
+    const std::optional<Command> ended = std::exchange(current_, std::nullopt);
+    if (ended && ended->done)
+        ended->done(std::move(result));
 }
 
 void OwnAgentSession::tick(Milliseconds now) {

@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace vm2oci {
@@ -63,6 +64,8 @@ class OwnAgentSession {
     void execute(std::string command, Milliseconds limit, std::function<void(ExecResult)> done);
     // Has a signal handed to a container's program, once the agent is there.
     void pass_signal(int signal);
+    // The size of that program's terminal, likewise; only the last one counts.
+    void resize(unsigned rows, unsigned columns);
     // Asks what runs in the guest; `done` is called at most once, from feed().
     void ask_facts(std::function<void(const OwnAgentFacts&)> done);
 
@@ -77,7 +80,7 @@ class OwnAgentSession {
 
     void take_line(std::string_view line, Milliseconds now);
     void start_next(Milliseconds now);
-    void pass_signals();
+    void pass_on();
     void finish_command(ExecResult result);
 
     std::string line_;
@@ -86,7 +89,8 @@ class OwnAgentSession {
     std::optional<OwnAgentHello> hello_;
     std::optional<OwnAgentReady> ready_;
     std::deque<Command> commands_;
-    std::vector<int> signals_; // that wait for the agent
+    std::vector<int> signals_;                          // that wait for the agent
+    std::optional<std::pair<unsigned, unsigned>> size_; // rows and columns that do
     std::optional<Command> current_;
     std::function<void(const OwnAgentFacts&)> facts_done_;
     std::int64_t next_id_ = 1;

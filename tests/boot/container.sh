@@ -4,7 +4,7 @@
 # those who build such machines by hand; each is named where it is checked.
 source "$VM2OCI_SOURCE_DIR/tests/support/integration.sh"
 source "$VM2OCI_SOURCE_DIR/tests/support/container_images.sh"
-require_tool umoci jq gcc busybox curl mke2fs python3 qemu-system-x86_64
+require_tool umoci jq gcc busybox curl mke2fs python3 qemu-system-x86_64 tar
 arch=$(uname -m)
 kernel=$(XDG_CACHE_HOME=$user_cache "$VM2OCI_SOURCE_DIR/guest-kernel/build.sh" 2> build.log) || fail "$(tail -n 20 build.log)"
 install -D "$VM2OCI" prefix/bin/vm2oci
@@ -76,9 +76,9 @@ for root in ext4 erofs; do
     check() { # REPORT REGEX: a line that must be there
         grep -Eqx "$2" stdout || fail "$root: $1: no line is '$2' in: $(cat stdout)"
     }
-    check 'kata-containers/kata-containers#1500: supplementary groups' 'id uid=1000\(app\) gid=1001\(app\) groups=4\(adm\),29\(audio\).*'
+    check 'kata-containers/kata-containers#1500: supplementary groups' 'id uid=1000\(app\) gid=1001\(app\) groups=4\(adm\),29\(audio\),1001\(app\).*'
     check 'apple/containerization#591: a working folder that is not there' 'pwd /srv/app'
-    check 'tinylabscom/mvm#2788: PATH of the image' 'path /opt/bin:/bin'
+    check 'tinylabscom/mvm#2788, containers/krunvm#20, containers/crun#1685: PATH of the image, which finds the program' 'path /opt/bin:/bin'
     check 'tinylabscom/mvm#2788: HOME of the user' 'home /home/app'
     check 'containers/krunvm#16: an image without /proc' 'proc yes'
     check 'containers/krunvm#16: an image without /sys' 'sys yes'
@@ -108,6 +108,20 @@ run 0 --network user --ip off oci:bundles:checks
 grep -qx 'address ' stdout || fail "there is an address: $(cat stdout)"
 expect_exit 2 "$vm2oci" run --ip '10.0.2.77 init=/bin/sh' oci:bundles:checks
 
+step 'a person at a terminal: its type and size, also where that changes (libkrun/libkrun#179)'
+"$VM2OCI_SOURCE_DIR/tests/boot/container_terminal.py" "$vm2oci" oci:bundles:checks
+
+step 'the root has the image'\''s owner and mode, with changes in memory, too (weaveworks/ignite#240, composefs/composefs-rs#287)'
+new_image images owned busybox-root --config.user 1000:1001 --config.env PATH=/bin --config.cmd sh --config.cmd -c \
+    --config.cmd 'echo "$(stat -c "%a %u:%g" /) $(: > /file && echo written)"' > umoci.log 2>&1 || fail "$(cat umoci.log)"
+tar --create --file root.tar --directory busybox-root --no-recursion --numeric-owner --owner 1000 --group 1001 --mode 1775 .
+umoci raw add-layer --image images:owned root.tar > umoci.log 2>&1 || fail "$(cat umoci.log)"
+for root in qcow2 erofs; do
+    "$vm2oci" convert --quiet --as bundle --root "$root" oci:images:owned oci:bundles:owned > /dev/null
+    run 0 oci:bundles:owned
+    expect_equal '1775 1000:1001 written' "$(cat stdout)" "the root's owner and mode, and what its owner may do: $root"
+done
+
 step 'another command, its exit code, and bytes as they are'
 run 42 oci:images:checks sh -c 'printf "a\tb\nc"; exit 42'
 expect_equal "$(printf 'a\tb\nc' | xxd -p)" "$(xxd -p stdout)" 'the bytes'
@@ -119,7 +133,7 @@ expect_equal '1 other' "$(cat stdout)" 'variable and name'
 expect_exit 2 "$vm2oci" run --no-such-option oci:images:checks
 expect_exit 2 "$vm2oci" run
 
-step 'signals: the program has them, and its stop signal ends it'
+step 'signals (and the exit code: containers/crun#1694): the program has them, and its stop signal ends it'
 nice "$vm2oci" run --accel tcg --quiet oci:bundles:checks \
     sh -c 'trap "echo hup" HUP; trap "echo term; exit 5" TERM; echo up; while :; do sleep 0.1; done' > signals.out 2> signals.err &
 pid=$!

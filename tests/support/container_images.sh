@@ -35,7 +35,7 @@ make_busybox_image() {
     mkdir -p "$root"/{bin,etc,run/lock,home/app,tmp}
     chmod 1777 "$root"/run/lock "$root"/tmp
     cp "$(command -v busybox)" "$root/bin/busybox"
-    for applet in sh id cat stat hostname date sleep ps grep head wc mount nslookup ip ls test kill printf env tr od awk; do
+    for applet in sh id cat stat hostname date sleep ps grep head wc mount nslookup ip ls test kill printf env tr od awk stty; do
         ln -s busybox "$root/bin/$applet"
     done
     printf 'root:x:0:0::/root:/bin/sh\napp:x:1000:1001::/home/app:/bin/sh\n' > "$root/etc/passwd"

@@ -13,6 +13,8 @@
 #include "tools/flows/disk_containers.hpp"
 #include "tools/flows/minimal_kernel.hpp"
 
+#include <fmt/format.h>
+
 #include <map>
 #include <span>
 #include <utility>
@@ -44,6 +46,7 @@ SubjectKind kind_of(const ContainerProgram& program) {
 
 BootSource open_bundle(const BundleDescription& bundle, ImageSource& images, const ImageContent& image,
                        const SourceRequest& request, const OperationContext& operation) {
+    require_booted_architecture(image.config ? image.config->platform.architecture : "");
     BootSource source;
     const auto format = bundle.root_format == BundleRootFormat::qcow2 ? DiskFormat::qcow2 : DiskFormat::raw;
     source.subject.disk =
@@ -84,6 +87,18 @@ void add_further_images(BootSource& source, const std::vector<ImageReference>& r
     }
 }
 
+// An ordinary container image is the likeliest of those without a disk.
+MachineInImage machine_in(ImageSource& images, const ImageContent& image, const OperationContext& operation) {
+    try {
+        return find_machine(images, image, operation);
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::unsupported || !is_container_image(images, image, operation))
+            throw;
+    }
+    fail(ErrorKind::unsupported, "it is a container's image, and no machine's: 'vm2oci run' starts its program, and "
+                                 "what boots is a bundle made of it");
+}
+
 BootSource open_image(const ImageReference& reference, const BootSourceRequest& request,
                       const OperationContext& operation) {
     const auto images = open_image_source(reference, operation, request.source.registry);
@@ -97,7 +112,7 @@ BootSource open_image(const ImageReference& reference, const BootSourceRequest& 
     if (const auto bundle = parse_bundle(annotations)) {
         source = open_bundle(*bundle, *images, image, request.source, operation);
     } else {
-        MachineInImage machine = find_machine(*images, image, operation);
+        MachineInImage machine = machine_in(*images, image, operation);
         for (const DiskInImage& disk : machine.disks) {
             const SourceRequest of_disk = request.source.for_disk(source.subject.further_disks.size() + 1);
             source.subject.further_disks.push_back(
@@ -144,7 +159,8 @@ void apply_kernel(BootSource& source, const KernelRequest& request) {
     DirectKernel kernel = source.subject.kernel.value_or(DirectKernel{});
     if (is_named) {
         const bool is_minimal = request.kernel == BootKernel::minimal;
-        kernel.image = open_file(is_minimal ? minimal_kernel_folder("amd64") / kMinimalKernel : request.file);
+        kernel.image =
+            open_file(is_minimal ? minimal_kernel_folder(kBootedArchitecture) / kMinimalKernel : request.file);
         kernel.initramfs = nullptr;
         kernel.devices = is_minimal ? KernelDevices::pci_or_mmio : KernelDevices::pci;
         source.own_initramfs = false;
@@ -160,6 +176,13 @@ void apply_kernel(BootSource& source, const KernelRequest& request) {
 
 } // namespace
 
+void require_booted_architecture(const std::string& architecture) {
+    if (!architecture.empty() && architecture != kBootedArchitecture)
+        fail(ErrorKind::unsupported, fmt::format("the image is for {}, and only machines with the processor {} are "
+                                                 "started",
+                                                 quote_untrusted(architecture), kBootedArchitecture));
+}
+
 BootSource open_boot_source(const BootSourceRequest& request, const OperationContext& operation) {
     BootSource source;
     if (const auto* image = std::get_if<ImageReference>(&request.reference))
@@ -172,8 +195,8 @@ BootSource open_boot_source(const BootSourceRequest& request, const OperationCon
 }
 
 void start_agent_inside(BootSource& source) {
-    std::string& line = source.subject.kernel->command_line;
-    line = add_kernel_words(line, "vm2oci.agent");
+    if (auto& kernel = source.subject.kernel)
+        kernel->command_line = add_kernel_words(kernel->command_line, "vm2oci.agent");
 }
 
 void add_own_agent(BootSource& source, const OperationContext& operation) {

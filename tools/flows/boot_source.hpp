@@ -41,6 +41,11 @@ struct BootSource {
     bool own_initramfs = false; // vm2oci's own init starts the guest, and can start the agent beside it
 };
 
+// QEMU's machines are of this one, whatever runs them.
+inline constexpr const char* kBootedArchitecture = "amd64";
+// Error{unsupported}: an image is for another one; "": it does not say.
+void require_booted_architecture(const std::string& architecture);
+
 // Error{usage} when the kernel does not fit the source. That content is not verified is a note of the operation.
 BootSource open_boot_source(const BootSourceRequest& request, const OperationContext& operation);
 

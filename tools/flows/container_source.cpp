@@ -1,6 +1,7 @@
 #include "tools/flows/container_source.hpp"
 
 #include "formats/base/error.hpp"
+#include "formats/base/escape.hpp"
 #include "formats/base/shared_files.hpp"
 
 #include <fmt/format.h>
@@ -23,6 +24,9 @@ std::optional<ContainerSource> open_container_source(const Reference& reference,
     source.image.verifier = std::make_shared<ContentVerifier>(source.image.parsed_manifest, source.image.config);
     if (!is_container_image(*source.images, source.image, operation))
         return std::nullopt;
+    if (const std::string& os = source.image.config->platform.os; os != "linux")
+        fail(ErrorKind::unsupported,
+             fmt::format("the image is for {}, and what micro-VMs start is for linux", quote_untrusted(os)));
     return source;
 }
 

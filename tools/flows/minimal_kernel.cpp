@@ -1,16 +1,25 @@
 #include "tools/flows/minimal_kernel.hpp"
 
 #include "formats/base/error.hpp"
+#include "formats/base/escape.hpp"
 #include "formats/base/shared_files.hpp"
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <string_view>
 #include <utility>
 
 namespace vm2oci {
 
 std::filesystem::path minimal_kernel_folder(const std::string& architecture) {
+    // A kernel for amd64 runs programs for 386, too.
+    constexpr std::array<std::string_view, 4> kServed = {"amd64", "386", "arm64", ""};
+    if (std::find(kServed.begin(), kServed.end(), architecture) == kServed.end())
+        fail(ErrorKind::unsupported, fmt::format("the kernel minimal is made for amd64 and arm64, and this is for {}; "
+                                                 "another kernel can be named by its file",
+                                                 quote_untrusted(architecture)));
     const std::string_view folder =
         architecture == "arm64" ? shared_file::guest_kernel_arm64 : shared_file::guest_kernel_x86_64;
     auto path = find_shared_file(folder);

@@ -8,6 +8,8 @@
 #include "tools/flows/container_source.hpp"
 #include "tools/flows/minimal_kernel.hpp"
 
+#include <fmt/format.h>
+
 #include <span>
 #include <utility>
 
@@ -35,19 +37,22 @@ std::string initramfs_for_terminal(std::string initramfs, const ProgramWishes& w
 }
 
 // What the kernel says on the console is nobody's business but where it fails.
-void add_words_of_run(BootSubject& subject, const RunRequest& request) {
-    std::string& line = subject.kernel->command_line;
+std::string with_words_of_run(std::string line, const RunRequest& request) {
     line = add_kernel_words(line, "quiet loglevel=1 vm2oci.agent");
     line = add_kernel_words(line,
                             request.terminal.empty() ? "vm2oci.console=plain" : "vm2oci.terminal=" + request.terminal);
+    if (request.terminal_size)
+        line = add_kernel_words(
+            line, fmt::format("vm2oci.size={}x{}", request.terminal_size->rows, request.terminal_size->columns));
     if (!request.address.empty())
         line = add_kernel_words(line, "ip=" + request.address);
+    return line;
 }
 
-BootSubject subject_of_image(const ContainerSource& source, const RunRequest& request,
+BootSubject subject_of_image(const ContainerSource& source, const std::string& architecture, const RunRequest& request,
                              const OperationContext& operation) {
     ContainerBundleOptions options;
-    options.kernel_file = minimal_kernel_folder(source.image.config->platform.architecture) / kMinimalKernel;
+    options.kernel_file = minimal_kernel_folder(architecture) / kMinimalKernel;
     options.own_init = own_init_program();
     options.disk.format = DiskOutputFormat::raw;
     options.program = request.program;
@@ -55,10 +60,10 @@ BootSubject subject_of_image(const ContainerSource& source, const RunRequest& re
     PreparedBundle bundle = source.prepare(options, operation);
     source.image.verifier->finish(operation);
     BootSubject subject;
-    subject.disk = bundle.root->bytes;
+    subject.disk = bundle.root ? bundle.root->bytes : nullptr;
     DirectKernel kernel;
     kernel.image = in_memory(std::move(bundle.kernel.image));
-    kernel.initramfs = in_memory(initramfs_for_terminal(*std::move(bundle.kernel.initramfs), {}));
+    kernel.initramfs = in_memory(initramfs_for_terminal(std::move(bundle.kernel.initramfs).value_or(""), {}));
     kernel.command_line = bundle.description.command_line;
     kernel.devices = KernelDevices::pci_or_mmio;
     subject.kernel = std::move(kernel);
@@ -75,18 +80,22 @@ BootSubject open_run_subject(const RunRequest& request, const OperationContext& 
     BootSubject subject;
     if (const auto container =
             open_container_source(source.reference, source.source, request.architecture, operation)) {
-        require_architecture(container->image.config->platform.architecture, request.architecture);
-        subject = subject_of_image(*container, request, operation);
+        const std::optional<ImageConfig>& config = container->image.config;
+        const std::string architecture = config ? config->platform.architecture : "";
+        require_architecture(architecture, request.architecture);
+        require_booted_architecture(architecture);
+        subject = subject_of_image(*container, architecture, request, operation);
     } else {
         subject = open_boot_source(source, operation).subject;
-        if (subject.kind == SubjectKind::guest)
+        if (subject.kind == SubjectKind::guest || !subject.kernel)
             fail(ErrorKind::usage,
                  escape_untrusted(source.name) + " holds an operating system, and no program that could be run alone");
         auto& initramfs = subject.kernel->initramfs;
         initramfs = in_memory(initramfs_for_terminal(bytes_of(*initramfs), request.program));
     }
     subject.name = source.name;
-    add_words_of_run(subject, request);
+    if (subject.kernel)
+        subject.kernel->command_line = with_words_of_run(subject.kernel->command_line, request);
     return subject;
 }
 

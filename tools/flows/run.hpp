@@ -15,8 +15,9 @@ struct RunRequest {
     std::string architecture; // chooses in an index; "": this machine's
     ProgramWishes program;
     std::string terminal; // TERM of the program, which gets a terminal; "": it gets none, and no input
-    std::string address;  // what ip= says to the kernel and vm2oci's init; "": nothing
-    BootRequest machine;  // accelerator, memory, processors, network
+    std::optional<TerminalSize> terminal_size; // of that terminal; nullopt: not known
+    std::string address;                       // what ip= says to the kernel and vm2oci's init; "": nothing
+    BootRequest machine;                       // accelerator, memory, processors, network
 };
 
 // What the machine starts, before it does. Layers of a container image are read whole and verified; of a bundle is read

@@ -4,6 +4,7 @@
 #include "formats/base/fd.hpp"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <array>
@@ -17,41 +18,49 @@ namespace {
 
 // Whoever asks a third time does not want to wait for it.
 constexpr int kPatience = 3;
-constexpr std::array kPassed = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+constexpr std::array kTaken = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
+constexpr std::size_t kPassed = kTaken.size() - 1; // the last is the terminal's, and says that its size has changed
 
 // How often each has come and was not taken yet; a handler can do no more.
-std::array<std::atomic<int>, kPassed.size()>& arrived() {
-    static std::array<std::atomic<int>, kPassed.size()> counts{};
+std::array<std::atomic<int>, kTaken.size()>& arrived() {
+    static std::array<std::atomic<int>, kTaken.size()> counts{};
     return counts;
 }
 
 extern "C" void count_signal(int number) {
-    for (std::size_t i = 0; i < kPassed.size(); ++i)
-        if (kPassed[i] == number)
+    for (std::size_t i = 0; i < kTaken.size(); ++i)
+        if (kTaken[i] == number)
             ++arrived()[i];
 }
 
 } // namespace
+
+std::optional<TerminalSize> terminal_size() {
+    winsize size{};
+    if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_row == 0 || size.ws_col == 0)
+        return std::nullopt;
+    return TerminalSize{size.ws_row, size.ws_col};
+}
 
 class ProgramDisplay::Signals {
   public:
     Signals() {
         struct sigaction action {};
         action.sa_handler = count_signal;
-        for (std::size_t i = 0; i < kPassed.size(); ++i) {
+        for (std::size_t i = 0; i < kTaken.size(); ++i) {
             arrived()[i] = 0;
-            ::sigaction(kPassed[i], &action, &before_[i]);
+            ::sigaction(kTaken[i], &action, &before_[i]);
         }
     }
     ~Signals() {
-        for (std::size_t i = 0; i < kPassed.size(); ++i)
-            ::sigaction(kPassed[i], &before_[i], nullptr);
+        for (std::size_t i = 0; i < kTaken.size(); ++i)
+            ::sigaction(kTaken[i], &before_[i], nullptr);
     }
     Signals(const Signals&) = delete;
     Signals& operator=(const Signals&) = delete;
 
   private:
-    std::array<struct sigaction, kPassed.size()> before_{};
+    std::array<struct sigaction, kTaken.size()> before_{};
 };
 
 ProgramDisplay::ProgramDisplay(Invocation& call, Use use) : call_(call) {
@@ -88,13 +97,18 @@ int ProgramDisplay::input_fd() const {
 
 std::vector<int> ProgramDisplay::take_signals() {
     std::vector<int> signals;
-    for (std::size_t i = 0; i < kPassed.size(); ++i)
+    for (std::size_t i = 0; i < kPassed; ++i)
         for (int left = arrived()[i].exchange(0); left > 0; --left) {
-            signals.push_back(kPassed[i]);
-            if (kPassed[i] == SIGINT || kPassed[i] == SIGTERM)
+            signals.push_back(kTaken[i]);
+            if (kTaken[i] == SIGINT || kTaken[i] == SIGTERM)
                 leave_ = ++urgent_ >= kPatience || leave_;
         }
     return signals;
+}
+
+std::optional<TerminalSize> ProgramDisplay::take_resize() {
+    const bool has_changed = arrived().back().exchange(0) != 0;
+    return terminal_ && has_changed ? terminal_size() : std::nullopt;
 }
 
 } // namespace vm2oci::cli

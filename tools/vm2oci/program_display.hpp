@@ -6,11 +6,15 @@
 #include "tools/vm2oci/raw_terminal.hpp"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace vm2oci::cli {
+
+// Of the terminal at standard output; nullopt: there is none, or it does not know.
+std::optional<TerminalSize> terminal_size();
 
 // While it lives, signals are the program's; with a terminal its keys, too.
 class ProgramDisplay final : public ProgramTerminal {
@@ -25,6 +29,7 @@ class ProgramDisplay final : public ProgramTerminal {
     std::string input() override;
     int input_fd() const override;
     std::vector<int> take_signals() override;
+    std::optional<TerminalSize> take_resize() override;
     bool leave_wanted() override { return leave_; }
 
   private:

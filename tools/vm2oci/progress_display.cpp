@@ -132,7 +132,10 @@ void ProgressDisplay::end() noexcept {
         return;
     }
     const double seconds = std::chrono::duration<double>(Clock::now() - started_).count();
-    std::string line = fmt::format("{} {} in {:.1f} s", phase_, format_size(done_), seconds);
+    // Not every phase counts bytes.
+    std::string line = done_ == 0 && total_ == 0
+                           ? fmt::format("{} in {:.1f} s", phase_, seconds)
+                           : fmt::format("{} {} in {:.1f} s", phase_, format_size(done_), seconds);
     if (done_ > 0 && seconds >= kMeasurable)
         line += fmt::format(" ({}/s)", format_size(static_cast<std::uint64_t>(static_cast<double>(done_) / seconds)));
     err_ << line << std::endl;

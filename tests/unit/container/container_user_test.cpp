@@ -36,20 +36,21 @@ ErrorKind refusal_of(const char* text) {
 
 } // namespace
 
+// The first group is among the others, or a set-group-ID program would leave it behind (CVE-2022-36109).
 TEST_CASE("users are found as runtimes find them") {
-    CHECK(user_of("") == ContainerUser{0, 0, {10}, "/root"});
-    CHECK(user_of("app") == ContainerUser{1000, 1001, {4, 29}, "/home/app"});
-    CHECK(user_of("1000") == ContainerUser{1000, 1001, {4, 29}, "/home/app"});
-    CHECK(user_of("app:audio") == ContainerUser{1000, 29, {}, "/home/app"});
-    CHECK(user_of("app:4242") == ContainerUser{1000, 4242, {}, "/home/app"});
-    CHECK(user_of("4242") == ContainerUser{4242, 0, {}, "/"});
-    CHECK(user_of("4242:4343") == ContainerUser{4242, 4343, {}, "/"});
-    CHECK(user_of(":audio") == ContainerUser{0, 29, {}, "/root"});
-    CHECK(user_of("homeless") == ContainerUser{5, 6, {}, "/"});
+    CHECK(user_of("") == ContainerUser{0, 0, {0, 10}, "/root"});
+    CHECK(user_of("app") == ContainerUser{1000, 1001, {4, 29, 1001}, "/home/app"});
+    CHECK(user_of("1000") == ContainerUser{1000, 1001, {4, 29, 1001}, "/home/app"});
+    CHECK(user_of("app:audio") == ContainerUser{1000, 29, {29}, "/home/app"});
+    CHECK(user_of("app:4242") == ContainerUser{1000, 4242, {4242}, "/home/app"});
+    CHECK(user_of("4242") == ContainerUser{4242, 0, {0}, "/"});
+    CHECK(user_of("4242:4343") == ContainerUser{4242, 4343, {4343}, "/"});
+    CHECK(user_of(":audio") == ContainerUser{0, 29, {29}, "/root"});
+    CHECK(user_of("homeless") == ContainerUser{5, 6, {6}, "/"});
     // A number is a number, although somebody is called so.
-    CHECK(user_of("1002") == ContainerUser{1002, 0, {}, "/"});
-    CHECK(find_container_user("65532:65532", "", "") == ContainerUser{65532, 65532, {}, "/"});
-    CHECK(find_container_user("", "", "") == ContainerUser{0, 0, {}, "/"});
+    CHECK(user_of("1002") == ContainerUser{1002, 0, {0}, "/"});
+    CHECK(find_container_user("65532:65532", "", "") == ContainerUser{65532, 65532, {65532}, "/"});
+    CHECK(find_container_user("", "", "") == ContainerUser{0, 0, {0}, "/"});
 }
 
 TEST_CASE("who is not there is refused") {

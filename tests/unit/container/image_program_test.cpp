@@ -98,6 +98,14 @@ TEST_CASE("health checks in their forms") {
     CHECK(shell.health->retries == 7);
     config.health_check->test = {"CMD", "/probe", "-q"};
     CHECK(program_of(config).health->test == std::vector<std::string>{"/probe", "-q"});
+    // A line is run by what the image calls its shell (moby/moby#28385).
+    config.shell = {"/bin/ash", "-ec"};
+    config.health_check->test = {"CMD-SHELL", "exit 0", "ignored"};
+    CHECK(program_of(config).health->test == std::vector<std::string>{"/bin/ash", "-ec", "exit 0", "ignored"});
+    for (const char* kind : {"CMD", "CMD-SHELL"}) {
+        config.health_check->test = {kind};
+        CHECK_FALSE(program_of(config).health);
+    }
     config.health_check->test = {"NONE"};
     CHECK_FALSE(program_of(config).health);
     config.health_check->test = {"OTHER", "x"};

@@ -53,9 +53,14 @@ TEST_CASE("mount flags are told from options of the file system") {
 
 TEST_CASE("what a container's machine is told") {
     const BootLine line = parse_boot_line("vm2oci.console=plain vm2oci.terminal=xterm-256color reboot=k ip=dhcp "
-                                          "vm2oci.overlay=LABEL=writes");
+                                          "vm2oci.overlay=LABEL=writes vm2oci.size=50x132");
     CHECK(line.console == ConsoleUse::plain);
     CHECK(line.terminal == "xterm-256color");
+    CHECK(line.terminal_size.rows == 50);
+    CHECK(line.terminal_size.columns == 132);
+    for (const char* none : {"", "vm2oci.size=", "vm2oci.size=50", "vm2oci.size=50x", "vm2oci.size=x80",
+                             "vm2oci.size=50x80x", "vm2oci.size=65536x80"})
+        CHECK(parse_boot_line(none).terminal_size.rows == 0);
     CHECK(line.reboots_to_end);
     CHECK(line.address.setup == AddressWords::Setup::dhcp);
     CHECK(line.writable == Writable::device);

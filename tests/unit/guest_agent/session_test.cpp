@@ -85,10 +85,12 @@ TEST_CASE("the port is found by its name") {
 
 TEST_CASE("signals are for the program of a container") {
     std::vector<int> passed;
-    Session session([&](int signal) {
+    ContainerReach container;
+    container.signal = [&](int signal) {
         passed.push_back(signal);
         return signal != 9;
-    });
+    };
+    Session session(container);
     session.feed("{\"type\":\"signal\",\"id\":1,\"signal\":15}\n{\"type\":\"signal\",\"id\":2,\"signal\":9}\n"
                  "{\"type\":\"signal\",\"id\":3}\n{\"type\":\"signal\",\"id\":4,\"signal\":65}\n");
     const auto answers = take(session);
@@ -99,5 +101,28 @@ TEST_CASE("signals are for the program of a container") {
     CHECK(passed == std::vector<int>{15, 9});
     Session other;
     other.feed("{\"type\":\"signal\",\"signal\":15}\n");
+    CHECK(take(other)[0]["type"] == "error");
+}
+
+TEST_CASE("a terminal's size is for the program of a container") {
+    std::vector<std::pair<int, int>> sizes;
+    ContainerReach container;
+    container.resize = [&](int rows, int columns) {
+        sizes.emplace_back(rows, columns);
+        return rows != 1;
+    };
+    Session session(container);
+    session.feed("{\"type\":\"resize\",\"id\":1,\"rows\":50,\"columns\":132}\n"
+                 "{\"type\":\"resize\",\"id\":2,\"rows\":1,\"columns\":1}\n{\"type\":\"resize\",\"id\":3,\"rows\":50}\n"
+                 "{\"type\":\"resize\",\"id\":4,\"rows\":0,\"columns\":80}\n"
+                 "{\"type\":\"resize\",\"id\":5,\"rows\":24,\"columns\":65536}\n");
+    const auto answers = take(session);
+    REQUIRE(answers.size() == 5);
+    CHECK(answers[0] == json{{"type", "resized"}, {"id", 1}});
+    for (std::size_t i = 1; i < answers.size(); ++i)
+        CHECK(answers[i]["type"] == "error");
+    CHECK(sizes == std::vector<std::pair<int, int>>{{50, 132}, {1, 1}});
+    Session other;
+    other.feed("{\"type\":\"resize\",\"rows\":24,\"columns\":80}\n");
     CHECK(take(other)[0]["type"] == "error");
 }

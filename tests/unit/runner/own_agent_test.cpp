@@ -111,3 +111,16 @@ TEST_CASE("what our agent says is bounded and never trusted") {
     CHECK_FALSE(result->exit_code);
     CHECK(result->output.size() == kAgentOutputLimit);
 }
+
+TEST_CASE("signals and a terminal's size wait for our agent") {
+    OwnAgentSession agent;
+    agent.pass_signal(15);
+    agent.resize(24, 80);
+    agent.resize(50, 132);
+    CHECK(agent.output().empty());
+    agent.feed("{\"type\":\"hello\",\"version\":1,\"kernel\":\"6.1.0\"}\n", 1s);
+    CHECK(taken(agent) == "{\"type\":\"resize\",\"id\":1,\"rows\":50,\"columns\":132}\n"
+                          "{\"type\":\"signal\",\"id\":2,\"signal\":15}\n");
+    agent.resize(10, 20);
+    CHECK(taken(agent) == "{\"type\":\"resize\",\"id\":3,\"rows\":10,\"columns\":20}\n");
+}

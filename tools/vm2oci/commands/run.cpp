@@ -3,6 +3,7 @@
 
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
+#include "libconvert/edit/planners.hpp"
 #include "libconvert/package/architecture.hpp"
 #include "tools/vm2oci/boot_options.hpp"
 #include "tools/vm2oci/command_table.hpp"
@@ -13,10 +14,12 @@
 #include "tools/vm2oci/registry_options.hpp"
 
 #include <CLI/CLI.hpp>
+#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <ostream>
 #include <string_view>
@@ -45,13 +48,57 @@ std::string terminal_type() {
     return is_plain ? text : "linux";
 }
 
-// What a kernel's command line takes as one word.
-std::string kernel_word(const std::string& text, std::string_view option) {
+constexpr std::array<std::string_view, 5> kAddressSetups = {"off", "none", "dhcp", "on", "any"};
+
+bool is_setup(std::string_view word) {
+    return std::find(kAddressSetups.begin(), kAddressSetups.end(), word) != kAddressSetups.end();
+}
+
+bool is_ipv4(const std::string& text) {
+    in_addr address{};
+    return ::inet_pton(AF_INET, text.c_str(), &address) == 1 && address.s_addr != 0;
+}
+
+std::vector<std::string> fields_of(std::string_view text) {
+    std::vector<std::string> fields;
+    while (true) {
+        const std::size_t end = text.find(':');
+        fields.emplace_back(text.substr(0, end));
+        if (end == std::string_view::npos)
+            return fields;
+        text.remove_prefix(end + 1);
+    }
+}
+
+// The kernel's words for an address, as one word of its command line. What the guest would not understand it would pass
+// over.
+bool is_address(const std::string& text) {
+    enum Field : std::size_t { client, server, gateway, netmask, host, device, setup, name_server, second, time, end };
     if (text.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:-_") !=
         std::string::npos)
-        fail(ErrorKind::usage, fmt::format("{} takes the kernel's words for an address, such as "
-                                           "10.0.2.15::10.0.2.2:255.255.255.0::eth0:off:10.0.2.3",
-                                           option));
+        return false;
+    std::vector<std::string> fields = fields_of(text);
+    if (fields.size() == 1 && is_setup(text))
+        return true;
+    if (fields.size() > end)
+        return false;
+    fields.resize(end);
+    for (const Field field : {server, gateway, netmask, name_server, second})
+        if (!fields[field].empty() && !is_ipv4(fields[field]))
+            return false;
+    return fields[client].empty() ? is_setup(fields[setup]) : is_ipv4(fields[client]);
+}
+
+std::string address_of(const RunArguments& arguments, const BootRequest& machine) {
+    const std::string& text = arguments.address;
+    if (text.empty())
+        return text;
+    if (!is_address(text))
+        fail(ErrorKind::usage, "--ip takes off, or the kernel's words for an address, such as "
+                               "10.0.2.15::10.0.2.2:255.255.255.0::eth0:off:10.0.2.3, not " +
+                                   quote_untrusted(text));
+    if (machine.network == NetworkMode::none && text != "off" && text != "none")
+        fail(ErrorKind::usage, "--ip needs --network user: without it the machine has no card");
     return text;
 }
 
@@ -64,10 +111,14 @@ RunRequest request_of(const RunArguments& arguments, ProgramDisplay::Use use) {
     if (!arguments.architecture.empty())
         request.architecture = parse_architecture(arguments.architecture);
     parse_pairs(arguments.environment, "--env");
+    if (!arguments.hostname.empty())
+        check_hostname(arguments.hostname);
     request.program = {arguments.command, arguments.environment, arguments.hostname};
-    request.address = kernel_word(arguments.address, "--ip");
+    if (use == ProgramDisplay::Use::terminal)
+        request.terminal_size = terminal_size();
     request.terminal = use == ProgramDisplay::Use::terminal ? terminal_type() : "";
     request.machine = arguments.machine->request();
+    request.address = address_of(arguments, request.machine);
     return request;
 }
 
