@@ -161,10 +161,13 @@ void take_described_bus(const MachineFacts& facts, RunnableMachine& machine) {
             "Its description says Windows, which has no drivers for virtio of its own; nothing tells that it got some.";
         return;
     }
-    if (!facts.hardware || facts.hardware->disks.empty() || !facts.hardware->disks.front().controller ||
-        *facts.hardware->disks.front().controller >= facts.hardware->controllers.size())
+    if (!facts.hardware || facts.hardware->disks.empty())
         return;
-    const ControllerKind kind = facts.hardware->controllers[*facts.hardware->disks.front().controller].kind;
+    const MachineHardware& hardware = *facts.hardware;
+    const std::optional<std::size_t> controller = hardware.disks.front().controller;
+    if (!controller || *controller >= hardware.controllers.size())
+        return;
+    const ControllerKind kind = hardware.controllers[*controller].kind;
     if (kind != ControllerKind::ide && kind != ControllerKind::sata)
         return;
     machine.attachment = DiskAttachment::sata;
@@ -369,7 +372,7 @@ void choose_preference(const MachineFacts& facts, const MachineWishes& wishes, R
 }
 
 void describe_guest(const MachineFacts& facts, RunnableMachine& machine) {
-    if (is_unrecognised(facts) && is_windows(facts)) {
+    if (facts.hardware && is_unrecognised(facts) && is_windows(facts)) {
         machine.guest.type = "windows";
         machine.guest.product = fmt::format("Windows ({})", escape_untrusted(facts.hardware->os_type));
         machine.remarks.push_back("its guest was not recognised: that it is Windows is what its description says");
