@@ -335,7 +335,8 @@ std::vector<Problem> check_crun_vm(const ImageFacts& facts) {
 
 // Artifacts of machines are for whoever imports machines, and those of podman for podman.
 bool concerns_disk_images(const ImageFacts& facts) {
-    return !facts.machine && !is_podman_machine(facts) && !is_rancher_vm(facts) && !has_runv_files(facts);
+    return !facts.machine && !is_podman_machine(facts) && !is_rancher_vm(facts) && !has_runv_files(facts) &&
+           !is_guest_root(facts);
 }
 
 bool concerns_bundles(const ImageFacts& facts) {
@@ -396,7 +397,7 @@ constexpr std::array<Consumer, 14> kConsumers = {{
     {"krun", "krun under Podman", check_krun, has_krun_settings},
     {"firecracker", "Firecracker, unpacked", check_micro_vmm, concerns_bundles},
     {"cloud-hypervisor", "Cloud Hypervisor, unpacked", check_micro_vmm, concerns_bundles},
-    {"kata", "Kata Containers, as a pod's image", check_kata, is_named_alone},
+    {"kata", "Kata Containers, as a pod's image", check_kata, is_guest_root},
     {"runv", "runV, as a pod's image", check_runv, has_runv_files},
     {"virtlet", "Virtlet", check_virtlet, is_named_alone},
 }};

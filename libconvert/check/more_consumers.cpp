@@ -25,6 +25,11 @@ const ImageFile* find_regular(const ImageFacts& facts, const std::string& path) 
     return found != facts.files.end() && found->second.type == TarType::regular ? &found->second : nullptr;
 }
 
+// A machine's disk, for KubeVirt and others or for RancherVM.
+bool holds_disk(const ImageFacts& facts) {
+    return !children(facts, "disk").empty() || !children(facts, "base_image").empty();
+}
+
 // containers/podman: pkg/machine/define/vmtype.go.
 constexpr std::array<std::string_view, 4> kDiskTypes = {"qemu", "applehv", "hyperv", "wsl"};
 
@@ -70,8 +75,11 @@ std::vector<Problem> check_machine_artifact(const ImageFacts& facts) {
     const ImageManifest& manifest = facts.content.parsed_manifest;
     if (manifest.artifact_type != vm_artifact::artifact_type)
         problems.error("artifact-type",
-                       "its type is " + quote_untrusted(manifest.artifact_type) + ": \"unexpected artifact type\"");
-    if (manifest.config.media_type != vm_artifact::config_type)
+                       (manifest.artifact_type.empty() ? "it is no artifact"
+                                                       : "its type is " + quote_untrusted(manifest.artifact_type)) +
+                           ": \"unexpected artifact type\"",
+                       "make a machine artifact of the disk");
+    else if (manifest.config.media_type != vm_artifact::config_type)
         problems.error("config-type", "its config is of type " + quote_untrusted(manifest.config.media_type) +
                                           ": \"unexpected config media type for VM artifact\"");
     if (!facts.machine)
@@ -112,7 +120,8 @@ std::vector<Problem> check_podman_machine(const ImageFacts& facts) {
     Problems problems;
     check_layers(facts, problems);
     if (!facts.index) {
-        problems.error("index", "the reference names a single image: \"wrong manifest type for disk artifact\"");
+        problems.error("index", "the reference names a single image: \"wrong manifest type for disk artifact\"",
+                       "make an image for podman machine of the disk");
         return problems.take();
     }
     std::size_t found = 0;
@@ -142,7 +151,8 @@ std::vector<Problem> check_rancher_vm(const ImageFacts& facts) {
     check_platform(facts, problems);
     const std::vector<Child> files = children(facts, "base_image");
     if (files.size() != 1)
-        problems.error("one-base-image", fmt::format("/base_image holds {} files, and one is taken", files.size()));
+        problems.error("one-base-image", fmt::format("/base_image holds {} files, and one is taken", files.size()),
+                       "make an image for RancherVM of the disk");
     else if (files.front().file->type != TarType::regular)
         problems.error("one-base-image", quote_untrusted(files.front().path) + " is no regular file");
     return problems.take();
@@ -158,8 +168,13 @@ std::vector<Problem> check_krun(const ImageFacts& facts) {
     check_unpacking(facts, problems);
     check_platform(facts, problems);
     if (!has_krun_settings(facts)) {
-        problems.warning("settings", "without /.krun_vm.json krun starts the image's entrypoint under a kernel of its "
-                                     "own");
+        if (holds_disk(facts))
+            problems.error("settings", "it holds a disk, and no /.krun_vm.json tells krun how to start it",
+                           "make the bundle for krun");
+        else
+            problems.warning("settings",
+                             "without /.krun_vm.json krun starts the image's entrypoint under a kernel of its "
+                             "own");
         return problems.take();
     }
     if (find_regular(facts, krun_path::kernel) == nullptr && find_regular(facts, bundle_path::kernel) == nullptr)
@@ -205,7 +220,7 @@ constexpr const char* kRunvInitramfs = "boot/initrd.img";
 
 // A container image for a runtime that brings a machine of its own.
 void check_container_image(const ImageFacts& facts, std::string_view runtime, Problems& problems) {
-    if (!children(facts, "disk").empty())
+    if (holds_disk(facts))
         problems.error("container-image",
                        fmt::format("it holds a disk, which {} does not boot: its guests are made of files", runtime),
                        "package the guest's root file system as a container image");
@@ -228,6 +243,8 @@ std::vector<Problem> check_runv(const ImageFacts& facts) {
     check_unpacking(facts, problems);
     check_platform(facts, problems);
     check_container_image(facts, "runV", problems);
+    if (holds_disk(facts))
+        return problems.take(); // whose kernel is none of runV's business
     const bool has_kernel = facts.files.count(kRunvKernel) != 0;
     const bool has_initramfs = facts.files.count(kRunvInitramfs) != 0;
     if (has_kernel != has_initramfs)
@@ -255,6 +272,15 @@ std::vector<Problem> check_virtlet(const ImageFacts& /*facts*/) {
     problems.error("no-image", "Virtlet downloads a qcow2 file from a web server, and pulls no image",
                    "write the disk as a qcow2 file for a web server");
     return problems.take();
+}
+
+// What `convert` made of a guest's root file system; an ordinary image may be one whose disk lies in the wrong place.
+bool is_guest_root(const ImageFacts& facts) {
+    const auto& annotations = facts.content.parsed_manifest.annotations;
+    const auto guest = annotations.lower_bound("org.vm2oci.guest.");
+    return guest != annotations.end() && guest->first.starts_with("org.vm2oci.guest.") && !holds_disk(facts) &&
+           !facts.files.empty() && !facts.machine && !facts.index && !has_runv_files(facts) &&
+           annotations.count(bundle_annotation::version) == 0;
 }
 
 bool is_named_alone(const ImageFacts& /*facts*/) {

@@ -52,6 +52,7 @@ std::vector<Problem> check_micro_vmm(const ImageFacts& facts);
 std::vector<Problem> check_kata(const ImageFacts& facts);
 std::vector<Problem> check_runv(const ImageFacts& facts);
 bool has_runv_files(const ImageFacts& facts);
+bool is_guest_root(const ImageFacts& facts);
 std::vector<Problem> check_virtlet(const ImageFacts& facts);
 bool is_named_alone(const ImageFacts& facts); // judged only when it is asked for
 

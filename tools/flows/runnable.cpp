@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <charconv>
 #include <utility>
@@ -39,7 +40,27 @@ bool has_old_virtio(std::string_view kernel) {
     return major != 0 && major < kFirstModernVirtio;
 }
 
+std::string lower_case(std::string text) {
+    std::transform(text.begin(), text.end(), text.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    return text;
+}
+
+// Nothing was read of what is inside; a bundle and a root file system are what we made ourselves.
+bool is_unrecognised(const MachineFacts& facts) {
+    return (!facts.guest || facts.guest->os.product.empty()) && !facts.bundle && facts.form != RunnableForm::rootfs;
+}
+
+// "windows2019srv_64Guest", "winNetEnterpriseGuest", "Microsoft Windows Server 2016", "http://microsoft.com/win/2k19".
+bool says_windows(const MachineHardware& hardware) {
+    const std::string type = lower_case(hardware.os_type);
+    return type.starts_with("win") || type.find("windows") != std::string::npos ||
+           type.find("microsoft.com/win") != std::string::npos;
+}
+
 bool is_windows(const MachineFacts& facts) {
+    if (is_unrecognised(facts))
+        return facts.hardware && says_windows(*facts.hardware);
     return facts.guest && facts.guest->os.type == "windows";
 }
 
@@ -132,6 +153,28 @@ void choose_firmware(const MachineFacts& facts, const MachineWishes& wishes, Run
                                     "Its boot loader is signed: Secure Boot would take it.";
 }
 
+// What is known is the description alone: a guest that was on older hardware may know no other.
+void take_described_bus(const MachineFacts& facts, RunnableMachine& machine) {
+    if (is_windows(facts)) {
+        machine.attachment = DiskAttachment::sata;
+        machine.reasons.attachment =
+            "Its description says Windows, which has no drivers for virtio of its own; nothing tells that it got some.";
+        return;
+    }
+    if (!facts.hardware || facts.hardware->disks.empty())
+        return;
+    const MachineHardware& hardware = *facts.hardware;
+    const std::optional<std::size_t> controller = hardware.disks.front().controller;
+    if (!controller || *controller >= hardware.controllers.size())
+        return;
+    const ControllerKind kind = hardware.controllers[*controller].kind;
+    if (kind != ControllerKind::ide && kind != ControllerKind::sata)
+        return;
+    machine.attachment = DiskAttachment::sata;
+    machine.reasons.attachment = fmt::format("It was on {}, and nothing tells that the guest has drivers for virtio.",
+                                             kind == ControllerKind::ide ? "IDE" : "SATA");
+}
+
 void choose_devices(const MachineFacts& facts, const MachineWishes& wishes, RunnableMachine& machine) {
     const KernelInfo* kernel = kernel_of(facts);
     const bool x86 = machine.architecture == "amd64";
@@ -140,8 +183,11 @@ void choose_devices(const MachineFacts& facts, const MachineWishes& wishes, Runn
         if (advice.profile.disk != DiskBus::virtio)
             machine.attachment = DiskAttachment::sata;
         for (const AdviceReason& reason : advice.reasons) {
-            if (reason.topic == AdviceTopic::disk)
+            if (reason.topic == AdviceTopic::disk) {
                 machine.reasons.attachment = reason.text;
+                if (advice.profile.disk == DiskBus::virtio && !wishes.attachment) // none that its kernel knows is here
+                    machine.remarks.push_back(reason.text);
+            }
             if (reason.topic == AdviceTopic::processor)
                 machine.remarks.push_back(reason.text);
         }
@@ -157,6 +203,12 @@ void choose_devices(const MachineFacts& facts, const MachineWishes& wishes, Runn
             machine.reasons.attachment = "Windows has viostor: after one start with a second disk on virtio, this one "
                                          "may go there, too.";
     }
+    if (is_unrecognised(facts) && x86)
+        take_described_bus(facts, machine);
+    if (kernel != nullptr && !kernel->boots_on_virtio && x86)
+        machine.reasons.attachment = fmt::format("Whether kernel {} finds its disk on virtio is not known; where it "
+                                                 "does not, sata is the bus to try.",
+                                                 escape_untrusted(kernel->version));
     machine.attachment = wishes.attachment.value_or(machine.attachment);
     if (wishes.attachment)
         machine.reasons.attachment.clear();
@@ -170,10 +222,20 @@ NicModel nic_model_of(const MachineFacts& facts, const RunnableMachine& machine)
     if (is_windows(facts)) {
         if (has_agent(facts, "virtio-net driver"))
             return NicModel::virtio;
-        const std::string& product = facts.guest->os.product;
-        const bool is_old = product.find("2003") != std::string::npos || product.find("XP") != std::string::npos ||
-                            product.find("2000") != std::string::npos;
+        const std::string product =
+            lower_case(is_unrecognised(facts) ? facts.hardware->os_type : facts.guest->os.product);
+        constexpr std::array<std::string_view, 7> kOld = {"2003",  "2000",       "2k3",   "winnet",
+                                                          "winxp", "windows xp", "win/xp"};
+        const bool is_old = std::any_of(kOld.begin(), kOld.end(),
+                                        [&](std::string_view word) { return product.find(word) != std::string::npos; });
         return is_old ? NicModel::e1000 : NicModel::e1000e;
+    }
+    if (is_unrecognised(facts) && facts.hardware && !facts.hardware->nics.empty()) {
+        const std::string model = lower_case(facts.hardware->nics.front().model);
+        for (const auto& [name, known] :
+             {std::pair{"e1000", NicModel::e1000}, {"e1000e", NicModel::e1000e}, {"rtl8139", NicModel::rtl8139}})
+            if (model == name)
+                return known;
     }
     const KernelInfo* kernel = kernel_of(facts);
     if (kernel == nullptr || !kernel->boots_on_virtio || !kernel->has_modules)
@@ -215,7 +277,9 @@ void choose_nics(const MachineFacts& facts, const MachineWishes& wishes, Runnabl
     if (facts.hardware && nics.empty())
         machine.remarks.push_back("its description has no network interface, and so has this machine");
     if (model != NicModel::virtio && !wishes.nic_model)
-        machine.reasons.network = "The guest has no driver for virtio.";
+        machine.reasons.network = is_unrecognised(facts)
+                                      ? "Nothing tells that the guest has a driver for virtio, and this one is in most."
+                                      : "The guest has no driver for virtio.";
 }
 
 bool is_openstack_network_data(const std::string& text) {
@@ -308,10 +372,19 @@ void choose_preference(const MachineFacts& facts, const MachineWishes& wishes, R
 }
 
 void describe_guest(const MachineFacts& facts, RunnableMachine& machine) {
+    if (facts.hardware && is_unrecognised(facts) && is_windows(facts)) {
+        machine.guest.type = "windows";
+        machine.guest.product = fmt::format("Windows ({})", escape_untrusted(facts.hardware->os_type));
+        machine.remarks.push_back("its guest was not recognised: that it is Windows is what its description says");
+        return;
+    }
     if (!facts.guest || facts.guest->os.product.empty()) {
-        if (!facts.bundle && facts.form != RunnableForm::rootfs)
-            machine.remarks.push_back("its guest was not recognised: firmware, disk bus and network card are what "
-                                      "most machines take");
+        if (is_unrecognised(facts))
+            machine.remarks.push_back(facts.hardware
+                                          ? "its guest was not recognised: firmware, disk bus and network card follow "
+                                            "its description, or are what most machines take"
+                                          : "its guest was not recognised: firmware, disk bus and network card are "
+                                            "what most machines take");
         return;
     }
     const OsInfo& os = facts.guest->os;

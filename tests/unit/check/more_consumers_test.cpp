@@ -121,6 +121,25 @@ TEST_CASE("what is meant for one consumer is not judged for the others") {
     CHECK(concerned(image({"boot/vmlinuz", "boot/initrd.img", "sbin/init"})) == std::vector<std::string>{"runv"});
     CHECK(concerned(image({"disk/disk.img"})) ==
           std::vector<std::string>{"kubevirt", "image-volume", "cdi", "crun-vm"});
+    ImageFacts root = image({"sbin/init", "etc/os-release"});
+    CHECK(concerned(root) == std::vector<std::string>{"kubevirt", "image-volume", "cdi", "crun-vm"});
+    root.content.parsed_manifest.annotations["org.vm2oci.guest.os"] = "debian";
+    CHECK(concerned(root) == std::vector<std::string>{"kata"});
+    root.files["disk/disk.img"] = {};
+    CHECK(concerned(root) == std::vector<std::string>{"kubevirt", "image-volume", "cdi", "crun-vm"});
+}
+
+TEST_CASE("a disk is nothing that a container runtime starts, and is told once") {
+    for (const char* file : {"disk/disk.qcow2", "base_image/disk.qcow2"}) {
+        CHECK(has_error(judged("krun", image({file})), "settings"));
+        CHECK(has_error(judged("kata", image({file})), "container-image"));
+        CHECK(judged("runv", image({file, "boot/vmlinuz"})).size() == 1);
+    }
+    CHECK_FALSE(has_any_error(judged("krun", image({"sbin/init"}))));
+    const std::vector<Problem> plain = judged("kubevirt-vm", image({"disk/disk.img"}));
+    REQUIRE(plain.size() == 1);
+    CHECK(plain.front().text.find("''") == std::string::npos);
+    CHECK(plain.front().remedy == "make a machine artifact of the disk");
 }
 
 TEST_CASE("RancherVM takes one file of /base_image") {

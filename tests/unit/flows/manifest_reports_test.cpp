@@ -7,6 +7,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <sstream>
+
 using namespace vm2oci;
 
 namespace {
@@ -40,8 +42,14 @@ MachineFacts modern() {
     return reported_guest("centos", "9", DriverPlace::initrd);
 }
 
+// Without its comments: what is asked here is what the cluster reads.
 std::string yaml(const MachineFacts& facts, const MachineWishes& wishes = {}, const char* target = "kubevirt") {
-    return find_manifest_target(target).write(make_runnable(facts, wishes));
+    std::istringstream text(find_manifest_target(target).write(make_runnable(facts, wishes)));
+    std::string read;
+    for (std::string line; std::getline(text, line);)
+        if (const std::size_t first = line.find_first_not_of(' '); first == std::string::npos || line[first] != '#')
+            read += line + "\n";
+    return read;
 }
 
 bool has(const std::string& text, const std::string& part) {
@@ -172,4 +180,87 @@ TEST_CASE("kubevirt 14240: the disk beside a kernel is a volume of its own, whic
     CHECK(has(text, "dataVolumeTemplates:"));
     CHECK(has(text, "docker://registry.example/web@sha256:"));
     CHECK(!has(text, "containerDisk:"));
+}
+
+TEST_CASE("kubevirt 2206: the firmware is told which disk to start, and the data of cloud-init are none of them") {
+    MachineFacts facts = modern();
+    facts.disks.resize(3);
+    for (RunnableDisk& disk : facts.disks)
+        disk.image = facts.disks.front().image;
+    MachineWishes wishes;
+    wishes.seed = RunnableSeed{"#cloud-config\n{}\n", std::nullopt};
+    const std::string text = yaml(facts, wishes);
+    CHECK(has(text, "- name: rootdisk\n              bootOrder: 1\n"));
+    CHECK(has(text, "- name: disk2\n              bootOrder: 2\n"));
+    CHECK(has(text, "- name: disk3\n              bootOrder: 3\n"));
+    CHECK(has(text, "- name: cloudinit\n              disk:\n"));
+    CHECK(count(text, "bootOrder:") == 3);
+}
+
+TEST_CASE("kubevirt 5556: whatever volume there is has its disk, that of cloud-init, too") {
+    MachineFacts facts = modern();
+    facts.disks.resize(2);
+    facts.disks.back().image = facts.disks.front().image;
+    MachineWishes wishes;
+    wishes.seed = RunnableSeed{"#cloud-config\n{}\n", std::nullopt};
+    for (const char* target : {"kubevirt", "kubevirt-datavolume"}) {
+        const std::string text = yaml(facts, wishes, target);
+        const std::size_t volumes = text.find("volumes:\n");
+        REQUIRE(volumes != std::string::npos);
+        for (const char* name : {"- name: rootdisk\n", "- name: disk2\n", "- name: cloudinit\n"}) {
+            INFO(name << text);
+            CHECK(count(text.substr(0, volumes), name) == 1);
+            CHECK(count(text.substr(volumes), name) == 1);
+        }
+    }
+}
+
+TEST_CASE("kubevirt.github.io 693, 351: the claim holds the whole disk, and CDI adds what a file system takes") {
+    MachineFacts facts = modern();
+    facts.disks.front().size = 4 * GiB;
+    const std::string text = yaml(facts, {}, "kubevirt-datavolume");
+    CHECK(has(text, "storage:\n"));
+    CHECK(!has(text, "pvc:"));
+    CHECK(has(text, "requests:\n"));
+    CHECK(has(text, "storage: \"4Gi\"\n"));
+    facts.disks.front().size = 4 * GiB + 512;
+    CHECK(has(yaml(facts, {}, "kubevirt-datavolume"), "storage: \"4097Mi\"\n"));
+}
+
+TEST_CASE("kubevirt 8551, user-guide 706: a config drive carries OpenStack's network data and nothing else") {
+    MachineWishes wishes;
+    wishes.seed = RunnableSeed{"#cloud-config\n{}\n", "version: 2\nethernets: {}\n"};
+    wishes.seed_form = SeedForm::config_drive;
+    CHECK_THROWS_AS(yaml(modern(), wishes), Error);
+    wishes.seed->network_data = R"({"links": [], "networks": [], "services": []})";
+    const std::string text = yaml(modern(), wishes);
+    CHECK(has(text, "cloudInitConfigDrive:"));
+    CHECK(has(text, "networkDataSecretRef:"));
+    CHECK(!has(text, "cloudInitNoCloud:"));
+}
+
+TEST_CASE("kubevirt 1646: a guest whose network settings name an address keeps it from one start to the next") {
+    MachineFacts facts = modern();
+    facts.hardware.emplace();
+    facts.hardware->nics = {{"VmxNet3", "VM Network", "00:50:56:0a:0b:0c"}};
+    CHECK(has(yaml(facts), "macAddress: \"00:50:56:0a:0b:0c\"\n"));
+    facts.hardware->nics.front().mac.clear();
+    CHECK(!has(yaml(facts), "macAddress:"));
+}
+
+TEST_CASE(
+    "kubevirt 6244, NVIDIA/kubevirt-gpu-device-plugin 6: what is said to be Windows starts on SATA, read or not") {
+    for (const char* type : {"windows2019srv_64Guest", "Microsoft Windows Server 2012 (64-bit)", "winLonghorn64Guest",
+                             "http://microsoft.com/win/2k22"}) {
+        MachineFacts facts = modern();
+        facts.guest.reset();
+        facts.hardware.emplace();
+        facts.hardware->os_type = type;
+        facts.hardware->nics.resize(1);
+        const std::string text = yaml(facts);
+        CHECK(has(text, "bus: sata"));
+        CHECK(has(text, "model: e1000e"));
+        CHECK(has(text, "hyperv:"));
+        CHECK(!has(text, "virtio"));
+    }
 }

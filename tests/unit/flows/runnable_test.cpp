@@ -308,6 +308,76 @@ TEST_CASE("what is not known is said") {
     CHECK(tells(make_runnable(facts, {}), "IDE alone"));
 }
 
+TEST_CASE("of a guest that was not recognised the description tells the hardware") {
+    struct Described {
+        const char* type;
+        ControllerKind controller;
+        const char* card;
+        DiskAttachment bus;
+        NicModel nic;
+        const char* preference;
+        const char* said;
+    };
+    using B = DiskAttachment;
+    using C = ControllerKind;
+    using N = NicModel;
+    const Described rows[] = {
+        {"windows2019srv_64Guest", C::scsi, "VmxNet3", B::sata, N::e1000e, "windows.2k19", "is Windows"},
+        {"winNetEnterpriseGuest", C::ide, "PCNet32", B::sata, N::e1000, "windows.10", "is Windows"},
+        {"Microsoft Windows XP (32-bit)", C::ide, "PCNet32", B::sata, N::e1000, "windows.xp", "is Windows"},
+        {"freebsd13_64Guest", C::ide, "E1000", B::sata, N::e1000, "legacy", "follow its description"},
+        {"otherGuest", C::sata, "E1000e", B::sata, N::e1000e, "legacy", "follow its description"},
+        {"darwin22_64Guest", C::sata, "rtl8139", B::sata, N::rtl8139, "legacy", "follow its description"},
+        {"otherLinux64Guest", C::scsi, "VmxNet3", B::virtio, N::virtio, "linux", "follow its description"},
+        {"", C::virtio, "virtio", B::virtio, N::virtio, "linux", "follow its description"},
+    };
+    for (const Described& row : rows) {
+        INFO(row.type);
+        MachineFacts facts;
+        facts.form = RunnableForm::container_disk;
+        facts.architecture = "amd64";
+        facts.disks.resize(1);
+        facts.hardware.emplace();
+        facts.hardware->os_type = row.type;
+        facts.hardware->controllers = {{C::floppy, ""}, {row.controller, ""}};
+        facts.hardware->disks.resize(1);
+        facts.hardware->disks.front().controller = 1;
+        facts.hardware->nics = {{row.card, "", ""}};
+        MachineWishes wishes;
+        wishes.preference = "auto";
+        const RunnableMachine machine = make_runnable(facts, wishes);
+        CHECK(machine.attachment == row.bus);
+        CHECK(machine.nics.front().model == row.nic);
+        CHECK(machine.preference == row.preference);
+        CHECK(tells(machine, row.said));
+        CHECK(machine.reasons.attachment.empty() == (row.bus == B::virtio));
+        wishes.attachment = B::virtio;
+        CHECK(make_runnable(facts, wishes).attachment == B::virtio);
+        facts.architecture = "arm64";
+        CHECK(make_runnable(facts, {}).attachment == B::virtio);
+    }
+    MachineFacts read = guest("debian", "12", "6.1.0", Drivers::virtio, Loads::bios);
+    read.hardware.emplace();
+    read.hardware->os_type = "windows9_64Guest";
+    read.hardware->controllers = {{C::ide, ""}};
+    read.hardware->disks.resize(1);
+    read.hardware->disks.front().controller = 0;
+    CHECK(make_runnable(read, {}).attachment == B::virtio);
+}
+
+TEST_CASE("whether a kernel finds its disk is said where it does not, and where that is not known") {
+    MachineFacts facts = guest("fedora", "40", "6.8.5", Drivers::none, Loads::bios);
+    CHECK(tells(make_runnable(facts, {}), "finds no disk on virtio, SATA or IDE"));
+    MachineWishes asked;
+    asked.attachment = DiskAttachment::virtio;
+    CHECK(!tells(make_runnable(facts, asked), "finds no disk"));
+    facts.guest->kernels.front().boots_on_virtio.reset();
+    const RunnableMachine unknown = make_runnable(facts, {});
+    CHECK(unknown.attachment == DiskAttachment::virtio);
+    CHECK(unknown.reasons.attachment.find("kernel 6.8.5 finds its disk on virtio is not known") != std::string::npos);
+    CHECK(make_runnable(facts, asked).reasons.attachment.empty());
+}
+
 TEST_CASE("a bundle's kernel and root are the image's own") {
     MachineFacts facts = guest("debian", "12", "3.16.0", Drivers::ahci, Loads::bios);
     facts.form = RunnableForm::bundle;
