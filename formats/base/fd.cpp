@@ -279,8 +279,9 @@ ReplacedFile::~ReplacedFile() {
 }
 
 void ReplacedFile::keep() noexcept {
-    if (!path_.empty() && old_ == Old::hidden)
-        ::unlink(hidden_.c_str());
+    // An empty folder is no loss; one that is not stays under its hidden name.
+    if (!path_.empty() && old_ == Old::hidden && ::unlink(hidden_.c_str()) != 0 && errno == EISDIR)
+        ::rmdir(hidden_.c_str());
     path_.clear();
 }
 
