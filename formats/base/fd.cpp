@@ -198,7 +198,7 @@ bool rename_new(const fs::path& name, const fs::path& path) {
 unsigned read_umask() {
     std::optional<std::string> status;
     try {
-        status = read_file("/proc/self/status", 64 * 1024);
+        status = read_file("/proc/self/status", std::size_t{64} << 10);
     } catch (const Error&) {
         status.reset();
     }
