@@ -334,7 +334,7 @@ class ArchiveBlobWriter final : public BlobWriter {
     }
 
     BlobIdentity commit() override {
-        const BlobIdentity blob{Digest(hash_.finish()), size_};
+        BlobIdentity blob{Digest(hash_.finish()), size_};
         state_->finish(*slot_, blob);
         return blob;
     }

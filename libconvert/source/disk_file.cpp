@@ -90,7 +90,7 @@ std::shared_ptr<const BlockDevice> standard_input_in_place(const DiskPolicy& pol
     UniqueFd copy(::dup(STDIN_FILENO));
     if (!copy)
         fail_errno("cannot read standard input", errno);
-    return with_context("standard input", [&] { return adopt_disk_file(std::move(copy), "standard input", policy); });
+    return adopt_disk_file(std::move(copy), "standard input", policy);
 }
 
 std::optional<FilePacking> packing_of(const UnpackedContent& file) {
