@@ -198,7 +198,7 @@ bool rename_new(const fs::path& name, const fs::path& path) {
 unsigned read_umask() {
     std::optional<std::string> status;
     try {
-        status = read_file("/proc/self/status", 64 * 1024);
+        status = read_file("/proc/self/status", std::size_t{64} << 10);
     } catch (const Error&) {
         status.reset();
     }
@@ -279,8 +279,9 @@ ReplacedFile::~ReplacedFile() {
 }
 
 void ReplacedFile::keep() noexcept {
-    if (!path_.empty() && old_ == Old::hidden)
-        ::unlink(hidden_.c_str());
+    // An empty folder is no loss; one that is not stays under its hidden name.
+    if (!path_.empty() && old_ == Old::hidden && ::unlink(hidden_.c_str()) != 0 && errno == EISDIR)
+        ::rmdir(hidden_.c_str());
     path_.clear();
 }
 

@@ -102,13 +102,38 @@ std::optional<std::string> writer_of_device(int fd, dev_t device) {
     return std::nullopt;
 }
 
+// The file behind a loop device changes with it.
+std::optional<std::string> writer_through_loop(const struct stat& file) {
+    std::error_code none;
+    for (const fs::directory_entry& device : fs::directory_iterator("/sys/block", none)) {
+        std::ifstream backing(device.path() / "loop/backing_file");
+        std::ifstream properties(device.path() / "dev");
+        std::string path;
+        unsigned major_number = 0;
+        unsigned minor_number = 0;
+        char colon = '\0';
+        struct stat behind {};
+        if (!std::getline(backing, path) || ::stat(path.c_str(), &behind) != 0 || behind.st_dev != file.st_dev ||
+            behind.st_ino != file.st_ino || !(properties >> major_number >> colon >> minor_number))
+            continue;
+        const std::string name = "/dev/" + device.path().filename().string();
+        const UniqueFd opened(::open(name.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC)); // without it the mounts tell
+        if (const auto writer = writer_of_device(opened.get(), makedev(major_number, minor_number)))
+            return fmt::format("it lies behind {}, and {}", name, *writer);
+    }
+    return std::nullopt;
+}
+
 } // namespace
 
 std::optional<std::string> writer_of(int fd) {
     struct stat status {};
     if (::fstat(fd, &status) != 0)
         return std::nullopt;
-    return S_ISBLK(status.st_mode) ? writer_of_device(fd, status.st_rdev) : writer_of_file(fd);
+    if (S_ISBLK(status.st_mode))
+        return writer_of_device(fd, status.st_rdev);
+    const std::optional<std::string> writer = writer_of_file(fd);
+    return writer ? writer : writer_through_loop(status);
 }
 
 } // namespace vm2oci

@@ -2,6 +2,7 @@
 
 #include "formats/base/error.hpp"
 #include "formats/base/fd.hpp"
+#include "formats/base/folder_lock.hpp"
 #include "formats/base/output_file.hpp"
 #include "formats/base/size.hpp"
 #include "formats/oci/json.hpp"
@@ -83,8 +84,11 @@ FoundArchive find_archive(const fs::path& file, const OperationContext& operatio
     if (!found.members.contains("oci-layout"))
         fail(ErrorKind::conflict, file.string() + " is there and is no OCI archive; remove it or name another file");
     const auto index = found.members.find("index.json");
-    if (index != found.members.end())
-        found.index_text = read_small_file(*index->second, file.string() + ", index.json");
+    if (index == found.members.end())
+        fail(ErrorKind::conflict, file.string() +
+                                      " is there and is a damaged OCI archive: it has no index.json, so "
+                                      "that what else it holds would be lost; remove it or name another file");
+    found.index_text = read_small_file(*index->second, file.string() + ", index.json");
     return found;
 }
 
@@ -168,9 +172,10 @@ class OciArchiveDestination::State {
         if (!slots_.empty())
             fail(ErrorKind::usage, "a blob of " + file_.string() + " is still being written");
         open_archive();
-        take_over_others(top, others);
-        append(std::string(kTarEndSize, '\0'));
-        archive_->publish();
+        for (const BlobIdentity& blob : kept_)
+            append_member(found_, blob);
+        while (!publish_beside(top, others))
+            operation_.check_cancelled();
         published_ = true;
     }
 
@@ -185,12 +190,10 @@ class OciArchiveDestination::State {
         }
     }
 
-    // What the archive that is there has for this image and for others, and the index of them all.
-    void take_over_others(const Descriptor& top, const std::vector<TaggedImage>& others) {
-        for (const BlobIdentity& blob : kept_)
-            append_member(found_, blob);
-        const bool is_changed = identify_file(file_) != identity_; // somebody else has added to it meanwhile
-        const FoundArchive current = is_changed ? find_archive(file_, operation_) : found_;
+    // Takes over the images of the archive that is there, and its place. False: another one has got there meanwhile.
+    bool publish_beside(const Descriptor& top, const std::vector<TaggedImage>& others) {
+        const FileIdentity before = identify_file(file_);
+        const FoundArchive current = before == identity_ ? found_ : find_archive(file_, operation_);
         Descriptor entry = top;
         if (!tag_)
             entry.annotations[kContainerdNameAnnotation] = import_name(file_);
@@ -201,7 +204,19 @@ class OciArchiveDestination::State {
             for (const BlobIdentity& blob : reachable_blobs(index, top.digest, current.members))
                 append_member(current, blob);
         });
+        const std::uint64_t end_of_blobs = end_;
         append_file("index.json", index);
+        append(std::string(kTarEndSize, '\0'));
+        // Slow things first: others wait for the lock.
+        if (::ftruncate(archive_->fd(), static_cast<off_t>(end_)) != 0 || ::fsync(archive_->fd()) != 0)
+            fail_errno("cannot write " + file_.string(), errno);
+        const FolderLock lock(folder(), operation_);
+        if (identify_file(file_) != before) {
+            end_ = end_of_blobs;
+            return false;
+        }
+        archive_->publish();
+        return true;
     }
 
     void append_member(const FoundArchive& found, const BlobIdentity& blob) {
@@ -319,7 +334,7 @@ class ArchiveBlobWriter final : public BlobWriter {
     }
 
     BlobIdentity commit() override {
-        const BlobIdentity blob{Digest(hash_.finish()), size_};
+        BlobIdentity blob{Digest(hash_.finish()), size_};
         state_->finish(*slot_, blob);
         return blob;
     }

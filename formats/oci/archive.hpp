@@ -13,13 +13,13 @@ namespace vm2oci {
 
 // The archive is written beside FILE and renamed over it by publish(): until then nothing of it has a name. The images
 // that an archive of that name holds under other tags are taken over, verified, behind the new one; what no tag reaches
-// any more is left out. Two writers at once: the images of the earlier are kept if it was there before the later's
-// publish(). Its bytes depend on the blobs and the order in which they were begun: fixed modes, owner 0:0, time 0; and,
-// without a tag, on the name of FILE, after which containerd and podman then call the image. A blob that is begun
-// alone is written once; those begun meanwhile pass through scratch files beside FILE.
+// any more is left out. Of several writers at once each keeps the images of those that published before it, as far as
+// the file system has locks. Its bytes depend on the blobs and the order in which they were begun: fixed modes, owner
+// 0:0, time 0; and, without a tag, on the name of FILE, after which containerd and podman then call the image. A blob
+// that is begun alone is written once; those begun meanwhile pass through scratch files beside FILE.
 class OciArchiveDestination final : public ImageDestination {
   public:
-    // Error{conflict} if FILE exists and is neither empty nor an OCI archive: a wrong name must not cost a disk.
+    // Error{conflict} if FILE exists and is neither empty nor a whole OCI archive: a wrong name must not cost a disk.
     // `operation` stops the reading of the archive that is there.
     OciArchiveDestination(std::filesystem::path file, std::optional<std::string> tag,
                           const OperationContext& operation = {});

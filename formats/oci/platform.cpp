@@ -73,6 +73,9 @@ bool is_variant(std::string_view text) {
 } // namespace
 
 std::optional<Platform> parse_platform(std::string_view text) {
+    constexpr std::string_view linux_system = "linux/";
+    if (text.starts_with(linux_system))
+        text.remove_prefix(linux_system.size());
     const std::size_t slash = text.find('/');
     const OtherName* known = find_name(text.substr(0, slash));
     if (known == nullptr || (slash != std::string_view::npos && !is_variant(text.substr(slash + 1))))

@@ -10,8 +10,8 @@
 namespace vm2oci {
 
 // "x86_64" → amd64, "aarch64" and "arm64/v8" → arm64, "armv6l" → arm with the variant v6, …: an architecture by the
-// name of Go, the kernel or a distribution, with or without a variant. The variant that is meant without one (amd64/v1,
-// arm64/v8, arm/v7) is "". nullopt: no architecture that we know.
+// name of Go, the kernel or a distribution, with or without a variant, and with or without "linux/" before it. The
+// variant that is meant without one (amd64/v1, arm64/v8, arm/v7) is "". nullopt: no architecture that we know.
 std::optional<Platform> parse_platform(std::string_view text);
 
 // Of an index's entry: architecture and variant in that spelling; what is unknown stays as it is.

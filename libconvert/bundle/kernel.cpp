@@ -5,7 +5,7 @@
 #include "formats/base/escape.hpp"
 #include "formats/base/fd.hpp"
 #include "libconvert/bundle/plan_root.hpp"
-#include "libconvert/edit/text.hpp"
+#include "libconvert/edit/kernel_command_lines.hpp"
 
 #include <fmt/format.h>
 
@@ -72,7 +72,7 @@ struct SplitLine {
 
 SplitLine split_line(const CommandLineFacts& facts) {
     SplitLine split;
-    split.kernel = words_of(facts.guest_words);
+    split.kernel = kernel_words(facts.guest_words);
     const auto end = std::find(split.kernel.begin(), split.kernel.end(), "--");
     split.init.assign(end, split.kernel.end());
     split.kernel.erase(end, split.kernel.end());
@@ -147,14 +147,14 @@ std::string read_initramfs_file(const std::filesystem::path& path) {
 }
 
 std::string add_kernel_words(std::string_view command_line, std::string_view words) {
-    std::vector<std::string> line = words_of(command_line);
+    std::vector<std::string> line = kernel_words(command_line);
     line.insert(std::find(line.begin(), line.end(), "--"), std::string(words));
     return fmt::format("{}", fmt::join(line, " "));
 }
 
 std::vector<std::string> words_left_out(const CommandLineFacts& facts) {
     const SplitLine split = split_line(facts);
-    std::vector<std::string> left_out = words_of(facts.guest_words);
+    std::vector<std::string> left_out = kernel_words(facts.guest_words);
     std::vector<std::string> kept = split.kernel;
     kept.insert(kept.end(), split.init.begin(), split.init.end());
     std::erase_if(left_out, [&](const std::string& word) {
@@ -264,7 +264,7 @@ std::optional<std::string> obstacle_for_own_kernel(const std::string& type, cons
 
 std::string missing_init(const Guest& guest, const std::string& command_line) {
     std::string named; // the last one counts
-    for (const std::string& word : words_of(command_line)) {
+    for (const std::string& word : kernel_words(command_line)) {
         if (word == "--")
             break;
         if (word.starts_with("init="))
@@ -282,7 +282,7 @@ std::string missing_init(const Guest& guest, const std::string& command_line) {
 std::string guard_word(const std::string& selinux, const std::string& command_line) {
     if (selinux != "enforcing" && selinux != "permissive")
         return "";
-    for (const std::string& word : words_of(command_line)) {
+    for (const std::string& word : kernel_words(command_line)) {
         if (word == "--")
             break;
         if (word.starts_with("security=") || word.starts_with("lsm=") || word == "selinux=0")

@@ -2,11 +2,10 @@
 
 #include "formats/base/error.hpp"
 #include "libconvert/bundle/kernel.hpp"
+#include "libconvert/edit/kernel_command_lines.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
-
-#include <algorithm>
 
 namespace vm2oci {
 namespace {
@@ -32,13 +31,10 @@ std::string krun_settings(const BundleDescription& bundle, std::string_view kern
         fail(ErrorKind::unsupported, "krun's guests need an initramfs that makes a disk of the root's file");
     std::string line = fmt::format("{} vm2oci.file=/{}", kShareWords, bundle.root);
     bool is_for_init = false;
-    for (std::size_t at = 0; at < bundle.command_line.size();) {
-        const std::size_t end = std::min(bundle.command_line.find(' ', at), bundle.command_line.size());
-        const std::string_view word = std::string_view(bundle.command_line).substr(at, end - at);
-        at = end + 1;
+    for (const std::string& word : kernel_words(bundle.command_line)) {
         is_for_init = is_for_init || word == "--";
-        if (!word.empty() && (is_for_init || (!word.starts_with("root=") && !word.starts_with("rootfstype=") &&
-                                              !word.starts_with("console="))))
+        if (is_for_init ||
+            (!word.starts_with("root=") && !word.starts_with("rootfstype=") && !word.starts_with("console=")))
             line += fmt::format(" {}", word);
     }
     line = add_kernel_words(line, kMachineWords);

@@ -20,6 +20,10 @@ namespace {
 
 constexpr std::string_view kMark = "# not in this bundle: ";
 
+bool names_block_device(std::string_view device) {
+    return device.starts_with("/dev/") || device.find('=') != std::string_view::npos;
+}
+
 class FstabMender {
   public:
     FstabMender(const DiskLayout& layout, const RootDisk& root, BundleRootKind kind,
@@ -70,8 +74,7 @@ class FstabMender {
 
     // The machine of a bundle has one disk. What the guest mounts by hand alone does not wait for another.
     static bool is_on_another_disk(const FstabEntry& entry) {
-        const bool is_device = entry.device.starts_with("/dev/") || entry.device.find('=') != std::string::npos;
-        if (!is_device || has_option(entry, "noauto") || entry.device.starts_with("/dev/zram"))
+        if (!names_block_device(entry.device) || has_option(entry, "noauto") || entry.device.starts_with("/dev/zram"))
             return false;
         return entry.type == "swap" || kind_of_entry(entry) == EntryKind::disk;
     }
@@ -109,6 +112,18 @@ class FstabMender {
     std::vector<std::pair<std::string, std::string>> crypttab_;
 };
 
+// systemd waits for what a line names, on whatever disk that was, unless it is opened by hand alone. Files that are
+// encrypted come along.
+bool is_left_behind(const DiskLayout& layout, const std::vector<std::string>& words) {
+    constexpr std::size_t options_at = 3;
+    if (words.size() < 2 || words[0].starts_with("#"))
+        return false;
+    if (find_volume(layout, words[1]))
+        return true;
+    const std::string options = words.size() > options_at ? "," + words[options_at] + "," : "";
+    return names_block_device(words[1]) && options.find(",noauto,") == std::string::npos;
+}
+
 void plan_crypttab(PlanBuilder& plan, const DiskLayout& layout) {
     const char* path = "/etc/crypttab";
     const auto text = plan.read_text(path);
@@ -116,9 +131,7 @@ void plan_crypttab(PlanBuilder& plan, const DiskLayout& layout) {
         return;
     std::string out;
     for (const std::string_view line : lines_of(*text)) {
-        const std::vector<std::string> words = words_of(line);
-        const bool ours = words.size() >= 2 && !words[0].starts_with("#") && find_volume(layout, words[1]);
-        out += (ours ? std::string(kMark) : "") + std::string(line) + "\n";
+        out += (is_left_behind(layout, words_of(line)) ? std::string(kMark) : "") + std::string(line) + "\n";
     }
     if (out != *text)
         plan.write(path, out, "names partitions that are left behind");
@@ -162,7 +175,7 @@ EditPlan plan_lone_root(const Guest& guest, const DiskLayout& layout, const Root
     plan_mount_units(plan, mender);
     const char* resume = "/etc/initramfs-tools/conf.d/resume";
     if (const auto text = plan.read_text(resume))
-        if (find_volume(layout, shell_value(*text, "RESUME")))
+        if (names_block_device(shell_value(*text, "RESUME")))
             plan.write(resume, "RESUME=none\n", "the swap to resume from is left behind");
     if (!root.uuid.empty())
         change_kernel_command_lines(

@@ -22,10 +22,10 @@ void change_kernel_command_lines(PlanBuilder& plan, const CommandLineChange& cha
 // The words of the command lines that boot loaders would use now: one list for each entry.
 std::vector<std::vector<std::string>> kernel_command_lines(const PlanBuilder& plan);
 
-// --- for kernel_command_lines.cpp and kernel_defaults.cpp alone ---------------------------------------------------
 // Words between blanks, as the kernel reads them: blanks in double quotes divide none.
 std::vector<std::string> kernel_words(std::string_view text);
 
+// --- for kernel_command_lines.cpp and kernel_defaults.cpp alone ---------------------------------------------------
 // What became of each word, and what came to them.
 struct WordChanges {
     std::vector<std::optional<std::string>> words; // nullopt: gone

@@ -10,10 +10,17 @@ namespace {
 
 Platform known_platform(std::string_view name) {
     const std::optional<Platform> platform = parse_platform(name);
-    if (!platform)
-        fail(ErrorKind::usage,
-             fmt::format("'{}' is not an architecture; name one like amd64, arm64, ppc64le, s390x or riscv64", name));
-    return *platform;
+    if (platform)
+        return *platform;
+    if (const std::size_t slash = name.find('/');
+        slash != std::string_view::npos && !parse_platform(name.substr(0, slash)))
+        if (const std::string_view rest = name.substr(slash + 1); !name.starts_with("linux/") && parse_platform(rest))
+            fail(ErrorKind::usage,
+                 fmt::format("'{}' names the system {}, and only images for linux are made and chosen; name {} alone",
+                             name, name.substr(0, slash), rest));
+    fail(ErrorKind::usage, fmt::format("'{}' is not an architecture; name one like amd64, arm64, ppc64le, s390x or "
+                                       "riscv64, also as linux/arm64 or arm/v6",
+                                       name));
 }
 
 } // namespace

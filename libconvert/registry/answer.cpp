@@ -51,7 +51,9 @@ class StringSink final : public ByteSink {
 };
 
 std::string_view reason_for(int status) {
-    return status == 413 ? "; the registry, or a proxy before it, bounds the size of a request" : "";
+    return status == 413
+               ? "; the registry, or a proxy before it, bounds the size of a request, and that bound has to be raised"
+               : "";
 }
 
 Hint hint_for(int status) {

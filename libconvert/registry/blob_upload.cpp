@@ -51,6 +51,12 @@ bool refuses_chunks(int status) {
     return status == 405 || status == 501;
 }
 
+// The specification's code for it, whatever the status.
+bool says_unsupported(const HttpResponse& response) {
+    return response.status >= 400 && response.status < 500 &&
+           response.body.find("\"UNSUPPORTED\"") != std::string::npos;
+}
+
 // What registries without chunks answer, and what may mean something else.
 bool may_be_about_chunks(int status) {
     return status == 400 || status == 404;
@@ -265,6 +271,14 @@ bool BlobUpload::may_be_about_the_body(const HttpResponse& response, std::uint64
     return !std::exchange(body_refused_at_close_, true);
 }
 
+void BlobUpload::refuse_chunks(std::string_view what_it_does) {
+    client_.upload_habits().note_refused_chunks();
+    throw ChunksRefused(ErrorKind::unsupported,
+                        fmt::format("{} {}; convert to an OCI layout (oci:FOLDER) and push that, which sends a blob in "
+                                    "one request",
+                                    client_.host(), what_it_does));
+}
+
 bool BlobUpload::may_repeat_step() {
     return std::exchange(refused_at_, acknowledged_) != acknowledged_;
 }
@@ -284,16 +298,18 @@ void BlobUpload::judge_chunk(const HttpResponse& response, const Url& asked, con
         recover(content, "it refused the size of a request");
         return;
     }
-    if (refuses_chunks(response.status) || (may_be_about_chunks(response.status) && !may_repeat_step())) {
-        client_.upload_habits().note_refused_chunks();
-        throw ChunksRefused(ErrorKind::unsupported,
-                            fmt::format("{} takes no blob in several requests (it answered {} to a chunk); convert to "
-                                        "an OCI layout (oci:FOLDER) and push that",
-                                        client_.host(), response.status));
-    }
+    if (refuses_chunks(response.status) || says_unsupported(response) ||
+        (may_be_about_chunks(response.status) && !may_repeat_step()))
+        refuse_chunks(fmt::format("takes no blob in several requests (it answered {} to a chunk)", response.status));
     if (response.status == 416) {
         const std::uint64_t before = acknowledged_;
-        recover(content, "status 416");
+        const std::string said = explain_body(response);
+        const bool is_last_try = acknowledged_ == acknowledged_at_fault_ && faults_ >= kMaxAttempts + restarts_;
+        if (is_last_try && length <= std::max(kSmallestChunk, chunk_minimum_))
+            refuse_chunks(
+                fmt::format("goes on answering 416 to a request of {} bytes{}{}, and no smaller ones are tried", length,
+                            said.empty() ? "" : ": ", said));
+        recover(content, fmt::format("status 416{}{}", said.empty() ? "" : ": ", said));
         // It waits for just the bytes that it refused: it was their number, if there can be too many of them.
         if (acknowledged_ == before && length > std::max(kSmallestChunk, chunk_minimum_))
             shrink_chunks(response, length);

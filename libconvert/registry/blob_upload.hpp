@@ -82,6 +82,7 @@ class BlobUpload {
     void recover(const UploadContent& content, std::string_view what_happened);
     void restart(const UploadContent& content, std::string_view what_happened);
     void shrink_chunks(const HttpResponse& response, std::uint64_t refused);
+    [[noreturn]] void refuse_chunks(std::string_view what_it_does);
     // Whether the answer to the last request may mean that this one may not carry a chunk; asked once.
     bool may_be_about_the_body(const HttpResponse& response, std::uint64_t sent);
     // A refusal by an answer; false: it is the second at this step, and sending the same again will not help.

@@ -6,7 +6,6 @@
 #include "formats/base/fd.hpp"
 #include "formats/base/size.hpp"
 #include "formats/block/detect.hpp"
-#include "formats/block/file_device.hpp"
 #include "formats/block/open_file.hpp"
 #include "libconvert/source/archive_refusal.hpp"
 
@@ -81,7 +80,7 @@ std::size_t read_standard_input(std::span<std::byte> buffer, const OperationCont
 }
 
 // Null: it is a stream, or somebody has read from it.
-std::shared_ptr<const BlockDevice> standard_input_in_place() {
+std::shared_ptr<const BlockDevice> standard_input_in_place(const DiskPolicy& policy) {
     struct stat status {};
     if (::fstat(STDIN_FILENO, &status) != 0)
         fail_errno("cannot read standard input", errno);
@@ -91,7 +90,7 @@ std::shared_ptr<const BlockDevice> standard_input_in_place() {
     UniqueFd copy(::dup(STDIN_FILENO));
     if (!copy)
         fail_errno("cannot read standard input", errno);
-    return std::make_shared<const FileDevice>(std::move(copy), "standard input");
+    return adopt_disk_file(std::move(copy), "standard input", policy);
 }
 
 std::optional<FilePacking> packing_of(const UnpackedContent& file) {
@@ -101,7 +100,7 @@ std::optional<FilePacking> packing_of(const UnpackedContent& file) {
 }
 
 DiskFile open_standard_input(const DiskSource& source, const OperationContext& operation) {
-    if (auto file = standard_input_in_place())
+    if (auto file = standard_input_in_place(source.policy))
         return unpack_disk_file(std::move(file), source, operation);
     if (::isatty(STDIN_FILENO) == 1)
         fail(ErrorKind::usage, "standard input is a terminal; - reads a disk from a pipe or a file");

@@ -68,6 +68,14 @@ std::string description_of(const Descriptor& layer) {
     return "of type " + quote_untrusted(layer.media_type) + (title.empty() ? "" : ", titled " + quote_untrusted(title));
 }
 
+// What the layers of an artifact are, for a message.
+std::string describe_layers(const std::vector<Descriptor>& layers) {
+    std::string text;
+    for (std::size_t i = 0; i < layers.size() && i < kNamedLayers; ++i)
+        text += (i == 0 ? "one is " : "; one is ") + description_of(layers[i]);
+    return text.empty() ? "it has no layers" : text;
+}
+
 bool is_tar_type(const Descriptor& layer) {
     const std::string_view type = layer.media_type;
     return type.ends_with(".tar") || type.ends_with(".tar+gzip") || type.ends_with(".tar+zstd") ||
@@ -164,7 +172,6 @@ std::optional<DiskInImage> find_artifact_disk(ImageSource& source, const ImageCo
     if (image.config)
         return std::nullopt;
     std::optional<DiskInImage> disk;
-    std::string others;
     const std::vector<Descriptor>& layers = image.parsed_manifest.layers;
     for (std::size_t i = 0; i < layers.size(); ++i) {
         operation.check_cancelled();
@@ -172,11 +179,8 @@ std::optional<DiskInImage> find_artifact_disk(ImageSource& source, const ImageCo
         const std::shared_ptr<const LayerContent> content = open_layer(source, image, layer, operation);
         if (is_tar_type(layer) && is_tar(*content))
             return std::nullopt;
-        if (!names_a_disk(layer) && !begins_like_a_disk(content)) {
-            if (i < kNamedLayers)
-                others += (others.empty() ? "one is " : "; one is ") + description_of(layer);
+        if (!names_a_disk(layer) && !begins_like_a_disk(content))
             continue;
-        }
         if (disk)
             fail(ErrorKind::unsupported, "the artifact holds several disks, and nothing says which one is meant");
         const std::string title = title_of(layer);
@@ -184,8 +188,8 @@ std::optional<DiskInImage> find_artifact_disk(ImageSource& source, const ImageCo
                            std::nullopt};
     }
     if (!disk)
-        fail(ErrorKind::unsupported, "the image is an artifact, and none of its layers is a disk: " +
-                                         (others.empty() ? "it has no layers" : others));
+        fail(ErrorKind::unsupported,
+             "the image is an artifact, and none of its layers is a disk: " + describe_layers(layers));
     return disk;
 }
 
@@ -302,7 +306,10 @@ DiskInImage find_disk(ImageSource& source, const ImageContent& image, const Oper
     files.view().refuse_doubt("disk");
     const auto found = files.view().children("disk");
     if (found.empty())
-        fail(ErrorKind::unsupported, "the image holds no disk under /disk");
+        fail(ErrorKind::unsupported,
+             image.config ? "the image holds no disk under /disk"
+                          : "the image is an artifact, and none of its layers is a disk or holds one under /disk: " +
+                                describe_layers(image.parsed_manifest.layers));
     if (found.size() > 1)
         fail(ErrorKind::unsupported,
              fmt::format("the image holds {} files under /disk, and a containerDisk holds one", found.size()));

@@ -40,6 +40,18 @@ Reference parse_reference(const std::string& text) {
     return disk;
 }
 
+namespace {
+
+// "oci-archve:web01.tar", "registry:web01": a word that nobody knows, where a kind of destination stands.
+bool has_unknown_scheme(std::string_view path) {
+    const std::size_t colon = path.find(':');
+    return colon != std::string_view::npos && colon > 1 && std::ranges::all_of(path.substr(0, colon), [](char c) {
+               return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-';
+           });
+}
+
+} // namespace
+
 void require_written(const DiskReference& destination) {
     const std::string& path = destination.path;
     if (is_server_address(path))
@@ -47,6 +59,11 @@ void require_written(const DiskReference& destination) {
     if (destination.machine)
         fail(ErrorKind::usage,
              "'" + path + "' would be a machine's package or description, which is read and not written");
+    if (!destination.format && has_unknown_scheme(path))
+        fail(ErrorKind::usage,
+             fmt::format("{} names no kind of destination that is known; write oci:DIR:TAG, oci-archive:FILE:TAG, "
+                         "docker://HOST/REPOSITORY:TAG, qcow2:PATH or raw:PATH, or ./ before a file of that name",
+                         quote_untrusted(path)));
     if (path == "-")
         fail(ErrorKind::usage, "'-' is standard input, and a disk is not written in order; name a file as DEST");
     if (destination.format && !is_written(*destination.format))

@@ -1,6 +1,6 @@
 #include "tools/library/border.hpp"
 
-#include "formats/base/escape.hpp"
+#include "formats/base/system_error.hpp"
 #include "libconvert/edit/agent_package.hpp"
 #include "libconvert/edit/planners.hpp"
 #include "tools/flows/appliance_machine.hpp"
@@ -19,7 +19,7 @@ void rethrow(const vm2oci::Error& error) {
 }
 
 void rethrow(const std::system_error& error) {
-    throw Error(ErrorKind::io, "the operating system refused: " + escape_untrusted(error.what()));
+    rethrow(refused_by_system(error));
 }
 
 struct Cancellation::State {

@@ -3,6 +3,7 @@
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/base/fd.hpp"
+#include "formats/base/system_error.hpp"
 #include "formats/base/version.hpp"
 #include "tools/documents/document.hpp"
 #include "tools/documents/error_code.hpp"
@@ -139,8 +140,7 @@ int run(const std::vector<std::string>& arguments, std::ostream& out, std::ostre
     } catch (const std::bad_alloc&) {
         return tell(Error(ErrorKind::io, "out of memory"));
     } catch (const std::system_error& error) {
-        // Threads, folders: the operating system refused, and says why.
-        return tell(Error(ErrorKind::io, "the operating system refused: " + escape_untrusted(error.what())));
+        return tell(refused_by_system(error));
     } catch (const std::exception& error) {
         return tell(
             Error(ErrorKind::io, "unexpected failure: " + escape_untrusted(error.what()) + "; please report this"));

@@ -1,8 +1,11 @@
 #include "formats/base/error.hpp"
+#include "formats/base/system_error.hpp"
 
 #include <catch2/catch.hpp>
 
 #include <cerrno>
+#include <filesystem>
+#include <system_error>
 
 using namespace vm2oci;
 
@@ -29,4 +32,14 @@ TEST_CASE("a missing file is not_found, other system errors are io") {
     CHECK_THROWS_MATCHES(fail_errno("open x", EACCES), Error, Catch::Predicate<Error>([](const Error& e) {
                              return e.kind() == ErrorKind::io && std::string(e.what()) == "open x: Permission denied";
                          }));
+}
+
+TEST_CASE("what the standard library throws is said in words") {
+    const auto denied = std::make_error_code(std::errc::permission_denied);
+    CHECK(refused_by_system(std::filesystem::filesystem_error("status", "/srv/a\nb", denied)).message() ==
+          "cannot access /srv/a\\nb: Permission denied");
+    CHECK_THAT(
+        refused_by_system(std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again))).message(),
+        Catch::Contains("cannot start a thread") && Catch::Contains("container"));
+    CHECK_THAT(refused_by_system(std::system_error(denied, "x")).message(), Catch::Contains("refused: x"));
 }

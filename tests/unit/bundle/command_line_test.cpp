@@ -77,6 +77,11 @@ TEST_CASE("words that are added are the kernel's, wherever init's begin") {
     CHECK(add_kernel_words("root=/dev/vda -- single", "vm2oci.agent") == "root=/dev/vda vm2oci.agent -- single");
     CHECK(add_kernel_words("", "quiet") == "quiet");
     CHECK(add_kernel_words("a --b", "c") == "a --b c");
+    CHECK(add_kernel_words("dyndbg=\"file x.c +p ; -- \" ro -- \"a b\"", "c") ==
+          "dyndbg=\"file x.c +p ; -- \" ro c -- \"a b\"");
+    CHECK(
+        bundle_command_line({"\"x=root=/y  root=/z\" quiet", "amd64", root(), BundleRootFormat::qcow2, false, true}) ==
+        "root=/dev/vda rootfstype=ext4 ro \"x=root=/y  root=/z\" quiet console=tty0 console=ttyS0,115200");
 }
 
 TEST_CASE("what a command line loses can be told") {

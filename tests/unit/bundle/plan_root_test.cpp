@@ -104,14 +104,24 @@ TEST_CASE("sub-volumes of the root's own file system stay mounted") {
 TEST_CASE("boot loaders, crypttab and the place to resume from forget the old disk") {
     test::MemoryGuest guest;
     guest.file("/boot/grub/grub.cfg", "\tlinux /vmlinuz root=/dev/mapper/vg-root ro rd.lvm.lv=vg/root quiet\n");
-    guest.file("/etc/crypttab", "swap /dev/sda2 /dev/urandom swap\nother UUID=unknown none luks\n");
+    guest.file("/etc/crypttab", "swap /dev/sda2 /dev/urandom swap\nother UUID=unknown none luks\n"
+                                "# vault /dev/sdb1 none luks\nvault /srv/vault.img none luks\n"
+                                "usb /dev/sdc1 none luks,noauto,discard\nbackup\tPARTLABEL=b\tnone\tluks,nofail\n");
     guest.file("/etc/initramfs-tools/conf.d/resume", "RESUME=UUID=aaaa-2\n");
     const EditPlan plan = plan_lone_root(guest, layout(), root(RootShape::slice), BundleRootKind::disk);
     CHECK(content_of(plan, "/boot/grub/grub.cfg") ==
           "\tlinux /vmlinuz root=UUID=11111111-2222-4333-8444-555555555555 ro quiet\n");
     CHECK(content_of(plan, "/etc/crypttab") ==
-          "# not in this bundle: swap /dev/sda2 /dev/urandom swap\nother UUID=unknown none luks\n");
+          "# not in this bundle: swap /dev/sda2 /dev/urandom swap\n# not in this bundle: other UUID=unknown none luks\n"
+          "# vault /dev/sdb1 none luks\nvault /srv/vault.img none luks\n"
+          "usb /dev/sdc1 none luks,noauto,discard\n# not in this bundle: backup\tPARTLABEL=b\tnone\tluks,nofail\n");
     CHECK(content_of(plan, "/etc/initramfs-tools/conf.d/resume") == "RESUME=none\n");
+    for (const auto& [text, kept] : {std::pair{"RESUME=UUID=gone\n", false}, std::pair{"RESUME=\"/dev/sdb3\"\n", false},
+                                     std::pair{"RESUME=none\n", true}, std::pair{"RESUME=auto\n", true}}) {
+        guest.file("/etc/initramfs-tools/conf.d/resume", text);
+        const EditPlan other = plan_lone_root(guest, layout(), root(RootShape::slice), BundleRootKind::disk);
+        CHECK(content_of(other, "/etc/initramfs-tools/conf.d/resume") == (kept ? "unchanged" : "RESUME=none\n"));
+    }
 }
 
 TEST_CASE("no initrd waits for what was encrypted, and a root that was opened is the bundle's") {

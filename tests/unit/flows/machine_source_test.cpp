@@ -50,11 +50,16 @@ TEST_CASE("references to packages and servers") {
     CHECK(is_server_address(disk("https://host.example/x.qcow2").path));
     CHECK_FALSE(is_server_address(disk("./https:/x").path));
     for (const char* read_only : {"-", "qcow2:-", "ova:web.ova", "vmx:web.vmx", "libvirt:d.xml", "hyperv:d.xml",
-                                  "nbd://host.example/x", "raw:https://host.example/x"}) {
+                                  "nbd://host.example/x", "raw:https://host.example/x", "oci-archve:web.tar",
+                                  "OCI:images:web", "Docker://host.example/x:1", "sif:web.sif"}) {
         INFO(read_only);
         CHECK_THROWS_AS(require_written(disk(read_only)), Error);
     }
-    CHECK_NOTHROW(require_written(disk("./-")));
+    for (const char* written :
+         {"./-", "./oci-archve:web.tar", "raw:sif:web", "/srv/a:b", "web 01:2.raw", "web01.raw"}) {
+        INFO(written);
+        CHECK_NOTHROW(require_written(disk(written)));
+    }
 }
 
 TEST_CASE("further disks get tags beside that of the first") {

@@ -11,8 +11,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <barrier>
 #include <fstream>
 #include <thread>
+#include <vector>
 
 using namespace vm2oci;
 namespace fs = std::filesystem;
@@ -203,6 +205,40 @@ TEST_CASE("what somebody else adds to an archive meanwhile stays") {
     slow.publish(top);
     for (const char* tag : {"first", "quick", "slow"})
         CHECK_NOTHROW(layer_text(file, tag));
+}
+
+TEST_CASE("images that are published at the same moment all stay") {
+    const TestFolder folder;
+    const fs::path file = folder.path / "fleet.tar";
+    std::vector<std::thread> writers;
+    std::barrier ready(8);
+    for (int i = 0; i < 8; ++i)
+        writers.emplace_back([&, i] {
+            OciArchiveDestination destination(file, "web" + std::to_string(i));
+            const Descriptor top = put_image(destination, "disk of " + std::to_string(i));
+            ready.arrive_and_wait();
+            destination.publish(top);
+        });
+    for (std::thread& writer : writers)
+        writer.join();
+    for (int i = 0; i < 8; ++i)
+        CHECK(layer_text(file, "web" + std::to_string(i)) == "disk of " + std::to_string(i));
+    CHECK(unpack(slurp(file)).size() == 3 + 8 * 3 + 1);
+}
+
+TEST_CASE("an archive whose index was cut off is not replaced") {
+    const TestFolder folder;
+    const fs::path file = folder.path / "cut.tar";
+    add_to_archive(file, "old", std::string(9000, 'o'));
+    const std::string whole = slurp(file);
+    const std::size_t index = whole.find("index.json");
+    REQUIRE(index != std::string::npos);
+    for (const std::size_t size : {index, std::size_t{6000}, std::size_t{2000}, std::size_t{1024}}) {
+        std::ofstream(file, std::ios::binary) << whole.substr(0, size);
+        CHECK_THROWS_WITH(OciArchiveDestination(file, "new"),
+                          Catch::Contains("remove it") && (Catch::Contains("index.json") || Catch::Contains("no OCI")));
+        CHECK(slurp(file) == whole.substr(0, size));
+    }
 }
 
 TEST_CASE("a damaged blob of an archive does not count, and is not taken over") {

@@ -57,13 +57,18 @@ TEST_CASE("spellings of platforms") {
              {"armv6l", "arm/v6"},
              {"ppc64el", "ppc64le"},
              {"loongarch64", "loong64"},
+             {"linux/riscv64", "riscv64"},
+             {"linux/aarch64", "arm64"},
+             {"linux/arm/v6", "arm/v6"},
+             {"linux/x86-64/v2", "amd64/v2"},
          }) {
         INFO(text);
         const std::optional<Platform> platform = parse_platform(text);
         REQUIRE(platform);
         CHECK(architecture_text(*platform) == canonical);
     }
-    for (const char* wrong : {"", "vax", "arm64/", "arm64/v8/x", "arm64/V8", "/v8", "linux/arm64", "arm64/../x"}) {
+    for (const char* wrong : {"", "vax", "arm64/", "arm64/v8/x", "arm64/V8", "/v8", "linux", "linux/",
+                              "linux/linux/arm64", "Linux/arm64", "windows/amd64", "arm64/linux/v8", "arm64/../x"}) {
         INFO(wrong);
         CHECK_FALSE(parse_platform(wrong));
     }

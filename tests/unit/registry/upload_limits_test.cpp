@@ -85,6 +85,40 @@ TEST_CASE("a registry without chunks gets the blob in one request") {
     CHECK_THROWS_WITH(stream(), Catch::Contains("convert to an OCI layout"));
 }
 
+TEST_CASE("416 to the smallest chunk there is ends in words, and in one request where the blob is at hand") {
+    const std::uint64_t limit = GENERATE(200 * KiB, std::uint64_t{1000});
+    FakeConnection connection;
+    connection.server->intercept = [limit](const HttpRequest& request) -> std::optional<HttpResponse> {
+        if (request.method != HttpMethod::patch || request.body->size() <= limit)
+            return std::nullopt;
+        return FakeRegistry::answer(416, R"({"errors":[{"code":"RANGE","message":"body too large"}]})");
+    };
+    const WholeContent content(66 * MiB + 17);
+    BlobUpload(*connection.client, nullptr).finish(content, content.identity());
+    CHECK(connection.server->blobs["team/disk"][content.identity().digest.text()] == content.text());
+    StreamingBlobWriter writer(connection.client, std::nullopt);
+    const auto stream = [&] {
+        writer.write(as_bytes(std::string_view(content.text()).substr(1)));
+        writer.commit();
+    };
+    CHECK_THROWS_WITH(stream(), Catch::Contains("416 to a request of 262144 bytes") &&
+                                    Catch::Contains("body too large") && Catch::Contains("convert to an OCI layout"));
+}
+
+TEST_CASE("a registry says by its code that it takes no chunks") {
+    const int status = GENERATE(403, 415, 422);
+    FakeConnection connection;
+    connection.server->intercept = [status](const HttpRequest& request) -> std::optional<HttpResponse> {
+        if (request.method != HttpMethod::patch)
+            return std::nullopt;
+        return FakeRegistry::answer(status, R"({"errors":[{"code": "UNSUPPORTED","message":"no chunks"}]})");
+    };
+    const WholeContent content(65 * MiB + 1);
+    BlobUpload(*connection.client, nullptr).finish(content, content.identity());
+    CHECK(connection.server->blobs["team/disk"][content.identity().digest.text()] == content.text());
+    CHECK(connection.server->count("PATCH") == 1);
+}
+
 TEST_CASE("a blob that is lost whenever it is closed is not sent again and again") {
     FakeConnection connection;
     connection.server->intercept = [](const HttpRequest& request) -> std::optional<HttpResponse> {

@@ -4,6 +4,7 @@
 #include "formats/codec/layer_encoder.hpp"
 #include "formats/oci/memory_store.hpp"
 #include "formats/oci/verify.hpp"
+#include "formats/tree/tar.hpp"
 #include "libconvert/source/content_verifier.hpp"
 #include "libconvert/source/image_content.hpp"
 
@@ -173,6 +174,17 @@ TEST_CASE("what is no disk is named by its type and title") {
     CHECK_THAT(refusal({.layers = {}}), Catch::Contains("no layers"));
     CHECK_THAT(refusal({.layers = {{"a/b", "one.raw", raw_disk()}, {"a/b", "two.qcow2", qcow2_disk()}}}),
                Catch::Contains("several disks"));
+}
+
+TEST_CASE("what packs files is named, too, where none of them is a disk") {
+    Entry chart;
+    chart.path = "chart/values.yaml";
+    chart.status.permissions = 0644;
+    chart.status.size = 4;
+    const std::string tar = tar_header(chart) + "a: 1" + std::string(508 + kTarEndSize, '\0');
+    for (const char* type : {"application/vnd.cncf.helm.chart.content.v1.tar+gzip", "application/vnd.example.v1.tar"})
+        CHECK_THAT(refusal({.layers = {{type, "", packed(tar, {Compression::gzip, 6})}}}),
+                   Catch::Contains("artifact") && Catch::Contains(type));
 }
 
 TEST_CASE("a damaged xz stream is refused") {
