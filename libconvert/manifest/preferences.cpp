@@ -56,18 +56,29 @@ struct WindowsName {
     std::string_view word; // in the product
     std::string_view preference;
 };
-// The longer words first: "2008 R2" is 2k8 as well, "Windows 1" would be both.
-constexpr std::array<WindowsName, 13> kWindows = {{{"2025", "2k25"},
+// The longer words first: "2008 R2" is 2k8 as well, "Windows 1" would be both. VMware's names ("windows9Server64Guest",
+// GuestOsIdentifier in its vSphere API) and VirtualBox's ("Windows11_64") for what nobody looked into count, too.
+constexpr std::array<WindowsName, 23> kWindows = {{{"2022srvNext", "2k25"},
+                                                   {"2019srvNext", "2k22"},
+                                                   {"2025", "2k25"},
                                                    {"2022", "2k22"},
                                                    {"2019", "2k19"},
                                                    {"2016", "2k16"},
+                                                   {"windows9Server", "2k16"},
                                                    {"2012", "2k12"},
+                                                   {"windows8Server", "2k12"},
                                                    {"2008", "2k8"},
+                                                   {"windows7Server", "2k8"},
+                                                   {"winLonghorn", "2k8"},
                                                    {"2003", "2k3"},
+                                                   {"winNet", "2k3"},
                                                    {"Windows 11", "11"},
+                                                   {"indows11", "11"},
+                                                   {"indows12", "11"},
                                                    {"Windows 10", "10"},
                                                    {"Windows 8", "10"},
                                                    {"Windows 7", "7"},
+                                                   {"indows7", "7"},
                                                    {"Vista", "7"},
                                                    {"XP", "xp"}}};
 

@@ -84,6 +84,19 @@ TEST_CASE("Windows is known by its product's name") {
     CHECK(windows("Windows 11 Enterprise") == "windows.11");
     CHECK(windows("Microsoft Windows XP") == "windows.xp");
     CHECK(windows("Windows Server 2025 Datacenter") == "windows.2k25");
+    // As descriptions of machines name them.
+    CHECK(windows("windows9Server64Guest") == "windows.2k16");
+    CHECK(windows("windows9_64Guest") == "windows.10");
+    CHECK(windows("windows8Server64Guest") == "windows.2k12");
+    CHECK(windows("windows7Server64Guest") == "windows.2k8");
+    CHECK(windows("windows7_64Guest") == "windows.7");
+    CHECK(windows("winNetEnterpriseGuest") == "windows.2k3");
+    CHECK(windows("winXPProGuest") == "windows.xp");
+    CHECK(windows("windows2019srv_64Guest") == "windows.2k19");
+    CHECK(windows("windows2019srvNext_64Guest") == "windows.2k22");
+    CHECK(windows("windows2022srvNext_64Guest") == "windows.2k25");
+    CHECK(windows("Windows2016_64") == "windows.2k16");
+    CHECK(windows("Windows11_64") == "windows.11");
 }
 
 TEST_CASE("an instance type has at least what is asked for") {
