@@ -37,7 +37,7 @@ TEST_CASE("a missing file is not_found, other system errors are io") {
 TEST_CASE("what the standard library throws is said in words") {
     const auto denied = std::make_error_code(std::errc::permission_denied);
     CHECK(refused_by_system(std::filesystem::filesystem_error("status", "/srv/a\nb", denied)).message() ==
-          "cannot access /srv/a\\nb: Permission denied");
+          "cannot access /srv/a\\x0ab: Permission denied");
     CHECK_THAT(
         refused_by_system(std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again))).message(),
         Catch::Contains("cannot start a thread") && Catch::Contains("container"));
