@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <map>
@@ -23,12 +24,18 @@ namespace vm2oci {
 namespace fs = std::filesystem;
 namespace {
 
+// What file systems and desktops put into a folder that is empty to its owner.
+constexpr std::array<std::string_view, 5> kNobodysNames = {"lost+found", ".DS_Store", ".Trash-0", ".snapshot",
+                                                           "System Volume Information"};
+
 // True if nothing is there that a new layout does not have. What a killed run leaves counts as a layout.
 bool looks_like_layout(const fs::path& folder) {
     std::error_code error;
     for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
         const std::string name = entry->path().filename().string();
-        if (name != "oci-layout" && name != "index.json" && name != "blobs" && !name.starts_with(".vm2oci-"))
+        const bool is_nobodys = std::ranges::find(kNobodysNames, name) != kNobodysNames.end();
+        if (name != "oci-layout" && name != "index.json" && name != "blobs" && !name.starts_with(".vm2oci-") &&
+            !is_nobodys)
             return false;
     }
     if (error)

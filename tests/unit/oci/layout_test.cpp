@@ -265,6 +265,17 @@ TEST_CASE("a folder with other things in it is no destination") {
     CHECK_THROWS_AS(OciLayoutDestination(folder.path / "letter.txt", "v1"), Error);
 }
 
+TEST_CASE("a file system that is new and mounted is an empty folder") {
+    for (const char* name : {"lost+found", ".DS_Store", "System Volume Information"}) {
+        const TestFolder folder;
+        fs::create_directory(folder.path / name);
+        OciLayoutDestination destination(folder.path, "web");
+        destination.publish(put_image(destination, "disk"));
+        CHECK(fs::exists(folder.path / "index.json"));
+        CHECK(fs::is_directory(folder.path / name));
+    }
+}
+
 TEST_CASE("a broken layout is refused before the work, and left alone") {
     const TestFolder folder;
     fs::create_directories(folder.path / "blobs" / "sha256");
