@@ -5,6 +5,8 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/loop.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -102,24 +104,40 @@ std::optional<std::string> writer_of_device(int fd, dev_t device) {
     return std::nullopt;
 }
 
+// Its kernel's encoding of a device's number (huge_encode_dev in linux/kdev_t.h) is not that of libc.
+dev_t decoded_device(std::uint64_t number) {
+    return makedev(static_cast<unsigned>(number >> 8 & 0xfff),
+                   static_cast<unsigned>((number & 0xff) | (number >> 12 & 0xfff00)));
+}
+
+// Whether `loop` says that it stands for the file. What it names itself by is opened nowhere: nobody gave us that name.
+bool stands_for(int loop, const struct stat& file) {
+    loop_info64 info{};
+    return ::ioctl(loop, LOOP_GET_STATUS64, &info) == 0 && info.lo_inode == file.st_ino &&
+           decoded_device(info.lo_device) == file.st_dev;
+}
+
 // The file behind a loop device changes with it.
-std::optional<std::string> writer_through_loop(const struct stat& file) {
+std::optional<std::string> writer_through_loop(int fd, const struct stat& file) {
     std::error_code none;
+    const std::string name = fs::read_symlink(fmt::format("/proc/self/fd/{}", fd), none).string();
     for (const fs::directory_entry& device : fs::directory_iterator("/sys/block", none)) {
-        std::ifstream backing(device.path() / "loop/backing_file");
+        std::ifstream text(device.path() / "loop/backing_file");
         std::ifstream properties(device.path() / "dev");
-        std::string path;
+        std::string backing;
         unsigned major_number = 0;
         unsigned minor_number = 0;
         char colon = '\0';
-        struct stat behind {};
-        if (!std::getline(backing, path) || ::stat(path.c_str(), &behind) != 0 || behind.st_dev != file.st_dev ||
-            behind.st_ino != file.st_ino || !(properties >> major_number >> colon >> minor_number))
+        if (!std::getline(text, backing) || !(properties >> major_number >> colon >> minor_number))
             continue;
-        const std::string name = "/dev/" + device.path().filename().string();
-        const UniqueFd opened(::open(name.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC)); // without it the mounts tell
+        if (backing != name && file.st_nlink < 2) // then it has no other name
+            continue;
+        const std::string loop = "/dev/" + device.path().filename().string();
+        const UniqueFd opened(::open(loop.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC)); // without it the mounts tell
+        if (backing != name && !stands_for(opened.get(), file))
+            continue;
         if (const auto writer = writer_of_device(opened.get(), makedev(major_number, minor_number)))
-            return fmt::format("it lies behind {}, and {}", name, *writer);
+            return fmt::format("it lies behind {}, and {}", loop, *writer);
     }
     return std::nullopt;
 }
@@ -133,7 +151,7 @@ std::optional<std::string> writer_of(int fd) {
     if (S_ISBLK(status.st_mode))
         return writer_of_device(fd, status.st_rdev);
     const std::optional<std::string> writer = writer_of_file(fd);
-    return writer ? writer : writer_through_loop(status);
+    return writer ? writer : writer_through_loop(fd, status);
 }
 
 } // namespace vm2oci

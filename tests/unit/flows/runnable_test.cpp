@@ -323,7 +323,7 @@ TEST_CASE("of a guest that was not recognised the description tells the hardware
     using N = NicModel;
     const Described rows[] = {
         {"windows2019srv_64Guest", C::scsi, "VmxNet3", B::sata, N::e1000e, "windows.2k19", "is Windows"},
-        {"winNetEnterpriseGuest", C::ide, "PCNet32", B::sata, N::e1000, "windows.10", "is Windows"},
+        {"winNetEnterpriseGuest", C::ide, "PCNet32", B::sata, N::e1000, "windows.2k3", "is Windows"},
         {"Microsoft Windows XP (32-bit)", C::ide, "PCNet32", B::sata, N::e1000, "windows.xp", "is Windows"},
         {"freebsd13_64Guest", C::ide, "E1000", B::sata, N::e1000, "legacy", "follow its description"},
         {"otherGuest", C::sata, "E1000e", B::sata, N::e1000e, "legacy", "follow its description"},
