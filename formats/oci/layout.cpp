@@ -246,8 +246,9 @@ class FileBlobWriter final : public BlobWriter {
 
 } // namespace
 
-OciLayoutDestination::OciLayoutDestination(fs::path folder, std::optional<std::string> tag, OperationContext operation)
-    : state_(std::make_shared<State>(std::move(folder), std::move(tag), operation)) {}
+OciLayoutDestination::OciLayoutDestination(const fs::path& folder, std::optional<std::string> tag,
+                                           OperationContext operation)
+    : state_(std::make_shared<State>(folder, std::move(tag), operation)) {}
 
 OciLayoutDestination::~OciLayoutDestination() = default;
 

@@ -19,7 +19,8 @@ class OciLayoutDestination final : public ImageDestination {
     // The folder is made with the first blob if it is absent, and removed again if nothing was published.
     // Error{conflict} if it holds something else than a layout, Error{corrupt} if the layout is broken. What others
     // keep inside a layout stays. `operation` stops the reading of blobs that are there.
-    OciLayoutDestination(std::filesystem::path folder, std::optional<std::string> tag, OperationContext operation = {});
+    OciLayoutDestination(const std::filesystem::path& folder, std::optional<std::string> tag,
+                         OperationContext operation = {});
     ~OciLayoutDestination() override;
 
     DestinationTraits traits() const override;
