@@ -102,5 +102,5 @@ if command -v umoci > umoci.txt && [[ $(id -u) -eq 0 ]]; then
     umoci new --image files:x
     umoci raw add-layer --image files:x layer.tar > umoci.txt 2>&1
     refused 3 'no disk' "$VM2OCI" convert oci:files:x raw:out.raw
-    refused 3 'no disk' "$VM2OCI" boot oci:files:x
+    refused 3 "container's image.*vm2oci run" "$VM2OCI" boot oci:files:x
 fi
