@@ -120,7 +120,7 @@ bool stands_for(int loop, const struct stat& file) {
 // The file behind a loop device changes with it.
 std::optional<std::string> writer_through_loop(int fd, const struct stat& file) {
     std::error_code none;
-    const std::string name = fs::read_symlink(fmt::format("/proc/self/fd/{}", fd), none).string();
+    std::optional<std::string> name;
     for (const fs::directory_entry& device : fs::directory_iterator("/sys/block", none)) {
         std::ifstream text(device.path() / "loop/backing_file");
         std::ifstream properties(device.path() / "dev");
@@ -130,11 +130,13 @@ std::optional<std::string> writer_through_loop(int fd, const struct stat& file) 
         char colon = '\0';
         if (!std::getline(text, backing) || !(properties >> major_number >> colon >> minor_number))
             continue;
-        if (backing != name && file.st_nlink < 2) // then it has no other name
+        if (!name)
+            name = fs::read_symlink(fmt::format("/proc/self/fd/{}", fd), none).string();
+        if (backing != *name && file.st_nlink < 2) // then it has no other name
             continue;
         const std::string loop = "/dev/" + device.path().filename().string();
         const UniqueFd opened(::open(loop.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC)); // without it the mounts tell
-        if (backing != name && !stands_for(opened.get(), file))
+        if (backing != *name && !stands_for(opened.get(), file))
             continue;
         if (const auto writer = writer_of_device(opened.get(), makedev(major_number, minor_number)))
             return fmt::format("it lies behind {}, and {}", loop, *writer);
