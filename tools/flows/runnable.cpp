@@ -3,6 +3,7 @@
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/base/size.hpp"
+#include "libconvert/edit/text.hpp"
 #include "libconvert/manifest/preferences.hpp"
 #include "tools/flows/machine_advice.hpp"
 
@@ -10,7 +11,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <charconv>
 #include <utility>
 
@@ -40,12 +40,6 @@ bool has_old_virtio(std::string_view kernel) {
     return major != 0 && major < kFirstModernVirtio;
 }
 
-std::string lower_case(std::string text) {
-    std::transform(text.begin(), text.end(), text.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    return text;
-}
-
 // Nothing was read of what is inside; a bundle and a root file system are what we made ourselves.
 bool is_unrecognised(const MachineFacts& facts) {
     return (!facts.guest || facts.guest->os.product.empty()) && !facts.bundle && facts.form != RunnableForm::rootfs;
@@ -53,7 +47,7 @@ bool is_unrecognised(const MachineFacts& facts) {
 
 // "windows2019srv_64Guest", "winNetEnterpriseGuest", "Microsoft Windows Server 2016", "http://microsoft.com/win/2k19".
 bool says_windows(const MachineHardware& hardware) {
-    const std::string type = lower_case(hardware.os_type);
+    const std::string type = to_lower(hardware.os_type);
     return type.starts_with("win") || type.find("windows") != std::string::npos ||
            type.find("microsoft.com/win") != std::string::npos;
 }
@@ -223,7 +217,7 @@ NicModel nic_model_of(const MachineFacts& facts, const RunnableMachine& machine)
         if (has_agent(facts, "virtio-net driver"))
             return NicModel::virtio;
         const std::string product =
-            lower_case(is_unrecognised(facts) ? facts.hardware->os_type : facts.guest->os.product);
+            to_lower(is_unrecognised(facts) ? facts.hardware->os_type : facts.guest->os.product);
         constexpr std::array<std::string_view, 7> kOld = {"2003",  "2000",       "2k3",   "winnet",
                                                           "winxp", "windows xp", "win/xp"};
         const bool is_old = std::any_of(kOld.begin(), kOld.end(),
@@ -231,7 +225,7 @@ NicModel nic_model_of(const MachineFacts& facts, const RunnableMachine& machine)
         return is_old ? NicModel::e1000 : NicModel::e1000e;
     }
     if (is_unrecognised(facts) && facts.hardware && !facts.hardware->nics.empty()) {
-        const std::string model = lower_case(facts.hardware->nics.front().model);
+        const std::string model = to_lower(facts.hardware->nics.front().model);
         for (const auto& [name, known] :
              {std::pair{"e1000", NicModel::e1000}, {"e1000e", NicModel::e1000e}, {"rtl8139", NicModel::rtl8139}})
             if (model == name)
