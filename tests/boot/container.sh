@@ -171,7 +171,10 @@ step 'the way back: bundles are for micro-VMs of other makers, too'
 "$vm2oci" convert --quiet oci:bundles:static files > /dev/null
 jq -e '."boot-source".initrd_path == "initramfs" and .drives[0].path_on_host == "rootfs.img"' files/firecracker.json > /dev/null ||
     fail "$(cat files/firecracker.json)"
-"$vm2oci" check --for kubevirt,krun,firecracker,cloud-hypervisor oci:bundles:static > check.txt || fail "$(cat check.txt)"
+"$vm2oci" check --for kubevirt,firecracker,cloud-hypervisor oci:bundles:static > check.txt || fail "$(cat check.txt)"
+expect_exit 4 "$vm2oci" check --for krun oci:bundles:static
+"$vm2oci" convert --quiet --as bundle --krun oci:images:static oci:bundles:krun > /dev/null
+"$vm2oci" check --for kubevirt,krun,firecracker,cloud-hypervisor oci:bundles:krun > check.txt || fail "$(cat check.txt)"
 
 step 'writes go to a second disk'
 new_image images writes busybox-root --config.cmd sh --config.cmd -c \
