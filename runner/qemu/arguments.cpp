@@ -158,7 +158,9 @@ void add_network(Arguments& arguments, const VmSpec& spec) {
 void add_channels(Arguments& arguments, const VmSpec& spec, const QemuDescriptors& descriptors) {
     const auto socket = [](std::string_view id, int fd) { return fmt::format("socket,id={},fd={}", id, fd); };
     arguments.option("-chardev", socket("monitor", descriptors.monitor)).option("-mon", "chardev=monitor,mode=control");
-    arguments.option("-chardev", socket("serial", descriptors.serial));
+    // Standard input and output: what the guest prints goes through a pipe, which holds much more than a socket, where
+    // each byte takes the room of a whole message. A kernel does not wait long for a port that is not emptied.
+    arguments.option("-chardev", "stdio,id=serial,signal=off");
     if (is_microvm(spec))
         arguments.option("-serial", "chardev:serial");
     else

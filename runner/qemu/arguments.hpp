@@ -13,8 +13,9 @@ namespace vm2oci {
 // What the process finds open. Everything that QEMU talks to is an inherited descriptor: no socket and no temporary
 // file ever has a name.
 struct QemuDescriptors {
+    int serial_input = 0; // the serial port's, which QEMU takes from no other numbers
+    int serial_output = 1;
     int monitor = 3;
-    int serial = 4;
     int agent = 5;
     int disk = 6;
     int seed = 7;

@@ -66,6 +66,22 @@ SocketPair make_sockets() {
     return pair;
 }
 
+struct PipeEnds {
+    UniqueFd reader; // does not block
+    UniqueFd writer;
+};
+
+PipeEnds make_serial_output() {
+    constexpr int room = 1 << 20; // what anybody may ask for, unless he has many pipes
+    int ends[2] = {-1, -1};
+    if (::pipe2(ends, O_CLOEXEC) != 0)
+        fail_errno("cannot make a pipe", errno);
+    PipeEnds pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
+    ::fcntl(pipe.reader.get(), F_SETFL, O_NONBLOCK);
+    ::fcntl(pipe.writer.get(), F_SETPIPE_SZ, room);
+    return pipe;
+}
+
 FirmwareFiles require_firmware(Firmware firmware) {
     const std::optional<FirmwareFiles> files = find_firmware(firmware);
     if (!files)
@@ -179,7 +195,8 @@ QemuMachine::QemuMachine(const VmSpec& spec, Accelerator accelerator, const std:
     if (!picture_writer)
         fail_errno("cannot open a scratch file", errno);
     SocketPair monitor = make_sockets();
-    SocketPair serial = make_sockets();
+    SocketPair serial_input = make_sockets();
+    PipeEnds serial_output = make_serial_output();
     SocketPair agent = make_sockets();
     SocketPair own_agent = make_sockets();
     if (spec.notify == NotifyMode::vsock)
@@ -194,11 +211,14 @@ QemuMachine::QemuMachine(const VmSpec& spec, Accelerator accelerator, const std:
     }
 
     const QemuDescriptors numbers;
-    std::vector<InheritedFd> inherited = {
-        {monitor.theirs.get(), numbers.monitor},       {serial.theirs.get(), numbers.serial},
-        {agent.theirs.get(), numbers.agent},           {disks.front().get(), numbers.disk},
-        {variables.get(), numbers.firmware_variables}, {picture_writer.get(), kPictureFd},
-        {own_agent.theirs.get(), numbers.own_agent}};
+    std::vector<InheritedFd> inherited = {{monitor.theirs.get(), numbers.monitor},
+                                          {serial_input.theirs.get(), numbers.serial_input},
+                                          {serial_output.writer.get(), numbers.serial_output},
+                                          {agent.theirs.get(), numbers.agent},
+                                          {disks.front().get(), numbers.disk},
+                                          {variables.get(), numbers.firmware_variables},
+                                          {picture_writer.get(), kPictureFd},
+                                          {own_agent.theirs.get(), numbers.own_agent}};
     if (seed)
         inherited.push_back({seed.get(), numbers.seed});
     for (std::size_t i = 1; i < disks.size(); ++i)
@@ -223,7 +243,8 @@ QemuMachine::QemuMachine(const VmSpec& spec, Accelerator accelerator, const std:
     process_ = std::make_unique<ChildProcess>(arguments_, inherited);
     waited_before_ = process_->starved_time() + stolen_time();
     monitor_ = std::move(monitor.ours);
-    serial_ = std::move(serial.ours);
+    serial_input_ = std::move(serial_input.ours);
+    serial_output_ = std::move(serial_output.reader);
     agent_ = std::move(agent.ours);
     own_agent_ = std::move(own_agent.ours);
 }
@@ -237,7 +258,7 @@ void QemuMachine::wait(std::chrono::milliseconds limit, const Interest& interest
     const auto wanted = [](bool output) { return static_cast<short>(output ? POLLIN | POLLOUT : POLLIN); };
     std::array<pollfd, 7> entries = {{
         {monitor_.get(), POLLIN, 0},
-        {serial_.get(), POLLIN, 0},
+        {serial_output_.get(), POLLIN, 0},
         {agent_.get(), wanted(interest.agent_output), 0},
         {own_agent_.get(), wanted(interest.own_agent_output), 0},
         {notify_ ? notify_->listener_fd() : -1, POLLIN, 0},
@@ -267,14 +288,16 @@ std::vector<MachineEvent> QemuMachine::take_events() {
 }
 
 std::string QemuMachine::read_serial() {
-    std::string bytes = receive(serial_.get());
-    if (!bytes.empty())
-        printing_ = true;
-    return bytes;
+    std::array<char, 65536> buffer{};
+    const ssize_t n = ::read(serial_output_.get(), buffer.data(), buffer.size());
+    if (n <= 0)
+        return {};
+    printing_ = true;
+    return {buffer.data(), static_cast<std::size_t>(n)};
 }
 
 void QemuMachine::write_serial(std::string& bytes) {
-    drain(serial_.get(), bytes);
+    drain(serial_input_.get(), bytes);
 }
 
 void QemuMachine::write(GuestChannel channel, std::string& bytes) {

@@ -73,7 +73,8 @@ class QemuMachine final : public Machine {
     std::vector<ServedDisk> disks_; // the boot disk first
     std::unique_ptr<NbdServer> seed_server_;
     UniqueFd monitor_;
-    UniqueFd serial_;
+    UniqueFd serial_input_;
+    UniqueFd serial_output_;
     UniqueFd agent_;
     UniqueFd own_agent_;
     std::optional<NotifyChannel> notify_;

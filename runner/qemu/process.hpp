@@ -13,7 +13,7 @@
 
 namespace vm2oci {
 
-// A descriptor of ours that the child gets under a number of its own (3 and up).
+// A descriptor of ours that the child gets under a number of its own: 3 and up, or in the place of /dev/null 0 and 1.
 struct InheritedFd {
     int ours = -1;
     int theirs = -1;

@@ -176,6 +176,26 @@ expect_exit 4 "$vm2oci" check --for krun oci:bundles:static
 "$vm2oci" convert --quiet --as bundle --krun oci:images:static oci:bundles:krun > /dev/null
 "$vm2oci" check --for kubevirt,krun,firecracker,cloud-hypervisor oci:bundles:krun > check.txt || fail "$(cat check.txt)"
 
+step 'a console that nobody reads for a while loses nothing'
+new_image images log busybox-root --config.cmd sh --config.cmd -c \
+    --config.cmd 'i=1000; while [ $i -lt 1400 ]; do echo "a line of the kernel that has the number $i" > /dev/kmsg; i=$((i + 1)); done' \
+    > umoci.log 2>&1 || fail "$(cat umoci.log)"
+"$vm2oci" convert --quiet --as bundle --cmdline printk.devkmsg=on oci:images:log oci:bundles:log > /dev/null
+boot 0 oci:bundles:log --ignore program-ended &
+pid=$!
+background_pids+=("$pid")
+for ((round = 0; round < 12; ++round)); do
+    sleep 0.2
+    for reader in $(pgrep --parent "$pid"); do
+        kill -STOP "$reader" 2> kill.log || true
+        sleep 0.4
+        kill -CONT "$reader" 2> kill.log || true
+    done
+done
+wait "$pid" || fail 'the boot'
+expect_equal 400 "$(grep -c 'a line of the kernel that has the number 1[0-3][0-9][0-9]' report/console.log)" 'the lines that arrived'
+grep -q 'BIOS-provided physical RAM map:' report/console.log || fail 'the first lines are not whole'
+
 step 'writes go to a second disk'
 new_image images writes busybox-root --config.cmd sh --config.cmd -c \
     --config.cmd 'echo kept > /tmp/kept; sync; awk "\$2 == \"/\" { print \"root\", \$3, \$4 }" /proc/mounts; ip -o link show lo' > umoci.log 2>&1 ||

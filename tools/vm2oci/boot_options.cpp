@@ -118,7 +118,8 @@ void add_sizes(CLI::App& command, BootTestOptions& options) {
         ->option_text("SIZE")
         ->check(size_value())
         ->group(group::boot);
-    command.add_option("--cpus", options.cpus, "The machine's processors (default: as described, else 2)")
+    command
+        .add_option("--cpus", options.cpus, "The machine's processors (default: as described, else 2; a container's 1)")
         ->option_text("N")
         ->group(group::boot);
 }

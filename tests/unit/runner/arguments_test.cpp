@@ -40,7 +40,7 @@ TEST_CASE("the default machine, word for word") {
 -device virtio-rng-pci
 -chardev socket,id=monitor,fd=3
 -mon chardev=monitor,mode=control
--chardev socket,id=serial,fd=4
+-chardev stdio,id=serial,signal=off
 -device isa-serial,chardev=serial
 -device virtio-serial-pci
 -chardev socket,id=agent,fd=5
