@@ -52,7 +52,7 @@ std::optional<Compression> detect_compression(std::span<const std::byte> beginni
     if (begins_with(beginning, "\x1f\x8b\x08"))
         return Compression::gzip;
     if (begins_with(beginning, "BZh"))
-        fail(ErrorKind::unsupported, "the layer is compressed with bzip2, which image layers may not be");
+        fail(ErrorKind::unsupported, "it is compressed with bzip2, which is not read; compress it with zstd or gzip");
     if (begins_with(beginning, "\xfd"
                                "7zX"))
         return Compression::xz;

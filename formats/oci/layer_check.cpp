@@ -44,7 +44,7 @@ class LayerReader final : public ByteSink {
 
     LayerFacts finish() {
         facts_.digest = Digest(stored_.finish());
-        if (kind_ == LayerKind::opaque)
+        if (kind_ != LayerKind::file_system)
             return std::move(facts_);
         if (!decoding_failed_)
             decode([&] {
@@ -68,7 +68,7 @@ class LayerReader final : public ByteSink {
             body();
         } catch (const Error& error) {
             decoding_failed_ = true;
-            facts_.problems.push_back(error.what());
+            (error.kind() == ErrorKind::unsupported ? facts_.remarks : facts_.problems).push_back(error.what());
         }
     }
 
@@ -107,15 +107,65 @@ std::optional<Compression> said_compression(std::string_view media_type) {
         return Compression::zstd;
     if (media_type.ends_with("+gzip") || media_type.ends_with(".tar.gzip"))
         return Compression::gzip;
+    if (media_type.ends_with("+xz"))
+        return Compression::xz;
     if (media_type.ends_with(".tar"))
         return Compression::none;
     return std::nullopt;
 }
 
+bool is_layer_type(std::string_view media_type) {
+    return media_type.starts_with("application/vnd.oci.image.layer.") ||
+           media_type.starts_with("application/vnd.docker.image.rootfs.");
+}
+
+// Each said once.
+void add_once(std::vector<std::string>& lines, std::string line) {
+    if (std::ranges::find(lines, line) == lines.end())
+        lines.push_back(std::move(line));
+}
+
+void compare_diff_id(const LayerFacts& facts, const LayerExpectation& expected, LayerVerdict& verdict) {
+    const auto differs = [&](const char* name, const Digest& digest) {
+        add_once(verdict.problems, fmt::format("its content has the {} {}, and the config says {}", name, digest.text(),
+                                               expected.diff_id->text()));
+    };
+    if (!expected.diff_id)
+        return;
+    switch (expected.kind) {
+    case LayerKind::file_system:
+        if (facts.diff_id && *expected.diff_id != *facts.diff_id)
+            differs("diff_id", *facts.diff_id);
+        return;
+    case LayerKind::opaque:
+        if (*expected.diff_id != facts.digest)
+            differs("digest", facts.digest);
+        return;
+    case LayerKind::encrypted:
+        add_once(verdict.remarks, "it is encrypted: what it unpacks to cannot be held against its diff_id");
+        return;
+    case LayerKind::foreign_form:
+        if (*expected.diff_id != facts.digest)
+            add_once(verdict.remarks,
+                     fmt::format("{} is not known here: what it unpacks to cannot be held against its diff_id",
+                                 quote_untrusted(expected.descriptor.media_type)));
+        return;
+    }
+}
+
 } // namespace
 
 LayerKind layer_kind(std::string_view media_type) {
-    return said_compression(media_type) ? LayerKind::file_system : LayerKind::opaque;
+    if (media_type.ends_with("+encrypted"))
+        return LayerKind::encrypted;
+    if (said_compression(media_type) || media_type.ends_with("+bzip2"))
+        return LayerKind::file_system;
+    return is_layer_type(media_type) ? LayerKind::foreign_form : LayerKind::opaque;
+}
+
+bool may_be_elsewhere(std::string_view media_type) {
+    return media_type.starts_with("application/vnd.oci.image.layer.nondistributable.") ||
+           media_type.starts_with("application/vnd.docker.image.rootfs.foreign.");
 }
 
 LayerFacts read_layer(ImageSource& source, const LayerExpectation& expectation, const OperationContext& operation) {
@@ -136,32 +186,23 @@ LayerFacts read_layer(ImageSource& source, const LayerExpectation& expectation, 
     return facts;
 }
 
-std::vector<std::string> compare_layer(const LayerFacts& facts, const std::vector<LayerExpectation>& expectations) {
-    std::vector<std::string> problems = facts.problems;
-    const auto add = [&](std::string problem) {
-        if (std::ranges::find(problems, problem) == problems.end())
-            problems.push_back(std::move(problem));
-    };
+LayerVerdict compare_layer(const LayerFacts& facts, const std::vector<LayerExpectation>& expectations) {
+    LayerVerdict verdict{facts.problems, facts.remarks};
     for (const LayerExpectation& expected : expectations) {
         if (facts.digest != expected.descriptor.digest)
-            add("its content has the digest " + facts.digest.text());
+            add_once(verdict.problems, "its content has the digest " + facts.digest.text());
         if (facts.stored_size != expected.descriptor.size)
-            add(fmt::format("it has {} bytes, its descriptor says {}", facts.stored_size, expected.descriptor.size));
-        if (expected.kind == LayerKind::opaque) {
-            if (expected.diff_id && *expected.diff_id != facts.digest)
-                add(fmt::format("its content has the digest {}, and the config says {}", facts.digest.text(),
-                                expected.diff_id->text()));
+            add_once(verdict.problems, fmt::format("it has {} bytes, its descriptor says {}", facts.stored_size,
+                                                   expected.descriptor.size));
+        compare_diff_id(facts, expected, verdict);
+        if (expected.kind != LayerKind::file_system)
             continue;
-        }
         const std::optional<Compression> said = said_compression(expected.descriptor.media_type);
         if (said && facts.compression && said != facts.compression)
-            add(fmt::format("it is compressed with {}, and its media type says {}", to_string(*facts.compression),
-                            to_string(*said)));
-        if (expected.diff_id && facts.diff_id && expected.diff_id != facts.diff_id)
-            add(fmt::format("its content has the diff_id {}, and the config says {}", facts.diff_id->text(),
-                            expected.diff_id->text()));
+            add_once(verdict.problems, fmt::format("it is compressed with {}, and its media type says {}",
+                                                   to_string(*facts.compression), to_string(*said)));
     }
-    return problems;
+    return verdict;
 }
 
 } // namespace vm2oci

@@ -25,11 +25,11 @@ constexpr std::size_t kMaxManifests = 1000;
 bool is_finding(ErrorKind kind) {
     switch (kind) {
     case ErrorKind::corrupt:
-    case ErrorKind::unsupported:
     case ErrorKind::unsafe:
     case ErrorKind::limit:
     case ErrorKind::not_found:
         return true;
+    case ErrorKind::unsupported:
     case ErrorKind::io:
     case ErrorKind::conflict:
     case ErrorKind::usage:
@@ -63,21 +63,26 @@ class Verifier {
     }
 
   private:
-    void add(const std::string& where, std::string problem) {
-        if (report_.findings.size() < kMaxFindings)
-            report_.findings.push_back({where, std::move(problem)});
+    static void add(std::vector<VerifyFinding>& list, const std::string& where, std::string problem) {
+        if (list.size() < kMaxFindings)
+            list.push_back({where, std::move(problem)});
     }
+    void add(const std::string& where, std::string problem) { add(report_.findings, where, std::move(problem)); }
 
-    // Runs `body`; what it finds wrong becomes a finding. False: it did.
+    // Runs `body`; what it finds wrong becomes a finding, and what it does not know is left unjudged. False: one of
+    // them.
     template <class Body>
     bool attempt(const std::string& where, Body&& body) {
         try {
             body();
             return true;
         } catch (const Error& error) {
-            if (!is_finding(error.kind()))
+            if (error.kind() == ErrorKind::unsupported)
+                add(report_.unjudged, where, error.what());
+            else if (is_finding(error.kind()))
+                add(where, error.what());
+            else
                 throw;
-            add(where, error.what());
             return false;
         }
     }
@@ -128,7 +133,7 @@ class Verifier {
             report_.stored_bytes += source_.read_manifest(entry).size();
             ++report_.blobs;
         } catch (const Error& error) {
-            if (!is_finding(error.kind()))
+            if (!is_finding(error.kind()) && error.kind() != ErrorKind::unsupported)
                 throw;
             note_layer(entry, std::nullopt, LayerKind::opaque);
         }
@@ -247,12 +252,22 @@ class Verifier {
         attempt(where, [&] {
             // One that is a file system for one manifest is decoded, whatever it is for another.
             const auto file_system = std::ranges::find(expectations, LayerKind::file_system, &LayerExpectation::kind);
-            const LayerFacts facts = read_layer(
-                source_, file_system == expectations.end() ? expectations.front() : *file_system, operation_);
-            report_.stored_bytes += facts.stored_size;
-            report_.content_bytes += facts.content_size;
-            for (std::string& problem : compare_layer(facts, expectations))
-                add(where, std::move(problem));
+            const LayerExpectation& read = file_system == expectations.end() ? expectations.front() : *file_system;
+            try {
+                const LayerFacts facts = read_layer(source_, read, operation_);
+                report_.stored_bytes += facts.stored_size;
+                report_.content_bytes += facts.content_size;
+                LayerVerdict verdict = compare_layer(facts, expectations);
+                for (std::string& problem : verdict.problems)
+                    add(where, std::move(problem));
+                for (std::string& remark : verdict.remarks)
+                    add(report_.remarks, where, std::move(remark));
+            } catch (const Error& error) {
+                if (error.kind() != ErrorKind::not_found || !may_be_elsewhere(read.descriptor.media_type))
+                    throw;
+                --report_.blobs;
+                add(report_.remarks, where, "it is not stored with the image, as layers of its type need not be");
+            }
         });
     }
 

@@ -12,6 +12,8 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
+#include <vector>
 
 namespace vm2oci {
 namespace {
@@ -89,15 +91,17 @@ std::shared_ptr<const LayerContent> open_layer_of(const std::shared_ptr<const Bl
     return open_layer_content(blob, operation, {}, toc ? toc->proofs() : std::vector<FrameProof>());
 }
 
-ContentVerifier::ContentVerifier(const ImageManifest& manifest, const std::optional<ImageConfig>& config) {
+ContentVerifier::ContentVerifier(const ImageManifest& manifest, const std::optional<ImageConfig>& config,
+                                 ProvenLayers known)
+    : known_(std::move(known)) {
     if (config && config->diff_ids.size() != manifest.layers.size())
         fail(ErrorKind::corrupt, fmt::format("the image has {} layers, and its configuration names {} diff_ids",
                                              manifest.layers.size(), config->diff_ids.size()));
     for (std::size_t i = 0; i < manifest.layers.size(); ++i) {
         const Digest& digest = manifest.layers[i].digest;
         const std::optional<Digest> diff_id = config ? std::optional(config->diff_ids[i]) : std::nullopt;
-        const auto [known, is_new] = diff_ids_.emplace(digest, diff_id);
-        if (!is_new && known->second != diff_id)
+        const auto [entry, is_new] = diff_ids_.emplace(digest, diff_id);
+        if (!is_new && entry->second != diff_id)
             fail_layer(digest, "stands twice in the manifest, with two diff_ids");
     }
 }
@@ -118,7 +122,8 @@ std::shared_ptr<const LayerContent> ContentVerifier::open(ImageSource& source, c
     watched->stored_plainly = is_stored_plainly(*watched_blob);
     watched->content = open_layer_of(watched_blob, layer, operation);
     watched->watched = watched->content;
-    if (!watched->stored_plainly && diff_ids_[layer.digest]) {
+    const std::optional<Digest>& diff_id = diff_ids_[layer.digest];
+    if (!watched->stored_plainly && diff_id && known_.diff_id_of(layer.digest) != diff_id) {
         const std::shared_ptr<const LayerContent> content = watched->content;
         watched->content_hash =
             std::make_shared<OrderedHash>([content](std::uint64_t offset, std::span<std::byte> buffer) {
@@ -133,6 +138,7 @@ std::shared_ptr<const LayerContent> ContentVerifier::open(ImageSource& source, c
 
 void ContentVerifier::finish(const OperationContext& operation) {
     const auto before_step = [&] { operation.check_cancelled(); };
+    std::vector<ProvenLayer> proven;
     for (const auto& [digest, watched] : opened_) {
         if (watched->is_proven)
             continue;
@@ -150,10 +156,13 @@ void ContentVerifier::finish(const OperationContext& operation) {
             fail_layer(digest,
                        fmt::format("unpacks to {}, and the configuration says diff_id {}; container runtimes refuse it",
                                    diff_id->text(), said->text()));
+        if (watched->content_hash)
+            proven.push_back({digest, diff_id.value()});
         watched->is_proven = true;
         watched->watched = watched->content;
         watched->content_hash.reset();
     }
+    known_.keep(proven);
 }
 
 void verify_content(ImageSource& source, ImageContent& image, const OperationContext& operation) {

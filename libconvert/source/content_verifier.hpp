@@ -6,6 +6,7 @@
 #include "formats/oci/image.hpp"
 #include "formats/oci/store.hpp"
 #include "libconvert/source/image_content.hpp"
+#include "libconvert/source/proven_layers.hpp"
 #include "libconvert/source/source_verifier.hpp"
 
 #include <map>
@@ -20,8 +21,9 @@ namespace vm2oci {
 class ContentVerifier final : public SourceVerifier {
   public:
     // `config`: nullopt for artifacts, whose layers have no diff_id. Error{corrupt}: another number of diff_ids than of
-    // layers.
-    ContentVerifier(const ImageManifest& manifest, const std::optional<ImageConfig>& config);
+    // layers. `known`: of these layers only the stored bytes are hashed; what else is proven is kept there.
+    ContentVerifier(const ImageManifest& manifest, const std::optional<ImageConfig>& config,
+                    ProvenLayers known = ProvenLayers({}));
     ~ContentVerifier() override;
 
     // The content of a layer of this image, watched; asked again, the same object. Error{corrupt} if its size is not
@@ -36,6 +38,7 @@ class ContentVerifier final : public SourceVerifier {
   private:
     struct Watched;
 
+    ProvenLayers known_;
     std::map<Digest, std::optional<Digest>> diff_ids_; // by the layer's digest
     std::map<Digest, std::unique_ptr<Watched>> opened_;
 };

@@ -202,6 +202,7 @@ QemuMachine::QemuMachine(const VmSpec& spec, Accelerator accelerator, const std:
     if (spec.notify == NotifyMode::vsock)
         notify_ = NotifyChannel::open(notify_problem_);
     std::vector<UniqueFd> disks;
+    disks.reserve(disks_.size());
     for (const ServedDisk& disk : disks_)
         disks.push_back(disk.server->connect());
     UniqueFd seed;

@@ -69,7 +69,7 @@ class BundleShape final : public ConvertShape {
     BootSubject written() override { fail(ErrorKind::usage, "a bundle is booted when it is published"); }
     ImageInStore written_image() override { return output_.image(); }
     void publish() override { output_.publish(); }
-    void keep_frame_index() override { output_.keep_frame_index(layers_); }
+    void remember_layers() override { output_.remember_layers(layers_); }
 
   private:
     BundleOptions bundle_options(const std::string& architecture) const {

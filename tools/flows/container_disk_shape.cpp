@@ -76,11 +76,11 @@ class ContainerDiskShape final : public DiskShape {
             others.push_back({further.tag, further.report.manifest});
         output_.publish(others);
     }
-    void keep_frame_index() override {
+    void remember_layers() override {
         std::vector<StoredLayer> layers{report_.layer};
         for (const FurtherImage& further : run_.result.further_images)
             layers.push_back(further.report.layer);
-        output_.keep_frame_index(layers);
+        output_.remember_layers(layers);
     }
 
   private:

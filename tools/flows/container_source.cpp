@@ -21,7 +21,8 @@ std::optional<ContainerSource> open_container_source(const Reference& reference,
     source.image = read_image(*source.images, architecture);
     if (!source.image.config)
         return std::nullopt;
-    source.image.verifier = std::make_shared<ContentVerifier>(source.image.parsed_manifest, source.image.config);
+    source.image.verifier = std::make_shared<ContentVerifier>(source.image.parsed_manifest, source.image.config,
+                                                              ProvenLayers(request.layer_cache));
     if (!is_container_image(*source.images, source.image, operation))
         return std::nullopt;
     if (const std::string& os = source.image.config->platform.os; os != "linux")

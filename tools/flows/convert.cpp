@@ -137,7 +137,7 @@ ConvertResult convert(const ConvertRequest& request, const ConvertEngine& engine
         run.digest->content = run.image.value().digest.text();
     if (comes_up(run, *shape)) {
         appear(run, *shape);
-        shape->keep_frame_index();
+        shape->remember_layers();
     }
     return std::move(run.result);
 }

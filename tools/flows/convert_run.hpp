@@ -55,7 +55,7 @@ class ConvertShape {
     virtual ImageInStore written_image();
     // The last step of the transaction.
     virtual void publish() {}
-    virtual void keep_frame_index() {}
+    virtual void remember_layers() {}
 };
 
 std::unique_ptr<ConvertShape> make_container_disk_shape(ConvertRun& run, const ContainerDiskRequest& request);

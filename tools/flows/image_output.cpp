@@ -5,6 +5,7 @@
 #include "libconvert/package/architecture.hpp"
 #include "libconvert/package/machine_labels.hpp"
 #include "libconvert/registry/blob_upload.hpp"
+#include "libconvert/source/proven_layers.hpp"
 #include "tools/flows/open_source.hpp"
 
 #include <fmt/format.h>
@@ -61,8 +62,13 @@ void ImageOutput::write(const std::function<Descriptor(ImageDestination&)>& writ
     }
 }
 
-void ImageOutput::keep_frame_index(const std::vector<StoredLayer>& layers) const {
+void ImageOutput::remember_layers(const std::vector<StoredLayer>& layers) const {
     FrameIndexCache(run_.request.frame_cache).keep(layers);
+    std::vector<ProvenLayer> proven;
+    for (const StoredLayer& layer : layers)
+        if (!layer.diff_id.text().empty() && layer.diff_id != layer.descriptor.digest)
+            proven.push_back({layer.descriptor.digest, layer.diff_id});
+    ProvenLayers(run_.request.from.layer_cache).keep(proven);
 }
 
 ImageInStore ImageOutput::image() {

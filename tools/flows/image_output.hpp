@@ -32,8 +32,9 @@ class ImageOutput {
 
     // `others`: images that were written to the same destination.
     void publish(const std::vector<TaggedImage>& others = {}) { destination_->publish_together(manifest_, others); }
-    // Whoever converts one version may convert the next one: what is known of the frames is kept for that.
-    void keep_frame_index(const std::vector<StoredLayer>& layers) const;
+    // Whoever converts one version may convert the next one, and read this one: what is known of the frames, and of
+    // what the layers unpack to, is kept for that.
+    void remember_layers(const std::vector<StoredLayer>& layers) const;
 
   private:
     ConvertRun& run_;

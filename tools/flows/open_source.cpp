@@ -72,7 +72,8 @@ struct OpenMachine {
     SourceMachine operator()(const ImageReference& reference) const {
         const auto source = open_image_source(reference, operation, request.registry);
         ImageContent image = read_image(*source, architecture);
-        image.verifier = std::make_shared<ContentVerifier>(image.parsed_manifest, image.config);
+        image.verifier =
+            std::make_shared<ContentVerifier>(image.parsed_manifest, image.config, ProvenLayers(request.layer_cache));
         MachineInImage found = find_machine(*source, image, operation);
         SourceMachine machine;
         for (const DiskInImage& disk : found.disks) {

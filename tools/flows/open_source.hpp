@@ -43,6 +43,7 @@ struct SourceRequest {
     DiskWords disk_words = DiskWords::for_any_source;
     // Certificates (PEM), one of which must have signed a package; none: nobody must.
     std::optional<std::filesystem::path> authorities{};
+    std::filesystem::path layer_cache{}; // what layers are known to unpack to; empty: nothing is kept
 
     // The request as a source that is no plain disk has it.
     SourceRequest for_machine() const;

@@ -46,7 +46,7 @@ class PodmanMachineShape final : public DiskShape {
         fail(ErrorKind::usage, "a disk for podman machine is booted when it is published");
     }
     void publish() override { output_.publish(); }
-    void keep_frame_index() override { output_.keep_frame_index({made_.image.layer}); }
+    void remember_layers() override { output_.remember_layers({made_.image.layer}); }
 
   private:
     ImageOutput output_;

@@ -41,7 +41,7 @@ class RootfsShape final : public DiskShape {
     BootSubject written() override { fail(ErrorKind::usage, "a container image has no kernel that could be booted"); }
     ImageInStore written_image() override { return output_.image(); }
     void publish() override { output_.publish(); }
-    void keep_frame_index() override { output_.keep_frame_index(image_.layers); }
+    void remember_layers() override { output_.remember_layers(image_.layers); }
 
   private:
     // hyperhq/runv: cli/utils.go (getKernelFiles) looks for these names in a container's files first.

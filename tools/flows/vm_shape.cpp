@@ -56,7 +56,7 @@ class VmShape final : public DiskShape {
         return subject;
     }
     void publish() override { output_.publish(); }
-    void keep_frame_index() override { output_.keep_frame_index(made_.disks); }
+    void remember_layers() override { output_.remember_layers(made_.disks); }
 
   private:
     // The machine, before the disks are written: what is read of the guest is still there.

@@ -3,6 +3,7 @@
 #include "formats/base/system_error.hpp"
 #include "libconvert/edit/agent_package.hpp"
 #include "libconvert/edit/planners.hpp"
+#include "libconvert/source/proven_layers.hpp"
 #include "tools/flows/appliance_machine.hpp"
 
 #include <filesystem>
@@ -93,6 +94,7 @@ vm2oci::SourceRequest to_internal(const SourceOptions& options) {
     request.registry = to_internal(options.registry);
     request.disks = options.disks;
     request.authorities = options.authorities;
+    request.layer_cache = user_layer_cache();
     return request;
 }
 

@@ -38,8 +38,13 @@ Verification verify(const std::string& image, const RegistryOptions& registry, c
         Verification result;
         for (const Descriptor& one : report.images)
             result.digests.push_back(one.digest.text());
-        for (const VerifyFinding& finding : report.findings)
-            result.mismatches.push_back({finding.where, finding.problem});
+        const auto copy = [](const std::vector<VerifyFinding>& lines, std::vector<Mismatch>& to) {
+            for (const VerifyFinding& line : lines)
+                to.push_back({line.where, line.problem});
+        };
+        copy(report.findings, result.mismatches);
+        copy(report.unjudged, result.unjudged);
+        copy(report.remarks, result.remarks);
         result.manifests = report.manifests;
         result.blobs = report.blobs;
         result.stored_bytes = report.stored_bytes;

@@ -1,5 +1,6 @@
 #include "tools/vm2oci/source_options.hpp"
 
+#include "libconvert/source/proven_layers.hpp"
 #include "tools/vm2oci/help.hpp"
 #include "tools/vm2oci/option_values.hpp"
 
@@ -24,6 +25,7 @@ SourceRequest SourceOptions::request() const {
     source.disks = disks;
     if (!authorities.empty())
         source.authorities = authorities;
+    source.layer_cache = user_layer_cache();
     return source;
 }
 

@@ -5,10 +5,13 @@
 #include "libconvert/convert.hpp"
 #include "libconvert/source/content_verifier.hpp"
 #include "tests/support/memory_device.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <array>
+#include <filesystem>
 #include <utility>
 
 using namespace vm2oci;
@@ -218,4 +221,79 @@ TEST_CASE("what is read after verification is what was verified", "[source][veri
         CHECK(std::count(whole.begin(), whole.end(), std::byte{'a'}) > 1000000);
         CHECK_NOTHROW(image.verifier->finish({}));
     }
+}
+
+namespace {
+
+// Reads the sample's disk whole with what is known of layers in `folder`. Error{corrupt}.
+void use_known(ImageSource& source, const std::filesystem::path& folder) {
+    ImageContent image = read_image(source, "amd64");
+    image.verifier = std::make_shared<ContentVerifier>(image.parsed_manifest, image.config, ProvenLayers(folder));
+    const DiskInImage disk = find_disk(source, image, {});
+    std::vector<std::byte> buffer(static_cast<std::size_t>(disk.bytes->size()));
+    disk.bytes->read_at(0, buffer);
+    image.verifier->finish({});
+}
+
+} // namespace
+
+TEST_CASE("what a compressed layer unpacks to is kept once it is proven", "[source][verify]") {
+    for (const CompressionSpec& compression : kCompressions) {
+        const test::TemporaryFolder folder;
+        const Sample sample('a', compression);
+        MemorySource source(sample.store);
+        const StoredLayer& layer = sample.report.layer;
+        CHECK_FALSE(ProvenLayers(folder.path()).diff_id_of(layer.descriptor.digest));
+        use_known(source, folder.path());
+        const std::optional<Digest> known = ProvenLayers(folder.path()).diff_id_of(layer.descriptor.digest);
+        if (compression.algorithm == Compression::none)
+            CHECK_FALSE(known); // its digest says it
+        else
+            CHECK(known == layer.diff_id);
+        CHECK_NOTHROW(use_known(source, folder.path()));
+    }
+}
+
+TEST_CASE("what is known of a layer excuses neither other bytes nor another diff_id", "[source][verify]") {
+    const test::TemporaryFolder folder;
+    for (const Compression algorithm : {Compression::zstd, Compression::gzip}) {
+        const CompressionSpec compression{algorithm, 0};
+        Sample sample('c', compression);
+        MemorySource source(sample.store);
+        const Descriptor& layer = sample.report.layer.descriptor;
+        use_known(source, folder.path());
+
+        std::string bytes = stored(source, layer);
+        bytes[bytes.size() / 2] ^= 1;
+        SwappingSource changed(sample.store, layer.digest, bytes);
+        CHECK_THROWS_AS(use_known(changed, folder.path()), Error);
+
+        change_config(sample, [](ImageConfig& config) { config.diff_ids.front() = Digest::of("something else"); });
+        MemorySource changed_config(sample.store);
+        CHECK_THROWS_AS(use_known(changed_config, folder.path()), Error);
+    }
+}
+
+TEST_CASE("only what this user alone could write of a layer is believed", "[source][verify]") {
+    const test::TemporaryFolder folder;
+    const ProvenLayers known(folder.path());
+    const ProvenLayer one{Digest::of("stored"), Digest::of("content")};
+    const ProvenLayer two{Digest::of("stored, too"), Digest::of("other content")};
+    known.keep(std::array{one, two});
+    CHECK(known.diff_id_of(one.stored) == one.diff_id);
+    CHECK(known.diff_id_of(two.stored) == two.diff_id);
+
+    const auto file_of = [&](const ProvenLayer& layer) { return folder.path() / layer.stored.hex(); };
+    std::filesystem::copy_file(file_of(one), file_of(two), std::filesystem::copy_options::overwrite_existing);
+    CHECK_FALSE(known.diff_id_of(two.stored));
+    std::filesystem::resize_file(file_of(one), 80);
+    CHECK_FALSE(known.diff_id_of(one.stored));
+    known.keep(std::array{one, two});
+    std::filesystem::permissions(file_of(one), std::filesystem::perms::others_write,
+                                 std::filesystem::perm_options::add);
+    CHECK_FALSE(known.diff_id_of(one.stored));
+    std::filesystem::rename(file_of(two), folder.path() / "elsewhere");
+    std::filesystem::create_symlink("elsewhere", file_of(two));
+    CHECK_FALSE(known.diff_id_of(two.stored));
+    CHECK_FALSE(ProvenLayers({}).diff_id_of(one.stored));
 }

@@ -59,6 +59,18 @@ bool has_finding(const VerifyReport& report, const std::string& where, const std
 
 const std::string kContent(5'000'000, 'c');
 
+// "third", as xz packs it.
+constexpr unsigned char kThirdInXz[] = {0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00, 0x00, 0x04, 0xe6, 0xd6, 0xb4, 0x46, 0x02,
+                                        0x00, 0x21, 0x01, 0x16, 0x00, 0x00, 0x00, 0x74, 0x2f, 0xe5, 0xa3, 0x01, 0x00,
+                                        0x04, 0x74, 0x68, 0x69, 0x72, 0x64, 0x00, 0x00, 0x00, 0x00, 0xb6, 0xbe, 0x61,
+                                        0x6c, 0xea, 0xe2, 0xb3, 0x2d, 0x00, 0x01, 0x1d, 0x05, 0xb8, 0x2d, 0x80, 0xaf,
+                                        0x1f, 0xb6, 0xf3, 0x7d, 0x01, 0x00, 0x00, 0x00, 0x00, 0x04, 0x59, 0x5a};
+
+template <std::size_t Size>
+std::string text_of(const unsigned char (&bytes)[Size]) {
+    return {reinterpret_cast<const char*>(bytes), Size};
+}
+
 } // namespace
 
 TEST_CASE("a whole image has no findings") {
@@ -92,6 +104,87 @@ TEST_CASE("an attestation's statement is bytes, and its diff_id is its digest") 
         if (!right)
             CHECK(has_finding(report, "layer", "the config says"));
     }
+}
+
+TEST_CASE("what cannot be told of a layer is a remark, and its stored bytes are held against their digest") {
+    const struct {
+        std::string media_type;
+        std::string stored;
+        bool has_remark;
+    } cases[] = {
+        {"application/vnd.oci.image.layer.v1.tar+gzip+encrypted", "ciphertext", true},
+        {"application/vnd.oci.image.layer.v1.tar+zstd+encrypted", "other ciphertext", true},
+        {"application/vnd.oci.image.layer.v1.tar+encrypted", "a third one", true},
+        {"application/vnd.oci.image.layer.nydus.blob.v1", "nydus's chunks", true},
+        {"application/vnd.oci.image.layer.v1.tar+lz4", "\x04\x22\x4d\x18", true},
+        {"application/vnd.oci.image.layer.v1.tar+bzip2", "BZh91AY&SY", true},
+        {"application/vnd.oci.image.layer.v1.tar+xz", text_of(kThirdInXz), false},
+    };
+    for (const auto& one : cases) {
+        CAPTURE(one.media_type);
+        const auto report_of = [&](const std::string& stored) {
+            const auto store = std::make_shared<MemoryStore>();
+            MemoryDestination destination(store);
+            store->put_blob(Digest::of(one.stored), stored);
+            Parts parts = parts_of({put_layer(destination, "first", Compression::gzip)});
+            parts.config.diff_ids.push_back(Digest::of("third"));
+            parts.manifest.layers.push_back({one.media_type, Digest::of(one.stored), one.stored.size()});
+            destination.publish(put_parts(destination, parts));
+            return verify(store);
+        };
+        const VerifyReport report = report_of(one.stored);
+        CHECK(report.findings.empty());
+        CHECK(report.unjudged.empty());
+        CHECK(report.remarks.empty() != one.has_remark);
+        CHECK(report.blobs == 3);
+        CHECK(has_finding(report_of(one.stored + "more"), Digest::of(one.stored).text(), "its content has the digest"));
+    }
+}
+
+TEST_CASE("an xz layer is held against its diff_id") {
+    const auto store = std::make_shared<MemoryStore>();
+    MemoryDestination destination(store);
+    const BlobIdentity blob = put_blob(destination, text_of(kThirdInXz));
+    Parts parts;
+    parts.config.platform.architecture = "amd64";
+    parts.config.diff_ids = {Digest::of("fourth")};
+    parts.manifest.layers = {{"application/vnd.oci.image.layer.v1.tar+xz", blob.digest, blob.size}};
+    destination.publish(put_parts(destination, parts));
+    CHECK(has_finding(verify(store), blob.digest.text(), "its content has the diff_id"));
+}
+
+TEST_CASE("non-distributable layers need not be stored, and others must be") {
+    for (const auto& [media_type, may_be_elsewhere] :
+         {std::pair("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", true),
+          std::pair("application/vnd.oci.image.layer.nondistributable.v1.tar+zstd", true),
+          std::pair("application/vnd.docker.image.rootfs.diff.tar.gzip", false),
+          std::pair("application/vnd.oci.image.layer.v1.tar+gzip+encrypted", false)}) {
+        CAPTURE(media_type);
+        const auto store = std::make_shared<MemoryStore>();
+        MemoryDestination destination(store);
+        Parts parts = parts_of({put_layer(destination, "first", Compression::zstd)});
+        parts.config.diff_ids.push_back(Digest::of("Windows"));
+        parts.manifest.layers.push_back({media_type, Digest::of("stored elsewhere"), 16});
+        destination.publish(put_parts(destination, parts));
+        const VerifyReport report = verify(store);
+        CHECK(report.findings.empty() == may_be_elsewhere);
+        CHECK(report.remarks.empty() != may_be_elsewhere);
+    }
+}
+
+TEST_CASE("documents of a kind that is not known are not called broken") {
+    const auto store = std::make_shared<MemoryStore>();
+    MemoryDestination destination(store);
+    const Parts parts = parts_of({put_layer(destination, "first", Compression::zstd)});
+    const Descriptor manifest = put_parts(destination, parts);
+    std::string text = MemorySource(store).read_manifest(manifest);
+    const std::string digest = parts.manifest.layers.front().digest.text();
+    text.replace(text.find(digest), digest.size(), "sha512:" + std::string(128, 'a'));
+    destination.publish(destination.put_manifest(text, media_type::oci_manifest));
+    const VerifyReport report = verify(store);
+    CHECK(report.findings.empty());
+    REQUIRE(report.unjudged.size() == 1);
+    CHECK(report.unjudged.front().problem.find("sha512") != std::string::npos);
 }
 
 TEST_CASE("everything that is wrong is found, not only the first") {

@@ -5,6 +5,7 @@
 #include "formats/base/escape.hpp"
 #include "libconvert/edit/planners.hpp"
 #include "libconvert/package/architecture.hpp"
+#include "libconvert/source/proven_layers.hpp"
 #include "tools/vm2oci/boot_options.hpp"
 #include "tools/vm2oci/command_table.hpp"
 #include "tools/vm2oci/help.hpp"
@@ -107,6 +108,7 @@ RunRequest request_of(const RunArguments& arguments, ProgramDisplay::Use use) {
     request.source.name = arguments.image;
     request.source.reference = parse_image_only(arguments.image, "run");
     request.source.source.registry = arguments.registry->options();
+    request.source.source.layer_cache = user_layer_cache();
     request.source.check = arguments.verify ? ContentCheck::whole : ContentCheck::parts;
     if (!arguments.architecture.empty())
         request.architecture = parse_architecture(arguments.architecture);

@@ -36,7 +36,9 @@ struct Mismatch {
 
 struct Verification {
     std::vector<std::string> digests; // of the images that were checked
-    std::vector<Mismatch> mismatches; // empty: everything is what it says
+    std::vector<Mismatch> mismatches; // empty: nothing is other than it says
+    std::vector<Mismatch> unjudged;   // documents of a kind that is not known; empty: all were judged
+    std::vector<Mismatch> remarks;    // layers whose stored bytes are right, and what they unpack to cannot be told
     std::uint64_t manifests = 0;
     std::uint64_t blobs = 0;
     std::uint64_t stored_bytes = 0;
