@@ -117,6 +117,11 @@ class LayerEncoder::Pipeline {
         max_frames_ = compressors + kQueuedFrames;
         if (compresses())
             packed_capacity_ = make_frame_compressor(spec)->bound(kFrameSize);
+        if (operation.thread_count() == 1) {
+            if (compresses())
+                own_packer_ = std::make_unique<Packer>(spec_, options_);
+            return;
+        }
         try {
             for (unsigned i = 0; i < compressors; ++i)
                 start([this] { compress_frames(); });
@@ -249,6 +254,10 @@ class LayerEncoder::Pipeline {
         filling_->style = style;
         filling_->is_packed = !compresses();
         filling_->is_hashed = !hashes();
+        if (threads_.empty()) {
+            make_frame_here();
+            return;
+        }
         {
             const std::lock_guard lock(mutex_);
             if (failure_)
@@ -266,6 +275,17 @@ class LayerEncoder::Pipeline {
         } else {
             frame_done_.notify_one();
         }
+    }
+
+    // With one thread, which is the caller's.
+    void make_frame_here() {
+        if (compresses())
+            own_packer_->pack(*filling_);
+        if (hashes())
+            content_hash_.update({filling_->content.get(), filling_->content_size});
+        write_frame(*filling_);
+        filling_->content_size = 0;
+        free_.push_back(std::move(filling_));
     }
 
     // The next frame for a thread to work on; null when there will be none.
@@ -364,9 +384,10 @@ class LayerEncoder::Pipeline {
     std::size_t max_frames_ = 0;
     std::size_t packed_capacity_ = 0;
 
-    std::unique_ptr<Frame> filling_; // the caller's thread only
-    Sha256 content_hash_;            // the hashing thread only, until joined
-    EncodedLayer layer_;             // content_size: the caller's thread; the rest: the writing thread, until joined
+    std::unique_ptr<Frame> filling_;     // the caller's thread only
+    std::unique_ptr<Packer> own_packer_; // the same; null where there are threads
+    Sha256 content_hash_;                // the hashing thread only, until joined
+    EncodedLayer layer_; // content_size: the caller's thread; the rest: the writing thread, until joined
 
     std::mutex mutex_;                    // guards what follows, and the flags of submitted frames
     std::condition_variable frame_freed_; // waited for by the caller

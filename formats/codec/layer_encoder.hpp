@@ -57,9 +57,10 @@ using TailMaker = std::function<std::vector<std::vector<std::byte>>(const Encode
 
 class LayerEncoder final : public ByteSink {
   public:
-    // `out` receives the layer, from a thread of the encoder; it must outlive this object. Of `operation`, threads and
-    // cancellation are used; progress is the caller's, who knows the total.
-    // Threads: `operation.threads` compress (at most kMaxCompressors), one computes the diff_id, one writes.
+    // `out` receives the layer, from a thread of the encoder if it has any; it must outlive this object. Of
+    // `operation`, threads and cancellation are used; progress is the caller's, who knows the total. Threads:
+    // `operation.threads` compress (at most kMaxCompressors), one computes the diff_id, one writes; of one thread
+    // everything is the caller's, so that several conversions that share a machine do not disturb each other.
     // Memory: about 2 MiB for each compressing thread and 40 MiB besides, at the default levels.
     LayerEncoder(CompressionSpec spec, ByteSink& out, const OperationContext& operation, EncoderOptions options = {});
     ~LayerEncoder() override; // joins the threads; what was not finished is incomplete

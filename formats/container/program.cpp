@@ -62,6 +62,7 @@ std::string encode_program(const ContainerProgram& program) {
         out.number("health-interval", program.health->interval_seconds);
         out.number("health-timeout", program.health->timeout_seconds);
         out.number("health-start", program.health->start_seconds);
+        out.number("health-start-interval", program.health->start_interval_seconds);
         out.number("health-retries", program.health->retries);
     }
     return out.take();
@@ -105,6 +106,7 @@ ContainerProgram decode_program(std::string_view bytes) {
         {"health-interval", number(health.interval_seconds)},
         {"health-timeout", number(health.timeout_seconds)},
         {"health-start", number(health.start_seconds)},
+        {"health-start-interval", number(health.start_interval_seconds)},
         {"health-retries", number(health.retries)}};
     std::set<std::string_view> seen;
     while (!bytes.empty()) {

@@ -35,8 +35,9 @@ struct ProgramHealth {
     std::vector<std::string> test; // the program and its arguments
     std::uint32_t interval_seconds = 30;
     std::uint32_t timeout_seconds = 30;
-    std::uint32_t start_seconds = 0; // failures before that do not count
-    std::uint32_t retries = 3;       // so many failures in a row, and it is not healthy
+    std::uint32_t start_seconds = 0;          // failures before that do not count
+    std::uint32_t start_interval_seconds = 5; // until then, unless it is healthy before
+    std::uint32_t retries = 3;                // so many failures in a row, and it is not healthy
     bool operator==(const ProgramHealth&) const = default;
 };
 

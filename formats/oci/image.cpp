@@ -97,6 +97,7 @@ std::optional<ImageHealthCheck> optional_health_check(const json& settings, std:
                             .interval = optional_duration(*value, "Interval", what),
                             .timeout = optional_duration(*value, "Timeout", what),
                             .start_period = optional_duration(*value, "StartPeriod", what),
+                            .start_interval = optional_duration(*value, "StartInterval", what),
                             .retries = optional_duration(*value, "Retries", what)};
 }
 
@@ -234,6 +235,7 @@ std::string to_json(const ImageConfig& config) {
         for (const auto& [name, value] : {std::pair{"Interval", check.interval},
                                           {"Timeout", check.timeout},
                                           {"StartPeriod", check.start_period},
+                                          {"StartInterval", check.start_interval},
                                           {"Retries", check.retries}})
             if (value != 0)
                 settings["Healthcheck"][name] = value;

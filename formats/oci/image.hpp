@@ -45,6 +45,7 @@ struct ImageHealthCheck {
     std::int64_t interval = 0;       // nanoseconds; 0: the runtime's default; as are all that follow
     std::int64_t timeout = 0;
     std::int64_t start_period = 0;
+    std::int64_t start_interval = 0; // within the start period
     std::int64_t retries = 0;
 };
 

@@ -135,7 +135,7 @@ class ContainerLife {
             fail_errno("cannot start a process", errno);
         started_ = Clock::now();
         if (program_.health)
-            next_check_ = started_ + std::chrono::seconds(program_.health->interval_seconds);
+            next_check_ = started_ + check_interval(*program_.health);
     }
 
     int run() {
@@ -258,19 +258,25 @@ class ContainerLife {
             return;
         const ProgramHealth& health = *program_.health;
         check_ = -1;
-        next_check_ = Clock::now() + std::chrono::seconds(health.interval_seconds);
-        const auto age = std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - started_).count();
         if (passed) {
             failures_ = 0;
             if (!healthy_)
-                say_line("healthy after " + std::to_string(age) + " s");
+                say_line("healthy after " + std::to_string(age_in_seconds()) + " s");
             healthy_ = true;
-            return;
-        }
-        if (!healthy_ && age < static_cast<std::int64_t>(health.start_seconds))
-            return;
-        if (++failures_ == health.retries)
+        } else if (!is_starting(health) && ++failures_ == health.retries) {
             say_line("unhealthy: the health check has failed " + std::to_string(failures_) + " times in a row");
+        }
+        next_check_ = Clock::now() + check_interval(health);
+    }
+
+    std::int64_t age_in_seconds() const {
+        return std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - started_).count();
+    }
+    bool is_starting(const ProgramHealth& health) const {
+        return !healthy_ && age_in_seconds() < static_cast<std::int64_t>(health.start_seconds);
+    }
+    std::chrono::seconds check_interval(const ProgramHealth& health) const {
+        return std::chrono::seconds(is_starting(health) ? health.start_interval_seconds : health.interval_seconds);
     }
 
     const ContainerProgram& program_;

@@ -72,6 +72,7 @@ std::optional<ProgramHealth> health_of(const ImageConfig& config) {
     health.interval_seconds = whole_seconds(check.interval, health.interval_seconds);
     health.timeout_seconds = whole_seconds(check.timeout, health.timeout_seconds);
     health.start_seconds = whole_seconds(check.start_period, health.start_seconds);
+    health.start_interval_seconds = whole_seconds(check.start_interval, health.start_interval_seconds);
     if (check.retries != 0)
         health.retries =
             static_cast<std::uint32_t>(std::min<std::int64_t>(check.retries, std::numeric_limits<std::int32_t>::max()));

@@ -159,9 +159,13 @@ new_image images service busybox-root --config.cmd 'sh' --config.cmd -c --config
     > umoci.log 2>&1 || fail "$(cat umoci.log)"
 add_health_check images service healthy '{"Test": ["CMD-SHELL", "test -e /tmp/up"], "Interval": 1000000000, "Retries": 100}'
 add_health_check images service unhealthy '{"Test": ["CMD", "/bin/test", "-e", "/nothing"], "Interval": 1000000000, "Retries": 2}'
+add_health_check images service starting '{"Test": ["CMD-SHELL", "test -e /tmp/up"], "Interval": 3600000000000, "Retries": 1,
+    "StartPeriod": 600000000000, "StartInterval": 1000000000}'
 "$vm2oci" convert --quiet --as bundle oci:images:healthy oci:bundles:healthy > /dev/null
 boot 0 oci:bundles:healthy
 grep -q '^vm2oci-init: healthy after ' report/console.log || fail 'it was not the health check that made it ready'
+"$vm2oci" convert --quiet --as bundle oci:images:starting oci:bundles:starting > /dev/null
+boot 0 oci:bundles:starting --expect '^vm2oci-init: healthy after '
 boot 0 oci:bundles:healthy --exec 'test -x /bin/busybox && [ "$PATH" != "" ]'
 "$vm2oci" convert --quiet --as bundle oci:images:unhealthy oci:bundles:unhealthy > /dev/null
 boot 4 oci:bundles:unhealthy --ready 'vm2oci-init: unhealthy'

@@ -30,7 +30,7 @@ truncate -s 60M first.pv
 truncate -s 60M second.raw # a physical volume without a partition around it
 loops=()
 for file in first.pv second.raw; do loops+=("$(losetup --find --show "$file")"); done
-trap 'status=$?; set +e; losetup -d "${loops[@]}" 2> /dev/null; (exit "$status"); _clean_up' EXIT
+trap 'status=$?; set +e; [[ ${#loops[@]} -eq 0 ]] || losetup -d "${loops[@]}"; (exit "$status"); _clean_up' EXIT
 lvm_options=(--config "devices{filter=[\"a|^${loops[0]}\$|\",\"a|^${loops[1]}\$|\",\"r|.*|\"] use_devicesfile=0 scan=[\"/dev\"]} global{locking_type=0} activation{udev_sync=0 udev_rules=0 monitoring=0}")
 run_lvm() { "$@" >> lvm.log 2>&1 || fail "$(cat lvm.log)"; }
 run_lvm pvcreate -q "${lvm_options[@]}" "${loops[@]}"
@@ -41,6 +41,7 @@ run_lvm lvextend -q --driverloaded n "${lvm_options[@]}" -L 88M vg/root "${loops
 pvs --noheadings --units s --nosuffix "${lvm_options[@]}" --segments \
     -o pv_name,lv_name,seg_start,pvseg_start,pvseg_size,pe_start,vg_extent_size "${loops[@]}" 2> /dev/null > segments
 losetup -d "${loops[@]}"
+loops=() # they are anybody's now
 expect_equal 2 "$(grep -c ' root ' segments)" 'segments of the root'
 # copy_segments VOLUME DIRECTION(in|out) FIRST-PV SECOND-PV
 copy_segments() {

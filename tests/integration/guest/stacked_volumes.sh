@@ -11,13 +11,24 @@ step 'disks that the appliance divides'
 for disk in a b; do
     truncate -s 600M "$disk.raw"
     # 1 LVM on md, 2 a table in md 0.90, 3 one member is behind, 4 linear, 5 RAID 5, 6 LVM, 7 still being filled, 8 RAID 0, 9 RAID 10
-    printf 'label: gpt\nstart=2048, size=65536\nsize=65536\nsize=65536\nsize=65536\nsize=65536\nsize=524288\nsize=65536\nsize=65536\nsize=65536\nsize=65536\n' |
+    printf "label: gpt\nlabel-id: 0000000$disk-0000-4000-8000-000000000000\nstart=2048, size=65536\nsize=65536\nsize=65536\nsize=65536\nsize=65536\nsize=524288\nsize=65536\nsize=65536\nsize=65536\nsize=65536\n" |
         sfdisk -q "$disk.raw"
 done
 truncate -s 64M c.raw d.raw
 printf 'a passphrase' > secret
 cat > make.sh << 'MAKE'
 set -e
+# The kernel finds disks in any order.
+plain=()
+for disk in /sys/block/sd*; do
+    device=/dev/${disk##*/}
+    case $(sfdisk --disk-id "$device" 2> /dev/null) in
+        0000000A-*) a=$device ;;
+        0000000B-*) b=$device ;;
+        *) [[ $(< "$disk/size") -ne 131072 ]] || plain+=("$device") ;;
+    esac
+done
+c=${plain[0]} d=${plain[1]}
 for module in raid0 raid1 raid10 linear md_linear raid456 dm-mod dm-thin-pool dm-raid dm-mirror dm-snapshot dm-crypt dm-zero; do
     modprobe "$module" 2> /dev/null || :
 done
@@ -26,38 +37,38 @@ options="--yes --quiet --config global{thin_check_executable=\"\"}devices{global
 create() { yes | mdadm --create "$@" --run > /dev/null 2>&1; }
 fill() { head -c "$2" /dev/urandom | dd of="$1" bs=64k seek="${3:-0}" conv=notrunc status=none; }
 tell() { echo "$1 $(blockdev --getsize64 "$2") $(sha256sum < "$2" | cut -d ' ' -f 1)"; }
-create /dev/md11 --metadata=1.2 --homehost=web --name=pv --level=1 --raid-devices=2 /dev/sda1 /dev/sdb1
+create /dev/md11 --metadata=1.2 --homehost=web --name=pv --level=1 --raid-devices=2 "$a"1 "$b"1
 lvm vgcreate --yes --quiet mirrored /dev/md11 > /dev/null
 lvm lvcreate $options -Wn -n root -L 12M mirrored > /dev/null
 fill /dev/mirrored/root 9000000
-create /dev/md12 --metadata=0.90 --level=1 --raid-devices=2 /dev/sda2 /dev/sdb2
+create /dev/md12 --metadata=0.90 --level=1 --raid-devices=2 "$a"2 "$b"2
 printf 'label: dos\nstart=2048, size=20000, type=83\nsize=20000, type=83\n' | sfdisk -q /dev/md12
 udevadm settle; sleep 1
 fill /dev/md12p1 5000000
 fill /dev/md12p2 5000000
-create /dev/md13 --metadata=1.0 --homehost=web --name=boot --level=1 --bitmap=internal --raid-devices=2 /dev/sda3 /dev/sdb3
+create /dev/md13 --metadata=1.0 --homehost=web --name=boot --level=1 --bitmap=internal --raid-devices=2 "$a"3 "$b"3
 mdadm --wait /dev/md13 2> /dev/null || :
 fill /dev/md13 20000000
-mdadm --quiet /dev/md13 --fail /dev/sda3
+mdadm --quiet /dev/md13 --fail "$a"3
 fill /dev/md13 20000000
 fill /dev/md13 1000000 200
-create /dev/md14 --metadata=1.1 --homehost=web --name=row --level=linear --raid-devices=2 /dev/sda4 /dev/sdb4
+create /dev/md14 --metadata=1.1 --homehost=web --name=row --level=linear --raid-devices=2 "$a"4 "$b"4
 fill /dev/md14 40000000
-create /dev/md15 --metadata=1.2 --homehost=web --name=five --level=5 --raid-devices=3 /dev/sda5 /dev/sdb5 missing
-create /dev/md20 --metadata=1.2 --homehost=web --name=stripes --level=0 --chunk=64 --raid-devices=2 /dev/sda8 /dev/sdb8
+create /dev/md15 --metadata=1.2 --homehost=web --name=five --level=5 --raid-devices=3 "$a"5 "$b"5 missing
+create /dev/md20 --metadata=1.2 --homehost=web --name=stripes --level=0 --chunk=64 --raid-devices=2 "$a"8 "$b"8
 fill /dev/md20 50000000
-create /dev/md21 --metadata=1.2 --homehost=web --name=ten --level=10 --chunk=64 --raid-devices=4 /dev/sda9 /dev/sdb9 /dev/sda10 /dev/sdb10
+create /dev/md21 --metadata=1.2 --homehost=web --name=ten --level=10 --chunk=64 --raid-devices=4 "$a"9 "$b"9 "$a"10 "$b"10
 fill /dev/md21 50000000
-create /dev/md17 --metadata=1.2 --homehost=web --name=half --level=1 --raid-devices=2 /dev/sda7 missing
+create /dev/md17 --metadata=1.2 --homehost=web --name=half --level=1 --raid-devices=2 "$a"7 missing
 fill /dev/md17 20000000
 echo 10 > /proc/sys/dev/raid/speed_limit_max; echo 10 > /proc/sys/dev/raid/speed_limit_min
-mdadm --quiet /dev/md17 --add /dev/sdb7
-create /dev/md18 --metadata=1.0 --homehost=web --name=disk --level=1 --raid-devices=2 /dev/sdc /dev/sdd
+mdadm --quiet /dev/md17 --add "$b"7
+create /dev/md18 --metadata=1.0 --homehost=web --name=disk --level=1 --raid-devices=2 "$c" "$d"
 printf 'label: gpt\nstart=2048, size=40000\nsize=40000\n' | sfdisk -q /dev/md18
 udevadm settle; sleep 1
 fill /dev/md18p2 9000000
 
-lvm vgcreate --yes --quiet vg0 /dev/sda6 /dev/sdb6 > /dev/null
+lvm vgcreate --yes --quiet vg0 "$a"6 "$b"6 > /dev/null
 lvm lvcreate $options -Wn -n plain -L 16M vg0 > /dev/null
 fill /dev/vg0/plain 16000000
 lvm lvcreate $options -Wn --type striped -i 2 -I 16 -n striped -L 24M vg0 > /dev/null

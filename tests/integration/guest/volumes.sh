@@ -54,7 +54,7 @@ part swap.img 83968
 # LVM's own tools make the group; where its volumes lie is asked of them, and the file systems are put there.
 truncate -s 200M pv.img
 loop=$(losetup --find --show pv.img)
-trap 'status=$?; set +e; losetup -d "$loop" 2> /dev/null; (exit "$status"); _clean_up' EXIT
+trap 'status=$?; set +e; [[ -z $loop ]] || losetup -d "$loop"; (exit "$status"); _clean_up' EXIT
 lvm_options=(--config "devices{filter=[\"a|^$loop\$|\",\"r|.*|\"] use_devicesfile=0 scan=[\"/dev\"]} global{locking_type=0} activation{udev_sync=0 udev_rules=0 monitoring=0}")
 pvcreate -q "${lvm_options[@]}" "$loop" > lvm.log 2>&1 || fail "$(cat lvm.log)"
 vgcreate -q "${lvm_options[@]}" vg-one "$loop" >> lvm.log 2>&1 || fail "$(cat lvm.log)"
@@ -65,6 +65,7 @@ lvextend -q --driverloaded n "${lvm_options[@]}" -L 64M vg-one/root >> lvm.log 2
 pvs --noheadings --units s --nosuffix "${lvm_options[@]}" --segments \
     -o lv_name,seg_start,pvseg_start,pvseg_size,pe_start,vg_extent_size "$loop" 2> /dev/null > segments
 losetup -d "$loop"
+loop= # it is anybody's now
 truncate -s 64M root.img
 mke2fs -q -F -t ext4 -d root root.img
 truncate -s 24M var.img

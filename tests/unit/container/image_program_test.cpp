@@ -89,13 +89,20 @@ TEST_CASE("inits take the place of ours") {
 TEST_CASE("health checks in their forms") {
     ImageConfig config;
     config.command = {"x"};
-    config.health_check = ImageHealthCheck{{"CMD-SHELL", "curl -f localhost"}, 1'500'000'000, 0, 0, 7};
+    config.health_check =
+        ImageHealthCheck{.test = {"CMD-SHELL", "curl -f localhost"}, .interval = 1'500'000'000, .retries = 7};
     const ContainerProgram shell = program_of(config);
     REQUIRE(shell.health);
     CHECK(shell.health->test == std::vector<std::string>{"/bin/sh", "-c", "curl -f localhost"});
     CHECK(shell.health->interval_seconds == 2);
     CHECK(shell.health->timeout_seconds == 30);
+    CHECK(shell.health->start_seconds == 0);
+    CHECK(shell.health->start_interval_seconds == 5);
     CHECK(shell.health->retries == 7);
+    config.health_check->start_period = 60'000'000'000;
+    config.health_check->start_interval = 700'000'000;
+    CHECK(program_of(config).health->start_seconds == 60);
+    CHECK(program_of(config).health->start_interval_seconds == 1);
     config.health_check->test = {"CMD", "/probe", "-q"};
     CHECK(program_of(config).health->test == std::vector<std::string>{"/probe", "-q"});
     // A line is run by what the image calls its shell (moby/moby#28385).

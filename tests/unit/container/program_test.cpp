@@ -19,7 +19,7 @@ ContainerProgram full_program() {
     program.volumes = {"/data", "/more"};
     program.hostname = "web";
     program.stop_signal = 3;
-    program.health = ProgramHealth{{"/bin/true"}, 5, 6, 7, 8};
+    program.health = ProgramHealth{{"/bin/true"}, 5, 6, 7, 8, 9};
     return program;
 }
 
