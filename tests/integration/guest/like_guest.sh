@@ -45,6 +45,7 @@ inspect_from_registry() {
     received=$(sed -n 's/.*recvfrom.* = \([0-9]*\)$/\1/p' trace.log | awk '{ sum += $1 } END { print sum + 0 }')
     printf '   %d of %d bytes\n' "$received" "$layer"
     ((received > 10000)) || fail "$received bytes were received: this test is void"
+    # 1.2 to 2.9 %, by where the kernel put the inodes: each frame with one of them is fetched as a whole.
     expect_at_most $((layer * 3 / 100)) "$received" "bytes that were fetched"
     python3 - << 'PYTHON'
 import json
