@@ -131,7 +131,7 @@ struct GuestInfo {
 };
 
 // Kernels, initrds and boot loaders are the largest files that are looked into. From far away they are not worth their
-// price; of the boot loaders only the fallback is read then.
+// price; of the boot loaders only the fallback is read then. Neither is GuestInfo::init_version, which lies aside.
 enum class LargeFiles { read, leave };
 
 // Everything that can be told; what a damaged file hides is a remark. Throws only what the disk throws.

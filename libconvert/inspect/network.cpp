@@ -169,27 +169,34 @@ void read_networkd_file(const Guest& guest, const std::string& path, std::vector
         out.push_back(std::move(interface));
 }
 
+// It is for a card of this machine, whatever the driver.
+bool is_for_any_card(const NetworkInterface& each) {
+    const std::vector<std::string> patterns = split_words(each.name);
+    return each.stack == "networkd" && each.driver.empty() && each.mac.empty() &&
+           (patterns.empty() || std::any_of(patterns.begin(), patterns.end(), [](const std::string& pattern) {
+                return fnmatch(pattern.c_str(), "enp1s0", 0) == 0;
+            }));
+}
+
 void read_networkd(const Guest& guest, std::vector<NetworkInterface>& out) {
     const std::string own = "/etc/systemd/network";
     const std::string packages = "/usr/lib/systemd/network";
     const std::vector<std::string> names = list_folder(guest, own);
-    std::vector<NetworkInterface> all;
+    const std::size_t before = out.size();
     for (const std::string& name : names)
         if (ends_with(name, ".link") || ends_with(name, ".network"))
-            read_networkd_file(guest, own + "/" + name, all);
+            read_networkd_file(guest, own + "/" + name, out);
+    // A package's file matters where it is for other cards, and none is for this machine's.
+    if (std::any_of(out.begin() + static_cast<std::ptrdiff_t>(before), out.end(), is_for_any_card))
+        return;
+    std::vector<NetworkInterface> packaged;
     for (const std::string& name : list_folder(guest, packages))
         if (ends_with(name, ".network") && std::find(names.begin(), names.end(), name) == names.end())
-            read_networkd_file(guest, packages + "/" + name, all);
-    const bool any_card = std::any_of(all.begin(), all.end(), [](const NetworkInterface& each) {
-        const std::vector<std::string> patterns = split_words(each.name);
-        return each.stack == "networkd" && each.driver.empty() && each.mac.empty() &&
-               (patterns.empty() || std::any_of(patterns.begin(), patterns.end(), [](const std::string& pattern) {
-                    return fnmatch(pattern.c_str(), "enp1s0", 0) == 0;
-                }));
-    });
-    // A package's file matters where it is for other cards, and none is for this machine's.
-    for (NetworkInterface& each : all)
-        if (!starts_with(each.file, "/usr/") || (!each.driver.empty() && !any_card))
+            read_networkd_file(guest, packages + "/" + name, packaged);
+    if (std::any_of(packaged.begin(), packaged.end(), is_for_any_card))
+        return;
+    for (NetworkInterface& each : packaged)
+        if (!each.driver.empty())
             out.push_back(std::move(each));
 }
 

@@ -56,6 +56,9 @@ at $boot_at $boot_size mkfs.xfs -q -f -m "uuid=$uuid_boot"
 loop_at $root_at $root_size
 mkfs.xfs -q -f -m "uuid=$uuid_root" "${root_options[@]}" "$loop"
 mount "$loop" "$point"
+# Inodes first: where the kernel writes content back in between, they lie scattered, and what is fetched of this disk from
+# a registry would depend on how busy the machine was that made it.
+cp -a --attributes-only "$tree/." "$point/"
 cp -a "$tree/." "$point/"
 
 cd "$point"

@@ -39,6 +39,16 @@ for form in aes-256,xts,plain64,sha256 aes-128,xts,plain,sha1 aes-128,cbc,essiv,
         "$("${VOLUME_SUMS:?}" --key key made.raw | awk -F '\t' '/^LUKS in/ { print $3 }')" "$form"
 done
 
+step 'cryptcoffee/skul#5: of LUKS1 the second slot alone, with keys of 512 bits and SHA-512'
+printf 'the second' > second
+encrypt_by_qemu made.raw cipher-alg=aes-256,cipher-mode=xts,ivgen-alg=plain64,hash-alg=sha512
+cryptsetup luksAddKey --batch-mode --key-file secret --pbkdf-force-iterations 1000 made.raw second
+cryptsetup luksKillSlot --batch-mode made.raw 0 --key-file second
+expect_equal 'ENABLED' "$(cryptsetup luksDump made.raw | awk '/^Key Slot/ && $4 == "ENABLED" { printf "%s%s", $3 == "1:" ? "" : $3, $4 }')" 'the slot'
+expect_equal "$(sha256sum < fs.raw | cut -d ' ' -f 1)" \
+    "$("$VOLUME_SUMS" --key second made.raw | awk -F '\t' '/^LUKS in/ { print $3 }')" 'what lies in it'
+expect_equal 'whole disk' "$("$VOLUME_SUMS" --key key made.raw | cut -f 1)" 'what the key of the slot that is gone opens'
+
 step 'what QEMU can write and is not read here is named'
 for cipher in serpent-256 twofish-256; do
     encrypt_by_qemu other.raw "cipher-alg=$cipher"
@@ -57,7 +67,6 @@ encrypt argon2i.raw --pbkdf argon2i --pbkdf-memory 32768 --pbkdf-force-iteration
 encrypt pbkdf2.raw --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --hash sha512 --cipher aes-cbc-essiv:sha256 --key-size 256
 encrypt small.raw --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --key-size 256 --sector-size 2048
 # Slots of both kinds, the first of which is gone, and a token.
-printf 'the second' > second
 cryptsetup luksAddKey --batch-mode --key-file secret --pbkdf pbkdf2 --pbkdf-force-iterations 1000 argon2i.raw second 2> /dev/null
 first=$(cryptsetup luksDump --dump-json-metadata argon2i.raw | jq -r '.keyslots | keys[0]')
 cryptsetup luksKillSlot --batch-mode argon2i.raw "$first" --key-file second 2> /dev/null

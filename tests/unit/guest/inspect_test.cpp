@@ -11,6 +11,8 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include <algorithm>
+
 using namespace vm2oci;
 
 namespace {
@@ -20,6 +22,53 @@ GuestInfo inspect_tree(test::MemoryFileSystem root, LargeFiles large_files = Lar
     opened.guest = std::make_unique<MountedGuest>(std::vector<MountedFileSystem>{
         {{"/", "", "", "", "", std::nullopt}, std::make_shared<test::MemoryFileSystem>(std::move(root))}});
     return inspect_guest(opened, {}, large_files);
+}
+
+// A guest that knows which of its paths were asked for.
+class AskedGuest final : public Guest {
+  public:
+    AskedGuest(test::MemoryFileSystem root, std::vector<std::string>& asked)
+        : guest_(std::vector<MountedFileSystem>{
+              {{"/", "", "", "", "", std::nullopt}, std::make_shared<test::MemoryFileSystem>(std::move(root))}}),
+          asked_(asked) {}
+    std::optional<FileStatus> status(std::string_view path, FinalLink final_link) const override {
+        return guest_.status(note(path), final_link);
+    }
+    std::optional<std::vector<std::string>> list(std::string_view path) const override {
+        return guest_.list(note(path));
+    }
+    std::optional<std::string> read_file(std::string_view path, std::size_t limit) const override {
+        return guest_.read_file(note(path), limit);
+    }
+    std::optional<std::string> read_range(std::string_view path, std::uint64_t offset,
+                                          std::size_t length) const override {
+        return guest_.read_range(note(path), offset, length);
+    }
+    std::optional<std::string> read_link(std::string_view path) const override { return guest_.read_link(note(path)); }
+    std::vector<ExtendedAttribute> attributes(std::string_view path) const override {
+        return guest_.attributes(note(path));
+    }
+    void export_tree(const ExportOptions&, TreeSink&, const OperationContext&) const override {}
+    std::vector<GuestMount> mounts() const override { return guest_.mounts(); }
+
+  private:
+    std::string_view note(std::string_view path) const {
+        asked_.emplace_back(path);
+        return path;
+    }
+    MountedGuest guest_;
+    std::vector<std::string>& asked_;
+};
+
+// How many of the paths that an inspection asks for begin with `prefix`.
+std::size_t asked_below(const std::string& prefix, test::MemoryFileSystem root, LargeFiles large_files) {
+    std::vector<std::string> asked;
+    OpenedGuest opened;
+    opened.guest = std::make_unique<AskedGuest>(std::move(root), asked);
+    inspect_guest(opened, {}, large_files);
+    return static_cast<std::size_t>(std::count_if(asked.begin(), asked.end(), [&](const std::string& path) {
+        return path.compare(0, prefix.size(), prefix) == 0;
+    }));
 }
 
 std::string cpio_entry(const std::string& name, const std::string& content) {
@@ -318,6 +367,35 @@ TEST_CASE("our own agent is known, and systemd's version by its library") {
     CHECK(info.agents[0].enabled);
     CHECK(info.init == "systemd");
     CHECK(info.init_version == "255");
+}
+
+TEST_CASE("what nobody asks for is not looked for from far away") {
+    const std::string libraries = "/usr/lib/x86_64-linux-gnu/systemd";
+    test::MemoryFileSystem root;
+    root.symlink("sbin/init", "/lib/systemd/systemd").file("lib/systemd/systemd", "");
+    root.file("usr/lib/x86_64-linux-gnu/systemd/libsystemd-core-252.so", "");
+    CHECK(asked_below(libraries, root, LargeFiles::read) == 1);
+    CHECK(asked_below(libraries, root, LargeFiles::leave) == 0);
+}
+
+TEST_CASE("a package's network files are read where the machine's own do not decide") {
+    const std::string packages = "/usr/lib/systemd/network";
+    test::MemoryFileSystem root;
+    root.file("usr/lib/systemd/network/80-ec2.network", "[Match]\nDriver=ena\n[Network]\nDHCP=yes\n");
+    root.file("usr/lib/systemd/network/80-wifi.network", "[Match]\nType=wlan\nName=wl*\n");
+    root.file("etc/systemd/network/10-disk.network", "[Match]\nMACAddress=00:50:56:aa:bb:cc\n");
+    CHECK(asked_below(packages, root, LargeFiles::leave) == 3);
+    const std::vector<NetworkInterface> found = inspect_tree(root).network;
+    REQUIRE(found.size() == 2);
+    CHECK(found[1].file == "/usr/lib/systemd/network/80-ec2.network");
+    root.file("etc/systemd/network/20-any.network", "[Match]\nName=e*\n[Network]\nDHCP=yes\n");
+    CHECK(asked_below(packages, root, LargeFiles::leave) == 0);
+    CHECK(inspect_tree(root).network.size() == 2);
+    // One of a package that is for any card ends it, too.
+    test::MemoryFileSystem other;
+    other.file("usr/lib/systemd/network/80-ec2.network", "[Match]\nDriver=ena\n[Network]\nDHCP=yes\n");
+    other.file("usr/lib/systemd/network/90-all.network", "[Match]\nName=*\n[Network]\nDHCP=yes\n");
+    CHECK(inspect_tree(other).network.empty());
 }
 
 TEST_CASE("what stands beside a kernel is none") {
