@@ -145,7 +145,9 @@ void fail(ErrorKind kind, std::string message, Hint hint, std::source_location w
 
 void fail_errno(const std::string& what, int error_number, std::source_location where) {
     const ErrorKind kind = error_number == ENOENT ? ErrorKind::not_found : ErrorKind::io;
-    throw Error(kind, what + ": " + std::generic_category().message(error_number), where);
+    // The one of these limits that nobody thinks of: `ulimit -f`, which some services and login shells set.
+    const char* const more = error_number == EFBIG ? ": this process, or the file system, allows no larger files" : "";
+    throw Error(kind, what + ": " + std::generic_category().message(error_number) + more, where);
 }
 
 } // namespace vm2oci

@@ -72,6 +72,8 @@ constexpr std::array kMagics{
     Magic{"EVF\x09\x0d\x0a\xff\x00"sv, 0, {"EWF (EnCase)"sv, kUnwrap}},
     Magic{"\x3a\xff\x26\xed"sv, 0, {"Android sparse image"sv, kUnwrap}},
     Magic{"partclone-image"sv, 0, {"partclone image"sv, kUnwrap}},
+    Magic{"AFF10\r\n\0"sv, 0, {"AFF"sv, kUnwrap}},
+    Magic{"VMA\0\0\0\0\1"sv, 0, {"VMA (Proxmox's backup)"sv, kUnpack}},
     Magic{"MSWIM\0\0\0"sv, 0, {"WIM"sv, kUnpack}},
     Magic{"sprs"sv, 0, {"Apple sparse image"sv, kUnwrap}},
     Magic{"shdw"sv, 0, {"Apple sparse image (ASIF)"sv, kUnwrap}},

@@ -252,7 +252,7 @@ class OciArchiveDestination::State {
             fail(ErrorKind::usage, file_.string() + " has been published; an archive is written once");
         if (archive_)
             return;
-        archive_.emplace(file_);
+        archive_ = std::make_unique<OutputFile>(file_);
         append_file("oci-layout", kLayoutFileText);
         append(tar_header(folder_entry("blobs")));
         append(tar_header(folder_entry("blobs/sha256")));
@@ -303,7 +303,7 @@ class OciArchiveDestination::State {
     FileIdentity identity_; // of what was found
     FoundArchive found_;
     std::mutex mutex_; // guards what follows
-    std::optional<OutputFile> archive_;
+    std::unique_ptr<OutputFile> archive_;
     std::uint64_t end_ = 0; // of what is placed; moves only while no slot writes to the archive itself
     std::deque<std::shared_ptr<Slot>> slots_;
     std::set<Digest> known_;                 // committed, or found and whole

@@ -27,6 +27,46 @@ std::vector<Descriptor> children_of(const Descriptor& document, const BlockDevic
     return children;
 }
 
+using Links = std::set<std::string, std::less<>>;
+
+// Who unpacks the archive writes where the link leads, or refuses, and has another image in any case.
+void refuse_way_through(const Links& links, const std::string& path) {
+    if (links.empty())
+        return;
+    for (std::size_t slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1))
+        if (const auto link = links.find(std::string_view(path).substr(0, slash)); link != links.end())
+            fail(ErrorKind::unsafe, "the archive stores " + quote_untrusted(path) + " below " + quote_untrusted(*link) +
+                                        ", which is a link");
+}
+
+// One that an image is read by.
+bool is_of_layout(std::string_view path) {
+    return path == "index.json" || path == "oci-layout" || path == "blobs" || path.starts_with("blobs/");
+}
+
+// A member that is no regular file, over what was there by that name.
+void take_other(const TarMember& member, ArchiveMembers& members, Links& links) {
+    members.erase(member.path);
+    if (member.type == TarType::directory)
+        return;
+    if (member.type == TarType::hard_link) {
+        const std::optional<std::string> target = clean_path(member.link_target);
+        const auto found = target ? members.find(*target) : members.end();
+        if (found != members.end()) {
+            members[member.path] = found->second;
+            return;
+        }
+    }
+    if (is_of_layout(member.path))
+        fail(ErrorKind::unsupported, "the archive stores " + quote_untrusted(member.path) +
+                                         (member.type == TarType::symlink     ? " as a symbolic link"
+                                          : member.type == TarType::hard_link ? " as a hard link to no file before it"
+                                                                              : " as something that is no file") +
+                                         "; pack it again, with tar's --dereference");
+    if (member.type == TarType::symlink)
+        links.insert(member.path);
+}
+
 } // namespace
 
 ArchiveMembers read_archive_members(const fs::path& file, const OperationContext& operation) {
@@ -35,19 +75,32 @@ ArchiveMembers read_archive_members(const fs::path& file, const OperationContext
     const std::shared_ptr<const LayerContent> content =
         open_layer_content(std::make_shared<FileRange>(std::move(fd), 0, size), operation);
     ArchiveMembers members;
+    Links links;
+    std::optional<TarMember> last;
     TarReader reader(*content);
     while (const std::optional<TarMember> member = reader.next()) {
         operation.check_cancelled();
-        if (member->type != TarType::regular)
-            continue;
-        if (members.size() == kMaxMembers)
+        refuse_way_through(links, member->path);
+        if (members.size() + links.size() == kMaxMembers)
             fail(ErrorKind::limit, "the archive has more than " + std::to_string(kMaxMembers) + " files");
+        links.erase(member->path);
+        if (member->type != TarType::regular) {
+            take_other(*member, members, links);
+            continue;
+        }
         // The last of a name counts, as it does when the archive is unpacked.
         if (member->extents)
             fail(ErrorKind::unsupported, "the archive stores " + quote_untrusted(member->path) +
                                              " with holes left out; pack it again without tar's --sparse");
         members[member->path] = content_range(content, member->content_offset, member->content_size);
+        last = *member;
     }
+    // Reading the next header tells of every other member.
+    std::byte end{};
+    if (last && last->content_size != 0 &&
+        content->read_some_at(last->content_offset + last->content_size - 1, {&end, 1}) == 0)
+        fail(ErrorKind::corrupt,
+             "the archive ends in the middle of " + quote_untrusted(last->path) + ": it is truncated; get it again");
     return members;
 }
 

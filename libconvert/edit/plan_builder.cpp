@@ -72,11 +72,39 @@ bool changes(const FileAttributes& wanted, const FileStatus& present) {
 PlanBuilder::PlanBuilder(const Guest& guest, MissingMounts missing) : guest_(guest) {
     if (missing == MissingMounts::ignore)
         return;
-    for (MissingMount& mount : guest.missing_mounts()) {
-        std::string canonical =
-            resolve(mount.mount_point, FinalLink::follow).value_or(normalise_path(mount.mount_point));
-        gaps_.push_back({std::move(mount), std::move(canonical)});
+    const auto canonical_of = [&](const MissingMount& mount) {
+        return resolve(mount.mount_point, FinalLink::follow).value_or(normalise_path(mount.mount_point));
+    };
+    std::vector<MissingMount> all = guest.missing_mounts();
+    const auto bound = std::stable_partition(all.begin(), all.end(),
+                                             [](const MissingMount& mount) { return mount.bound_from.empty(); });
+    for (auto mount = all.begin(); mount != bound; ++mount) {
+        std::string canonical = canonical_of(*mount);
+        gaps_.push_back({std::move(*mount), std::move(canonical)});
     }
+    for (auto mount = bound; mount != all.end(); ++mount) {
+        std::string canonical = canonical_of(*mount);
+        if (!follow_bind(*mount, canonical))
+            gaps_.push_back({std::move(*mount), std::move(canonical)});
+    }
+}
+
+bool PlanBuilder::follow_bind(const MissingMount& mount, const std::string& canonical) {
+    const std::optional<std::string> source = resolve(mount.bound_from, FinalLink::follow);
+    if (!source)
+        return false;
+    const std::optional<FileStatus> status = status_at(*source);
+    const bool is_there = gap_above(*source) != nullptr || (status && status->type == FileType::directory);
+    // What is mounted below either of the two is not seen below the other.
+    const auto hides = [&](const std::string& point) { return is_below(point, canonical) || is_below(point, *source); };
+    const std::vector<GuestMount> mounts = guest_.mounts();
+    if (!is_there || hides(canonical) ||
+        std::any_of(mounts.begin(), mounts.end(), [&](const GuestMount& each) { return hides(each.mount_point); }) ||
+        std::any_of(gaps_.begin(), gaps_.end(), [&](const Gap& each) { return hides(each.canonical); }) ||
+        std::any_of(binds_.begin(), binds_.end(), [&](const Bind& each) { return hides(each.canonical); }))
+        return false;
+    binds_.push_back({canonical, *source});
+    return true;
 }
 
 const PlanBuilder::Gap* PlanBuilder::gap_above(const std::string& canonical) const {
@@ -113,7 +141,8 @@ void PlanBuilder::refuse_gaps() {
         if (const Gap* gap = gap_above(edit.path))
             refuse(*gap, fmt::format("{} ({}) would be changed", quote_untrusted(edit.path), edit.operation));
     for (const Gap& gap : gaps_) {
-        if (!gap.looked_for_by.empty() && gap.mount.need == MountNeed::required)
+        // What a bind mount shows lies in the guest, whether it boots without that or not.
+        if (!gap.looked_for_by.empty() && (gap.mount.need == MountNeed::required || !gap.mount.bound_from.empty()))
             refuse(gap, fmt::format("{} has to look", gap.looked_for_by));
         if (!plan_.edits.empty())
             plan_.findings.push_back(
@@ -188,12 +217,15 @@ std::optional<std::string> PlanBuilder::resolve(std::string_view path, FinalLink
         }
         if (status && status->type != FileType::directory && !pending.empty())
             return std::nullopt;
-        current = next;
+        const auto bind =
+            std::find_if(binds_.begin(), binds_.end(), [&](const Bind& each) { return each.canonical == next; });
+        current = bind == binds_.end() ? next : bind->source;
     }
     return current;
 }
 
 std::optional<FileStatus> PlanBuilder::status(std::string_view path, FinalLink final_link) const {
+    look(path, final_link);
     const std::optional<std::string> canonical = resolve(path, final_link);
     return canonical ? status_at(*canonical) : std::nullopt;
 }
@@ -222,6 +254,7 @@ std::vector<std::string> PlanBuilder::list(std::string_view path) const {
 }
 
 std::optional<std::string> PlanBuilder::read_text(std::string_view path) const {
+    look(path, FinalLink::follow);
     const std::optional<std::string> canonical = resolve(path, FinalLink::follow);
     const std::optional<FileStatus> status = canonical ? status_at(*canonical) : std::nullopt;
     if (!status || status->type != FileType::regular)
@@ -235,6 +268,7 @@ std::optional<std::string> PlanBuilder::read_text(std::string_view path) const {
 }
 
 std::optional<std::string> PlanBuilder::read_link(std::string_view path) const {
+    look(path, FinalLink::keep);
     const std::optional<std::string> canonical = resolve(path, FinalLink::keep);
     const std::optional<FileStatus> status = canonical ? status_at(*canonical) : std::nullopt;
     if (!status || status->type != FileType::symlink)
@@ -242,9 +276,24 @@ std::optional<std::string> PlanBuilder::read_link(std::string_view path) const {
     return link_at(*canonical);
 }
 
+// A mount point may be made at boot: what matches there is not found by names.
+void PlanBuilder::look_by_pattern(const std::vector<std::string>& pattern) const {
+    for (Gap& gap : gaps_) {
+        const std::vector<std::string> point = parts_of(gap.canonical);
+        if (gap.looked_for_by.empty() && point.size() <= pattern.size() &&
+            std::equal(point.begin(), point.end(), pattern.begin(),
+                       [](const std::string& name, const std::string& part) {
+                           return fnmatch(part.c_str(), name.c_str(), FNM_PERIOD) == 0;
+                       }))
+            gap.looked_for_by = operation_;
+    }
+}
+
 std::vector<std::string> PlanBuilder::glob(std::string_view pattern) const {
     std::vector<std::string> matches = {"/"};
-    for (const std::string& part : parts_of(pattern)) {
+    const std::vector<std::string> parts = parts_of(pattern);
+    look_by_pattern(parts);
+    for (const std::string& part : parts) {
         std::vector<std::string> next;
         for (const std::string& folder : matches) {
             if (part.find_first_of("*?[") == std::string::npos) {
@@ -421,6 +470,10 @@ void PlanBuilder::remove(std::string_view path, std::string reason) {
         if (is_below(gap.canonical, *canonical))
             return found(fmt::format("{} is left, since the guest mounts {} below it", escape_untrusted(*canonical),
                                      escape_untrusted(gap.canonical)));
+    for (const Bind& bind : binds_)
+        if (bind.source == *canonical || is_below(bind.canonical, *canonical))
+            return found(fmt::format("{} is left, since the guest shows it or something in it in two places",
+                                     escape_untrusted(*canonical)));
     for (const GuestMount& mount : guest_.mounts())
         if (mount.mount_point == *canonical || is_below(mount.mount_point, *canonical))
             return found(

@@ -91,9 +91,18 @@ class PlanBuilder final {
         std::string looked_for_by{};
     };
 
+    // A folder of the guest that it shows a second time: what is wanted below `canonical` is done below `source`.
+    struct Bind {
+        std::string canonical; // its mount point
+        std::string source;    // canonical, too
+    };
+
+    // True: the paths below `mount` lead to what it shows. False: it has to stay a gap.
+    bool follow_bind(const MissingMount& mount, const std::string& canonical);
     // The missing mount below which a canonical path lies; null: none.
     const Gap* gap_above(const std::string& canonical) const;
     void look(std::string_view path, FinalLink final_link) const;
+    void look_by_pattern(const std::vector<std::string>& pattern) const;
     void refuse_gaps();
     const Planned* planned(const std::string& canonical) const;
     bool hidden(const std::string& canonical) const;
@@ -108,7 +117,8 @@ class PlanBuilder final {
     const Guest& guest_;
     std::string operation_;
     EditPlan plan_;
-    mutable std::vector<Gap> gaps_;          // filled in by what only looks, too
+    mutable std::vector<Gap> gaps_; // filled in by what only looks, too
+    std::vector<Bind> binds_;
     std::map<std::string, Planned> planned_; // by canonical path
 };
 

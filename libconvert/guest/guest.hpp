@@ -54,6 +54,7 @@ struct MissingMount {
     std::string reason;
     MountNeed need = MountNeed::required; // optional: the guest boots without it, or it was never on a disk
     MissingRemedy remedy = MissingRemedy::none;
+    std::string bound_from{}; // the folder of the guest that is shown there a second time (bind); empty: none is
 };
 
 // What an export leaves out. Paths are absolute and canonical.

@@ -187,6 +187,11 @@ MountNeed need_of_entry(const FstabEntry& entry) {
                                                                                            : MountNeed::required;
 }
 
+std::string bound_folder(const FstabEntry& entry) {
+    const bool is_bound = has_option(entry, "bind") || has_option(entry, "rbind");
+    return is_bound && !has_option(entry, "noauto") && entry.device.starts_with('/') ? entry.device : std::string();
+}
+
 std::vector<TypedMount> find_typed_mounts(const DiskLayout& layout, const std::vector<FstabEntry>& fstab,
                                           const Guest& guest) {
     std::vector<TypedMount> mounts;
@@ -195,7 +200,7 @@ std::vector<TypedMount> find_typed_mounts(const DiskLayout& layout, const std::v
         // systemd looks at the root's own disk, no other (systemd-gpt-auto-generator(8)).
         const PartitionTable& table =
             layout.root_disk == 0 ? layout.table : layout.further_tables[layout.root_disk - 1];
-        if (volume.disk != layout.root_disk || table.kind != TableKind::gpt || !volume.partition || !volume.signature)
+        if (volume.disk != layout.root_disk || table.kind != TableKind::gpt || !volume.partition)
             continue;
         const Partition& partition = *partition_of(layout, volume);
         const std::string place(mount_point_of_type(partition.type));

@@ -22,6 +22,9 @@ EntryKind kind_of_entry(const FstabEntry& entry);
 // optional: the guest boots without it, or reaches it only over a network or from its host.
 MountNeed need_of_entry(const FstabEntry& entry);
 
+// The folder that a bind mount shows a second time, from boot on; empty: it is none.
+std::string bound_folder(const FstabEntry& entry);
+
 // A partition that systemd mounts without an entry in fstab, because of its type (Discoverable Partitions), or that an
 // image of CoreOS' kind mounts.
 struct TypedMount {

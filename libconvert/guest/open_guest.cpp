@@ -106,6 +106,11 @@ MissingMount missing_automount(const FstabEntry& map) {
             MountNeed::optional};
 }
 
+MissingMount missing_elsewhere(const FstabEntry& entry) {
+    return {entry.mount_point,    entry.device,        kNotOnDisk,
+            need_of_entry(entry), MissingRemedy::none, bound_folder(entry)};
+}
+
 class NativeOpener {
   public:
     NativeOpener(OpenedGuest& result, const GuestAccess& access, const OperationContext& operation)
@@ -195,7 +200,7 @@ class NativeOpener {
         if (kind == EntryKind::none)
             return;
         if (kind == EntryKind::elsewhere)
-            return miss(entry, kNotOnDisk);
+            return result_.missing.push_back(missing_elsewhere(entry));
         if (!index)
             return miss(entry, kNoVolume);
         const Volume& volume = result_.layout.volumes[*index];
@@ -244,7 +249,8 @@ class NativeOpener {
                     continue;
                 const auto obstacle = find_reader(volume.signature) != nullptr
                                           ? mount(typed.mount_point, *typed.volume, {})
-                                          : kNotNative + (volume.signature ? volume.signature->type : std::string());
+                                      : volume.signature ? kNotNative + volume.signature->type
+                                                         : "there is no file system in it";
                 if (!obstacle)
                     continue;
                 reason = *obstacle;
@@ -325,7 +331,7 @@ std::vector<MissingMount> missing_of_appliance(const OpenedGuest& result, const 
         if (is_automount(entry))
             missing.push_back(missing_automount(entry));
         else if (kind == EntryKind::elsewhere)
-            missing.push_back({entry.mount_point, entry.device, kNotOnDisk, need_of_entry(entry)});
+            missing.push_back(missing_elsewhere(entry));
         else if (kind == EntryKind::disk && !is_mounted(entry.mount_point))
             missing.push_back({entry.mount_point, entry.device, volume ? "libguestfs did not mount it" : kNoVolume,
                                need_of_entry(entry)});

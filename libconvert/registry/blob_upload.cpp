@@ -208,8 +208,14 @@ std::uint64_t BlobUpload::chunk_size() {
     return std::clamp(kChunkSize, chunk_minimum_, std::max(chunk_limit_, chunk_minimum_));
 }
 
+const Url& BlobUpload::location() const {
+    if (!location_)
+        fail(ErrorKind::usage, "no upload is open");
+    return *location_;
+}
+
 bool BlobUpload::synchronise() {
-    const Answer answer = call(HttpMethod::get, *location_, nullptr);
+    const Answer answer = call(HttpMethod::get, location(), nullptr);
     if (says_upload_is_gone(answer.response) || answer.response.status == 416)
         return false;
     // A registry that cannot tell is like one that has lost it.
@@ -328,7 +334,7 @@ void BlobUpload::send_chunk(const UploadContent& content, std::uint64_t length) 
     headers.add("Content-Type", kOctets);
     headers.add("Content-Range", fmt::format("{}-{}", acknowledged_, acknowledged_ + length - 1));
     try {
-        const Answer answer = call(HttpMethod::patch, *location_, &body, std::move(headers));
+        const Answer answer = call(HttpMethod::patch, location(), &body, std::move(headers));
         judge_chunk(answer.response, answer.url, content, length);
     } catch (const NetworkError& error) {
         if (!is_temporary(error.fault()))
@@ -374,7 +380,7 @@ bool BlobUpload::close(const UploadContent& content, const BlobIdentity& blob) {
     };
     try {
         const Answer answer =
-            call(HttpMethod::put, with_query(*location_, "digest", blob.digest.text()), &rest, std::move(headers));
+            call(HttpMethod::put, with_query(location(), "digest", blob.digest.text()), &rest, std::move(headers));
         const HttpResponse& response = answer.response;
         if (is_success(response.status)) {
             location_.reset();

@@ -77,6 +77,7 @@ class BlobUpload {
     void begin();
     void take_location(const HttpResponse& response, const Url& asked);
     Answer call(HttpMethod method, const Url& url, const HttpBody* body, HttpHeaders headers = {});
+    const Url& location() const; // of the upload that is open
     // After a fault: learns what the registry has. False: it has lost the upload.
     bool synchronise();
     void recover(const UploadContent& content, std::string_view what_happened);

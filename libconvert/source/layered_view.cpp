@@ -23,6 +23,12 @@ std::string_view next_part(std::string_view& path) {
     return part;
 }
 
+// What stands for a folder of which there is only what lies in it; everybody makes it so.
+const LayeredFile& implied_folder() {
+    static const LayeredFile kFolder{TarType::directory, 0755, 0, 0, 0, 0, 0, {}, {}};
+    return kFolder;
+}
+
 bool is_folder(const std::optional<LayeredFile>& file) {
     return !file || file->type == TarType::directory;
 }
@@ -241,8 +247,8 @@ std::vector<std::pair<std::string, const LayeredFile*>> LayeredView::children(st
     std::vector<std::pair<std::string, const LayeredFile*>> found;
     if (const Node* node = look_up(folder))
         for (const auto& [name, child] : node->children)
-            if (child.file)
-                found.emplace_back((folder.empty() ? "" : std::string(folder) + "/") + name, &*child.file);
+            found.emplace_back((folder.empty() ? "" : std::string(folder) + "/") + name,
+                               child.file ? &*child.file : &implied_folder());
     return found;
 }
 
@@ -250,8 +256,7 @@ void LayeredView::for_each(const std::function<void(const std::string& path, con
     const auto walk = [&visit](const auto& self, const std::string& folder, const Node& node) -> void {
         for (const auto& [name, child] : node.children) {
             const std::string path = folder + name;
-            if (child.file)
-                visit(path, *child.file);
+            visit(path, child.file ? *child.file : implied_folder());
             self(self, path + "/", child);
         }
     };

@@ -58,7 +58,8 @@ class LayeredView {
 
     // Null: there is no such file, or a folder that no member stands for.
     const LayeredFile* find(std::string_view path) const;
-    // What lies directly in a folder ("": the root), in byte order; folders that no member stands for are left out.
+    // What lies directly in a folder ("": the root), in byte order; folders that no member stands for are among it, as
+    // runtimes make them.
     std::vector<std::pair<std::string, const LayeredFile*>> children(std::string_view folder) const;
     // All, in no particular order.
     void for_each(const std::function<void(const std::string& path, const LayeredFile&)>& visit) const;

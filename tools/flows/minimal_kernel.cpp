@@ -3,6 +3,7 @@
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
 #include "formats/base/shared_files.hpp"
+#include "formats/oci/platform.hpp"
 
 #include <fmt/format.h>
 
@@ -12,6 +13,19 @@
 #include <utility>
 
 namespace vm2oci {
+namespace {
+
+// The build's own target makes the kernel of the machine that builds.
+std::string who_brings(std::string_view folder, bool is_of_this_machine) {
+    if (is_of_this_machine)
+        return std::string(kKernelIsBrought);
+    return fmt::format(
+        "in vm2oci's source guest-kernel/build.sh makes it, told {} as its architecture and a folder for "
+        "its output (the manual has the line), with that architecture's cross compiler",
+        folder == shared_file::guest_kernel_arm64 ? "arm64" : "x86_64");
+}
+
+} // namespace
 
 std::filesystem::path minimal_kernel_folder(const std::string& architecture) {
     // A kernel for amd64 runs programs for 386, too.
@@ -27,7 +41,7 @@ std::filesystem::path minimal_kernel_folder(const std::string& architecture) {
         fail(ErrorKind::not_found,
              fmt::format("the kernel minimal: share/vm2oci/{} is not beside this program, for it is built only when "
                          "asked for: {}",
-                         folder, kKernelIsBrought));
+                         folder, who_brings(folder, (machine_architecture() == "arm64") == (architecture == "arm64"))));
     return *std::move(path);
 }
 

@@ -132,6 +132,11 @@ step 'our own kernel, where it is installed and where it is not'
 install -D "$VM2OCI" prefix/bin/vm2oci
 expect_exit 1 prefix/bin/vm2oci convert --as bundle --kernel minimal raw:several.raw null:
 expect_match 'cmake --build --preset release --target guest-kernel' "$(cat stderr)" 'what to do about it'
+other=arm64
+[[ $(uname -m) == x86_64 ]] || other=amd64
+expect_exit 1 prefix/bin/vm2oci convert --as bundle --kernel minimal --arch "$other" raw:several.raw null:
+expect_match "guest-kernel/build.sh makes it, told ${other/amd64/x86_64} as" "$(cat stderr)" 'what to do about another machine'
+expect_equal 0 "$(grep -c 'cmake --build' stderr)" "hints that make this machine's kernel"
 own=prefix/share/vm2oci/guest-kernel/$(uname -m)
 mkdir -p "$own/lib/modules/6.1.0-vm2oci"
 cp guest/boot/vmlinuz-6.1.0-1-amd64 "$own/vmlinuz"

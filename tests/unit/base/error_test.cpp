@@ -32,6 +32,7 @@ TEST_CASE("a missing file is not_found, other system errors are io") {
     CHECK_THROWS_MATCHES(fail_errno("open x", EACCES), Error, Catch::Predicate<Error>([](const Error& e) {
                              return e.kind() == ErrorKind::io && std::string(e.what()) == "open x: Permission denied";
                          }));
+    CHECK_THROWS_WITH(fail_errno("cannot write y", EFBIG), Catch::Contains("this process, or the file system, allows"));
 }
 
 TEST_CASE("what the standard library throws is said in words") {

@@ -22,7 +22,8 @@ TEST_CASE("foreign formats are named and never taken for raw") {
         std::string_view name;
     };
     const Foreign foreign = GENERATE(
-        Foreign{0, "QED\0"sv, "QED"}, Foreign{0, "WithoutFreeSpace"sv, "Parallels"},
+        Foreign{0, "QED\0"sv, "QED"}, Foreign{0, "AFF10\r\n\0 more"sv, "AFF"},
+        Foreign{0, "VMA\0\0\0\0\1\x0b"sv, "VMA (Proxmox's backup)"}, Foreign{0, "WithoutFreeSpace"sv, "Parallels"},
         Foreign{0, "WithouFreSpacExt"sv, "Parallels"}, Foreign{0, "Bochs Virtual HD Image"sv, "Bochs"},
         Foreign{0, "#!/bin/sh\n#V2.0 Format\n"sv, "cloop"}, Foreign{128 * KiB - 512, "koly"sv, "DMG"},
         Foreign{0, "LUKS\xba\xbe"sv, "LUKS-encrypted disk"}, Foreign{0, "QFI\xfb\0\0\0\1"sv, "qcow (version 1)"},

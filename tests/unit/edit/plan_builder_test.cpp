@@ -200,3 +200,110 @@ TEST_CASE("A file system in a missing one is written to, and a bundle's plan kno
     lone.write("/data/b", "x", "because");
     CHECK(std::move(lone).finish().edits.size() == 1);
 }
+
+TEST_CASE("To ask for one file below a missing mount is to look for it there") {
+    MemoryGuest guest;
+    guest.folder("/var/lib").folder("/usr").symlink("/lib", "usr/lib").symlink("/etc/name", "/var/lib/name");
+    guest.missing({"/var/lib", "LABEL=state", "it is encrypted", MountNeed::required});
+    guest.missing({"/usr", "partition 2", "it is of no known kind", MountNeed::required});
+    PlanBuilder plan(guest);
+    plan.begin("test");
+    SECTION("a status") {
+        CHECK_FALSE(plan.status("/var/lib/dbus/machine-id", FinalLink::keep));
+    }
+    SECTION("a file's text, through a link") {
+        CHECK_FALSE(plan.read_text("/lib/systemd/system/ssh.service"));
+    }
+    SECTION("a link at the end") {
+        CHECK_FALSE(plan.exists("/etc/name"));
+    }
+    SECTION("where a link leads") {
+        CHECK_FALSE(plan.read_link("/usr/bin/sh"));
+    }
+    CHECK(kind_of_failure([&] { std::move(plan).finish(); }) == ErrorKind::unsupported);
+}
+
+TEST_CASE("A pattern looks below a mount point that is yet to be made") {
+    MemoryGuest guest;
+    guest.file("/home/ann/.history", "x");
+    guest.missing({"/home/zoe", "LABEL=zoe", "this disk has no such volume", MountNeed::required});
+    for (const char* pattern : {"/home/*/.history", "/home/z*/.ssh/*", "/*/*/x"}) {
+        PlanBuilder plan(guest);
+        plan.begin("test");
+        plan.glob(pattern);
+        CHECK(kind_of_failure([&] { std::move(plan).finish(); }) == ErrorKind::unsupported);
+    }
+    for (const char* pattern : {"/home/a*/.history", "/home/ann/*", "/etc/*/zoe", "/*"}) {
+        PlanBuilder plan(guest);
+        plan.begin("test");
+        plan.glob(pattern);
+        CHECK(std::move(plan).finish().edits.empty());
+    }
+}
+
+namespace {
+
+MissingMount bind_of(const std::string& source, const std::string& mount_point) {
+    return {mount_point, source, "it comes from another place", MountNeed::optional, MissingRemedy::none, source};
+}
+
+} // namespace
+
+TEST_CASE("What a bind mount shows is changed where it lies") {
+    MemoryGuest guest;
+    guest.folder("/home").file("/export/people/ann/.history", "x").folder("/tmp").symlink("/people", "export/people");
+    guest.file("/home/hidden", "x");
+    SECTION("in this guest") {
+        guest.missing(bind_of("/people", "/home"));
+        PlanBuilder plan(guest);
+        plan.begin("test");
+        CHECK(plan.list("/home") == std::vector<std::string>{"ann"});
+        for (const std::string& path : plan.glob("/home/*/.history"))
+            plan.remove(path, "because");
+        plan.write("/home/ann/.ssh/authorized_keys", "key", "because");
+        plan.remove("/home", "because");
+        const EditPlan made = std::move(plan).finish();
+        CHECK(find_edit(made, "/export/people/ann/.history") != nullptr);
+        CHECK(find_edit(made, "/export/people/ann/.ssh/authorized_keys") != nullptr);
+        CHECK(find_edit(made, "/export/people") == nullptr);
+        CHECK(made.edits.size() == 3);
+    }
+    SECTION("on what is not mounted, whatever the order") {
+        guest.missing(bind_of("/export/people", "/home"));
+        guest.missing({"/export", "LABEL=e", "it is encrypted", MountNeed::required});
+        PlanBuilder plan(guest);
+        plan.begin("test");
+        CHECK(plan.glob("/home/*/.none").empty());
+        CHECK(kind_of_failure([&] { std::move(plan).finish(); }) == ErrorKind::unsupported);
+    }
+    SECTION("nothing else looks") {
+        guest.missing(bind_of("/export/people", "/home"));
+        PlanBuilder plan(guest);
+        plan.begin("test");
+        plan.write("/etc/hostname", "a", "because");
+        CHECK(std::move(plan).finish().edits.size() == 1 + 1); // and /etc
+    }
+}
+
+TEST_CASE("Bind mounts that show something else than their folder are not looked into") {
+    for (const char* between : {"/home/ann", "/export/people/ann"}) {
+        MemoryGuest guest;
+        guest.folder("/home/ann").folder("/export/people/ann");
+        guest.missing(bind_of("/export/people", "/home"));
+        guest.missing({between, "LABEL=a", "this disk has no such volume", MountNeed::optional});
+        PlanBuilder plan(guest);
+        plan.begin("test");
+        CHECK(plan.glob("/home/bob/.history").empty());
+        CHECK(kind_of_failure([&] { std::move(plan).finish(); }) == ErrorKind::unsupported);
+    }
+    // Its own ancestor, and a folder that is not there.
+    for (const char* source : {"/", "/nowhere"}) {
+        MemoryGuest guest;
+        guest.folder("/mnt/all");
+        guest.missing(bind_of(source, "/mnt/all"));
+        PlanBuilder plan(guest);
+        plan.begin("test");
+        plan.write("/mnt/all/x", "x", "because");
+        CHECK(kind_of_failure([&] { std::move(plan).finish(); }) == ErrorKind::unsupported);
+    }
+}

@@ -153,6 +153,15 @@ TEST_CASE("entries of fstab are told apart by what holds the files, and whether 
         CHECK(kind_of_entry(entry(line)) == EntryKind::none);
 }
 
+TEST_CASE("bind mounts name the folder that they show") {
+    const auto folder = [](std::string_view line) { return bound_folder(parse_fstab(line).at(0)); };
+    CHECK(folder("/srv/people /home none rw,bind 0 0") == "/srv/people");
+    CHECK(folder("/a /b auto rbind") == "/a");
+    CHECK(folder("/a /b none bind,noauto").empty());
+    CHECK(folder("/a.img /b ext4 loop").empty());
+    CHECK(folder("nas:/a /b nfs bind").empty());
+}
+
 TEST_CASE("partitions are mounted by their types where nothing else is") {
     DiskLayout layout;
     layout.table.kind = TableKind::gpt;
@@ -184,6 +193,13 @@ TEST_CASE("partitions are mounted by their types where nothing else is") {
     CHECK(find_typed_mounts(layout, parse_fstab("UUID=1 /usr/ ext4 ro\nUUID=2 /var ext4 rw\n"), guest).empty());
     add("5dfbf5f4-2848-4bac-aa5e-0d9a20b745a6"); // a second one for /usr
     CHECK_FALSE(find_typed_mounts(layout, {}, guest)[0].volume);
+    // One in which nothing is known is mounted, too, and lacks.
+    add("773f91ef-66d4-49b5-bd83-d683bf40ad16"); // a user's home, which no generator mounts
+    add("7ec6f557-3bc5-4aca-b293-16ef5df639d1");
+    layout.volumes.back().signature.reset();
+    const std::vector<TypedMount> unknown = find_typed_mounts(layout, {}, guest);
+    REQUIRE(unknown.size() == 3);
+    CHECK(unknown[2].mount_point == "/var/tmp");
     layout.table.kind = TableKind::mbr;
     CHECK(find_typed_mounts(layout, {}, guest).empty());
 }

@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <map>
 
 using namespace vm2oci;
 
@@ -33,9 +34,13 @@ LayeredView view_of(const std::vector<std::vector<Member>>& layers) {
     return view;
 }
 
+// Of what members stand for.
 std::vector<std::string> paths_of(const LayeredView& view) {
     std::vector<std::string> paths;
-    view.for_each([&](const std::string& path, const LayeredFile&) { paths.push_back(path); });
+    view.for_each([&](const std::string& path, const LayeredFile& file) {
+        if (file.content_offset != 0)
+            paths.push_back(path);
+    });
     std::sort(paths.begin(), paths.end());
     return paths;
 }
@@ -63,6 +68,21 @@ TEST_CASE("the last of a name counts, and its content") {
     CHECK(view_of({{{"a"}}, {{"a"}}}).find("a")->layer == 1);
     CHECK(view.find("disk") == nullptr);
     CHECK(view.find("a/b/c") == nullptr);
+}
+
+TEST_CASE("folders that only what lies in them stands for are there") {
+    const LayeredView view = view_of({{{"disk/a.img"}, {"disk/old/b.img"}}, {{"disk/old/.wh.b.img"}, {"x/y/z"}}});
+    const auto found = view.children("disk");
+    REQUIRE(found.size() == 2);
+    CHECK(found[1].first == "disk/old");
+    CHECK(found[1].second->type == TarType::directory);
+    CHECK(found[1].second->permissions == 0755);
+    CHECK(view.children("").size() == 2);
+    std::map<std::string, TarType> all;
+    view.for_each([&](const std::string& path, const LayeredFile& file) { all[path] = file.type; });
+    CHECK(all.size() == 6);
+    CHECK(all["x/y"] == TarType::directory);
+    CHECK(view_of({{{"disk/a.img"}, {"disk/old/b"}}, {{"disk/.wh.old"}}}).children("disk").size() == 1);
 }
 
 TEST_CASE("whiteouts hide what lower layers have") {
