@@ -57,11 +57,11 @@ class Batch {
         const double began = engine_.seconds();
         while (!waiting_.empty() || !running_.empty()) {
             operation.check_cancelled();
-            begin_what_fits();
             end_what_ended();
+            begin_what_fits();
             tell_progress();
             if (!running_.empty())
-                engine_.wait();
+                engine_.wait(descriptors());
         }
         result_.seconds = engine_.seconds() - began;
         return std::move(result_);
@@ -152,6 +152,14 @@ class Batch {
             running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(at));
             settle(index, result.state);
         }
+    }
+
+    std::vector<int> descriptors() const {
+        std::vector<int> all;
+        all.reserve(running_.size());
+        for (const Running& running : running_)
+            all.push_back(running.process->descriptor());
+        return all;
     }
 
     void settle(std::size_t index, ItemState state) {

@@ -32,6 +32,8 @@ class RunningItem {
     virtual ~RunningItem() = default;
     // Nothing as long as it runs.
     virtual std::optional<ItemEnd> poll() = 0;
+    // Readable, or hung up, when poll() may see something new.
+    virtual int descriptor() const = 0;
     virtual ItemProgress progress() const = 0;
 };
 
@@ -43,8 +45,8 @@ struct BatchEngine {
     // The digest of what is at the item's destination; nullopt: nothing is. For an item whose destination is no image
     // something else that says that it is there.
     std::function<std::optional<std::string>(const BatchItem&)> published;
-    // Until something may have happened, a fraction of a second at most.
-    std::function<void()> wait;
+    // Until something may have happened to one of the descriptors, a fraction of a second at most.
+    std::function<void(const std::vector<int>& descriptors)> wait;
     std::function<double()> seconds; // since any moment
 };
 

@@ -6,9 +6,11 @@
 
 #include <fcntl.h>
 #include <nlohmann/json.hpp>
+#include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -68,6 +70,7 @@ class Conversion final : public RunningItem {
             end.message = "the conversion was ended: " + describe_exit(*status);
         return end;
     }
+    int descriptor() const override { return process_.error_fd(); }
     ItemProgress progress() const override { return progress_; }
 
   private:
@@ -126,6 +129,7 @@ class LookingConversion final : public RunningItem {
             end->processor_seconds += looked_;
         return end;
     }
+    int descriptor() const override { return conversion_ ? conversion_->descriptor() : look_->error_fd(); }
     ItemProgress progress() const override {
         return conversion_ ? conversion_->progress() : ItemProgress{"look", 0, 0};
     }
@@ -158,6 +162,18 @@ class LookingConversion final : public RunningItem {
 };
 
 } // namespace
+
+void wait_for_conversions(const std::vector<int>& descriptors) {
+    constexpr int kLongestMilliseconds = 50; // of a cancellation that nobody hears of
+    std::vector<pollfd> entries;
+    entries.reserve(descriptors.size());
+    for (const int descriptor : descriptors)
+        entries.push_back({descriptor, POLLIN, 0});
+    ::poll(entries.data(), entries.size(), kLongestMilliseconds);
+    // Its output ends shortly before the process does.
+    if (std::ranges::any_of(entries, [](const pollfd& entry) { return entry.revents == POLLHUP; }))
+        ::poll(nullptr, 0, 1);
+}
 
 std::unique_ptr<RunningItem> start_conversion(const ConversionProgram& program, const BatchItem& item,
                                               const ItemFiles& files, unsigned threads, const LookAlikes& look_alikes) {

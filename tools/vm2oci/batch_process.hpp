@@ -20,6 +20,9 @@ struct ConversionProgram {
 std::unique_ptr<RunningItem> start_conversion(const ConversionProgram& program, const BatchItem& item,
                                               const ItemFiles& files, unsigned threads, const LookAlikes& look_alikes);
 
+// Until one of those descriptors has something to read or hangs up, a fraction of a second at most.
+void wait_for_conversions(const std::vector<int>& descriptors);
+
 // The item's image is there: later ones may take its frames, if it is known what it looks like.
 void remember_look(const BatchItem& item, const ItemFiles& files, LookAlikes& look_alikes);
 

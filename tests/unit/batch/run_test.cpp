@@ -59,6 +59,7 @@ class Conversion final : public RunningItem {
         world_.memory -= item_.cost.memory;
     }
 
+    int descriptor() const override { return -1; }
     std::optional<ItemEnd> poll() override {
         if (left_-- > 0)
             return std::nullopt;
@@ -120,7 +121,8 @@ BatchResult run(World& world, const BatchRequest& request) {
         const auto found = world.published.find(each.destination);
         return found == world.published.end() ? std::nullopt : std::optional(found->second);
     };
-    engine.wait = [&] {
+    engine.wait = [&](const std::vector<int>& descriptors) {
+        CHECK(descriptors.size() == world.running.size());
         world.step();
         world.now += 1;
     };

@@ -29,7 +29,6 @@
 #include <iostream>
 #include <iterator>
 #include <map>
-#include <thread>
 
 namespace vm2oci::cli {
 namespace {
@@ -43,7 +42,6 @@ constexpr std::size_t kResultLimit = 64 * MiB; // the same, with a pod's log aro
 constexpr std::uint64_t kPodMemory = 256 * MiB;
 
 // Between looks at what runs: small disks take a few hundredths of a second.
-constexpr std::chrono::milliseconds kPollInterval(10);
 
 struct BatchArguments {
     std::vector<std::string> lists;
@@ -247,7 +245,7 @@ ExitCode run_list(const BatchArguments& arguments, Invocation& call) {
     };
     engine.made = [&](const BatchItem& item, const ItemFiles& files) { remember_look(item, files, look_alikes); };
     engine.published = [&](const BatchItem& item) { return published_at(*by_number.at(item.number), call.operation); };
-    engine.wait = [] { std::this_thread::sleep_for(kPollInterval); };
+    engine.wait = wait_for_conversions;
     engine.seconds = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
     const fs::path folder = state_folder(arguments);
     if (arguments.dry_run) {
