@@ -16,8 +16,9 @@ namespace vm2oci {
 
 using ArchiveMembers = std::map<std::string, std::shared_ptr<const BlockDevice>>; // regular files, by path
 
-// Reads the headers of all members: the last of a name counts, and hard links are what they name. Error{unsupported} and
-// Error{unsafe}: links in the place of the layout's files or on the way to a member. Error{corrupt}: it is cut off. `operation` is used during the members' whole life (open_layer_content()).
+// Reads the headers of all members: the last of a name counts, and hard links are what they name. Error{unsupported}
+// and Error{unsafe}: links in the place of the layout's files or on the way to a member. Error{corrupt}: it is cut off.
+// `operation` is used during the members' whole life (open_layer_content()).
 ArchiveMembers read_archive_members(const std::filesystem::path& file, const OperationContext& operation);
 
 // "blobs/sha256/HEX"

@@ -98,7 +98,7 @@ TEST_CASE("layers are merged as a container sees them") {
     paths.reserve(facts.files.size());
     for (const auto& [path, file] : facts.files)
         paths.push_back(path);
-    CHECK(paths == std::vector<std::string>{"disk", "disk/b", "old/new"});
+    CHECK(paths == std::vector<std::string>{"disk", "disk/b", "old", "old/new"});
     REQUIRE(facts.imported);
     CHECK(facts.imported->path == "disk/a"); // the importer knows no whiteouts
     CHECK_FALSE(facts.imported->is_seen);
