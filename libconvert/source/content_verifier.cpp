@@ -156,8 +156,8 @@ void ContentVerifier::finish(const OperationContext& operation) {
             fail_layer(digest,
                        fmt::format("unpacks to {}, and the configuration says diff_id {}; container runtimes refuse it",
                                    diff_id->text(), said->text()));
-        if (watched->content_hash)
-            proven.push_back({digest, diff_id.value()});
+        if (watched->content_hash && diff_id)
+            proven.push_back({digest, *diff_id});
         watched->is_proven = true;
         watched->watched = watched->content;
         watched->content_hash.reset();

@@ -18,8 +18,8 @@
 namespace vm2oci::cli {
 namespace {
 
-constexpr std::size_t kDocumentLimit = 16 * 1024 * 1024; // plans of many edits have a few hundred KiB
-constexpr std::size_t kLineLimit = 64 * 1024;
+constexpr std::size_t kDocumentLimit = std::size_t{16} << 20; // plans of many edits have a few hundred KiB
+constexpr std::size_t kLineLimit = std::size_t{64} << 10;
 constexpr int kStandardOutput = 1;
 constexpr std::chrono::seconds kPatience(5); // until a conversion that is to end has put away what it has begun
 
