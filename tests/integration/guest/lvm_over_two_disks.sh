@@ -41,7 +41,8 @@ run_lvm lvextend -q --driverloaded n "${lvm_options[@]}" -L 88M vg/root "${loops
 pvs --noheadings --units s --nosuffix "${lvm_options[@]}" --segments \
     -o pv_name,lv_name,seg_start,pvseg_start,pvseg_size,pe_start,vg_extent_size "${loops[@]}" 2> /dev/null > segments
 losetup -d "${loops[@]}"
-loops=() # they are anybody's now
+of_first=${loops[0]} # as it is named in `segments`
+loops=()             # they are anybody's now
 expect_equal 2 "$(grep -c ' root ' segments)" 'segments of the root'
 # copy_segments VOLUME DIRECTION(in|out) FIRST-PV SECOND-PV
 copy_segments() {
@@ -49,7 +50,7 @@ copy_segments() {
     while read -r device name start first count pe_start extent; do
         [[ $name == root ]] || continue
         file=$3
-        [[ $device == "${loops[0]}" ]] || file=$4
+        [[ $device == "$of_first" ]] || file=$4
         if [[ $2 == in ]]; then
             dd if="$1" of="$file" bs=512 skip="$start" seek=$((pe_start + first * extent)) count=$((count * extent)) conv=notrunc status=none
         else
