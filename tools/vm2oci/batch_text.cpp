@@ -28,51 +28,52 @@ void require_text(std::string_view text) {
             "a byte is 0; a list is text, in UTF-8");
 }
 
-struct SplitLine {
-    std::vector<std::string> words;
-    bool goes_on = false; // its end has a backslash before it
-};
-
-// As a shell splits a line, without what a shell would expand.
-SplitLine split_line(std::string_view text, std::size_t line) {
-    SplitLine split;
-    bool in_word = false;
-    char quote = '\0';
-    const auto word = [&]() -> std::string& {
-        if (!in_word)
-            split.words.emplace_back();
-        in_word = true;
-        return split.words.back();
-    };
-    for (std::size_t at = 0; at < text.size(); ++at) {
-        const char c = text[at];
-        const bool is_last = at + 1 == text.size();
-        if (c == '\\' && quote != '\'' && is_last) {
-            split.goes_on = true;
-            return split;
+// Splits as a shell does, without what a shell would expand. A line that ends in a backslash goes on in the next piece.
+class LineSplitter {
+  public:
+    // Whether the piece ends in a backslash. `line` is the one to name where a quote is not closed.
+    bool add(std::string_view text, std::size_t line) {
+        for (std::size_t at = 0; at < text.size(); ++at) {
+            const char c = text[at];
+            if (c == '\\' && quote_ != '\'' && at + 1 == text.size())
+                return true;
+            const bool escapes =
+                c == '\\' && quote_ != '\'' && (quote_ == '\0' || text[at + 1] == '"' || text[at + 1] == '\\');
+            if (escapes)
+                word() += text[++at];
+            else if (quote_ != '\0' && c == quote_)
+                quote_ = '\0';
+            else if (quote_ != '\0')
+                word() += c;
+            else if (c == '"' || c == '\'') {
+                word();
+                quote_ = c;
+            } else if (c == ' ' || c == '\t')
+                in_word_ = false;
+            else if (c == '#' && !in_word_)
+                break;
+            else
+                word() += c;
         }
-        const bool escapes =
-            c == '\\' && quote != '\'' && (quote == '\0' || text[at + 1] == '"' || text[at + 1] == '\\');
-        if (escapes)
-            word() += text[++at];
-        else if (quote != '\0' && c == quote)
-            quote = '\0';
-        else if (quote != '\0')
-            word() += c;
-        else if (c == '"' || c == '\'') {
-            word();
-            quote = c;
-        } else if (c == ' ' || c == '\t')
-            in_word = false;
-        else if (c == '#' && !in_word)
-            break;
-        else
-            word() += c;
+        if (quote_ != '\0')
+            refuse_batch_line(line, "a quote is not closed");
+        return false;
     }
-    if (quote != '\0')
-        refuse_batch_line(line, "a quote is not closed");
-    return split;
-}
+
+    std::vector<std::string> take() { return std::move(words_); }
+
+  private:
+    std::string& word() {
+        if (!in_word_)
+            words_.emplace_back();
+        in_word_ = true;
+        return words_.back();
+    }
+
+    std::vector<std::string> words_;
+    bool in_word_ = false;
+    char quote_ = '\0';
+};
 
 // Without its end, of whatever system.
 std::string_view take_line(std::string_view& text) {
@@ -93,19 +94,19 @@ std::vector<WrittenMachine> read_lines(std::string_view text) {
     std::vector<WrittenMachine> all;
     for (std::size_t line = 1; !text.empty(); ++line) {
         const std::size_t first = line;
-        std::string whole(take_line(text));
-        SplitLine split = split_line(whole, first);
-        while (split.goes_on) {
+        LineSplitter splitter;
+        std::string_view piece = take_line(text);
+        std::size_t length = piece.size();
+        while (splitter.add(piece, first)) {
             if (text.empty())
                 refuse_batch_line(line, "the line goes on behind its backslash, and the list ends");
-            whole.pop_back();
-            whole += take_line(text);
+            piece = take_line(text);
+            length += piece.size();
             ++line;
-            if (whole.size() > kLongestLine)
+            if (length > kLongestLine)
                 refuse_batch_line(first, "the line goes on for more than 64 KiB");
-            split = split_line(whole, first);
         }
-        std::vector<std::string>& words = split.words;
+        const std::vector<std::string> words = splitter.take();
         if (words.empty())
             continue;
         if (words[0] == "-")
@@ -126,10 +127,10 @@ std::string text_of(const YamlValue& value, std::string_view what) {
 
 std::vector<std::string> options_of(const YamlValue& value) {
     if (value.kind() == YamlKind::scalar) {
-        SplitLine split = split_line(value.text(), value.line());
-        if (split.goes_on)
+        LineSplitter splitter;
+        if (splitter.add(value.text(), value.line()))
             refuse_batch_line(value.line(), "the options end with a backslash");
-        return std::move(split.words);
+        return splitter.take();
     }
     if (value.kind() != YamlKind::sequence)
         refuse_batch_line(value.line(), "options are a list of words, or a line of them");
