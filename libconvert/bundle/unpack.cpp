@@ -8,6 +8,7 @@
 #include "formats/block/padded.hpp"
 #include "formats/block/raw_writer.hpp"
 #include "libconvert/bundle/elf_kernel.hpp"
+#include "libconvert/bundle/kernel.hpp"
 #include "libconvert/bundle/vmm_configuration.hpp"
 
 #include <algorithm>
