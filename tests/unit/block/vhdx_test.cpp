@@ -82,14 +82,28 @@ TEST_CASE("of a VHDX' two headers the newer one counts") {
     CHECK_FALSE(refusal_of(image, DiskFormat::vhdx));
 }
 
+namespace {
+
+// A disk, and another whose blocks lie over it.
+struct Family {
+    VhdxShape child = vhdx_shape();
+    VhdxShape base = vhdx_shape();
+
+    Family() {
+        child.blocks = {{1, 9}};
+        child.partial_blocks = {{4, 8}, {7, 6}};
+        child.parent_guid = "99999999-8888-7777-6666-555555555555";
+        base.data_guid = *child.parent_guid;
+    }
+};
+
+} // namespace
+
 TEST_CASE("a differencing VHDX is read over the parent whose data it names") {
     const TemporaryFolder folder;
-    VhdxShape child = vhdx_shape();
-    child.blocks = {{1, 9}};
-    child.partial_blocks = {{4, 8}, {7, 6}};
-    child.parent_guid = "99999999-8888-7777-6666-555555555555";
-    VhdxShape base = vhdx_shape();
-    base.data_guid = *child.parent_guid;
+    Family family;
+    VhdxShape& child = family.child;
+    const VhdxShape& base = family.base;
     for (const std::uint32_t sector : {512U, 4096U}) {
         child.sector_size = sector;
         DiskSource source;
@@ -111,6 +125,12 @@ TEST_CASE("a differencing VHDX is read over the parent whose data it names") {
         source.backing = {{put_file(folder, "other.vhdx", make_vhdx(other)), std::nullopt}};
         CHECK(error_of([&] { open_disk(source); }).kind() == ErrorKind::unsafe);
     }
+}
+
+TEST_CASE("a differencing VHDX whose locator of its parent or whose bitmaps lie is refused") {
+    const Family family;
+    const VhdxShape& child = family.child;
+    const VhdxShape& base = family.base;
     SECTION("locators that lie") {
         const std::uint64_t locator = vhdx_at::items + 64;
         const Lie lie =
@@ -126,6 +146,7 @@ TEST_CASE("a differencing VHDX is read over the parent whose data it names") {
         CHECK(refusal_of(image, DiskFormat::vhdx));
     }
     SECTION("a bitmap that is not there") {
+        const TemporaryFolder folder;
         ImageBytes image = make_vhdx(child);
         const std::uint64_t ratio = (std::uint64_t{1} << 23) * child.sector_size / kMegabyte;
         for (const std::uint64_t entry : {std::uint64_t{0}, std::uint64_t{3}, std::uint64_t{1} << 40 | 6}) {
