@@ -10,7 +10,6 @@
 
 #include <algorithm>
 #include <deque>
-#include <set>
 
 namespace vm2oci {
 namespace {
@@ -236,21 +235,23 @@ std::vector<std::string> PlanBuilder::list(std::string_view path) const {
     const std::optional<FileStatus> status = folder ? status_at(*folder) : std::nullopt;
     if (!status || status->type != FileType::directory)
         return {};
-    std::set<std::string> names;
+    std::vector<std::string> names; // in byte order; a folder may have a hundred thousand, and few are planned
     const Planned* here = planned(*folder);
     if (!hidden(*folder) && (here == nullptr || !here->fresh))
-        if (const auto present = tolerate([&] { return guest_.list(*folder); }))
-            names.insert(present->begin(), present->end());
+        if (auto present = tolerate([&] { return guest_.list(*folder); }))
+            names = std::move(*present);
     for (auto entry = planned_.upper_bound(*folder); entry != planned_.end(); ++entry) {
         if (parent_of(entry->first) != *folder || entry->first == "/")
             continue;
         const std::string name = entry->first.substr(entry->first.rfind('/') + 1);
-        if (entry->second.status)
-            names.insert(name);
-        else
-            names.erase(name);
+        const auto at = std::lower_bound(names.begin(), names.end(), name);
+        const bool is_there = at != names.end() && *at == name;
+        if (entry->second.status && !is_there)
+            names.insert(at, name);
+        else if (!entry->second.status && is_there)
+            names.erase(at);
     }
-    return {names.begin(), names.end()};
+    return names;
 }
 
 std::optional<std::string> PlanBuilder::read_text(std::string_view path) const {

@@ -21,7 +21,8 @@ find_program(VM2OCI_CCACHE ccache)
 if(VM2OCI_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
     # One clone finds what another compiled: names below the source are relative, and -ffile-prefix-map takes the folder
     # out of what is compiled.
-    set(VM2OCI_LAUNCHER "${CMAKE_COMMAND}" -E env "CCACHE_BASEDIR=${PROJECT_SOURCE_DIR}" CCACHE_NOHASHDIR=1 "${VM2OCI_CCACHE}")
+    set(VM2OCI_LAUNCHER "${CMAKE_COMMAND}" -E env "CCACHE_BASEDIR=${PROJECT_SOURCE_DIR}" CCACHE_NOHASHDIR=1
+        CCACHE_SLOPPINESS=pch_defines,time_macros "${VM2OCI_CCACHE}")
     set(CMAKE_C_COMPILER_LAUNCHER ${VM2OCI_LAUNCHER})
     set(CMAKE_CXX_COMPILER_LAUNCHER ${VM2OCI_LAUNCHER})
 endif()

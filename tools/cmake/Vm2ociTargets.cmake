@@ -20,6 +20,13 @@ function(vm2oci_unit_test name)
     target_link_libraries(unit_${name} PRIVATE vm2oci_test_main ${UNIT_LINK})
     # Each test file has small helpers, and they have the same names.
     set_target_properties(unit_${name} PROPERTIES UNITY_BUILD OFF)
+    if(CMAKE_UNITY_BUILD)
+        target_precompile_headers(unit_${name} REUSE_FROM vm2oci_test_main)
+        set_target_properties(unit_${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF) # else -fPIE here, -fPIC there
+        if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+            target_compile_options(unit_${name} PRIVATE -fpch-preprocess) # as ccache asks for
+        endif()
+    endif()
     add_dependencies(unit_tests unit_${name})
     add_test(NAME unit/${name} COMMAND unit_${name} --order rand --rng-seed 1)
     set_tests_properties(unit/${name} PROPERTIES LABELS unit TIMEOUT 900)
