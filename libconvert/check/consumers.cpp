@@ -268,6 +268,11 @@ void check_import(const ImageFacts& facts, Problems& problems) {
         problems.error("first-file", said + ": it is empty");
     else if (!disk.is_seen)
         problems.error("first-file", said + ", and containers see another one or none: it would import an old disk");
+    else if (const auto files = without_folders(children(facts, "disk")); files.size() > 1)
+        problems.warning(
+            "first-file",
+            fmt::format("{}, and passes over {} more in /disk, whichever is the disk", said, files.size() - 1),
+            "leave one file in /disk");
     if (!disk.findings)
         return;
     const std::optional<std::string> foreign = foreign_format(*disk.findings);

@@ -129,6 +129,10 @@ TEST_CASE("the importer takes the first file that begins with disk") {
     facts.imported->is_seen = false;
     CHECK(has_error("cdi", facts, "first-file"));
     facts = good_facts();
+    CHECK_FALSE(has_warning("cdi", facts, "first-file"));
+    facts.files["disk/readme"] = {};
+    CHECK(has_warning("cdi", facts, "first-file"));
+    facts = good_facts();
     facts.imported->type = TarType::hard_link;
     CHECK(has_error("cdi", facts, "first-file"));
     facts = good_facts();
