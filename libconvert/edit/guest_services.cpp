@@ -27,10 +27,13 @@ bool any_link(const PlanBuilder& plan, std::initializer_list<const char*> patter
 }
 
 ServiceState script_state(const PlanBuilder& plan, const std::string& name) {
-    if (any_link(
-            plan,
-            {"/etc/rc[2-5S].d/S??", "/etc/rc.d/rc[2-5].d/S??", "/etc/init.d/rc[2-5].d/S??", "/etc/init.d/boot.d/S??"},
-            name))
+    // By their names: /etc may have a hundred thousand entries, and a pattern looks at each.
+    if (any_link(plan,
+                 {"/etc/rc2.d/S??", "/etc/rc3.d/S??", "/etc/rc4.d/S??", "/etc/rc5.d/S??", "/etc/rcS.d/S??",
+                  "/etc/rc.d/rc2.d/S??", "/etc/rc.d/rc3.d/S??", "/etc/rc.d/rc4.d/S??", "/etc/rc.d/rc5.d/S??",
+                  "/etc/init.d/rc2.d/S??", "/etc/init.d/rc3.d/S??", "/etc/init.d/rc4.d/S??", "/etc/init.d/rc5.d/S??",
+                  "/etc/init.d/boot.d/S??"},
+                 name))
         return ServiceState::enabled;
     return plan.exists("/etc/init.d/" + name) ? ServiceState::disabled : ServiceState::absent;
 }

@@ -79,11 +79,18 @@ class MemoryGuest final : public Guest {
         const Node* node = find(path, final_link);
         return node == nullptr ? std::nullopt : std::optional(node->status);
     }
+    // How often it was listed.
+    unsigned listings(const std::string& folder) const {
+        const auto found = listings_.find(folder);
+        return found == listings_.end() ? 0 : found->second;
+    }
+
     std::optional<std::vector<std::string>> list(std::string_view path) const override {
         std::string folder;
         const Node* node = find(path, FinalLink::follow, &folder);
         if (node == nullptr || node->status.type != FileType::directory)
             return std::nullopt;
+        ++listings_[folder];
         const std::string prefix = folder == "/" ? "/" : folder + "/";
         std::vector<std::string> names;
         for (const auto& [name, child] : nodes_)
@@ -182,7 +189,8 @@ class MemoryGuest final : public Guest {
         return parts;
     }
 
-    std::map<std::string, Node> nodes_; // by canonical path
+    std::map<std::string, Node> nodes_;
+    mutable std::map<std::string, unsigned> listings_; // by canonical path
     std::vector<GuestMount> mounts_;
     std::vector<MissingMount> missing_;
 };

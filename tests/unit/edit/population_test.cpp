@@ -220,6 +220,16 @@ TEST_CASE("What VMware left in a guest is not started, its disks are named by wh
     CHECK(guests >= 40);
 }
 
+TEST_CASE("A guest is examined without listing a large folder again and again") {
+    for (const PhonyGuest& each : phony_guests()) {
+        INFO(each.name);
+        const MemoryGuest guest = each.guest;
+        const unsigned before = guest.listings("/etc");
+        diagnose(guest, {}, {});
+        CHECK(guest.listings("/etc") - before <= 4); // one for each service would be some twenty
+    }
+}
+
 TEST_CASE("Over the whole population, an edit made twice changes nothing the second time, and says what it changes") {
     for (const PhonyGuest& each : phony_guests())
         for (const PhonyEdit& request : phony_edits()) {
