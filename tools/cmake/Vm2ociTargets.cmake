@@ -21,7 +21,7 @@ function(vm2oci_unit_test name)
     # Each test file has small helpers, and they have the same names.
     set_target_properties(unit_${name} PROPERTIES UNITY_BUILD OFF)
     if(CMAKE_UNITY_BUILD)
-        target_precompile_headers(unit_${name} REUSE_FROM vm2oci_test_main)
+        target_precompile_headers(unit_${name} REUSE_FROM vm2oci_test_headers)
         set_target_properties(unit_${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF) # else -fPIE here, -fPIC there
         if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
             target_compile_options(unit_${name} PRIVATE -fpch-preprocess) # as ccache asks for
