@@ -39,18 +39,17 @@ class LineSplitter {
                 return true;
             const bool escapes =
                 c == '\\' && quote_ != '\'' && (quote_ == '\0' || text[at + 1] == '"' || text[at + 1] == '\\');
+            const bool is_quoted = quote_ != '\0';
             if (escapes)
                 word() += text[++at];
-            else if (quote_ != '\0' && c == quote_)
+            else if (is_quoted && c == quote_)
                 quote_ = '\0';
-            else if (quote_ != '\0')
-                word() += c;
-            else if (c == '"' || c == '\'') {
+            else if (!is_quoted && (c == '"' || c == '\'')) {
                 word();
                 quote_ = c;
-            } else if (c == ' ' || c == '\t')
+            } else if (!is_quoted && (c == ' ' || c == '\t'))
                 in_word_ = false;
-            else if (c == '#' && !in_word_)
+            else if (!is_quoted && c == '#' && !in_word_)
                 break;
             else
                 word() += c;
