@@ -13,7 +13,8 @@ containerDisk:
              digest), the content and the result, compress on one thread, write the result
 
 The second holds each format against qcow2 with the same content, in the same run. Columns as in convert.py. Times on
-shared machines vary: compare CPU, and ratios from one run. Nothing here decides a test.
+shared machines vary: compare CPU, and ratios from one run. Nothing here decides a test. On two processors that do
+nothing else, two runs of the second table: raw 1.04, flat VMDK 1.11 and 1.02, VHDX 1.12 and 0.92 of qcow2's CPU.
 """
 
 import argparse
