@@ -4,6 +4,7 @@ option(VM2OCI_BUILD_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
 option(VM2OCI_INSTALL "Install what is built" ${PROJECT_IS_TOP_LEVEL})
 option(VM2OCI_BUILD_FUZZERS "Build the libFuzzer targets (needs clang)" OFF)
 option(VM2OCI_WARNINGS_AS_ERRORS "Treat compiler warnings as errors" OFF)
+set(VM2OCI_UNIT_TESTS_FROM "" CACHE PATH "Folder of another build whose unit tests CTest runs, which are then not built here")
 set(VM2OCI_SANITIZE "" CACHE STRING "Sanitizers for every target: a list for -fsanitize=, such as address,undefined")
 option(VM2OCI_COVERAGE "Instrument for gcov" OFF)
 
