@@ -172,10 +172,15 @@ std::vector<std::string> ApplianceSession::open_encrypted(const std::vector<Disk
             struct guestfs_cryptsetup_open_argv options {};
             options.bitmask = GUESTFS_CRYPTSETUP_OPEN_READONLY_BITMASK;
             options.readonly = access_ == Access::read_only ? 1 : 0;
-            const bool opened = std::any_of(keys.begin(), keys.end(), [&](const DiskKey& key) {
-                return key.fits(device, uuid) &&
-                       library.cryptsetup_open_argv(handle(), device.c_str(), key.secret.c_str(),
+            const auto opens = [&](std::string_view secret) {
+                // libguestfs takes a key as a C string.
+                return secret.find('\0') == std::string_view::npos &&
+                       library.cryptsetup_open_argv(handle(), device.c_str(), std::string(secret).c_str(),
                                                     ("luks-" + uuid).c_str(), &options) == 0;
+            };
+            const bool opened = std::any_of(keys.begin(), keys.end(), [&](const DiskKey& key) {
+                const std::vector<std::string_view> secrets = key.secrets();
+                return key.fits(device, uuid) && std::any_of(secrets.begin(), secrets.end(), opens);
             });
             if (opened) {
                 check(library.lvm_scan(handle(), 1), "looking for logical volumes");

@@ -12,7 +12,7 @@
 namespace vm2oci {
 namespace {
 
-std::string in_shell_quotes(const std::string& text) {
+std::string in_shell_quotes(std::string_view text) {
     std::string quoted = "'";
     for (const char c : text)
         quoted += c == '\'' ? "'\\''" : std::string(1, c);
@@ -30,10 +30,15 @@ void allow_discards(const ApplianceSession& appliance, const std::vector<DiskKey
         for (const DiskKey& key : keys) {
             if (!key.fits(device, uuid))
                 continue;
-            std::string script = "printf %s " + in_shell_quotes(key.secret) +
-                                 " | cryptsetup -q refresh --allow-discards --key-file - luks-" + in_shell_quotes(uuid);
-            char* const arguments[] = {script.data(), nullptr};
-            take_string(library.debug(appliance.handle(), "sh", arguments));
+            for (const std::string_view secret : key.secrets()) {
+                if (secret.find('\0') != std::string_view::npos)
+                    continue; // opened nothing there
+                std::string script = "printf %s " + in_shell_quotes(secret) +
+                                     " | cryptsetup -q refresh --allow-discards --key-file - luks-" +
+                                     in_shell_quotes(uuid);
+                char* const arguments[] = {script.data(), nullptr};
+                take_string(library.debug(appliance.handle(), "sh", arguments));
+            }
         }
     }
 }

@@ -14,21 +14,24 @@
 namespace vm2oci {
 namespace {
 
-constexpr std::size_t kMaxKeyFile = 8ull * 1024; // cryptsetup(8): passphrases have at most 512 bytes
+constexpr std::size_t kMaxKeyFile =
+    8ull * 1024 * 1024;                     // what cryptsetup takes of a key file, as distributions build it
+constexpr std::size_t kMaxPassphrase = 512; // cryptsetup(8)
 
 bool equal_without_case(std::string_view a, std::string_view b) {
     return std::equal(a.begin(), a.end(), b.begin(), b.end(),
                       [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
 }
 
-std::string read_first_line(const std::string& path) {
+// The bytes of the file; none of them stays anywhere else.
+std::string read_key_file(const std::string& path) {
     const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (!file)
         fail_errno("cannot read the key in " + path, errno);
-    std::string text(kMaxKeyFile, '\0');
+    std::string bytes(kMaxKeyFile + 1, '\0');
     std::size_t length = 0;
-    while (length < text.size()) {
-        const ssize_t got = ::read(file.get(), text.data() + length, text.size() - length);
+    while (length < bytes.size()) {
+        const ssize_t got = ::read(file.get(), bytes.data() + length, bytes.size() - length);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
@@ -37,19 +40,26 @@ std::string read_first_line(const std::string& path) {
             break;
         length += static_cast<std::size_t>(got);
     }
-    text.resize(length);
-    const std::size_t line = std::min(text.find('\n'), text.size());
-    ::explicit_bzero(text.data() + line, text.size() - line);
-    text.resize(line);
-    if (text.empty() || text.find('\0') != std::string::npos)
-        fail(ErrorKind::usage, path + " holds no passphrase in its first line");
-    return text;
+    if (length > kMaxKeyFile)
+        fail(ErrorKind::usage, path + " is no key: it has more than 8 MiB");
+    std::string read = bytes.substr(0, length);
+    ::explicit_bzero(bytes.data(), length);
+    return read;
 }
 
 } // namespace
 
 DiskKey::~DiskKey() {
     ::explicit_bzero(secret.data(), secret.size());
+    ::explicit_bzero(whole_file.data(), whole_file.size());
+}
+
+std::vector<std::string_view> DiskKey::secrets() const {
+    std::vector<std::string_view> result;
+    for (const std::string_view bytes : {std::string_view(secret), std::string_view(whole_file)})
+        if (!bytes.empty())
+            result.push_back(bytes);
+    return result;
 }
 
 bool DiskKey::fits(std::string_view device, std::string_view uuid) const {
@@ -65,8 +75,16 @@ DiskKey read_disk_key(std::string_view specification) {
     if (at == 0 || at == std::string_view::npos || at + kFile.size() == specification.size())
         fail(ErrorKind::usage, "'" + std::string(specification) +
                                    "' is no key: SELECTOR:file:FILE, where SELECTOR is all, a device or a UUID");
-    return {std::string(specification.substr(0, at)),
-            read_first_line(std::string(specification.substr(at + kFile.size())))};
+    const std::string path(specification.substr(at + kFile.size()));
+    DiskKey key{std::string(specification.substr(0, at)), {}, read_key_file(path)};
+    const std::size_t line = std::min(key.whole_file.find('\n'), key.whole_file.size());
+    if (line <= kMaxPassphrase && key.whole_file.find('\0') >= line)
+        key.secret = key.whole_file.substr(0, line);
+    if (key.secret == key.whole_file)
+        key.whole_file.clear();
+    if (key.secrets().empty())
+        fail(ErrorKind::usage, path + " holds no passphrase and no key: it is empty");
+    return key;
 }
 
 } // namespace vm2oci

@@ -197,7 +197,8 @@ class VolumeStack {
             std::vector<std::string_view> keys;
             for (const DiskKey& key : keys_)
                 if (fits(layout_, key, i))
-                    keys.push_back(key.secret);
+                    for (const std::string_view secret : key.secrets())
+                        keys.push_back(secret);
             try {
                 LuksVolume opened = open_luks(layout_.volumes[i].device, keys);
                 if (opened.device) {

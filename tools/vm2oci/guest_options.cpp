@@ -36,7 +36,7 @@ std::shared_ptr<GuestOptions> add_guest_options(CLI::App& command) {
     command
         .add_option("--key", options->keys,
                     "A key to what is encrypted (LUKS): SELECTOR is all, a device such as /dev/sda2, or a UUID; the "
-                    "passphrase is the first line of FILE; repeatable")
+                    "passphrase is the first line of FILE, or all of FILE is the key; repeatable")
         ->option_text("SELECTOR:file:FILE")
         ->allow_extra_args(false)
         ->group(group::source);

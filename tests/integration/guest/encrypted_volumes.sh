@@ -81,6 +81,27 @@ done
 expect_match 'no key that was given opens it; its machine opens it by .?example' \
     "$("$VM2OCI" inspect --key all:file:key raw:argon2i.raw)" 'a key whose slot is gone'
 
+step 'key files as cryptsetup reads them: bytes of every kind, an end of line that belongs to them, no first line'
+python3 -c 'import sys; sys.stdout.buffer.write(bytes(i * 7 % 256 for i in range(4096)))' > bytes.key
+printf 'echo wrote this\n' > line.key
+printf '\nbehind an empty line' > empty-line.key
+printf 'a first line\nwhich is not all\n' > lines.key
+head -c 100000 /dev/urandom > long.key
+for type in luks1 luks2; do
+    for file in bytes line empty-line lines long; do
+        rm -f keyed.raw
+        truncate -s 24M keyed.raw
+        cryptsetup luksFormat --batch-mode --type "$type" --pbkdf pbkdf2 --pbkdf-force-iterations 1000 \
+            --key-file "$file.key" keyed.raw 2> /dev/null
+        expect_match '^LUKS in whole disk' "$("$VOLUME_SUMS" --key "$file.key" keyed.raw | tail -n 1)" "$type, $file"
+    done
+done
+truncate -s 9M large.key
+status=0
+"$VM2OCI" inspect --key all:file:large.key raw:keyed.raw 2> stderr || status=$?
+expect_equal 2 "$status" 'the exit code of a key of nine MiB'
+expect_match 'more than 8 MiB' "$(< stderr)" 'the reason'
+
 step 'LUKS1 that became LUKS2'
 truncate -s 64M converted.raw
 cryptsetup luksFormat --batch-mode --type luks1 --iter-time 10 --key-file secret converted.raw

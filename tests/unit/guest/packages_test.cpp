@@ -2,7 +2,6 @@
 #include "formats/base/error.hpp"
 #include "formats/rpm/database.hpp"
 #include "formats/rpm/header.hpp"
-#include "libconvert/guest/disk_key.hpp"
 #include "libconvert/inspect/package_database.hpp"
 #include "libconvert/inspect/package_url.hpp"
 #include "libconvert/inspect/spdx.hpp"
@@ -200,14 +199,4 @@ TEST_CASE("licences are named only if all of them are known") {
     for (const char* text :
          {"", "GPLv2+", "MIT and unknown", "MIT AND", "(MIT", "MIT)", "MIT MIT", "and MIT", "MIT, and ISC", "()"})
         CHECK(spdx_license(text).empty());
-}
-
-TEST_CASE("keys fit what they name") {
-    const DiskKey key{"A1B2", "secret"};
-    CHECK(key.fits("/dev/sda2", "a1b2"));
-    CHECK_FALSE(key.fits("/dev/sda2", "a1b3"));
-    CHECK(DiskKey{"/dev/sda2", ""}.fits("/dev/sda2", "x"));
-    CHECK(DiskKey{"all", ""}.fits("/dev/sda2", "x"));
-    for (const char* text : {"", "all", "all:file:", ":file:x", "all:key:secret"})
-        CHECK_THROWS_AS(read_disk_key(text), Error);
 }
