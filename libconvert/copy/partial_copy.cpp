@@ -24,13 +24,23 @@ void append(std::vector<PartialStep>& steps, PartialStep step) {
         steps.push_back(std::move(step));
 }
 
+// What stands between two fetches and is small is fetched with them: that makes one request of two. What is small and
+// stands beside parts that are at hand would cost a request instead, and stays.
 std::vector<PartialStep> bridge_gaps(std::vector<PartialStep> steps) {
     std::vector<PartialStep> bridged;
-    for (std::size_t i = 0; i < steps.size(); ++i) {
-        const bool between = i > 0 && i + 1 < steps.size();
-        if (between && steps[i].earlier && steps[i].size <= kBridgedGap)
-            steps[i].earlier.reset();
-        append(bridged, std::move(steps[i]));
+    for (std::size_t i = 0; i < steps.size();) {
+        std::size_t end = i; // of the steps that are at hand
+        std::uint64_t size = 0;
+        for (; end < steps.size() && steps[end].earlier; ++end)
+            size += steps[end].size;
+        const bool between = i > 0 && end < steps.size();
+        for (; i < end; ++i) {
+            if (between && size <= kBridgedGap)
+                steps[i].earlier.reset();
+            append(bridged, std::move(steps[i]));
+        }
+        if (i < steps.size())
+            append(bridged, std::move(steps[i++]));
     }
     return bridged;
 }
@@ -104,7 +114,9 @@ std::optional<std::uint64_t> copy_partially(ImageSource& source, ImageDestinatio
         operation.progress->note("what the earlier version has is not what the tables say: " + blob.digest.text() +
                                  " is fetched whole");
     } catch (const Error& error) {
-        if (error.kind() != ErrorKind::unsupported && error.kind() != ErrorKind::corrupt)
+        // A limit is that of the tables, which fetching it whole needs none of.
+        if (error.kind() != ErrorKind::unsupported && error.kind() != ErrorKind::corrupt &&
+            error.kind() != ErrorKind::limit)
             throw;
         operation.progress->note("fetching " + blob.digest.text() + " whole: " + error.what());
     }
