@@ -60,10 +60,18 @@ std::vector<LayerPart> parts_of_layer(const BlockDevice& layer, const Annotation
     return parts;
 }
 
-void EarlierParts::add(const std::shared_ptr<const BlockDevice>& layer, const Annotations& annotations) {
-    for (LayerPart& part : parts_of_layer(*layer, annotations))
-        places_.emplace(std::move(part.key), std::pair(layers_.size(), part.offset));
+std::optional<std::string> EarlierParts::add(const std::shared_ptr<const BlockDevice>& layer,
+                                             const Annotations& annotations) {
+    try {
+        for (LayerPart& part : parts_of_layer(*layer, annotations))
+            places_.emplace(std::move(part.key), std::pair(layers_.size(), part.offset));
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::corrupt && error.kind() != ErrorKind::limit)
+            throw;
+        return error.what();
+    }
     layers_.push_back(layer);
+    return std::nullopt;
 }
 
 std::optional<EarlierParts::Place> EarlierParts::find(const LayerPart& part) const {
@@ -77,7 +85,9 @@ std::shared_ptr<const EarlierParts> open_earlier_parts(ImageSource& source, cons
                                                        const OperationContext& operation) {
     auto parts = std::make_shared<EarlierParts>();
     for (const Descriptor& layer : layers_of_image(source, architecture))
-        parts->add(source.open_blob(layer), layer.annotations);
+        if (const auto problem = parts->add(source.open_blob(layer), layer.annotations))
+            operation.progress->note("nothing of the earlier version's layer " + layer.digest.text() +
+                                     " can be taken: " + *problem);
     if (parts->empty())
         operation.progress->note(
             "nothing of the earlier version can be taken: its layers have no table of their parts");

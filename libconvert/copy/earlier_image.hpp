@@ -38,7 +38,8 @@ std::vector<LayerPart> parts_of_layer(const BlockDevice& layer, const Annotation
 // Parts of layers that lie at hand, by their keys.
 class EarlierParts {
   public:
-    void add(const std::shared_ptr<const BlockDevice>& layer, const Annotations& annotations);
+    // Of a layer whose tables are broken nothing is known, and what is wrong with them comes back.
+    std::optional<std::string> add(const std::shared_ptr<const BlockDevice>& layer, const Annotations& annotations);
     bool empty() const { return places_.empty(); }
 
     struct Place {
