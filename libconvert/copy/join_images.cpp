@@ -1,11 +1,12 @@
 #include "libconvert/copy/join_images.hpp"
 
 #include "formats/base/error.hpp"
-#include "formats/base/escape.hpp"
 #include "formats/base/fd.hpp"
 #include "formats/base/size.hpp"
 #include "formats/oci/image.hpp"
 #include "formats/oci/layout_index.hpp"
+#include "formats/oci/platform.hpp"
+#include "formats/oci/stored_blob.hpp"
 
 #include <fmt/format.h>
 
@@ -16,9 +17,17 @@ namespace {
 
 constexpr std::uint64_t kMaxConfigBytes = 4 * MiB; // as manifests
 
-std::string describe(const Platform& platform) {
-    return escape_untrusted(platform.os + "/" + platform.architecture +
-                            (platform.variant.empty() ? "" : "/" + platform.variant));
+// Whether a runtime that wants one of them could get the other. Builders put attestations beside images, all for the
+// platform unknown/unknown; podman has disks for several kinds of machine.
+bool are_for_the_same(const Descriptor& a, const Descriptor& b) {
+    constexpr const char* disk_type = "disktype";
+    const auto disk_of = [&](const Descriptor& one) {
+        const auto found = one.annotations.find(disk_type);
+        return found == one.annotations.end() ? std::string() : found->second;
+    };
+    const Platform platform = canonical_platform(*a.platform);
+    const bool is_image = platform.os != "unknown" && platform.architecture != "unknown";
+    return is_image && platform == canonical_platform(*b.platform) && disk_of(a) == disk_of(b);
 }
 
 Platform platform_of(ImageSource& source, const Descriptor& manifest) {
@@ -31,6 +40,7 @@ Platform platform_of(ImageSource& source, const Descriptor& manifest) {
         fail(ErrorKind::limit, fmt::format("its config has {}, and at most {} are read", format_size(config.size),
                                            format_size(kMaxConfigBytes)));
     const std::shared_ptr<const BlockDevice> device = source.open_blob(config);
+    check_blob_size(*device, config);
     std::string text(static_cast<std::size_t>(device->size()), '\0');
     device->read_at(0, std::as_writable_bytes(std::span(text.data(), text.size())));
     if (Digest::of(text) != config.digest)
@@ -65,10 +75,10 @@ JoinResult join_images(const std::vector<JoinSource>& sources, ImageDestination&
     for (const JoinSource& source : sources)
         with_context(source.name, [&] {
             for (const Descriptor& manifest : manifests_of(*source.image)) {
-                const auto same = std::ranges::find(result.manifests, manifest.platform, &Descriptor::platform);
-                if (same != result.manifests.end())
+                if (std::ranges::any_of(result.manifests,
+                                        [&](const Descriptor& one) { return are_for_the_same(one, manifest); }))
                     fail(ErrorKind::conflict,
-                         fmt::format("another image is for {}, too", describe(*manifest.platform)));
+                         fmt::format("another image is for {}, too", describe_platform(*manifest.platform)));
                 std::ranges::move(copy_contents(*source.image, manifest, destination, options, operation),
                                   std::back_inserter(result.blobs));
                 result.manifests.push_back(manifest);

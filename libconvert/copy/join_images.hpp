@@ -22,8 +22,8 @@ struct JoinResult {
 
 // Copies the contents of all sources, and writes an index of their manifests, which the caller gives to
 // destination.publish(); a source that is an index itself gives all of its manifests. The platform of a manifest is
-// that of its config. Error{conflict} if two are for the same platform, Error{unsupported} for a manifest whose config
-// states none.
+// that of its config. Error{conflict} if two are for the same platform (however they spell it; attestations are for
+// none, and podman's disks for one kind of machine), Error{unsupported} for a manifest whose config states none.
 JoinResult join_images(const std::vector<JoinSource>& sources, ImageDestination& destination,
                        const Annotations& annotations, const CopyOptions& options, const OperationContext& operation);
 
