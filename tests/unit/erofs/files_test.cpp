@@ -221,7 +221,7 @@ TEST_CASE("inline targets never cross a block, whatever lies before them") {
 
 TEST_CASE("more inodes than are gathered at once are all where their names say") {
     WrittenTree tree;
-    constexpr unsigned kFiles = 20000; // of 64 bytes: more than a MiB
+    constexpr unsigned kFiles = 17000; // of 64 bytes: more than a MiB
     for (unsigned i = 0; i < kFiles; ++i) {
         Entry entry = test::entry_of("n" + std::to_string(100000 + i), FileType::fifo);
         entry.status.uid = i;
