@@ -1,3 +1,4 @@
+#include "formats/base/ascii.hpp"
 #include "libconvert/inspect/parts.hpp"
 
 #include <algorithm>
@@ -45,7 +46,7 @@ std::string family_of(const std::string& id, const std::string& like) {
     ids.insert(ids.begin(), id);
     for (const std::string& candidate : ids)
         for (const FamilyOf& known : kFamilies)
-            if (known.id == candidate)
+            if (known.id == to_lower_ascii(candidate)) // openEuler writes itself so
                 return std::string(known.family);
     return {};
 }
