@@ -91,11 +91,14 @@ bool is_kernel_name(const std::string& name) {
     });
 }
 
-// The customary names of the initrd beside a kernel: Debian's, Red Hat's, SUSE's, Alpine's, Arch's.
+// The customary names of the initrd beside a kernel: Debian's, Red Hat's, SUSE's, Alpine's, Arch's. By the kernel's own
+// name first: a rescue kernel is a copy of another, with its version and an initrd of its own.
 std::vector<std::string> initrd_names(const std::string& kernel, const std::string& version) {
     const std::string suffix = kernel.find('-') == std::string::npos ? "" : kernel.substr(kernel.find('-'));
+    std::vector<std::string> tails = {"-" + version};
+    tails.insert(suffix.empty() ? tails.end() : tails.begin(), suffix);
     std::vector<std::string> names;
-    for (const std::string& tail : {"-" + version, suffix}) {
+    for (const std::string& tail : tails) {
         if (tail == "-")
             continue;
         for (const std::string& name : {"initrd.img" + tail, "initramfs" + tail + ".img", "initrd" + tail,
@@ -110,9 +113,12 @@ bool is_newer(const std::string& a, const std::string& b) {
     std::size_t i = 0;
     std::size_t j = 0;
     while (i < a.size() && j < b.size()) {
-        const bool digits =
-            std::isdigit(static_cast<unsigned char>(a[i])) != 0 && std::isdigit(static_cast<unsigned char>(b[j])) != 0;
-        if (!digits) {
+        const bool digit_a = std::isdigit(static_cast<unsigned char>(a[i])) != 0;
+        const bool digit_b = std::isdigit(static_cast<unsigned char>(b[j])) != 0;
+        // As rpm has it: 957.1.3.el7 came after 957.el7.
+        if (digit_a != digit_b)
+            return digit_a;
+        if (!digit_a) {
             if (a[i] != b[j])
                 return a[i] > b[j];
             ++i;
@@ -241,8 +247,10 @@ std::vector<KernelInfo> read_kernels(const Guest& guest, LargeFiles large_files,
         operation.check_cancelled();
         kernels.push_back(read_kernel(guest, folder, name, large_files, operation));
     }
-    std::stable_sort(kernels.begin(), kernels.end(),
-                     [](const KernelInfo& a, const KernelInfo& b) { return is_newer(a.version, b.version); });
+    const auto is_rescue = [](const KernelInfo& kernel) { return kernel.path.find("-rescue") != std::string::npos; };
+    std::stable_sort(kernels.begin(), kernels.end(), [&](const KernelInfo& a, const KernelInfo& b) {
+        return a.version == b.version ? !is_rescue(a) && is_rescue(b) : is_newer(a.version, b.version);
+    });
     return kernels;
 }
 
