@@ -15,6 +15,19 @@ std::string unquote(std::string text) {
     return text;
 }
 
+// As netplan reads a scalar.
+bool is_true(const std::string& text) {
+    const std::string word = to_lower_ascii(text);
+    return word == "true" || word == "yes" || word == "on" || word == "y";
+}
+
+// As systemd reads one, and what "DHCP=" said of old.
+bool is_false(const std::string& text) {
+    const std::string word = to_lower_ascii(text);
+    return word == "no" || word == "false" || word == "off" || word == "0" || word == "n" || word == "f" ||
+           word == "none";
+}
+
 // "[a, 'b']" → "a b".
 std::string words_of_list(std::string text) {
     std::erase_if(text, [](char c) { return c == '[' || c == ']' || c == '"' || c == '\''; });
@@ -39,15 +52,16 @@ void read_netplan_file(const Guest& guest, const std::string& path, std::vector<
         const std::string text = trim(line);
         if (listing_drivers && starts_with(text, "- ")) {
             std::string& driver = out.back().driver;
-            driver += (driver.empty() ? "" : " ") + unquote(trim(text.substr(2)));
+            driver += (driver.empty() ? "" : " ") + unquote(without_comment(trim(text.substr(2))));
             continue;
         }
         const std::size_t colon = text.find(':');
         if (colon == std::string::npos)
             continue;
         const std::string key = unquote(trim(text.substr(0, colon)));
-        const std::string value =
-            unquote(trim(text.substr(text.find(": ") == std::string::npos ? colon + 1 : text.find(": ") + 1)));
+        const std::size_t behind_key = text.find(": ") == std::string::npos ? colon + 1 : text.find(": ") + 1;
+        const std::string rest = trim(text.substr(behind_key));
+        const std::string value = starts_with(rest, "#") ? "" : unquote(without_comment(rest));
         if (in_ethernets && indent <= section_indent)
             in_ethernets = false;
         if (key == "ethernets") {
@@ -70,7 +84,7 @@ void read_netplan_file(const Guest& guest, const std::string& path, std::vector<
                 out.back().driver = words_of_list(value);
             else if (key == "name" && !value.empty())
                 out.back().name = value;
-            else if ((key == "dhcp4" || key == "dhcp6") && (value == "true" || value == "yes"))
+            else if ((key == "dhcp4" || key == "dhcp6") && is_true(value))
                 out.back().method = "dhcp";
             else if (key == "addresses" && out.back().method.empty())
                 out.back().method = "static";
@@ -159,7 +173,7 @@ void read_networkd_file(const Guest& guest, const std::string& path, std::vector
         else if ((section == "[Match]" && !is_link && key == "Name") ||
                  (section == "[Link]" && is_link && key == "Name"))
             interface.name = value;
-        else if (section == "[Network]" && key == "DHCP" && value != "no" && value != "false")
+        else if (section == "[Network]" && key == "DHCP" && !is_false(value))
             interface.method = "dhcp";
         else if (section == "[Network]" && key == "Address" && interface.method.empty())
             interface.method = "static";
@@ -203,9 +217,13 @@ void read_networkd(const Guest& guest, std::vector<NetworkInterface>& out) {
 void read_ifcfg(const Guest& guest, std::string_view stack, const std::string& folder,
                 std::vector<NetworkInterface>& out) {
     constexpr std::string_view kPrefix = "ifcfg-";
+    // What the guest's own scripts pass over, too (initscripts, network-functions).
+    constexpr std::string_view kIgnored[] = {"~",       ".bak",     ".old",     ".orig",
+                                             ".rpmnew", ".rpmorig", ".rpmsave", ".template"};
     for (const std::string& name : list_folder(guest, folder)) {
-        if (!starts_with(name, kPrefix) || name == "ifcfg-lo" || ends_with(name, "~") || ends_with(name, ".bak") ||
-            ends_with(name, ".template"))
+        if (!starts_with(name, kPrefix) || name == "ifcfg-lo" ||
+            std::any_of(std::begin(kIgnored), std::end(kIgnored),
+                        [&](std::string_view suffix) { return ends_with(name, suffix); }))
             continue;
         const std::string path = folder + "/" + name;
         const auto values = parse_assignments(read_lines(guest, path));
@@ -238,9 +256,11 @@ void read_udev_rules(const Guest& guest, std::vector<NetworkInterface>& out) {
             };
             if (trim(line).empty() || trim(line).front() == '#')
                 continue;
-            NetworkInterface interface {
-                "udev", path, quoted_after("NAME="), "", to_lower_ascii(quoted_after("ATTR{address}"))
-            };
+            NetworkInterface interface { "udev", path, quoted_after("NAME="), "", "" };
+            // As each release of udev called it.
+            for (const char* key : {"ATTR{address}", "ATTRS{address}", "SYSFS{address}"})
+                if (interface.mac.empty())
+                    interface.mac = to_lower_ascii(quoted_after(key));
             if (!interface.name.empty() || !interface.mac.empty())
                 out.push_back(std::move(interface));
         }

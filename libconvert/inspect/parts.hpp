@@ -37,6 +37,8 @@ std::vector<std::string> read_lines(const Guest& guest, std::string_view path);
 std::string first_line(const Guest& guest, std::string_view path);
 
 std::string trim(std::string_view text);
+// A value of the shell or of YAML without the comment that follows it: behind a blank, and not within quotes.
+std::string without_comment(std::string_view value);
 bool starts_with(std::string_view text, std::string_view prefix);
 bool ends_with(std::string_view text, std::string_view suffix);
 std::vector<std::string> split_words(std::string_view text);

@@ -5,7 +5,6 @@
 #include <sstream>
 
 namespace vm2oci::inspect {
-
 std::vector<std::string> list_folder(const Guest& guest, std::string_view path) {
     try {
         return guest.list(path).value_or(std::vector<std::string>());
@@ -37,6 +36,15 @@ std::string trim(std::string_view text) {
     return std::string(text.substr(begin, text.find_last_not_of(kBlanks) - begin + 1));
 }
 
+std::string without_comment(std::string_view value) {
+    std::size_t from = 0;
+    if (!value.empty() && (value.front() == '"' || value.front() == '\''))
+        for (from = 1; from < value.size() && value[from] != value.front(); ++from)
+            from += value[from] == '\\' && value.front() == '"' ? 1u : 0u;
+    const std::size_t comment = std::min(value.find(" #", from), value.find("\t#", from));
+    return trim(value.substr(0, comment));
+}
+
 bool starts_with(std::string_view text, std::string_view prefix) {
     return text.substr(0, prefix.size()) == prefix;
 }
@@ -60,7 +68,7 @@ std::vector<std::pair<std::string, std::string>> parse_assignments(const std::ve
         const std::size_t equals = line.find('=');
         if (line.empty() || line.front() == '#' || line.front() == ';' || equals == std::string::npos)
             continue;
-        std::string value = trim(std::string_view(line).substr(equals + 1));
+        std::string value = without_comment(trim(std::string_view(line).substr(equals + 1)));
         if (value.size() >= 2 && (value.front() == '"' || value.front() == '\'') && value.back() == value.front())
             value = value.substr(1, value.size() - 2);
         assignments.emplace_back(trim(std::string_view(line).substr(0, equals)), std::move(value));
