@@ -72,6 +72,15 @@ std::string read_debian_license(const Guest& guest, const std::string& package) 
     return joined;
 }
 
+// The state is the last word (dpkg(1), "INFORMATION ABOUT PACKAGES"). What is unpacked is there, whatever is left to
+// do.
+bool has_files_of(std::string_view status) {
+    constexpr std::string_view kStates[] = {" installed", " triggers-pending", " triggers-awaited", " unpacked",
+                                            " half-configured"};
+    return std::any_of(std::begin(kStates), std::end(kStates),
+                       [&](std::string_view state) { return ends_with(status, state); });
+}
+
 // Paragraphs of "Key: value" with an empty line between them.
 void read_dpkg(const Guest& guest, PackageLicenses licenses, PackageDatabase& database) {
     InstalledPackage package;
@@ -101,8 +110,8 @@ void read_dpkg(const Guest& guest, PackageLicenses licenses, PackageDatabase& da
             take("Architecture:", package.architecture);
             take("Maintainer:", package.supplier);
             take("Source:", package.source);
-            if (starts_with(line, "Status:") && ends_with(trim(line), " installed"))
-                is_installed = true;
+            if (starts_with(line, "Status:"))
+                is_installed = has_files_of(trim(line));
         });
         is_installed = is_installed || always_installed;
         finish();
