@@ -61,17 +61,64 @@ class BufferedStream : public ByteStream {
     bool ended_ = false;
 };
 
-// What most initrds have; ISA-L reads it three times as fast as zlib.
+// What most initrds have; ISA-L reads it three times as fast as zlib. The head is read here: ISA-L takes a stream for
+// damaged whose head has a name and ends near the end of what it is given.
 class GzipStream final : public BufferedStream {
   public:
     explicit GzipStream(ByteStream& input)
         : BufferedStream(input, kOutputSize), state_(std::make_unique<inflate_state>()) {
         isal_inflate_init(state_.get());
-        state_->crc_flag = ISAL_GZIP;
+        state_->crc_flag = ISAL_GZIP_NO_HDR_VER;
     }
 
   private:
+    unsigned take_byte() {
+        const std::span<const std::byte> in = input().available();
+        if (in.empty())
+            fail_damaged("gzip");
+        const auto byte = std::to_integer<unsigned>(in.front());
+        input().consume(1);
+        return byte;
+    }
+    unsigned take_number() {
+        const unsigned low = take_byte();
+        return low | take_byte() << 8;
+    }
+    void skip(unsigned count) {
+        for (; count > 0; --count)
+            take_byte();
+    }
+    void skip_text() {
+        while (take_byte() != 0) {
+        }
+    }
+    // RFC 1952, 2.3. The magic number was seen already.
+    void take_head() {
+        constexpr unsigned kHeadSum = 2;
+        constexpr unsigned kExtra = 4;
+        constexpr unsigned kName = 8;
+        constexpr unsigned kComment = 16;
+        skip(2);
+        const unsigned method = take_byte();
+        const unsigned flags = take_byte();
+        if (method != 8 || (flags & 0xe0) != 0)
+            fail_damaged("gzip");
+        skip(6);
+        if ((flags & kExtra) != 0)
+            skip(take_number());
+        if ((flags & kName) != 0)
+            skip_text();
+        if ((flags & kComment) != 0)
+            skip_text();
+        if ((flags & kHeadSum) != 0)
+            skip(2);
+    }
+
     void step() override {
+        if (!has_head_) {
+            take_head();
+            has_head_ = true;
+        }
         const std::span<const std::byte> in = input().available();
         if (in.empty())
             fail_damaged("gzip");
@@ -89,6 +136,7 @@ class GzipStream final : public BufferedStream {
             end();
     }
     std::unique_ptr<inflate_state> state_; // 80 KiB
+    bool has_head_ = false;
 };
 
 class Bzip2Stream final : public BufferedStream {
