@@ -204,9 +204,14 @@ std::string kernel_architecture(std::string_view image) {
     const bool big_endian = byte(5) == 2;
     const unsigned high = byte(big_endian ? 18 : 19);
     const unsigned machine = high << 8U | byte(big_endian ? 19 : 18);
-    constexpr std::pair<unsigned, const char*> kMachines[] = {
-        {3, "386"}, {40, "arm"}, {62, "amd64"}, {183, "arm64"}, {243, "riscv64"}, {22, "s390x"}, {21, "ppc64le"}};
-    for (const auto& [number, name] : kMachines)
+    const std::pair<unsigned, const char*> machines[] = {{3, "386"},
+                                                         {40, "arm"},
+                                                         {62, "amd64"},
+                                                         {183, "arm64"},
+                                                         {243, "riscv64"},
+                                                         {22, "s390x"},
+                                                         {21, big_endian ? "ppc64" : "ppc64le"}};
+    for (const auto& [number, name] : machines)
         if (number == machine)
             return name;
     return "";
