@@ -276,19 +276,22 @@ std::optional<std::vector<std::string>> read_lvm_list(std::string_view text, std
                 continue;
             list.emplace();
             line.remove_prefix(equals + 1);
-            in_list = line.find('[') != std::string_view::npos;
         }
-        for (std::size_t quote = line.find('"'); quote != std::string_view::npos; quote = line.find('"', quote)) {
-            const std::size_t close = line.find('"', quote + 1);
+        for (std::size_t i = 0; i < line.size() && line[i] != '#'; ++i) {
+            if (line[i] == '[')
+                in_list = true;
+            if (line[i] == ']') {
+                in_list = false;
+                break;
+            }
+            if (line[i] != '"')
+                continue;
+            const std::size_t close = line.find('"', i + 1);
             if (close == std::string_view::npos)
                 break;
-            list->emplace_back(line.substr(quote + 1, close - quote - 1));
-            quote = close + 1;
+            list->emplace_back(line.substr(i + 1, close - i - 1));
+            i = close;
         }
-        // A bracket within quotes belongs to a pattern.
-        const std::size_t last_quote = line.rfind('"');
-        if (line.find(']', last_quote == std::string_view::npos ? 0 : last_quote) != std::string_view::npos)
-            in_list = false;
     }
     return list;
 }
