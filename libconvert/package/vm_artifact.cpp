@@ -219,7 +219,21 @@ std::optional<std::uint64_t> parse_quantity(std::string_view text) {
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
     if (text.empty() || error != std::errc())
         return std::nullopt;
-    const std::string_view suffix = text.substr(static_cast<std::size_t>(end - text.data()));
+    std::string_view suffix = text.substr(static_cast<std::size_t>(end - text.data()));
+    // What stands behind the point, in units of its last digit.
+    std::uint64_t fraction = 0;
+    std::uint64_t unit_of_fraction = 1;
+    if (suffix.starts_with('.')) {
+        constexpr std::size_t kMostDigits = 9; // as many as Kubernetes counts
+        const std::size_t digits = std::min(suffix.find_first_not_of("0123456789", 1), suffix.size()) - 1;
+        if (digits == 0 || digits > kMostDigits)
+            return std::nullopt;
+        for (const char digit : suffix.substr(1, digits)) {
+            fraction = fraction * 10 + static_cast<std::uint64_t>(digit - '0');
+            unit_of_fraction *= 10;
+        }
+        suffix.remove_prefix(1 + digits);
+    }
     struct Unit {
         std::string_view suffix;
         std::uint64_t factor;
@@ -231,18 +245,25 @@ std::optional<std::uint64_t> parse_quantity(std::string_view text) {
                                       {"Gi", GiB},
                                       {"Ti", TiB},
                                       {"Pi", 1024 * TiB},
+                                      {"Ei", 1024 * 1024 * TiB},
                                       {"k", kilo},
                                       {"M", kilo * kilo},
                                       {"G", kilo * kilo * kilo},
-                                      {"T", kilo * kilo * kilo * kilo}};
+                                      {"T", kilo * kilo * kilo * kilo},
+                                      {"P", kilo * kilo * kilo * kilo * kilo},
+                                      {"E", kilo * kilo * kilo * kilo * kilo * kilo}};
+    constexpr std::uint64_t kMost = std::numeric_limits<std::uint64_t>::max();
     for (const Unit& unit : kUnits)
         if (unit.suffix == suffix) {
-            if (number > std::numeric_limits<std::uint64_t>::max() / unit.factor)
+            // Rounded up, as Kubernetes does. In two steps, for which 64 bits are enough.
+            const std::uint64_t whole = unit.factor / unit_of_fraction * fraction;
+            const std::uint64_t rest = divide_up(unit.factor % unit_of_fraction * fraction, unit_of_fraction);
+            if (number > (kMost - whole - rest) / unit.factor)
                 return std::nullopt;
-            return number * unit.factor;
+            return number * unit.factor + whole + rest;
         }
     // "1e9": of ten.
-    if (suffix.size() < 2 || (suffix[0] != 'e' && suffix[0] != 'E'))
+    if (unit_of_fraction != 1 || suffix.size() < 2 || (suffix[0] != 'e' && suffix[0] != 'E'))
         return std::nullopt;
     unsigned exponent = 0;
     const auto power = std::from_chars(suffix.data() + 1, suffix.data() + suffix.size(), exponent);
