@@ -83,10 +83,10 @@ TEST_CASE("a match may reach the beginning of its block, and not beyond it") {
 }
 
 TEST_CASE("a block that is cut anywhere inside of a sequence is damaged") {
-    const std::string block = sequence(test::prose(300), 7, 400) + sequence("tail", 0, 0);
+    const std::string block = sequence(test::prose(30), 7, 40) + sequence("tail", 0, 0);
     // Where the first sequence ends, or the literals of either, the block may end, too.
     const std::size_t after_first = block.size() - 5;
-    const std::size_t after_literals = 1 + 2 + 300;
+    const std::size_t after_literals = 1 + 1 + 30;
     for (std::size_t length = 1; length < block.size(); ++length) {
         const bool may_end = length == after_first || length == after_literals;
         if ((refusal(lz4_block(block.substr(0, length))) == kDamaged) == may_end)
