@@ -4,6 +4,7 @@
 #include "libconvert/edit/text.hpp"
 
 #include <fmt/format.h>
+#include <re2/re2.h>
 
 #include <algorithm>
 #include <array>
@@ -19,7 +20,8 @@ enum ValueKind : unsigned {
     kString = 8U,
     kList = 16U,
     kMapping = 32U,
-    kAnything = 63U,
+    kDate = 64U, // which no key takes
+    kAnything = 127U,
 };
 
 // By YAML 1.1, which PyYAML reads.
@@ -34,11 +36,17 @@ unsigned kind_of(const YamlValue& value) {
     if (!value.is_plain())
         return kString;
     constexpr std::array kBooleans = {"true", "false", "yes", "no", "on", "off"};
-    const std::string lower = to_lower(text);
-    if (std::find(kBooleans.begin(), kBooleans.end(), lower) != kBooleans.end())
+    if (std::find(kBooleans.begin(), kBooleans.end(), to_lower(text)) != kBooleans.end())
         return kBool;
-    const bool digits = text.find_first_not_of("0123456789_") == std::string::npos && text.front() != '_';
-    return digits || lower.starts_with("0x") ? kNumber : kString;
+    // Whole numbers, and in the second line others (yaml.org/type/int.html and float.html, as PyYAML has them). Digits
+    // between colons count by sixties: a MAC address of decimal digits alone is a number.
+    static const RE2 kNumbers(
+        R"([-+]?(?:0b[01_]+|0[0-7_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*(?::[0-5]?[0-9])*)|)"
+        R"([-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+\.[0-9_]*|[-+]?[0-9][0-9_]*\.[0-9_]*(?:[eE][-+][0-9]+)?|)"
+        R"(\.[0-9][0-9_]*(?:[eE][-+][0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))");
+    static const RE2 kDates(R"(\d{4}-\d\d-\d\d|\d{4}-\d\d?-\d\d?(?:[Tt]|[ \t]+)\d\d?:\d\d:\d\d(?:\.\d*)?)"
+                            R"((?:[ \t]*(?:Z|[-+]\d\d?(?::?\d\d)?))?)");
+    return RE2::FullMatch(text, kNumbers) ? kNumber : RE2::FullMatch(text, kDates) ? kDate : kString;
 }
 
 std::string kind_names(unsigned kinds) {
@@ -300,6 +308,9 @@ void check_device(std::string_view section, const std::string& name, const YamlV
         remarks.add(device, fmt::format("the VLAN {} needs 'id' and 'link'", quote_untrusted(name, 60)));
     if (section == "bonds" && !device.get("interfaces"))
         remarks.add(device, fmt::format("{} has no 'interfaces'", quote_untrusted(name, 60)));
+    if (const auto match = device.get("match"))
+        if (const auto mac = match->get("macaddress"))
+            remarks.expect(*mac, "macaddress", kString);
     if (device.get("set-name") && !device.get("match"))
         remarks.add(device, fmt::format("'set-name' of {} needs a 'match'", quote_untrusted(name, 60)));
     if (const auto addresses = device.get("addresses"))
@@ -347,6 +358,8 @@ void check_version_1(const YamlValue& config, Remarks& remarks) {
                                          std::pair("nameserver", "address"), std::pair("route", "destination")})
             if (type == of && !item.get(needed))
                 remarks.add(item, fmt::format("the {} has no '{}'", of, needed));
+        if (const auto mac = item.get("mac_address"))
+            remarks.expect(*mac, "mac_address", kString);
         const auto subnets = item.get("subnets");
         if (!subnets || !remarks.expect(*subnets, "subnets", kList))
             continue;

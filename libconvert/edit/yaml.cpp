@@ -243,7 +243,9 @@ YamlKind YamlValue::kind() const {
         return YamlKind::mapping;
     const std::string text = scalar_text(*node);
     const bool plain = node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
-    return plain && (text.empty() || text == "~" || text == "null") ? YamlKind::null : YamlKind::scalar;
+    // The null of YAML 1.1, in each of its spellings (yaml.org/type/null.html).
+    const bool nothing = text.empty() || text == "~" || text == "null" || text == "Null" || text == "NULL";
+    return plain && nothing ? YamlKind::null : YamlKind::scalar;
 }
 
 std::string YamlValue::text() const {
