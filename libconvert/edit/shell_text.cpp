@@ -141,7 +141,7 @@ class ShellReader {
         } else if (c == '\n') {
             ++at_;
             end_command();
-            chained_ = false;
+            chained_ = chained_ && awaits_command_;
             skip_documents();
         } else if (rest.starts_with("<<") && !rest.starts_with("<<<")) {
             return read_document_word();
@@ -172,10 +172,12 @@ class ShellReader {
             // else the pattern of a case
         }
         chained_ = c == '|' || (c == '&' && twice) || (chained_ && c == '(');
+        awaits_command_ = chained_;
     }
 
     bool read_word() {
         const std::size_t begin = at_;
+        awaits_command_ = false;
         at_ = skip_word(text_, at_);
         if (at_ == kOpen)
             return false;
@@ -267,8 +269,9 @@ class ShellReader {
     ShellCommand command_;
     std::vector<char> open_;
     std::vector<std::string> documents_;
-    bool chained_ = false;   // behind && or ||, or in a pipe
-    bool drop_next_ = false; // what a redirection names
+    bool chained_ = false;        // behind && or ||, or in a pipe
+    bool awaits_command_ = false; // whose operator was the last thing: it may stand on a line of its own
+    bool drop_next_ = false;      // what a redirection names
 };
 
 // "NAME=" or "NAME+=" at the front of a word; the length of it with the '='.
@@ -373,7 +376,7 @@ std::string shell_quoted(std::string_view text, char quote) {
             out += "'\\''";
             continue;
         }
-        const std::string_view special = quote == '"' ? "$`\"\\" : quote == '\'' ? "" : "$`\"\\'#&;|()<>*?[~! \t\n{}";
+        const std::string_view special = quote == '"' ? "$`\"\\" : quote == '\'' ? "" : "$`\"\\'#&;|()<>*?[~! \t\r\n{}";
         if (special.find(c) != std::string_view::npos)
             out += '\\';
         out += c;
