@@ -33,18 +33,26 @@ std::string gunzip(std::string_view data) {
     stream.avail_in = static_cast<uInt>(data.size());
     std::string out;
     std::array<char, 16384> buffer{};
-    int status = Z_OK;
-    while (status != Z_STREAM_END) {
+    const auto rest = [&] { return data.substr(data.size() - stream.avail_in); };
+    while (true) {
         stream.next_out = reinterpret_cast<Bytef*>(buffer.data());
         stream.avail_out = buffer.size();
-        status = inflate(&stream, Z_NO_FLUSH);
+        const int status = inflate(&stream, Z_NO_FLUSH);
         out.append(buffer.data(), buffer.size() - stream.avail_out);
         if ((status != Z_OK && status != Z_STREAM_END) || (stream.avail_in == 0 && status == Z_OK && stream.avail_out))
             fail(ErrorKind::usage, "its gzip data is broken");
         if (out.size() > kUserDataLimit)
             fail(ErrorKind::usage, "it is larger than 16 MiB when unpacked");
+        if (status != Z_STREAM_END)
+            continue;
+        // Members follow one another, with zeros between and behind them (Python's GzipFile, which cloud-init asks).
+        const std::size_t padding = std::min(rest().find_first_not_of('\0'), rest().size());
+        stream.next_in += padding;
+        stream.avail_in -= static_cast<uInt>(padding);
+        if (stream.avail_in == 0)
+            return out;
+        inflateReset(&stream);
     }
-    return out;
 }
 
 YamlValue parse_users_yaml(std::string_view text) {
