@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <set>
 
@@ -97,8 +98,9 @@ bool left_out(const std::string& path) {
                        [&](const char* prefix) { return (path + "/").starts_with(prefix); });
 }
 
+// `links`: further names of files, and the first name of each.
 void add_entry(archive* opened, archive_entry* entry, const std::string& name, std::size_t& total,
-               AgentRequest& agent) {
+               std::map<std::string, std::string>& links, AgentRequest& agent) {
     AgentFile file;
     file.path = absolute_path(archive_entry_pathname(entry), name);
     if (file.path.empty() || left_out(file.path))
@@ -112,7 +114,16 @@ void add_entry(archive* opened, archive_entry* entry, const std::string& name, s
                                         [&](const AgentFile& each) { return each.path == target; });
         if (first == agent.files.end())
             fail(ErrorKind::corrupt, fmt::format("{} holds a hard link to nothing", quote_untrusted(name)));
+        file.type = first->type;
         file.content = first->content;
+        // In RPM's payload the content comes with the last name of a file, and goes to all of them.
+        if (archive_entry_size(entry) > 0) {
+            file.content = read_content(opened, name, total);
+            for (AgentFile& each : agent.files)
+                if (each.path == target || (links.contains(each.path) && links.at(each.path) == target))
+                    each.content = file.content;
+        }
+        links[file.path] = target;
     } else if (archive_entry_filetype(entry) == AE_IFDIR) {
         file.type = FileType::directory;
     } else if (archive_entry_filetype(entry) == AE_IFLNK) {
@@ -129,8 +140,9 @@ void add_entry(archive* opened, archive_entry* entry, const std::string& name, s
 
 void read_tree(std::string_view bytes, const std::string& name, std::size_t& total, AgentRequest& agent) {
     const Archive opened = open_archive(bytes, name);
+    std::map<std::string, std::string> links;
     while (archive_entry* entry = next_entry(opened.get(), name))
-        add_entry(opened.get(), entry, name, total, agent);
+        add_entry(opened.get(), entry, name, total, links, agent);
 }
 
 void read_scripts(std::string_view control, const std::string& name, AgentRequest& agent) {

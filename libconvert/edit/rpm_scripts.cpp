@@ -13,8 +13,15 @@ constexpr std::size_t kLeadSize = 96;
 constexpr std::size_t kHeaderHead = 16; // magic, four bytes kept for later, two numbers
 constexpr std::size_t kEntrySize = 16;
 constexpr std::size_t kSignatureAlignment = 8;
-constexpr std::pair<std::uint32_t, const char*> kScriptTags[] = {
-    {1023, "preinst"}, {1024, "postinst"}, {1025, "prerm"}, {1026, "postrm"}, {1151, "pretrans"}, {1152, "posttrans"}};
+// The script itself, and the program that runs it: "%post -p /sbin/ldconfig" has the latter alone.
+struct ScriptTags {
+    std::uint32_t script;
+    std::uint32_t program;
+    const char* name;
+};
+constexpr ScriptTags kScriptTags[] = {{1023, 1085, "preinst"},    {1024, 1086, "postinst"},   {1025, 1087, "prerm"},
+                                      {1026, 1088, "postrm"},     {1151, 1153, "pretrans"},   {1152, 1154, "posttrans"},
+                                      {5103, 5105, "preuntrans"}, {5104, 5106, "postuntrans"}};
 
 std::uint32_t big_endian(std::string_view bytes, std::size_t at) {
     std::uint32_t value = 0;
@@ -53,10 +60,12 @@ std::vector<std::string> rpm_scripts(std::string_view package) {
     if (!header)
         return {};
     std::vector<std::string> scripts;
-    for (std::size_t at = 0; at < header->entries.size(); at += kEntrySize)
-        for (const auto& [tag, name] : kScriptTags)
-            if (big_endian(header->entries, at) == tag)
-                scripts.emplace_back(name);
+    for (const ScriptTags& tags : kScriptTags)
+        for (std::size_t at = 0; at < header->entries.size(); at += kEntrySize)
+            if (const std::uint32_t tag = big_endian(header->entries, at); tag == tags.script || tag == tags.program) {
+                scripts.emplace_back(tags.name);
+                break;
+            }
     return scripts;
 }
 
