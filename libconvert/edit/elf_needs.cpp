@@ -10,6 +10,7 @@ namespace vm2oci {
 namespace {
 
 constexpr std::size_t kEntryLimit = 65536; // of each table: the largest libraries have a few thousand versions
+constexpr std::size_t kNameLimit = 4096;   // of files and versions: Linux PATH_MAX
 
 class Image {
   public:
@@ -29,7 +30,10 @@ class Image {
     }
     std::string text(std::uint64_t offset) const {
         const std::string_view rest = slice(offset, bytes_.size() - std::min<std::uint64_t>(offset, bytes_.size()));
-        return std::string(rest.substr(0, rest.find('\0')));
+        const std::size_t end = rest.substr(0, kNameLimit).find('\0');
+        if (end == std::string_view::npos)
+            fail(ErrorKind::corrupt, "a name in the program does not end");
+        return std::string(rest.substr(0, end));
     }
 
   private:
@@ -100,11 +104,14 @@ class Reader {
     }
 
     void read_needed(std::uint64_t at, std::uint64_t strings, ElfNeeds& needs) const {
+        std::size_t versions_read = 0; // of all libraries: each of many could name the same many
         for (std::size_t i = 0; i < kEntryLimit; ++i) {
             const auto need = image_.at<Elf64_Verneed>(at);
             std::set<std::string>& versions = needs.versions[image_.text(strings + need.vn_file)];
             std::uint64_t entry = at + need.vn_aux;
             for (unsigned j = 0; j < need.vn_cnt; ++j) {
+                if (++versions_read > kEntryLimit)
+                    fail(ErrorKind::corrupt, "the program needs more versions than any does");
                 const auto version = image_.at<Elf64_Vernaux>(entry);
                 if ((version.vna_flags & VER_FLG_WEAK) == 0)
                     versions.insert(image_.text(strings + version.vna_name));
