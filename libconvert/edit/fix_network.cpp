@@ -345,17 +345,25 @@ void let_addresses_go(PlanBuilder& plan) {
 
 // What binds a setting to the old machine goes, and the rest of it stays.
 void let_bindings_go(PlanBuilder& plan, const std::vector<InterfaceSetting>& settings) {
-    for (const InterfaceSetting& setting : settings) {
-        if (setting.mac.empty())
-            continue;
+    std::set<std::string> kept; // files in which nothing else tells an interface
+    for (const InterfaceSetting& setting : settings)
         if (setting.only_by_mac) {
             plan.found(fmt::format("{} tells its interface by the MAC address {} alone, and stays so",
                                    escape_untrusted(setting.file), escape_untrusted(setting.mac)));
-            continue;
+            kept.insert(setting.file);
         }
-        if (const auto text = plan.read_text(setting.file))
-            plan.write(setting.file, without_mac_address(*text, setting.stack),
-                       "the old machine's MAC address is not this one's");
+    for (const InterfaceSetting& setting : settings) {
+        const auto text = setting.mac.empty() || setting.only_by_mac ? std::nullopt : plan.read_text(setting.file);
+        if (!text)
+            continue;
+        const std::string without = without_mac_address(*text, setting.stack);
+        // A YAML in one line is not taken apart.
+        const bool is_uncut = without == *text && text->find(setting.mac) != std::string::npos;
+        if (is_uncut || kept.contains(setting.file))
+            plan.found(fmt::format("{} asks for the MAC address {}, and stays so", escape_untrusted(setting.file),
+                                   escape_untrusted(setting.mac)));
+        else
+            plan.write(setting.file, without, "the old machine's MAC address is not this one's");
     }
 }
 

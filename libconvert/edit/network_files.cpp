@@ -192,17 +192,25 @@ std::size_t indent_of(std::string_view line) {
 }
 
 // Netplan: `macaddress` goes, a `match` that is empty then goes with it, and so does `set-name`, which needs a match.
+// Of cloud-init's version 1 it is `mac_address`, which may be the first of an item.
 std::string netplan_without_mac(std::string_view text) {
     const std::vector<std::string_view> lines = lines_of(text);
     std::string out;
     for (std::size_t i = 0; i < lines.size(); ++i) {
         const std::string_view line = trimmed(lines[i]);
-        if (line.starts_with("macaddress:") || line.starts_with("set-name:"))
+        if (line.starts_with("macaddress:") || line.starts_with("mac_address:") || line.starts_with("set-name:"))
             continue;
+        if (const std::size_t inside = indent_of(lines[i]) + 2;
+            line.starts_with("- mac_address:") && i + 1 < lines.size() && indent_of(lines[i + 1]) == inside) {
+            out += std::string(lines[i].substr(0, inside)) + std::string(lines[i + 1].substr(inside)) + "\n";
+            ++i;
+            continue;
+        }
         if (line == "match:") {
             bool anything_else = false;
             for (std::size_t next = i + 1; next < lines.size() && indent_of(lines[next]) > indent_of(lines[i]); ++next)
-                anything_else = anything_else || !trimmed(lines[next]).starts_with("macaddress:");
+                anything_else = anything_else || (!trimmed(lines[next]).starts_with("macaddress:") &&
+                                                  !trimmed(lines[next]).starts_with("#"));
             if (!anything_else)
                 continue;
         }
