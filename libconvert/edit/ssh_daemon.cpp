@@ -122,10 +122,10 @@ Falls falls_into(const std::vector<std::string>& criteria, const SshUser& user) 
     return result;
 }
 
-void read_settings(const PlanBuilder& plan, const std::string& path, const SshUser& user, unsigned depth,
+// `in_match`: it is included by such a block.
+void read_settings(const PlanBuilder& plan, const std::string& path, const SshUser& user, unsigned depth, bool in_match,
                    std::vector<DaemonSetting>& settings) {
     const std::string text = plan.read_text(path).value_or("");
-    bool in_match = false;
     bool skipped = false;
     for (const std::string_view line : lines_of(text)) {
         std::vector<std::string> words = setting_words(line);
@@ -140,7 +140,7 @@ void read_settings(const PlanBuilder& plan, const std::string& path, const SshUs
         } else if (keyword == "include" && depth < kIncludeDepth) {
             for (std::size_t i = 1; i < words.size(); ++i)
                 for (const std::string& file : plan.glob(words[i].starts_with("/") ? words[i] : "/etc/ssh/" + words[i]))
-                    read_settings(plan, file, user, depth + 1, settings);
+                    read_settings(plan, file, user, depth + 1, in_match, settings);
         } else {
             words.erase(words.begin());
             settings.push_back({keyword, std::move(words), in_match});
@@ -199,7 +199,7 @@ void find_ssh_obstacles(PlanBuilder& plan, const std::string& name, KeyPlace pla
     std::vector<DaemonSetting> settings;
     for (const char* path : {"/etc/ssh/sshd_config", "/usr/etc/ssh/sshd_config"})
         if (settings.empty())
-            read_settings(plan, path, user, 0, settings);
+            read_settings(plan, path, user, 0, false, settings);
     const auto found = [&](const std::string& why) {
         plan.found(fmt::format("the key does not let {} in: {}", escape_untrusted(name), why));
     };
