@@ -178,7 +178,9 @@ EntryKind kind_of_entry(const FstabEntry& entry) {
     if (!entry.mount_point.starts_with("/") || place == "/" || entry.type == "swap" || is_one_of(entry.type, kNoFiles))
         return EntryKind::none;
     if (is_foreign(entry))
-        return normalise_path(entry.device) == place ? EntryKind::none : EntryKind::elsewhere;
+        // A folder on itself; the tag of a share may well be called like its place ("home /home virtiofs").
+        return entry.device.starts_with('/') && normalise_path(entry.device) == place ? EntryKind::none
+                                                                                      : EntryKind::elsewhere;
     return is_removable(entry.device) ? EntryKind::none : EntryKind::disk;
 }
 

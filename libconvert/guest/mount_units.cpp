@@ -34,6 +34,8 @@ std::optional<int> digit_of(char c) {
         return c - '0';
     if (c >= 'a' && c <= 'f')
         return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
     return std::nullopt;
 }
 

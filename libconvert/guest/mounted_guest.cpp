@@ -67,6 +67,8 @@ std::optional<ResolvedPath> MountedGuest::resolve(std::string_view path, FinalLi
             if (++links > kLinkLimit)
                 fail(ErrorKind::unsafe, "too many symbolic links in " + quote_untrusted(path));
             const std::string target = inside.read_link(*node);
+            if (target.empty()) // as only a damaged disk has it; Linux finds nothing behind it
+                return std::nullopt;
             std::vector<std::string> parts = split_reversed(target);
             pending.insert(pending.end(), std::make_move_iterator(parts.begin()), std::make_move_iterator(parts.end()));
             if (pending.size() > kPathLimit)
