@@ -175,7 +175,10 @@ TEST_CASE("A program that is cut anywhere is refused as broken") {
         }
         // The last entry of the dynamic table lies behind the one that ends it.
         const bool only_the_tail = size >= whole.size() - sizeof(Elf64_Dyn);
-        CHECK(why == (only_the_tail ? "nothing" : "a table of the program lies outside it"));
+        if (only_the_tail)
+            CHECK(why == "nothing");
+        else
+            CHECK((why == "a table of the program lies outside it" || why == "a name in the program does not end"));
     }
 }
 
