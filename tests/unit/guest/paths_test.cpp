@@ -1,14 +1,10 @@
 // Paths, mounts and trees of guests on damaged and hostile disks.
 #include "formats/base/error.hpp"
-#include "libconvert/guest/disk_key.hpp"
 #include "libconvert/guest/mounted_guest.hpp"
 #include "libconvert/guest/tree_walk.hpp"
 #include "tests/support/memory_file_system.hpp"
-#include "tests/support/temporary_folder.hpp"
 
 #include <catch2/catch.hpp>
-
-#include <fstream>
 
 using namespace vm2oci;
 using test::MemoryFileSystem;
@@ -252,38 +248,4 @@ TEST_CASE("What guests say of missing things has its words and its remedy") {
     CHECK(hint_for(MissingRemedy::key).kind == HintKind::key);
     CHECK(hint_for(MissingRemedy::appliance).kind == HintKind::guest_backend);
     CHECK(hint_for(MissingRemedy::none).kind == Hint{}.kind);
-}
-
-TEST_CASE("A key comes from the first line of a file, and never from the command line") {
-    test::TemporaryFolder folder;
-    const std::string path = (folder.path() / "key").string();
-    const auto read = [&](const std::string& content, const std::string& selector = "all") {
-        std::ofstream(path, std::ios::binary) << content;
-        return read_disk_key(selector + ":file:" + path);
-    };
-    CHECK(read("secret\n").secret == "secret");
-    CHECK(read("secret\n").selector == "all");
-    CHECK(read("secret").secret == "secret");
-    CHECK(read(" blank \nmore\n").secret == " blank ");
-    CHECK(read("secret\n" + std::string(1, '\0')).secret == "secret");
-    CHECK(read("s", "/dev/sda2").selector == "/dev/sda2");
-    CHECK(read(std::string(8192, 'x')).secret.size() == 8192);
-    CHECK(read(std::string(9000, 'x')).secret.size() == 8192); // more is none's passphrase
-    for (const std::string& odd : {std::string(), std::string("\n"), std::string("\nsecret"), std::string("a\0b", 3)})
-        CHECK(failure(ErrorKind::usage, [&] { read(odd); }) == path + " holds no passphrase in its first line");
-    for (const char* odd : {"", "all", "all:file:", ":file:/x", "file:/x", "all:FILE:/x"}) {
-        CAPTURE(odd);
-        CHECK_THAT(failure(ErrorKind::usage, [&] { read_disk_key(odd); }),
-                   Catch::Contains("is no key: SELECTOR:file:FILE"));
-    }
-    CHECK_THAT(failure(ErrorKind::usage, [] { read_disk_key("all:key:secret"); }),
-               Catch::StartsWith("a key on the command line is seen by everybody"));
-    CHECK_THAT(failure(ErrorKind::not_found, [&] { read_disk_key("all:file:" + path + ".none"); }),
-               Catch::StartsWith("cannot read the key in "));
-    const DiskKey key{"AbC-1", "s"};
-    CHECK(key.fits("/dev/sda1", "aBc-1"));
-    CHECK(key.fits("AbC-1", ""));
-    CHECK_FALSE(key.fits("abc-1", "")); // a device is named as it is
-    CHECK_FALSE(key.fits("/dev/sda1", "abc-12"));
-    CHECK(DiskKey{"all", "s"}.fits("", ""));
 }
