@@ -39,6 +39,17 @@ void set_modification_time(RawInode& inode, std::int64_t time) {
         inode.large().i_mtime_extra = extra_seconds(time);
 }
 
+// The library sets the lower halves in what it makes: without the upper ones, times from 2038 on would be before 1970.
+void set_birth_time(RawInode& inode, std::int64_t time) {
+    set_modification_time(inode, time);
+    inode.basic().i_atime = low_seconds(time);
+    if (!inode.has_extra())
+        return;
+    inode.large().i_atime_extra = extra_seconds(time);
+    inode.large().i_crtime = low_seconds(time);
+    inode.large().i_crtime_extra = extra_seconds(time);
+}
+
 } // namespace
 
 void InodeEditor::check(errcode_t code, const char* what) const {
@@ -100,13 +111,13 @@ void InodeEditor::unlink(ext2_ino_t folder, const std::string& name) const {
 
 ext2_ino_t InodeEditor::make_folder(ext2_ino_t parent, const std::string& name) const {
     add_entry(parent, "making a folder", [&] { return ext2fs_mkdir(handle(), parent, 0, name.c_str()); });
-    return lookup(parent, name).value();
+    return born(lookup(parent, name).value());
 }
 
 ext2_ino_t InodeEditor::make_symlink(ext2_ino_t parent, const std::string& name, const std::string& target) const {
     add_entry(parent, "making a symbolic link",
               [&] { return ext2fs_symlink(handle(), parent, 0, name.c_str(), target.c_str()); });
-    return lookup(parent, name).value();
+    return born(lookup(parent, name).value());
 }
 
 ext2_ino_t InodeEditor::make_file(ext2_ino_t parent, unsigned mode) const {
@@ -115,17 +126,22 @@ ext2_ino_t InodeEditor::make_file(ext2_ino_t parent, unsigned mode) const {
     RawInode inode(EXT2_INODE_SIZE(handle()->super));
     inode.basic().i_mode = static_cast<std::uint16_t>(mode);
     inode.basic().i_links_count = 1;
-    inode.basic().i_atime = low_seconds(time_);
-    set_modification_time(inode, time_);
     if (ext2fs_has_feature_extents(handle()->super)) {
         ext2_extent_handle_t extents = nullptr;
         inode.basic().i_flags |= EXT4_EXTENTS_FL;
         check(ext2fs_extent_open2(handle(), number, &inode.basic(), &extents), "making a file");
         ext2fs_extent_free(extents);
     }
-    // Takes the basic part and fills in the extra fields, from fs->now.
+    // Takes the basic part and says how long the extra fields are.
     check(ext2fs_write_new_inode(handle(), number, &inode.basic()), "making a file");
     ext2fs_inode_alloc_stats2(handle(), number, +1, 0);
+    return born(number);
+}
+
+ext2_ino_t InodeEditor::born(ext2_ino_t number) const {
+    RawInode inode = read(number);
+    set_birth_time(inode, time_);
+    write(number, inode);
     return number;
 }
 

@@ -65,6 +65,8 @@ class InodeEditor {
     void check(errcode_t code, const char* what) const;
 
   private:
+    // All times of a new inode are now; its number.
+    ext2_ino_t born(ext2_ino_t number) const;
     // File systems of old are made without the feature, and hold none.
     bool has_attributes() const;
     void release_one(ext2_ino_t number, RawInode& inode) const;
