@@ -20,7 +20,8 @@ namespace {
 constexpr std::uint64_t kBlockSize = 4 * KiB;
 constexpr std::uint64_t kMaxRunBlocks = 32768; // of one extent (Documentation/filesystems/ext4/ifork.rst)
 constexpr std::size_t kFastLinkLimit = 60;     // shorter targets live in the inode
-constexpr std::uint32_t kMaxLinks = 65000;     // a folder with more sub-folders says 1 (feature dir_nlink)
+constexpr std::uint32_t kMaxLinks =
+    65000; // a folder with more sub-folders says 1 (feature dir_nlink); no file has more
 constexpr std::string_view kLostAndFound = "lost+found";
 
 struct TypeBits {
@@ -309,6 +310,8 @@ void Ext4TreeWriter::add(const Entry& entry, const FileContent* content) {
             fail(ErrorKind::corrupt, quote_untrusted(entry.path) + " is a hard link to something that did not come");
         ext2_inode inode{};
         check(ext2fs_read_inode(handle(), found->second.inode, &inode), "reading an inode");
+        if (inode.i_links_count >= kMaxLinks)
+            fail(ErrorKind::limit, quote_untrusted(*entry.hard_link_to) + " has more names than ext4 can count");
         ++inode.i_links_count;
         check(ext2fs_write_inode(handle(), found->second.inode, &inode), "writing an inode");
         folder.children.push_back({name, found->second.inode, found->second.type});
