@@ -60,7 +60,8 @@ std::string format_size(std::uint64_t bytes) {
     constexpr const char* units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
     auto value = static_cast<double>(bytes);
     std::size_t unit = 0;
-    while (value >= 1024 && unit + 1 < std::size(units)) {
+    // What would be printed as 1024.0 of a unit is 1.0 of the next one.
+    while (value >= (unit == 0 ? 1024 : 1023.95) && unit + 1 < std::size(units)) {
         value /= 1024;
         ++unit;
     }
