@@ -38,8 +38,9 @@ bool is_unsafe(std::uint32_t value) {
     const bool control = value < 0x20 || (value >= 0x7f && value < 0xa0);
     const bool separator = value == 0x2028 || value == 0x2029;
     // Marks and overrides that reorder text on a terminal, and the byte order mark.
-    const bool bidirectional = (value >= 0x200b && value <= 0x200f) || (value >= 0x202a && value <= 0x202e) ||
-                               (value >= 0x2066 && value <= 0x2069) || value == 0xfeff;
+    const bool bidirectional = value == 0x61c || (value >= 0x200b && value <= 0x200f) ||
+                               (value >= 0x202a && value <= 0x202e) || (value >= 0x2066 && value <= 0x2069) ||
+                               value == 0xfeff;
     return control || separator || bidirectional;
 }
 
