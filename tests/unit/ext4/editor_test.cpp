@@ -5,27 +5,14 @@
 #include "formats/ext4/editor.hpp"
 #include "formats/ext4/file_system.hpp"
 #include "tests/support/collecting_sink.hpp"
-#include "tests/support/corpus.hpp"
+#include "tests/unit/ext4/ext4_fixture.hpp"
 
 #include <catch2/catch.hpp>
 
 using namespace vm2oci;
+using test::find_path;
 
 namespace {
-
-const test::Corpus& corpus() {
-    static const test::Corpus kCorpus(VM2OCI_GUEST_CORPUS);
-    return kCorpus;
-}
-
-class Text final : public FileContent {
-  public:
-    explicit Text(std::string text) : text_(std::move(text)) {}
-    void copy_to(ByteSink& out) const override { out.write(as_bytes(text_)); }
-
-  private:
-    std::string text_;
-};
 
 // An image of the corpus being edited.
 struct Edited {
@@ -33,10 +20,10 @@ struct Edited {
     Ext4Editor editor;
 
     explicit Edited(const std::string& file, std::int64_t time = 1'700'000'000)
-        : overlay(std::make_shared<OverlayDevice>(corpus().open(file))), editor(overlay, *overlay, time) {}
+        : overlay(std::make_shared<OverlayDevice>(test::ext4_corpus().open(file))), editor(overlay, *overlay, time) {}
 
     void write(const std::string& path, const std::string& content, const FileAttributes& attributes = {}) {
-        editor.write_file(path, content.size(), Text(content), attributes);
+        editor.write_file(path, content.size(), test::TextContent(content), attributes);
     }
     std::string digest() const {
         Sha256 hash;
@@ -51,21 +38,8 @@ struct Edited {
     }
 };
 
-std::optional<NodeId> find(const FileSystem& files, std::string_view path) {
-    std::optional<NodeId> node = files.root();
-    while (node && !path.empty()) {
-        const std::size_t slash = std::min(path.find('/'), path.size());
-        node = files.lookup(*node, path.substr(0, slash));
-        path.remove_prefix(std::min(slash + 1, path.size()));
-    }
-    return node;
-}
-
 std::string content(const FileSystem& files, std::string_view path) {
-    const NodeId node = find(files, path).value();
-    std::string text(files.status(node).size, '\0');
-    files.read_at(node, 0, std::as_writable_bytes(std::span(text)));
-    return text;
+    return test::content_of(files, find_path(files, path).value());
 }
 
 const char* const kGood[] = {"ext4/good_1k.img",         "ext4/good_64bit_off.img",       "ext4/good_bigalloc.img",
@@ -99,24 +73,24 @@ TEST_CASE("Every kind of ext4 takes every kind of change") {
     const Ext4FileSystem files(edited.overlay);
     CHECK(content(files, "etc/new") == "hello\nworld\n");
     CHECK(content(files, "etc/large") == large);
-    const FileStatus status = files.status(find(files, "etc/new").value());
+    const FileStatus status = files.status(find_path(files, "etc/new").value());
     CHECK(status.permissions == 0600);
     CHECK(status.uid == 70'000);
     CHECK(status.gid == 5);
     CHECK(status.modified.seconds == 1'700'000'000);
-    CHECK(files.status(find(files, "etc/folder").value()).permissions == 0750);
-    CHECK(files.read_link(find(files, "etc/folder/short").value()) == "../new");
-    CHECK(files.read_link(find(files, "etc/folder/long").value()) == std::string(200, 'l'));
+    CHECK(files.status(find_path(files, "etc/folder").value()).permissions == 0750);
+    CHECK(files.read_link(find_path(files, "etc/folder/short").value()) == "../new");
+    CHECK(files.read_link(find_path(files, "etc/folder/long").value()) == std::string(200, 'l'));
     CHECK(content(files, "etc/folder/" + name + "39") == "39");
-    CHECK(files.list(find(files, "etc/folder").value()).size() == 42);
-    CHECK_FALSE(find(files, "etc/gone"));
-    CHECK_FALSE(find(files, "etc/tree"));
+    CHECK(files.list(find_path(files, "etc/folder").value()).size() == 42);
+    CHECK_FALSE(find_path(files, "etc/gone"));
+    CHECK_FALSE(find_path(files, "etc/tree"));
 }
 
 TEST_CASE("A file system without extended attributes takes changes, labels left out") {
     constexpr std::uint64_t kCompatible = 1024 + 0x5c; // s_feature_compat
     constexpr std::uint8_t kExtendedAttributes = 0x08;
-    const auto overlay = std::make_shared<OverlayDevice>(corpus().open("ext4/good_ext2.img"));
+    const auto overlay = std::make_shared<OverlayDevice>(test::ext4_corpus().open("ext4/good_ext2.img"));
     std::byte features[1];
     overlay->read_at(kCompatible, features);
     REQUIRE((std::to_integer<unsigned>(features[0]) & kExtendedAttributes) != 0);
@@ -126,15 +100,15 @@ TEST_CASE("A file system without extended attributes takes changes, labels left 
     Ext4Editor editor(overlay, *overlay, 1'700'000'000);
     FileAttributes labelled;
     labelled.selinux_label = "system_u:object_r:etc_t:s0";
-    editor.write_file("etc/new", 6, Text("hello\n"), labelled);
-    editor.write_file("etc/hostname", 4, Text("new\n"), {});
+    editor.write_file("etc/new", 6, test::TextContent("hello\n"), labelled);
+    editor.write_file("etc/hostname", 4, test::TextContent("new\n"), {});
     editor.make_folder("etc/folder", {});
     editor.make_symlink("etc/folder/link", "../new", "system_u:object_r:etc_t:s0");
     editor.finish();
     const Ext4FileSystem files(overlay);
     CHECK(content(files, "etc/new") == "hello\n");
     CHECK(content(files, "etc/hostname") == "new\n");
-    CHECK(files.read_link(find(files, "etc/folder/link").value()) == "../new");
+    CHECK(files.read_link(find_path(files, "etc/folder/link").value()) == "../new");
 }
 
 TEST_CASE("A replaced file keeps mode and owner, and its other names keep the old content") {
@@ -145,10 +119,10 @@ TEST_CASE("A replaced file keeps mode and owner, and its other names keep the ol
     edited.editor.finish();
     const Ext4FileSystem files(edited.overlay);
     CHECK(content(files, "usr/lib/blob") == "small");
-    CHECK(files.status(find(files, "usr/lib/blob").value()).permissions == 04755);
+    CHECK(files.status(find_path(files, "usr/lib/blob").value()).permissions == 04755);
     CHECK(content(files, "etc/os-release") == "replaced");
     CHECK(content(files, "usr/lib/os-release") == old);
-    CHECK(files.status(find(files, "usr/lib/os-release").value()).link_count == 1);
+    CHECK(files.status(find_path(files, "usr/lib/os-release").value()).link_count == 1);
 }
 
 TEST_CASE("Equal edits are equal bytes, with a given time and without") {
@@ -202,19 +176,19 @@ TEST_CASE("File systems that cannot be written right are named before a byte is 
     for (const auto& [image, word] :
          {std::pair("ext4/sb_recover_needed.img", "journal"), std::pair("ext4/good_ea_inode.img", "ea_inode")}) {
         INFO(image);
-        const auto reason = reason_not_to_edit_ext4(corpus().open(image));
+        const auto reason = reason_not_to_edit_ext4(test::ext4_corpus().open(image));
         REQUIRE(reason);
         CHECK_THAT(*reason, Catch::Contains(word));
         CHECK_THROWS_AS(Edited(image), Error);
     }
-    CHECK_FALSE(reason_not_to_edit_ext4(corpus().open("ext4/good_default.img")));
+    CHECK_FALSE(reason_not_to_edit_ext4(test::ext4_corpus().open("ext4/good_default.img")));
 }
 
 TEST_CASE("Folders in circles end in a word, and in bounded time") {
     for (const char* image : {"ext4/dirloop_self.img", "ext4/dirloop_parent.img", "ext4/dirloop_root.img",
                               "ext4/dirent_inode_huge.img", "ext4/dirent_inode_reserved.img"}) {
         INFO(image);
-        const auto device = corpus().open(image);
+        const auto device = test::ext4_corpus().open(image);
         if (reason_not_to_edit_ext4(device))
             continue;
         const Ext4FileSystem files(device);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "formats/base/endian.hpp"
+#include "formats/base/fd.hpp"
 #include "formats/ext4/file_system.hpp"
 #include "tests/support/corpus.hpp"
 #include "tests/support/image_bytes.hpp"
@@ -73,7 +74,8 @@ class Ext4Image : public ImageBytes {
 
     static std::uint64_t super(std::uint64_t field) { return 1024 + field; }
     std::uint64_t block_size() { return std::uint64_t{1024} << le(super(24), 4); }
-    std::uint64_t descriptor() { return (le(super(20), 4) + 1) * block_size(); } // of group 0
+    // Of group 0: behind the superblock, which is in block 1 where blocks have 1 KiB.
+    std::uint64_t descriptor() { return block_size() == 1024 ? 2048 : block_size(); }
     std::uint64_t inode(std::uint32_t number, std::uint64_t field = 0) {
         return le(descriptor() + 8, 4) * block_size() + (number - 1) * le(super(88), 2) + field;
     }
@@ -131,6 +133,19 @@ class Ext4Image : public ImageBytes {
     std::string opening() const {
         return refusal_of([&] { return Ext4FileSystem(device()).facts(); });
     }
+};
+
+class TextContent final : public FileContent {
+  public:
+    explicit TextContent(std::string text) : text_(std::move(text)) {}
+    void copy_to(ByteSink& out) const override {
+        // In pieces that do not end where blocks do.
+        for (std::size_t at = 0; at < text_.size(); at += 5000)
+            out.write(as_bytes(std::string_view(text_).substr(at, 5000)));
+    }
+
+  private:
+    std::string text_;
 };
 
 inline NodeId node(std::uint32_t number) {

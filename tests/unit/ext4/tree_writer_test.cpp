@@ -1,95 +1,26 @@
 #include "formats/base/error.hpp"
-#include "formats/base/fd.hpp"
 #include "formats/base/sha256.hpp"
-#include "formats/base/size.hpp"
-#include "formats/block/empty.hpp"
-#include "formats/block/overlay.hpp"
 #include "formats/ext4/editor.hpp"
-#include "formats/ext4/file_system.hpp"
-#include "formats/ext4/tree_writer.hpp"
-#include "tests/support/memory_device.hpp"
+#include "tests/unit/ext4/tree_writer_fixture.hpp"
 
 #include <catch2/catch.hpp>
 
 #include <algorithm>
 
 using namespace vm2oci;
+using test::entry;
+using test::geometry;
+using test::kDiskSize;
+using test::Written;
 
 namespace {
 
-constexpr std::uint64_t kDiskSize = 64 * MiB;
-
-class Bytes final : public FileContent {
-  public:
-    explicit Bytes(std::string bytes) : bytes_(std::move(bytes)) {}
-    void copy_to(ByteSink& out) const override {
-        // In pieces that do not end where blocks do.
-        for (std::size_t at = 0; at < bytes_.size(); at += 5000)
-            out.write(as_bytes(std::string_view(bytes_).substr(at, 5000)));
-    }
-
-  private:
-    std::string bytes_;
-};
-
-Ext4Geometry geometry() {
-    Ext4Geometry made;
-    made.inodes = 4096;
-    made.uuid.fill(std::byte{0x5a});
-    made.hash_seed.fill(std::byte{0x21});
-    made.label = "root";
-    made.time = 1'700'000'000;
-    return made;
-}
-
-Entry entry(std::string path, FileType type, std::uint32_t permissions = 0644) {
-    Entry made;
-    made.path = std::move(path);
-    made.status.type = type;
-    made.status.permissions = permissions;
-    made.status.modified = {1'600'000'000, 123'456'789};
-    return made;
-}
-
-// A file system being filled.
-struct Written {
-    std::shared_ptr<OverlayDevice> disk;
-    Ext4TreeWriter writer;
-
-    explicit Written(std::uint64_t size = kDiskSize, const Ext4Geometry& made = geometry())
-        : disk(std::make_shared<OverlayDevice>(std::make_shared<EmptyDevice>(size))), writer(disk, made) {
-        writer.add(entry("", FileType::directory, 0755), nullptr);
-    }
-    void folder(const std::string& path, std::uint32_t permissions = 0755) {
-        writer.add(entry(path, FileType::directory, permissions), nullptr);
-    }
-    void file(Entry made, std::string content) {
-        made.status.size = content.size();
-        const Bytes bytes(std::move(content));
-        writer.add(made, &bytes);
-    }
-    void file(const std::string& path, std::string content) {
-        file(entry(path, FileType::regular), std::move(content));
-    }
-};
-
 NodeId find(const Ext4FileSystem& files, std::string_view path) {
-    NodeId node = files.root();
-    while (!path.empty()) {
-        const std::size_t slash = std::min(path.find('/'), path.size());
-        const auto next = files.lookup(node, path.substr(0, slash));
-        REQUIRE(next);
-        node = *next;
-        path.remove_prefix(std::min(slash + 1, path.size()));
-    }
-    return node;
+    return test::find_path(files, path).value();
 }
 
 std::string content_of(const Ext4FileSystem& files, std::string_view path) {
-    const NodeId node = find(files, path);
-    std::string content(files.status(node).size, '\0');
-    files.read_at(node, 0, std::as_writable_bytes(std::span(content)));
-    return content;
+    return test::content_of(files, find(files, path));
 }
 
 std::string digest(const OverlayDevice& disk) {
