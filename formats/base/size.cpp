@@ -40,7 +40,7 @@ std::uint64_t parse_size(std::string_view text) {
         if (power != std::string_view::npos) {
             factor = std::pow(1024.0, static_cast<double>(power + 1));
             unit.remove_prefix(1);
-            if (unit.starts_with("iB") || unit.starts_with("ib"))
+            if (unit == "iB" || unit == "ib")
                 unit.remove_prefix(2);
         }
         if (unit == "B" || unit == "b")
