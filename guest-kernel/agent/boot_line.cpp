@@ -52,6 +52,8 @@ BootLine parse_boot_line(std::string_view command_line) {
     BootLine line;
     std::string parameter;
     while (take_parameter(command_line, parameter)) {
+        if (parameter == "--")
+            break; // what follows is init's
         const std::size_t equals = std::min(parameter.find('='), parameter.size());
         const std::string_view name = std::string_view(parameter).substr(0, equals);
         const std::string value = parameter.substr(std::min(equals + 1, parameter.size()));

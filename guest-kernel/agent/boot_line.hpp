@@ -47,6 +47,7 @@ struct BootLine {
 };
 
 // Double quotes hold spaces together. What it does not know, it skips; of a repeated parameter the last one counts.
+// Behind "--" everything is init's.
 BootLine parse_boot_line(std::string_view command_line);
 
 } // namespace vm2oci::guest
