@@ -9,7 +9,8 @@
 namespace vm2oci {
 namespace {
 
-// Distinct findings that are kept; a guest may fail in more ways than anybody reads.
+// Distinct findings that are kept of each severity; a guest may fail in more ways than anybody reads. Remarks without
+// end leave room for what ends the boot.
 constexpr std::size_t kMaxFindings = 200;
 // An idle machine still gets timer interrupts.
 constexpr int kIdleCpuPercent = 10;
@@ -77,6 +78,8 @@ void Judge::take_line(const ConsoleLine& line, BootInstant at) {
     for (std::size_t i = 0; i < policy_.expected.size(); ++i)
         if (policy_.expected[i].matches(line.text))
             expected_seen_[i] = true;
+    if (fatal_ && findings_[*fatal_].line_number == line.number)
+        findings_[*fatal_].line = line.text; // more of it has come
     for (const ConsolePattern& pattern : policy_.fail)
         if (!fatal_ && pattern.matches(line.text)) {
             fatal_ = record(own_rule("user-fail"), line.text, line.number, at);
@@ -168,9 +171,12 @@ Severity Judge::severity_of(const Rule& rule) const {
 }
 
 std::size_t Judge::record(const Rule& rule, std::string_view line, std::uint64_t line_number, BootInstant at) {
-    // A line is judged again when more of it has come: that stays one finding, now of the better rule.
+    // A line is judged again when more of it has come: that stays one finding, now of the better rule. What the user
+    // forbade is the reason unless the line ends any boot.
+    const Severity severity = severity_of(rule);
     if (!findings_.empty() && line_number != 0 && findings_.back().line_number == line_number) {
-        findings_.back().rule = &rule;
+        if (findings_.back().rule != &own_rule("user-fail") || severity == Severity::fatal)
+            findings_.back().rule = &rule;
         findings_.back().line = line;
         return findings_.size() - 1;
     }
@@ -180,9 +186,16 @@ std::size_t Judge::record(const Rule& rule, std::string_view line, std::uint64_t
             return i;
         }
     }
-    if (findings_.size() == kMaxFindings) {
-        ++findings_.back().count;
-        return findings_.size() - 1;
+    std::size_t alike = 0;
+    std::size_t last = 0;
+    for (std::size_t i = 0; i < findings_.size(); ++i)
+        if (severity_of(*findings_[i].rule) == severity) {
+            ++alike;
+            last = i;
+        }
+    if (alike == kMaxFindings) {
+        ++findings_[last].count;
+        return last;
     }
     findings_.push_back({&rule, std::string(line), line_number, at, 1});
     return findings_.size() - 1;
