@@ -25,8 +25,8 @@ constexpr Mark kMarks[] = {
     {Milestone::boot_loader, "^GRUB Loading stage"},
     {Milestone::boot_loader, "^Welcome to GR"},
     {Milestone::boot_loader, "GNU GRUB  version"},
-    {Milestone::boot_loader, "^Booting `"},
-    {Milestone::boot_loader, "^Booting a command list"},
+    {Milestone::boot_loader, "Booting `"},
+    {Milestone::boot_loader, "Booting a command list"},
     {Milestone::boot_loader, "^Loading Linux "},
     {Milestone::boot_loader, "^Loading initial ramdisk"},
     {Milestone::boot_loader, "^SYSLINUX "},
@@ -63,6 +63,7 @@ constexpr Mark kMarks[] = {
     {Milestone::initramfs, "^* Mounting boot media"},
     {Milestone::initramfs, "^Freeing initrd memory"},
     {Milestone::init, "Reached target Switch Root"},
+    {Milestone::init, "Reached target initrd-switch-root.target"},
     {Milestone::init, "systemd[1]: Switching root"},
     // With a second word at least: GRUB welcomes too, and a busy emulator loses letters of its name.
     {Milestone::init, "^Welcome to * "},

@@ -18,8 +18,9 @@ constexpr P kNoInit[] = {"^Kernel panic - not syncing: No working init found",
                          "^Target filesystem doesn't have requested",
                          "^run-init: *No such file or directory",
                          "^run-init: *: Permission denied",
-                         "^run-init: *: Exec format error",
-                         "^Warning: unable to open an initial console"};
+                         "^run-init: *: Exec format error"};
+// The kernel goes on; init opens its console itself, or prints nowhere.
+constexpr P kNoInitialConsole[] = {"^Warning: unable to open an initial console"};
 constexpr P kMemoryPanic[] = {"^Kernel panic - not syncing: System is deadlocked on memory",
                               "^Kernel panic - not syncing: Out of memory", "^Initramfs unpacking failed: write error",
                               "^Kernel panic - not syncing: Cannot allocate"};
@@ -111,6 +112,9 @@ constexpr std::array kKernelRules = {
          "virtio", kRootNotMounted},
     Rule{"no-init", Severity::fatal, RuleRole::cause, "there is no init to start",
          "the root file system has no working /sbin/init: it is the wrong one, or its files are damaged", "", kNoInit},
+    Rule{"no-initial-console", Severity::warning, RuleRole::cause, "init was started without a console",
+         "the root file system or the initrd has no /dev/console: what init prints first is lost", "",
+         kNoInitialConsole},
     Rule{"out-of-memory-panic", Severity::fatal, RuleRole::cause, "the machine has too little memory to start",
          "give it more", "", kMemoryPanic},
     Rule{"timer-check-failed", Severity::fatal, RuleRole::cause, "the kernel found its timer not working",

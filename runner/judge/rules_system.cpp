@@ -14,7 +14,7 @@ constexpr P kMountFailed[] = {"[FAILED] Failed to mount ",
                               "^mount: can't find UUID=",
                               "^mount: special device * does not exist",
                               "Failed to mount API filesystems",
-                              "[FAILED] Failed to start Remount Root",
+                              "[FAILED] Failed to start *Remount Root",
                               "^mountall: Disconnected from Plymouth",
                               "The disk drive for * is not ready yet or not present",
                               "[FAILED] Failed to start *File System Check"};
@@ -37,15 +37,21 @@ constexpr P kRescue[] = {"You are in rescue mode", "Welcome to rescue mode", "Re
 constexpr P kFrozen[] = {"systemd[1]: Freezing execution", "Failed to allocate manager object, freezing",
                          "Failed to allocate manager object: ", "Exiting PID 1..."};
 constexpr P kRootAccess[] = {"systemd[1]: Failed to initialize SELinux", "systemd[1]: Failed to initialize SMACK"};
-constexpr P kNetworkUnit[] = {"[FAILED] Failed to start *Raise network interfaces", "[FAILED] Failed to start *Network",
-                              "[FAILED] Failed to start *network", "[FAILED] Failed to start Wait for Network",
-                              "[FAILED] Failed to start LSB: Bring up/down networking"};
+// Not by "Network" alone: the time, names and file systems that come by a network are other services' matter.
+constexpr P kNetworkUnit[] = {
+    "[FAILED] Failed to start *network interfaces", "[FAILED] Failed to start *network.service",
+    "[FAILED] Failed to start *networking",         "[FAILED] Failed to start *NetworkManager",
+    "[FAILED] Failed to start *Network Manager",    "[FAILED] Failed to start *systemd-networkd",
+    "[FAILED] Failed to start *Network Service",    "[FAILED] Failed to start *Network Configuration",
+    "[FAILED] Failed to start *Wait for Network",   "[FAILED] Failed to start *Bring up/down networking",
+    "[FAILED] Failed to start *ifup for ",          "[FAILED] Failed to start *wicked "};
 constexpr P kCloudInitUnit[] = {"[FAILED] Failed to start *loud-init",
                                 "[FAILED] Failed to start *cloud-init",
                                 "[FAILED] Failed to start *Cloud-init",
                                 "[FAILED] Failed to start Cloud-init",
                                 "[FAILED] Failed to start *Execute cloud user/final scripts",
-                                "[FAILED] Failed to start Apply the settings specified in cloud-config"};
+                                "[FAILED] Failed to start *Apply the settings specified in cloud-config",
+                                "[FAILED] Failed to start cloud-"};
 constexpr P kUnit[] = {"[FAILED] Failed to start ",   "[FAILED] Failed to listen on ", "[FAILED] Failed to activate ",
                        "[FAILED] Failed unmounting ", "systemd[1]: Failed to start ",  "[FAILED] Failed to "};
 constexpr P kDependency[] = {"[DEPEND] Dependency failed for "};
@@ -125,10 +131,11 @@ constexpr std::array kSystemRules = {
          kFrozen},
     Rule{"security-module", Severity::failure, RuleRole::cause, "a security module could not be set up",
          "its policy is missing or mislabelled", "selinux", kRootAccess},
-    Rule{"network-unit-failed", Severity::failure, RuleRole::cause, "the network could not be set up",
-         "its configuration names interfaces or hardware addresses of the old machine", "network", kNetworkUnit},
+    // Before the network's: its first job is "pre-networking".
     Rule{"cloud-init-unit-failed", Severity::failure, RuleRole::cause, "cloud-init failed",
          "its data source or its configuration does not fit this machine", "", kCloudInitUnit},
+    Rule{"network-unit-failed", Severity::failure, RuleRole::cause, "the network could not be set up",
+         "its configuration names interfaces or hardware addresses of the old machine", "network", kNetworkUnit},
     Rule{"unit-failed", Severity::failure, RuleRole::cause, "a service failed to start",
          "look at its log in the guest; where it does not matter, this rule can be ignored", "", kUnit},
     Rule{"dependency-failed", Severity::failure, RuleRole::symptom, "a unit did not start because another one failed",
