@@ -124,6 +124,11 @@ void AgentSession::take_exec_answer(std::string_view line, Milliseconds now) {
     if (!current_ || !current_->answer_pending)
         return;
     current_->answer_pending = false;
+    if (!current_->done) { // it was given up, and this would be taken for the next one's
+        current_.reset();
+        start_next(now);
+        return;
+    }
     const json answer = json::parse(line, nullptr, false);
     const auto error = answer.find("error");
     const auto result = answer.find("return");
@@ -169,9 +174,17 @@ void AgentSession::finish_command(ExecResult result) {
 void AgentSession::tick(Milliseconds now) {
     if (phase_ != Phase::ready)
         return;
-    if (current_ && now - current_->started >= current_->limit)
-        finish_command({current_->text, std::nullopt, "",
-                        fmt::format("it did not end within {} s", current_->limit.count() / 1000)});
+    if (current_ && now - current_->started >= current_->limit) {
+        ExecResult given_up{current_->text, std::nullopt, "",
+                            fmt::format("it did not end within {} s", current_->limit.count() / 1000)};
+        if (current_->answer_pending && !commands_.empty() && current_->done) {
+            // The agent still owes an answer, and keeps their order: the next command waits for it, as long once more.
+            current_->started = now;
+            std::exchange(current_->done, nullptr)(std::move(given_up));
+        } else {
+            finish_command(std::move(given_up));
+        }
+    }
     if (!current_) {
         start_next(now);
         return;
