@@ -76,7 +76,7 @@ std::string boot_report_junit(const BootReport& report) {
     property("accelerator_reason", report.accelerator_reason);
     if (!report.restart_reason.empty())
         property("restart_reason", report.restart_reason);
-    property("firmware", to_string(report.firmware));
+    property("firmware", report.direct_kernel_size ? "none" : to_string(report.firmware));
     property("summary", verdict_sentence(report));
     text += "    </properties>\n";
     Milliseconds previous{0};
