@@ -95,7 +95,7 @@ void ProgressDisplay::draw(Clock::time_point now) {
         nlohmann::ordered_json event = {{"phase", phase_}, {"bytes", done_}};
         if (total_ > 0)
             event["total_bytes"] = total_;
-        err_ << event.dump() << std::endl;
+        err_ << event.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) << std::endl;
     }
 }
 
@@ -147,7 +147,8 @@ void ProgressDisplay::note(std::string_view line) noexcept {
     const std::lock_guard lock(mutex_);
     clear_bar();
     if (mode_ == ProgressMode::json)
-        err_ << nlohmann::json{{"note", line}}.dump() << std::endl;
+        err_ << nlohmann::json{{"note", line}}.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)
+             << std::endl;
     else
         err_ << line << std::endl;
 }
