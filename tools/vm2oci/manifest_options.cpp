@@ -1,8 +1,10 @@
 #include "tools/vm2oci/manifest_options.hpp"
 
 #include "formats/base/error.hpp"
+#include "formats/base/escape.hpp"
 #include "formats/base/fd.hpp"
 #include "formats/base/size.hpp"
+#include "libconvert/edit/planners.hpp"
 #include "libconvert/edit/user_data.hpp"
 #include "tools/vm2oci/help.hpp"
 #include "tools/vm2oci/option_values.hpp"
@@ -43,18 +45,30 @@ std::string read_seed_text(const std::string& path, std::string_view option) {
     return std::move(*text);
 }
 
+// Manifests are UTF-8; comments of keys may be anything.
+std::string quoted(std::string_view line, const std::string& file) {
+    try {
+        return nlohmann::json(line).dump();
+    } catch (const nlohmann::json::exception&) {
+        fail(ErrorKind::usage, fmt::format("--ssh-key {}: {} is not in UTF-8", file, quote_untrusted(line)));
+    }
+}
+
 // A user-data of its own for keys; what the user wrote is not edited here.
 std::string keys_as_user_data(const std::vector<std::string>& files) {
     std::string text = "#cloud-config\nssh_authorized_keys:\n";
     for (const std::string& file : files) {
         const std::string keys = read_seed_text(file, "--ssh-key");
+        with_context("--ssh-key " + file, [&] { check_public_keys(keys); });
         std::string_view rest = keys;
         while (!rest.empty()) {
             const std::size_t end = std::min(rest.find('\n'), rest.size());
-            const std::string_view line = rest.substr(0, end);
+            std::string_view line = rest.substr(0, end);
             rest.remove_prefix(std::min(end + 1, rest.size()));
+            while (!line.empty() && (line.back() == '\r' || line.back() == ' ' || line.back() == '\t'))
+                line.remove_suffix(1);
             if (!line.empty() && line.front() != '#')
-                text += "  - " + nlohmann::json(std::string(line)).dump() + "\n";
+                text += "  - " + quoted(line, file) + "\n";
         }
     }
     return text;
