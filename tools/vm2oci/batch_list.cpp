@@ -236,7 +236,12 @@ std::string name_of_source(std::string_view source) {
                                                            ".ova", ".ovf", ".vmx",  ".xml", ".tar",  ".qcow"};
     const std::size_t at = source.find("://");
     std::string_view path = at == std::string_view::npos ? source : source.substr(at + 3);
-    path = path.substr(0, path.find('@'));
+    path = path.substr(0, path.find("@sha256:"));
+    // Who asks, and by which token, are no part of a name; of a socket on this host its file is all that there may be.
+    if (at != std::string_view::npos && source.find("+unix://") == std::string_view::npos) {
+        path = path.substr(0, path.find_first_of("?#"));
+        path.remove_prefix(path.substr(0, path.find('/')).rfind('@') + 1);
+    }
     const bool is_stored = source.starts_with("oci:") || source.starts_with("oci-archive:");
     std::string name(path.substr(path.rfind('/') + 1));
     if (const std::size_t colon = name.rfind(':'); colon != std::string::npos) {
