@@ -98,6 +98,8 @@ void add_file(const std::filesystem::path& file, const std::string& destination,
 
 void add_copies(const std::string& text, std::vector<CopyRequest>& copies) {
     CopyWish wish = parse_copy(text);
+    if (!wish.source.has_filename()) // "site/" is called site
+        wish.source = wish.source.parent_path();
     if (wish.destination.ends_with('/'))
         wish.destination += wish.source.filename().string();
     if (!std::filesystem::is_directory(wish.source))
