@@ -132,3 +132,91 @@ TEST_CASE("an agent that never ends a line costs bounded memory and no trouble")
     agent.feed("\n", 2s);
     CHECK(agent.idle());
 }
+
+TEST_CASE("a late answer about a command that was given up is not taken for the next one's") {
+    AgentSession agent = ready();
+    std::vector<ExecResult> results;
+    const auto keep = [&](ExecResult done) { results.push_back(std::move(done)); };
+    for (const char* command : {"one", "two", "three"})
+        agent.execute(command, 10s, keep);
+    agent.tick(2s);
+    taken(agent);
+    agent.tick(12s); // the agent has not even said that it started
+    REQUIRE(results.size() == 1);
+    CHECK(results[0].problem == "it did not end within 10 s");
+    CHECK(taken(agent).empty());
+    CHECK_FALSE(agent.idle());
+    agent.feed("{\"return\": {\"pid\": 5}}\n", 13s);
+    CHECK(taken(agent).find("two") != std::string::npos);
+    agent.feed("{\"return\": {\"pid\": 9}}\n", 13s);
+    agent.tick(14s);
+    CHECK(taken(agent) == "{\"execute\":\"guest-exec-status\",\"arguments\":{\"pid\":9}}\n");
+    // The same where its state was asked for.
+    agent.tick(23s);
+    REQUIRE(results.size() == 2);
+    agent.feed("{\"return\": {\"exited\": true, \"exitcode\": 0}}\n", 23s);
+    CHECK(results.size() == 2);
+    CHECK(taken(agent).find("three") != std::string::npos);
+    agent.feed("{\"return\": {\"pid\": 11}}\n", 23s);
+    agent.tick(24s);
+    CHECK(taken(agent) == "{\"execute\":\"guest-exec-status\",\"arguments\":{\"pid\":11}}\n");
+    agent.feed("{\"return\": {\"exited\": true, \"exitcode\": 7}}\n", 24s);
+    REQUIRE(results.size() == 3);
+    CHECK(results[2].command == "three");
+    CHECK(results[2].exit_code == 7);
+    CHECK(agent.idle());
+}
+
+TEST_CASE("an agent that never answers again holds each command up for its limit, and once more at most") {
+    AgentSession agent = ready();
+    std::vector<ExecResult> results;
+    const auto keep = [&](ExecResult done) { results.push_back(std::move(done)); };
+    agent.execute("one", 10s, keep);
+    agent.execute("two", 10s, keep);
+    agent.tick(2s);
+    taken(agent);
+    agent.tick(12s);
+    CHECK(results.size() == 1);
+    agent.tick(21999ms);
+    CHECK(taken(agent).empty());
+    agent.tick(22s);
+    CHECK(taken(agent).find("two") != std::string::npos);
+    CHECK(results.size() == 1); // each is told once
+    agent.tick(32s);
+    REQUIRE(results.size() == 2);
+    CHECK(results[1].command == "two");
+    CHECK(agent.idle()); // nothing waits behind the last
+}
+
+TEST_CASE("what the guest says of an end is taken as it is meant") {
+    struct Row {
+        const char* answer;
+        std::optional<int> exit_code;
+        const char* problem;
+        const char* output;
+    };
+    const Row rows[] = {
+        {R"({"exited": true, "exitcode": 0})", 0, "", ""},
+        {R"({"exited": true, "exitcode": 255, "err-data": "eA=="})", 255, "", "x"},
+        {R"({"exited": true, "signal": 9, "out-data": "eQ=="})", std::nullopt, "it was killed by a signal", "y"},
+        {R"({"exited": true, "exitcode": "0"})", std::nullopt, "it was killed by a signal", ""},
+        {R"({"exited": true, "exitcode": 0, "out-data": "!!", "err-data": 7})", 0, "", ""},
+    };
+    for (const Row& row : rows) {
+        CAPTURE(row.answer);
+        AgentSession agent = ready();
+        std::optional<ExecResult> result;
+        agent.execute("x", 10s, [&](ExecResult done) { result = std::move(done); });
+        agent.tick(2s);
+        agent.feed("{\"return\": {\"pid\": 1}}\n", 2s);
+        agent.tick(2099ms);
+        CHECK(taken(agent).find("status") == std::string::npos);
+        agent.tick(2100ms);
+        CHECK(taken(agent).find("status") != std::string::npos);
+        agent.feed(std::string("{\"return\": ") + row.answer + "}\n", 3s);
+        REQUIRE(result);
+        CHECK(result->exit_code == row.exit_code);
+        CHECK(result->problem == row.problem);
+        CHECK(result->output == row.output);
+    }
+}
