@@ -106,6 +106,17 @@ TEST_CASE("a machine is called after its source, in a way that is fit for a tag"
          "web05"},
         {"nbd://host/export1", "export1"},
         {"https://host/disks/web06.raw.xz", "web06"},
+        {"https://host/web07.qcow2?token=secret", "web07"},
+        {"https://host/web08.qcow2.gz#part", "web08"},
+        {"https://user:secret@host:8443/disks/web09.vmdk", "web09"},
+        {"https://user:secret@host", "host"},
+        {"nbd://user@host/export2?tls-certificates=/etc/pki", "export2"},
+        {"docker://ubuntu@sha256:"
+         "0000000000000000000000000000000000000000000000000000000000000000",
+         "ubuntu"},
+        {"nbd+unix:///?socket=/run/web10.sock", "web10.sock"},
+        {"exports/web@2026-01-31.qcow2", "web-2026-01-31"},
+        {"ova:backup@night/erp.ova", "erp"},
         {"..qcow2", "machine"},
         {"/", "machine"},
     };
