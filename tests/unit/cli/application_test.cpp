@@ -1,10 +1,8 @@
 // What every command does the same way.
-#include "formats/base/progress.hpp"
 #include "tests/support/small_disk.hpp"
 #include "tests/support/temporary_folder.hpp"
-#include "tools/vm2oci/application.hpp"
+#include "tests/unit/cli/said.hpp"
 
-#include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -14,22 +12,10 @@
 #include <vector>
 
 using namespace vm2oci;
+using test::Said;
+using test::say;
 
 namespace {
-
-struct Said {
-    int code = 0;
-    std::string out;
-    std::string err;
-};
-
-Said say(const std::vector<std::string>& arguments) {
-    std::ostringstream out;
-    std::ostringstream err;
-    const Cancellation never;
-    const int code = cli::run(arguments, out, err, never);
-    return {code, out.str(), err.str()};
-}
 
 std::size_t lines_of(const std::string& text) {
     return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));

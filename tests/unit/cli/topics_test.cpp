@@ -1,9 +1,8 @@
 #include "formats/base/error.hpp"
+#include "tests/unit/cli/said.hpp"
 #include "tools/documents/error_code.hpp"
-#include "tools/vm2oci/application.hpp"
 #include "tools/vm2oci/topics.hpp"
 
-#include <catch2/catch.hpp>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -11,23 +10,8 @@
 
 using namespace vm2oci;
 using namespace vm2oci::cli;
-
-namespace {
-
-struct Said {
-    int code;
-    std::string out;
-    std::string err;
-};
-
-Said say(const std::vector<std::string>& arguments) {
-    std::ostringstream out;
-    std::ostringstream err;
-    const int code = run(arguments, out, err, Cancellation());
-    return {code, out.str(), err.str()};
-}
-
-} // namespace
+using test::Said;
+using test::say;
 
 TEST_CASE("every code of an error has a page that says what to do") {
     REQUIRE(error_codes().size() > 100);
