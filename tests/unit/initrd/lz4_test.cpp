@@ -147,7 +147,7 @@ TEST_CASE("what is written without compressing is one sequence a block") {
 
 TEST_CASE("what is written comes back, in blocks of 4 MiB") {
     constexpr std::size_t kBlock = 4194304;
-    for (const std::size_t length : {kBlock - 1, kBlock, kBlock + 1}) {
+    for (const std::size_t length : {kBlock, kBlock + 1}) {
         CAPTURE(length);
         std::string text(length, 'q');
         text.back() = 'e';

@@ -72,6 +72,7 @@ TEST_CASE("its list of sources is read in every form of YAML that people write i
         {"datasource_list:\n  - GCE\n  - None\nusers:\n  - default\n", {"GCE", "None"}},
         {"datasource_list: [ NoCloud, None\n", {"NoCloud", "None"}},
         {"datasource_list: []\n", {}},
+        {"  datasource_list: [ Ec2 ]\n  users:\n  - default\n", {"Ec2"}},
         {"# datasource_list: [ Ec2 ]\nusers:\n- default\n", {}},
         {"datasource_list: [ Ec2 ]\ndatasource_list: [ None ]\n", {"None"}},
         {"datasource:\n  Ec2:\n    timeout: 5\n", {}},

@@ -74,12 +74,13 @@ TEST_CASE("services are those that something starts") {
     guest.symlink("/etc/systemd/system/dbus.service", "/x");
     guest.symlink("/etc/systemd/system/multi-user.target.wantsnot/no.service", "/x");
     guest.symlink("/etc/runlevels/default/sshd", "/etc/init.d/sshd").symlink("/etc/runlevels/boot/networking", "/x");
-    for (const char* path : {"/etc/rc2.d/S20ssh", "/etc/rc3.d/S99local", "/etc/rc.d/rc3.d/S10network",
-                             "/etc/init.d/rc3.d/S05postfix", "/etc/rc2.d/S01cron", "/etc/rc2.d/K80off",
-                             "/etc/rc2.d/README", "/etc/rc2.d/Sx1no", "/etc/rc2.d/S20", "/etc/rc5.d/S20only5"})
+    for (const char* path :
+         {"/etc/rc2.d/S20ssh", "/etc/rc3.d/S99local", "/etc/rc.d/rc3.d/S10network", "/etc/init.d/rc3.d/S05postfix",
+          "/etc/rc2.d/S01cron", "/etc/rc2.d/K80off", "/etc/rc2.d/README", "/etc/rc2.d/Sx1no", "/etc/rc2.d/S20",
+          "/etc/rc2.d/S21x", "/etc/rc5.d/S20only5"})
         guest.symlink(path, "../init.d/x");
     CHECK(test::inspect(std::move(guest)).enabled_services ==
-          Words{"cron.service", "local", "lvm2.service", "network", "networking", "postfix", "ssh", "sshd"});
+          Words{"cron.service", "local", "lvm2.service", "network", "networking", "postfix", "ssh", "sshd", "x"});
 }
 
 TEST_CASE("agents of every hypervisor are known by their programs, and enabled by what starts them") {
