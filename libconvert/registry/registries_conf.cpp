@@ -97,21 +97,26 @@ void read_first_format(const toml::table& document, std::vector<RegistryEntry>& 
     }
 }
 
-// The length of what `entry` matches of "registry/repository"; 0: it does not.
-std::size_t matched_length(const RegistryEntry& entry, std::string_view name) {
+// What of "registry/repository" an entry stands for.
+struct Match {
+    std::size_t length = 0;      // 0: nothing
+    std::size_t specificity = 0; // of several entries the one that says most is meant
+};
+
+Match match_of(const RegistryEntry& entry, std::string_view name) {
     std::string_view prefix = entry.prefix.empty() ? entry.location : entry.prefix;
-    std::size_t length = prefix.size();
+    const std::size_t length = prefix.size();
     if (prefix.starts_with("*.")) {
         prefix.remove_prefix(1);
         const std::string_view host = name.substr(0, name.find('/'));
         if (!host.substr(0, host.find(':')).ends_with(prefix) && !host.ends_with(prefix))
-            return 0;
-        return host.size();
+            return {};
+        return {host.size(), prefix.size()}; // less than the name of one host in its place
     }
     if (prefix.empty() || !name.starts_with(prefix))
-        return 0;
+        return {};
     const bool ends_at_a_part = name.size() == length || name[length] == '/';
-    return ends_at_a_part ? length : 0;
+    return ends_at_a_part ? Match{length, length} : Match{};
 }
 
 Endpoint make_endpoint(const std::string& location, std::string_view rest, bool insecure) {
@@ -182,20 +187,20 @@ std::vector<Endpoint> endpoints_for(const std::vector<RegistryEntry>& entries, c
                                     const std::string& repository, ReferenceBy by, Mirrors mirrors) {
     const std::string name = registry + "/" + repository;
     const RegistryEntry* best = nullptr;
-    std::size_t best_length = 0;
+    Match best_match;
     for (const RegistryEntry& entry : entries) {
-        const std::size_t length = matched_length(entry, name);
+        const Match match = match_of(entry, name);
         // Of equal ones the later file wins.
-        if (length > 0 && length >= best_length) {
+        if (match.length > 0 && match.specificity >= best_match.specificity) {
             best = &entry;
-            best_length = length;
+            best_match = match;
         }
     }
     if (best == nullptr)
         return {{registry, repository, false}};
     if (best->blocked)
         fail(ErrorKind::usage, "registries.conf blocks " + name);
-    const std::string_view rest = std::string_view(name).substr(best_length);
+    const std::string_view rest = std::string_view(name).substr(best_match.length);
     std::vector<Endpoint> endpoints;
     if (mirrors == Mirrors::use)
         for (const MirrorEntry& mirror : best->mirrors) {
@@ -204,8 +209,7 @@ std::vector<Endpoint> endpoints_for(const std::vector<RegistryEntry>& entries, c
             if (fits && !mirror.location.empty())
                 endpoints.push_back(make_endpoint(mirror.location, rest, mirror.insecure));
         }
-    const std::string location =
-        best->location.empty() || best->prefix.starts_with("*.") ? name.substr(0, best_length) : best->location;
+    const std::string location = best->location.empty() ? name.substr(0, best_match.length) : best->location;
     endpoints.push_back(make_endpoint(location, rest, best->insecure));
     return endpoints;
 }
