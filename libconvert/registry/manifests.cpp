@@ -43,6 +43,11 @@ ordered_json parse_object(const RegistryClient& client, const HttpResponse& resp
     return document;
 }
 
+std::string digest_in(const ordered_json& value) {
+    const auto found = value.find("digest");
+    return found != value.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
 // The descriptor of a manifest with a subject, as the subject's index lists it.
 ordered_json referrer_entry(const ordered_json& manifest, const Descriptor& descriptor) {
     ordered_json entry{
@@ -89,7 +94,7 @@ void add_to_fallback_index(RegistryClient& client, const Digest& subject, const 
             index = std::move(found);
     }
     for (const ordered_json& one : index["manifests"])
-        if (one.is_object() && one.value("digest", "") == entry.value("digest", ""))
+        if (one.is_object() && digest_in(one) == digest_in(entry))
             return;
     index["manifests"].push_back(entry);
     const std::string bytes = index.dump();
@@ -157,7 +162,7 @@ void store_manifest(RegistryClient& client, std::string_view tag_or_digest, cons
         return;
     if (answered.find("OCI-Subject"))
         return;
-    const Digest subject = Digest::parse(document["subject"].value("digest", ""));
+    const Digest subject = Digest::parse(digest_in(document["subject"]));
     with_context("entering the manifest into the list of what refers to " + subject.text(),
                  [&] { add_to_fallback_index(client, subject, referrer_entry(document, descriptor)); });
 }
@@ -197,9 +202,11 @@ std::vector<Descriptor> list_referrers(RegistryClient& client, const Digest& sub
         call.request.headers.add("Accept", media_type::oci_index);
         call.request.body_limit = kMaxManifestBytes;
         const Answer answer = client.call(std::move(call));
+        const std::size_t before = referrers.size();
+        if (answer.response.status != 200 && before > 0) // whose API it is has said some of them
+            fail_answer(client.host(), answer.response);
         if (answer.response.status != 200)
             break;
-        const std::size_t before = referrers.size();
         for (Descriptor& one : parse_index(answer.response.body).manifests)
             referrers.push_back(std::move(one));
         if (referrers.size() > kMaxReferrers)
