@@ -66,12 +66,15 @@ fs::path environment_path(const char* name) {
 // Docker's hub answers under other names than the one that people write.
 constexpr std::string_view kHub = "docker.io";
 constexpr std::string_view kHubKey = "index.docker.io";
+constexpr std::string_view kHubAddress = "https://index.docker.io/v1/";
 
 std::optional<Credentials> find_in(const AuthFile& file, std::string_view registry, std::string_view repository) {
     const std::string host(registry);
-    const auto helper = file.helpers.find(host);
-    if (helper != file.helpers.end())
+    // Docker writes the hub's helper under the address that it asks it for, podman under the name that people write.
+    if (const auto helper = file.helpers.find(host); helper != file.helpers.end())
         return ask_credential_helper(helper->second, host);
+    if (const auto helper = file.helpers.find(std::string(kHubKey)); registry == kHub && helper != file.helpers.end())
+        return ask_credential_helper(helper->second, std::string(kHubAddress));
     std::vector<std::string> keys = credential_keys(registry, repository);
     if (registry == kHub)
         keys.emplace_back(kHubKey);
@@ -79,7 +82,7 @@ std::optional<Credentials> find_in(const AuthFile& file, std::string_view regist
         if (const auto found = file.entries.find(key); found != file.entries.end())
             return found->second;
     if (!file.default_helper.empty())
-        return ask_credential_helper(file.default_helper, registry == kHub ? "https://index.docker.io/v1/" : host);
+        return ask_credential_helper(file.default_helper, registry == kHub ? std::string(kHubAddress) : host);
     return std::nullopt;
 }
 
