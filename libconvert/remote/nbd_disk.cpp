@@ -112,6 +112,9 @@ class Connection {
         return size > 0 ? std::min(kMaxRequest, static_cast<std::uint64_t>(size)) : kMaxRequest;
     }
 
+    // False once a request was given up: its answer may still come, to where nobody waits for it any more.
+    bool is_usable() const { return usable_; }
+
     void read(std::uint64_t offset, std::span<std::byte> buffer) {
         complete(nbd_library().aio_pread(handle_.get(), buffer.data(), buffer.size(), offset, NBD_NULL_COMPLETION, 0),
                  "cannot read");
@@ -144,20 +147,25 @@ class Connection {
     }
 
     void complete(std::int64_t cookie, std::string_view what) {
+        usable_ = false;
         if (cookie < 0)
             fail_server(what);
+        int state = 0;
         wait(timeouts_.answer, "did not answer", [&] {
-            const int state = nbd_library().aio_command_completed(handle_.get(), static_cast<std::uint64_t>(cookie));
-            if (state < 0)
-                fail_server(what);
-            return state == 1;
+            state = nbd_library().aio_command_completed(handle_.get(), static_cast<std::uint64_t>(cookie));
+            return state != 0;
         });
+        // A refusal leaves the connection as it was, its end does not.
+        usable_ = state > 0 || nbd_library().aio_is_ready(handle_.get()) == 1;
+        if (state < 0)
+            fail_server(what);
     }
 
     const std::string name_;
     const OperationContext& operation_;
     const NbdTimeouts timeouts_;
     Handle handle_;
+    bool usable_ = true;
 };
 
 class NbdDisk final : public BlockDevice {
@@ -257,8 +265,13 @@ class NbdDisk final : public BlockDevice {
     }
 
     void give_back(std::unique_ptr<Connection> connection) const {
+        if (!connection->is_usable())
+            connection.reset(); // before what it may still write to is gone
         const std::lock_guard lock(mutex_);
-        idle_.push_back(std::move(connection));
+        if (connection)
+            idle_.push_back(std::move(connection));
+        else
+            --connections_;
         changed_.notify_one();
     }
 
