@@ -18,8 +18,8 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int kEntryDepth = 2;  // document, list, entry
-constexpr int kMaxTocDepth = 4; // entry, attributes
+constexpr int kEntryDepth = 2;  // in the document and its list
+constexpr int kMaxTocDepth = 4; // the document, its list, an entry, its attributes
 
 // "offset:packed size:size[:type]"
 struct Position {
@@ -81,26 +81,98 @@ std::optional<Annotated> find_annotations(const Annotations& annotations) {
     return std::nullopt;
 }
 
-// Calls `take_entry` with each of the entries; returns the rest of the document. So a table of any length costs one
-// entry of memory beside its text.
+// Hands on each object of a list in the document, and keeps the texts and numbers beside the lists, so that a table of
+// any length costs one entry of memory. Not by the parser's callback: with one, every object that ends looks at all of
+// those before it.
+template <class TakeEntry>
+class EntryReader final : public nlohmann::json_sax<json> {
+  public:
+    explicit EntryReader(TakeEntry& take_entry) : take_entry_(take_entry) {}
+
+    json document = nullptr; // an object, without what holds others
+
+    bool null() override { return put(nullptr); }
+    bool boolean(bool value) override { return put(value); }
+    bool number_integer(number_integer_t value) override { return put(value); }
+    bool number_unsigned(number_unsigned_t value) override { return put(value); }
+    bool number_float(number_float_t value, const string_t& /*text*/) override { return put(value); }
+    bool string(string_t& value) override { return put(std::move(value)); }
+    bool binary(binary_t& /*value*/) override { return false; }
+    bool key(string_t& name) override {
+        key_ = std::move(name);
+        return true;
+    }
+    bool start_object(std::size_t /*elements*/) override {
+        if (depth_ == 0)
+            document = json::object();
+        if (depth_ == kEntryDepth) {
+            entry_ = json::object();
+            open_ = {&entry_};
+            return deeper();
+        }
+        return open(json::object());
+    }
+    bool start_array(std::size_t /*elements*/) override { return open(json::array()); }
+    bool end_object() override { return close(); }
+    bool end_array() override { return close(); }
+    bool parse_error(std::size_t /*position*/, const std::string& /*token*/,
+                     const nlohmann::detail::exception& /*error*/) override {
+        return false;
+    }
+
+  private:
+    bool deeper() {
+        if (++depth_ > kMaxTocDepth)
+            fail_toc("nests too deeply");
+        return true;
+    }
+    bool open(json value) {
+        if (!open_.empty())
+            open_.push_back(&add(std::move(value)));
+        return deeper();
+    }
+    bool close() {
+        --depth_;
+        if (open_.empty())
+            return true;
+        open_.pop_back();
+        if (open_.empty())
+            take_entry_(entry_);
+        return true;
+    }
+    bool put(json value) {
+        if (!open_.empty())
+            add(std::move(value));
+        else if (depth_ == 1 && document.is_object())
+            document[key_] = std::move(value);
+        return true;
+    }
+    // To what was opened last.
+    json& add(json value) {
+        json& parent = *open_.back();
+        if (parent.is_object())
+            return parent[key_] = std::move(value);
+        parent.push_back(std::move(value));
+        return parent.back();
+    }
+
+    TakeEntry& take_entry_;
+    json entry_;
+    std::vector<json*> open_; // of the entry; empty: outside of one
+    std::string key_;
+    int depth_ = 0;
+};
+
+// Calls `take_entry` with each of the entries; returns the rest of the document.
 template <class TakeEntry>
 json read_document(const BlockDevice& layer, const Annotated& annotated, TakeEntry take_entry) {
     const std::vector<std::byte> packed = read_range(layer, annotated.position);
     if (Digest(sha256(packed)) != Digest::parse(annotated.checksum))
         fail_toc("is not the one that the manifest names");
-    const std::string text = unpack_text(packed, annotated.position.text_size);
-    const auto filter = [&](int depth, json::parse_event_t event, json& parsed) {
-        if (depth > kMaxTocDepth)
-            fail_toc("nests too deeply");
-        if (event != json::parse_event_t::object_end || depth != kEntryDepth)
-            return true;
-        take_entry(parsed);
-        return false;
-    };
-    json document = json::parse(text, filter, /*allow_exceptions=*/false);
-    if (!document.is_object())
+    EntryReader reader(take_entry);
+    if (!json::sax_parse(unpack_text(packed, annotated.position.text_size), &reader) || !reader.document.is_object())
         fail_toc("is not JSON");
-    return document;
+    return std::move(reader.document);
 }
 
 Sha256Sum parse_sum(const std::string& text) {

@@ -65,30 +65,60 @@ const json& required(const json& object, const char* name, std::string_view what
     return *field;
 }
 
+// Goes over a text before it is read. Not as the parser's callback: with one, every object that ends looks at all of
+// those before it, so that some hundred kilobytes of empty objects would take minutes.
+class Gate final : public nlohmann::json_sax<json> {
+  public:
+    explicit Gate(std::string_view what) : what_(what) {}
+
+    bool null() override { return true; }
+    bool boolean(bool /*value*/) override { return true; }
+    bool number_integer(number_integer_t /*value*/) override { return true; }
+    bool number_unsigned(number_unsigned_t /*value*/) override { return true; }
+    bool number_float(number_float_t /*value*/, const string_t& /*text*/) override { return true; }
+    bool string(string_t& /*value*/) override { return true; }
+    bool binary(binary_t& /*value*/) override { return true; }
+    bool start_object(std::size_t /*elements*/) override { return open(); }
+    bool end_object() override { return close(); }
+    bool start_array(std::size_t /*elements*/) override { return open(); }
+    bool end_array() override { return close(); }
+    bool key(string_t& name) override {
+        if (!keys_.back().insert(name).second)
+            // Two readers would take different values.
+            fail(ErrorKind::corrupt,
+                 fmt::format("{} has the key {} twice in one object", what_, quote_untrusted(name)));
+        return true;
+    }
+    bool parse_error(std::size_t /*position*/, const std::string& /*token*/,
+                     const nlohmann::detail::exception& /*error*/) override {
+        return false;
+    }
+
+  private:
+    bool open() {
+        if (keys_.size() == kMaxJsonDepth)
+            fail(ErrorKind::corrupt, fmt::format("{} nests deeper than {} levels", what_, kMaxJsonDepth));
+        keys_.emplace_back();
+        return true;
+    }
+    bool close() {
+        keys_.pop_back();
+        return true;
+    }
+
+    std::string_view what_;
+    std::vector<std::set<std::string>> keys_; // of the objects that are open; of a list none
+};
+
 } // namespace
 
 json parse_untrusted_json(std::string_view text, std::string_view what) {
     if (text.size() > kMaxManifestBytes)
         fail(ErrorKind::limit, fmt::format("{} is larger than {}", what, format_size(kMaxManifestBytes)));
-    std::vector<std::set<std::string>> keys; // of the objects that are open
-    const auto gate = [&](int depth, json::parse_event_t event, json& parsed) {
-        if (depth > kMaxJsonDepth)
-            fail(ErrorKind::corrupt, fmt::format("{} nests deeper than {} levels", what, kMaxJsonDepth));
-        if (event == json::parse_event_t::object_start)
-            keys.emplace_back();
-        else if (event == json::parse_event_t::object_end)
-            keys.pop_back();
-        else if (event == json::parse_event_t::key && !keys.back().insert(parsed.get<std::string>()).second)
-            // Two readers would take different values.
-            fail(ErrorKind::corrupt, fmt::format("{} has the key {} twice in one object", what,
-                                                 quote_untrusted(parsed.get<std::string>())));
-        return true;
-    };
-    try {
-        return json::parse(text, gate);
-    } catch (const json::exception&) {
+    Gate gate(what);
+    if (!json::sax_parse(text, &gate))
         fail(ErrorKind::corrupt, fmt::format("{} is not JSON", what));
-    }
+    return json::parse(text);
 }
 
 std::string canonical_json(const json& value) {
