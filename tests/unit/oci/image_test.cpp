@@ -152,7 +152,7 @@ TEST_CASE("JSON bombs are refused quickly") {
     CHECK(refusal(parse_manifest, nested.substr(0, kMaxManifestBytes)) == ErrorKind::corrupt);
     CHECK(refusal(parse_manifest, std::string(kMaxManifestBytes + 1, ' ')) == ErrorKind::limit);
     std::string many = R"({"schemaVersion":2)";
-    for (unsigned i = 0; i < 300'000; ++i)
+    for (unsigned i = 0; i < 60'000; ++i)
         many += ",\"" + std::to_string(i) + "\":0";
     CHECK(refusal(parse_manifest, many + "}") == ErrorKind::corrupt);
 }
