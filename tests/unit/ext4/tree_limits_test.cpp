@@ -299,6 +299,23 @@ TEST_CASE("names of every length fill a folder's blocks, and none is lost at the
     CHECK(files.data_ranges(folder) == std::vector<DataRange>{{0, blocks * kBlock}});
 }
 
+TEST_CASE("a folder's block is filled up to its checksum and no further") {
+    // "." and ".." take 24 bytes and fifteen names 256 each: 220 are left in front of the last twelve.
+    for (const std::size_t length : {211u, 212u, 213u}) {
+        CAPTURE(length);
+        Written made(16 * MiB);
+        made.folder("d");
+        for (int i = 10; i < 25; ++i)
+            made.file("d/" + std::to_string(i) + std::string(246, 'n'), "");
+        made.file("d/z" + std::string(length - 1, 'z'), "");
+        made.writer.finish();
+        const Ext4FileSystem files(made.disk);
+        const NodeId folder = find_path(files, "d").value();
+        CHECK(files.data_ranges(folder) == std::vector<DataRange>{{0, (length <= 212 ? 1 : 2) * kBlock}});
+        CHECK(files.list(folder).size() == 16);
+    }
+}
+
 TEST_CASE("hard links are counted, and one to what did not come is refused") {
     Written made(16 * MiB);
     Entry first = entry("a", FileType::regular);
