@@ -72,6 +72,9 @@ TEST_CASE("inittab gets a getty on the serial port, from what the guest has") {
              {sysv + "S0:2345:once:/sbin/getty ttyS0\n",
               sysv + "S0:2345:once:/sbin/getty ttyS0\nS0:2345:respawn:/sbin/getty -L ttyS0 115200 vt100\n"},
              {sysv + "S0:2345:respawn:/sbin/getty /dev/ttyS0\n", sysv + "S0:2345:respawn:/sbin/getty /dev/ttyS0\n"},
+             // One login is enough: the second line stays a comment.
+             {sysv + "T0:23:respawn:/sbin/getty ttyS0\n#T1:23:respawn:/sbin/getty ttyS0 9600\n",
+              sysv + "T0:23:respawn:/sbin/getty ttyS0\n#T1:23:respawn:/sbin/getty ttyS0 9600\n"},
          }) {
         CAPTURE(each.before);
         CHECK(inittab_of(each.before, getty) == each.after);

@@ -112,6 +112,9 @@ TEST_CASE("The init that runs is told from those that are only installed") {
         {"Enterprise Linux 6", {{"/sbin/init", "elf"}, {"/sbin/initctl", ""}, {"/etc/init/rcS.conf", "x"}}, "sysv"},
         {"Buildroot", {{"/etc/init.d/rcS", ""}}, "sysv"},
         {"Void", {{"/etc/runit/1", ""}}, "sysv"},
+        {"a table that only says what a single user gets",
+         {{"/lib/systemd/systemd", ""}, {"/sbin/init", "elf"}, {"/etc/inittab", "# c\n~~:S:wait:/sbin/sulogin\n"}},
+         "sysv"},
         {"a container", {{"/bin/sh", ""}}, "unknown"},
     };
     for (const Layout& each : kLayouts) {
