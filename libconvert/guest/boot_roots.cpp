@@ -2,9 +2,9 @@
 
 #include "formats/base/ascii.hpp"
 #include "formats/base/error.hpp"
+#include "libconvert/guest/release_order.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <map>
 #include <optional>
 #include <sstream>
@@ -154,8 +154,7 @@ std::vector<BootEntry> read_loader_entries(const Guest& files, const std::string
             throw;
     }
     std::erase_if(names, [](const std::string& name) { return !name.ends_with(".conf"); });
-    std::sort(names.begin(), names.end(),
-              [](const std::string& a, const std::string& b) { return ::strverscmp(a.c_str(), b.c_str()) > 0; });
+    std::sort(names.begin(), names.end(), is_newer_release);
     std::vector<BootEntry> entries;
     for (const std::string& name : names) {
         BootEntry entry{{name.substr(0, name.size() - 5), name}, entries.size(), ""};

@@ -25,11 +25,20 @@ std::vector<std::string> parse_flow_list(std::string_view text) {
 
 void read_config(const Guest& guest, const std::string& path, CloudInitInfo& info) {
     bool in_list = false;
+    std::string brackets; // that are open behind datasource_list
     bool in_network = false;
     for (const std::string& line : read_lines(guest, path)) {
         const std::string text = trim(line);
         if (text.empty() || text.front() == '#')
             continue;
+        if (!brackets.empty()) {
+            brackets += " " + text.substr(0, text.find(" #"));
+            if (brackets.find(']') != std::string::npos) {
+                info.datasources = parse_flow_list(brackets);
+                brackets.clear();
+            }
+            continue;
+        }
         const bool top_level = line.front() != ' ' && line.front() != '\t' && line.front() != '-';
         if (top_level) {
             in_list = false;
@@ -38,6 +47,8 @@ void read_config(const Guest& guest, const std::string& path, CloudInitInfo& inf
         if (starts_with(text, "datasource_list:")) {
             const std::string rest = trim(std::string_view(text).substr(16));
             info.datasources = parse_flow_list(rest + "]");
+            if (starts_with(rest, "[") && rest.find(']') == std::string::npos)
+                brackets = rest.substr(0, rest.find(" #"));
             info.datasource_file = path;
             in_list = rest.empty();
         } else if (in_list && starts_with(text, "- ")) {

@@ -1,11 +1,11 @@
 #include "formats/base/endian.hpp"
 #include "formats/base/error.hpp"
+#include "libconvert/guest/release_order.hpp"
 #include "libconvert/inspect/initrd.hpp"
 #include "libconvert/inspect/parts.hpp"
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <set>
 
 namespace vm2oci::inspect {
@@ -74,7 +74,8 @@ std::string architecture_of(const Guest& guest, const std::string& path) {
     return {};
 }
 
-constexpr std::string_view kImagePrefixes[] = {"vmlinuz", "vmlinux", "bzImage", "Image", "kernel"};
+// "image": SUSE on s390x.
+constexpr std::string_view kImagePrefixes[] = {"vmlinuz", "vmlinux", "bzImage", "Image", "image", "kernel"};
 
 bool is_kernel_name(const std::string& name) {
     for (const std::string_view other : {".hmac", ".old", ".sig", ".p7s", ".bak", ".debug", ".dpkg-bak", ".rpmsave",
@@ -106,38 +107,6 @@ std::vector<std::string> initrd_names(const std::string& kernel, const std::stri
             names.push_back(name);
     }
     return names;
-}
-
-// Newest first: numbers compare as numbers.
-bool is_newer(const std::string& a, const std::string& b) {
-    std::size_t i = 0;
-    std::size_t j = 0;
-    while (i < a.size() && j < b.size()) {
-        const bool digit_a = std::isdigit(static_cast<unsigned char>(a[i])) != 0;
-        const bool digit_b = std::isdigit(static_cast<unsigned char>(b[j])) != 0;
-        // As rpm has it: 957.1.3.el7 came after 957.el7.
-        if (digit_a != digit_b)
-            return digit_a;
-        if (!digit_a) {
-            if (a[i] != b[j])
-                return a[i] > b[j];
-            ++i;
-            ++j;
-            continue;
-        }
-        const auto number = [](const std::string& text, std::size_t& at) {
-            std::string run;
-            for (; at < text.size() && std::isdigit(static_cast<unsigned char>(text[at])) != 0; ++at)
-                if (!(run.empty() && text[at] == '0'))
-                    run += text[at];
-            return run;
-        };
-        const std::string x = number(a, i);
-        const std::string y = number(b, j);
-        if (x != y)
-            return x.size() != y.size() ? x.size() > y.size() : x > y;
-    }
-    return a.size() - i > b.size() - j;
 }
 
 // What holds in an initrd must not be guessed from the modules beside it.
@@ -249,7 +218,7 @@ std::vector<KernelInfo> read_kernels(const Guest& guest, LargeFiles large_files,
     }
     const auto is_rescue = [](const KernelInfo& kernel) { return kernel.path.find("-rescue") != std::string::npos; };
     std::stable_sort(kernels.begin(), kernels.end(), [&](const KernelInfo& a, const KernelInfo& b) {
-        return a.version == b.version ? !is_rescue(a) && is_rescue(b) : is_newer(a.version, b.version);
+        return a.version == b.version ? !is_rescue(a) && is_rescue(b) : is_newer_release(a.version, b.version);
     });
     return kernels;
 }

@@ -127,6 +127,35 @@ TEST_CASE("Entries of the Boot Loader Specification come newest first") {
     CHECK(roots_of(MemoryGuest().file("/grub2/grub.cfg", kTwo)).empty());
 }
 
+TEST_CASE("loader entries are tried by release, newest first, and rescue last") {
+    struct Row {
+        const char* guest;
+        std::vector<std::string> newest_first;
+    };
+    const Row rows[] = {
+        {"CentOS 7 with BLS",
+         {"3.10.0-1160.el7.x86_64", "3.10.0-957.1.3.el7.x86_64", "3.10.0-957.el7.x86_64", "0-rescue"}},
+        {"Rocky 9",
+         {"5.14.0-503.11.1.el9_5.x86_64", "5.14.0-362.8.1.el9_3.x86_64", "5.14.0-362.el9.x86_64", "0-rescue"}},
+        {"Fedora", {"6.10.3-200.fc40.x86_64", "6.9.12-200.fc40.x86_64", "6.9.4-200.fc40.x86_64", "0-rescue"}}};
+    for (const Row& row : rows) {
+        CAPTURE(row.guest);
+        // As the folder lists them, and the other way around.
+        for (const bool backwards : {false, true}) {
+            MemoryGuest guest;
+            for (std::size_t i = 0; i < row.newest_first.size(); ++i) {
+                const std::string& release = row.newest_first[backwards ? row.newest_first.size() - 1 - i : i];
+                guest.file("/boot/loader/entries/0123456789abcdef0123456789abcdef-" + release + ".conf",
+                           "title " + release + "\noptions root=" + release + "\n");
+            }
+            std::string expected = row.newest_first.front() + ";"; // the default
+            for (const std::string& release : row.newest_first)
+                expected += release + ";";
+            CHECK(roots_of(std::move(guest)) == expected);
+        }
+    }
+}
+
 TEST_CASE("GRUB Legacy and SYSLINUX are read in their own ways") {
     const std::string legacy = "title One\n\troot (hd0,0)\n\tkernel /v ro root=/dev/sda1\n\tinitrd /i\n"
                                "title Xen\n kernel /xen.gz dom0\n module /v root=/dev/sda2\n module /i\n";

@@ -68,6 +68,8 @@ TEST_CASE("kernels and initrds of distributions belong together by their names")
          "5.14.21-150500.53-default"},
         {"Gentoo", "kernel-6.1.12-gentoo", "initramfs-6.1.12-gentoo.img", "6.1.12-gentoo"},
         {"by hand", "bzImage-5.0", "initramfs-5.0", "5.0"},
+        {"SLES 15 on s390x", "image-5.14.21-150500.55-default", "initrd-5.14.21-150500.55-default",
+         "5.14.21-150500.55-default"},
         {"an ELF file alone", "vmlinux-5.0", "initrd-5.0", "5.0"},
     };
     for (const Row& row : rows) {
