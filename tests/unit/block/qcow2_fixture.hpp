@@ -3,6 +3,7 @@
 
 #include "formats/base/error.hpp"
 #include "formats/block/open_disk.hpp"
+#include "tests/support/error_of.hpp"
 #include "tests/support/qcow2_builder.hpp"
 
 #include <catch2/catch.hpp>
@@ -12,18 +13,6 @@
 #include <vector>
 
 namespace vm2oci::test {
-
-// The Error that `body` throws; the test fails if it throws none.
-template <class Body>
-Error error_of(Body&& body) {
-    try {
-        body();
-    } catch (const Error& error) {
-        return error;
-    }
-    FAIL("nothing was thrown");
-    throw std::logic_error("unreachable");
-}
 
 inline DiskSource declared(DiskFormat format) {
     DiskSource source;

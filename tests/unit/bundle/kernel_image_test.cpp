@@ -4,15 +4,16 @@
 #include "libconvert/bundle/elf_kernel.hpp"
 #include "libconvert/bundle/kernel.hpp"
 #include "tests/support/memory_guest.hpp"
+#include "tests/support/packed.hpp"
 #include "tests/support/temporary_folder.hpp"
 
 #include <catch2/catch.hpp>
-#include <zlib.h>
-#include <zstd.h>
 
 #include <fstream>
 
 using namespace vm2oci;
+using test::gzip;
+using test::zstd;
 
 namespace {
 
@@ -53,26 +54,6 @@ std::string arm_image(const std::string& more = "") {
     std::string image(128, '\0');
     image.replace(56, 4, "ARM\x64");
     return image + more;
-}
-
-std::string gzip(const std::string& text) {
-    z_stream stream{};
-    deflateInit2(&stream, 6, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY);
-    std::string out(deflateBound(&stream, text.size()), '\0');
-    stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
-    stream.avail_in = static_cast<uInt>(text.size());
-    stream.next_out = reinterpret_cast<Bytef*>(out.data());
-    stream.avail_out = static_cast<uInt>(out.size());
-    deflate(&stream, Z_FINISH);
-    out.resize(stream.total_out);
-    deflateEnd(&stream);
-    return out;
-}
-
-std::string zstd(const std::string& text) {
-    std::string out(ZSTD_compressBound(text.size()), '\0');
-    out.resize(ZSTD_compress(out.data(), out.size(), text.data(), text.size(), 3));
-    return out;
 }
 
 std::string with_size(std::string packed, std::size_t size) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "formats/oci/memory_store.hpp"
+#include "libconvert/copy/copy_image.hpp"
 #include "tests/support/error_of.hpp"
 #include "tests/unit/oci/oci_fixture.hpp"
 
@@ -204,5 +205,19 @@ inline Descriptor on_platform(Descriptor descriptor, const std::string& architec
     descriptor.platform = Platform{.architecture = architecture, .variant = variant};
     return descriptor;
 }
+
+// From one store to another, a blob at a time.
+struct CopySite {
+    std::shared_ptr<MemoryStore> store = std::make_shared<MemoryStore>();
+    MemoryDestination inside{store, "v"};
+    WatchedSource source{store, "v"};
+    StrictDestination destination{};
+    CopyOptions options{};
+
+    CopySite() { options.parallel_blobs = 1; }
+    CopyResult copy_published(const OperationContext& operation = {}) {
+        return copy_image(source, destination, options, operation);
+    }
+};
 
 } // namespace vm2oci::test

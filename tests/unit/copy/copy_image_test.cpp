@@ -12,17 +12,10 @@ using namespace vm2oci::test;
 
 namespace {
 
-struct Site {
-    std::shared_ptr<MemoryStore> store = std::make_shared<MemoryStore>();
-    MemoryDestination inside{store, "v"};
-    WatchedSource source{store, "v"};
-    StrictDestination destination{};
-    CopyOptions options{};
-
-    Site() { options.parallel_blobs = 1; }
+struct Site : CopySite {
     CopyResult copy(const Descriptor& top, const OperationContext& operation = {}) {
         inside.publish(top);
-        return copy_image(source, destination, options, operation);
+        return copy_published(operation);
     }
     Error refused(const Descriptor& top, const OperationContext& operation = {}) {
         return error_of([&] { copy(top, operation); });

@@ -13,14 +13,7 @@ using namespace vm2oci::test;
 
 namespace {
 
-struct Site {
-    std::shared_ptr<MemoryStore> store = std::make_shared<MemoryStore>();
-    MemoryDestination inside{store, "v"};
-    WatchedSource source{store, "v"};
-    StrictDestination destination{};
-    CopyOptions options{};
-
-    Site() { options.parallel_blobs = 1; }
+struct Site : CopySite {
     Descriptor image(const std::vector<std::string>& layers, const std::string& config = "{}",
                      const std::string& config_type = media_type::oci_config) {
         ImageManifest manifest;
@@ -31,9 +24,7 @@ struct Site {
         inside.publish(top);
         return top;
     }
-    CopyResult copy(const OperationContext& operation = {}) {
-        return copy_image(source, destination, options, operation);
-    }
+    CopyResult copy(const OperationContext& operation = {}) { return copy_published(operation); }
     Error refused(const OperationContext& operation = {}) {
         return error_of([&] { copy(operation); });
     }

@@ -6,11 +6,12 @@
 #include "libconvert/edit/plan_edits.hpp"
 #include "libconvert/edit/planners.hpp"
 #include "tests/support/memory_guest.hpp"
+#include "tests/support/packed.hpp"
 
 #include <catch2/catch.hpp>
-#include <zlib.h>
 
 using namespace vm2oci;
+using vm2oci::test::gzip;
 using vm2oci::test::MemoryGuest;
 
 namespace {
@@ -34,20 +35,6 @@ std::string archive(const std::vector<std::pair<std::string, std::string>>& file
     }
     writer.finish();
     return sink.text;
-}
-
-std::string gzip(const std::string& text) {
-    z_stream stream{};
-    REQUIRE(deflateInit2(&stream, 6, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY) == Z_OK);
-    std::string out(text.size() + 1024, '\0');
-    stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
-    stream.avail_in = static_cast<uInt>(text.size());
-    stream.next_out = reinterpret_cast<Bytef*>(out.data());
-    stream.avail_out = static_cast<uInt>(out.size());
-    REQUIRE(deflate(&stream, Z_FINISH) == Z_STREAM_END);
-    out.resize(stream.total_out);
-    deflateEnd(&stream);
-    return out;
 }
 
 std::vector<std::pair<std::string, std::string>> members(const std::string& text) {

@@ -1,11 +1,11 @@
 // What people reported of other converters and importers, rebuilt small: each names who wrote the files.
 #include "formats/base/message_digest.hpp"
+#include "tests/support/packed.hpp"
 #include "tests/support/vhd_writer.hpp"
 #include "tests/support/vhdx_writer.hpp"
 #include "tests/unit/flows/source_fixture.hpp"
 
 #include <catch2/catch.hpp>
-#include <zlib.h>
 
 #include <algorithm>
 #include <string>
@@ -13,26 +13,6 @@
 
 using namespace vm2oci;
 using namespace vm2oci::test;
-
-namespace {
-
-std::string gzip_of(const std::string& content) {
-    z_stream stream{};
-    constexpr int gzip_window = 15 + 16;
-    REQUIRE(deflateInit2(&stream, 1, Z_DEFLATED, gzip_window, 8, Z_DEFAULT_STRATEGY) == Z_OK);
-    std::string packed(deflateBound(&stream, static_cast<uLong>(content.size())), '\0');
-    std::string copy = content;
-    stream.next_in = reinterpret_cast<Bytef*>(copy.data());
-    stream.avail_in = static_cast<uInt>(copy.size());
-    stream.next_out = reinterpret_cast<Bytef*>(packed.data());
-    stream.avail_out = static_cast<uInt>(packed.size());
-    CHECK(deflate(&stream, Z_FINISH) == Z_STREAM_END);
-    packed.resize(stream.total_out);
-    deflateEnd(&stream);
-    return packed;
-}
-
-} // namespace
 
 TEST_CASE("OVAs of VirtualBox: OVF 2.0, disks without units, Machine sections of other images") {
     Files files;
@@ -315,19 +295,19 @@ TEST_CASE("disks that are packed, whatever they are called") {
     const std::string disk = std::string(1 << 20, 'a') + std::string(1 << 20, 'b');
     // pigz -i and virtctl vmexport: several members behind each other (readers of one member see half of the disk).
     SourceMachine machine =
-        open_machine(files.put("vmexport.img.gz", gzip_of(disk.substr(0, 1 << 20)) + gzip_of(disk.substr(1 << 20))));
+        open_machine(files.put("vmexport.img.gz", gzip(disk.substr(0, 1 << 20)) + gzip(disk.substr(1 << 20))));
     CHECK(machine.disks[0].opened.device->size() == disk.size());
     CHECK(byte_at(machine, 0, disk.size() - 1) == 'b');
     // CDI: the suffix says nothing; a VDI in gzip that is called .img is neither raw nor gzip.
-    machine = open_machine(files.put("upload.img", gzip_of(text_of(make_vdi({{11, 0x44}})))));
+    machine = open_machine(files.put("upload.img", gzip(text_of(make_vdi({{11, 0x44}})))));
     CHECK(machine.disks[0].opened.info.format == DiskFormat::vdi);
     CHECK(byte_at(machine, 0, 11 * kVdiBlock) == 0x44);
     // An OVA that a web server packed on its way: named, with what to do.
-    CHECK_THAT(refusal_of(files.put("web.ova", gzip_of(ova_with({})))),
+    CHECK_THAT(refusal_of(files.put("web.ova", gzip(ova_with({})))),
                Catch::Contains("unsupported") && Catch::Contains("an OVA, a tar archive packed with gzip"));
     // A download that was cut off.
-    const std::string packed = gzip_of(disk);
+    const std::string packed = gzip(disk);
     CHECK_THAT(refusal_of(files.put("cut.raw.gz", packed.substr(0, packed.size() - 9))), Catch::Contains("corrupt"));
     // Packed twice, by a script that packs whatever it finds.
-    CHECK_THAT(refusal_of(files.put("twice.gz", gzip_of(packed))), Catch::Contains("unsupported"));
+    CHECK_THAT(refusal_of(files.put("twice.gz", gzip(packed))), Catch::Contains("unsupported"));
 }

@@ -4,16 +4,17 @@
 #include "libconvert/inspect/initrd.hpp"
 #include "libconvert/inspect/parts.hpp"
 #include "tests/support/memory_file_system.hpp"
+#include "tests/support/packed.hpp"
 
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
-#include <lzma.h>
-#include <zlib.h>
-#include <zstd.h>
 
 #include <algorithm>
 
 using namespace vm2oci;
+using test::gzip;
+using test::xz;
+using test::zstd;
 
 namespace {
 
@@ -93,37 +94,8 @@ std::string cpio(const std::vector<std::string>& names) {
     return archive;
 }
 
-std::string zstd(const std::string& text) {
-    std::string out(ZSTD_compressBound(text.size()), '\0');
-    out.resize(ZSTD_compress(out.data(), out.size(), text.data(), text.size(), 3));
-    return out;
-}
-
-std::string gzip(const std::string& text) {
-    z_stream stream{};
-    deflateInit2(&stream, 6, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY);
-    std::string out(deflateBound(&stream, text.size()), '\0');
-    stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
-    stream.avail_in = static_cast<uInt>(text.size());
-    stream.next_out = reinterpret_cast<Bytef*>(out.data());
-    stream.avail_out = static_cast<uInt>(out.size());
-    deflate(&stream, Z_FINISH);
-    out.resize(stream.total_out);
-    deflateEnd(&stream);
-    return out;
-}
-
-std::string xz(const std::string& text) {
-    std::string out(lzma_stream_buffer_bound(text.size()), '\0');
-    std::size_t length = 0;
-    lzma_easy_buffer_encode(1, LZMA_CHECK_CRC32, nullptr, reinterpret_cast<const std::uint8_t*>(text.data()),
-                            text.size(), reinterpret_cast<std::uint8_t*>(out.data()), &length, out.size());
-    out.resize(length);
-    return out;
-}
-
 // The kernel's form of lz4, one block of one sequence: all of it literals.
-std::string lz4(const std::string& text) {
+std::string lz4(std::string_view text) {
     std::string block(1, '\xf0');
     std::size_t rest = text.size() - 15;
     for (; rest >= 255; rest -= 255)
@@ -167,7 +139,7 @@ TEST_CASE("an initrd is read through microcode in front and an archive behind") 
 TEST_CASE("every compression of initrds is read, in pieces, twice in a row, and its damage told") {
     struct Packer {
         const char* name;
-        std::string (*pack)(const std::string&);
+        std::string (*pack)(std::string_view);
     };
     // More than one buffer's worth of names that do not compress away.
     std::vector<std::string> names;
