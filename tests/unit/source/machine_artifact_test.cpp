@@ -158,9 +158,10 @@ TEST_CASE("quantities are read as Kubernetes writes them") {
     CHECK(parse_quantity("10Gi") == 10 * GiB);
     CHECK(parse_quantity("1500M") == 1'500'000'000);
     CHECK(parse_quantity("1073741824") == GiB);
+    CHECK(parse_quantity("1.5Gi") == 3 * GiB / 2);
     CHECK(parse_quantity("5e3") == 5000);
     CHECK(parse_quantity("0") == 0);
-    for (const char* text : {"", "Gi", "10GB", "1.5Gi", "-1", "10 Gi", "99999999999Ti", "1e30", "1e", "0x10"}) {
+    for (const char* text : {"", "Gi", "10GB", "1.5.5Gi", "-1", "10 Gi", "99999999999Ti", "1e30", "1e", "0x10"}) {
         INFO(text);
         CHECK_FALSE(parse_quantity(text));
     }
