@@ -78,6 +78,7 @@
 namespace vm2oci {
 
 struct GuestfsLibrary {
+// NOLINTNEXTLINE(bugprone-macro-parentheses): a declared name takes none
 #define VM2OCI_DECLARE_FUNCTION(name) decltype(&guestfs_##name) name = nullptr;
     VM2OCI_GUESTFS_FUNCTIONS(VM2OCI_DECLARE_FUNCTION)
 #undef VM2OCI_DECLARE_FUNCTION

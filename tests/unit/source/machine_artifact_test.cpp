@@ -91,7 +91,7 @@ TEST_CASE("claims with dots are disks with dashes, and data volumes are claims")
 
 TEST_CASE("a machine artifact says its disks as KubeVirt does") {
     Store store;
-    store.add("rootdisk", 'x', 3 * 1024 * 1024);
+    store.add("rootdisk", 'x', 3 * MiB);
     const Descriptor& layer = store.disks.front().descriptor;
     CHECK(layer.media_type == "application/vnd.kubevirt.disk.raw+zstd");
     CHECK(layer.annotations.at("io.kubevirt.disk.name") == "rootdisk");
