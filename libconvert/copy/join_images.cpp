@@ -20,6 +20,8 @@ constexpr std::uint64_t kMaxConfigBytes = 4 * MiB; // as manifests
 // Whether a runtime that wants one of them could get the other. Builders put attestations beside images, all for the
 // platform unknown/unknown; podman has disks for several kinds of machine.
 bool are_for_the_same(const Descriptor& a, const Descriptor& b) {
+    if (!a.platform || !b.platform)
+        return false;
     constexpr const char* disk_type = "disktype";
     const auto disk_of = [&](const Descriptor& one) {
         const auto found = one.annotations.find(disk_type);
