@@ -61,6 +61,13 @@ archive_entry* next_entry(archive* opened, const std::string& name) {
     return entry;
 }
 
+// Copies for further names of a file count as well: a hard link costs an archive next to nothing.
+void charge(std::size_t& total, std::size_t bytes, const std::string& name) {
+    total += bytes;
+    if (total > kAgentSizeLimit)
+        fail(ErrorKind::limit, fmt::format("{} is larger than 256 MiB when unpacked", quote_untrusted(name)));
+}
+
 std::string read_content(archive* opened, const std::string& name, std::size_t& total) {
     std::string content;
     std::array<char, 65536> buffer{};
@@ -70,9 +77,7 @@ std::string read_content(archive* opened, const std::string& name, std::size_t& 
             fail(ErrorKind::corrupt, fmt::format("{} cannot be unpacked", quote_untrusted(name)));
         if (got == 0)
             return content;
-        total += static_cast<std::size_t>(got);
-        if (total > kAgentSizeLimit)
-            fail(ErrorKind::limit, fmt::format("{} is larger than 256 MiB when unpacked", quote_untrusted(name)));
+        charge(total, static_cast<std::size_t>(got), name);
         content.append(buffer.data(), static_cast<std::size_t>(got));
     }
 }
@@ -115,13 +120,16 @@ void add_entry(archive* opened, archive_entry* entry, const std::string& name, s
         if (first == agent.files.end())
             fail(ErrorKind::corrupt, fmt::format("{} holds a hard link to nothing", quote_untrusted(name)));
         file.type = first->type;
+        charge(total, first->content.size(), name);
         file.content = first->content;
         // In RPM's payload the content comes with the last name of a file, and goes to all of them.
         if (archive_entry_size(entry) > 0) {
             file.content = read_content(opened, name, total);
             for (AgentFile& each : agent.files)
-                if (each.path == target || (links.contains(each.path) && links.at(each.path) == target))
+                if (each.path == target || (links.contains(each.path) && links.at(each.path) == target)) {
+                    charge(total, file.content.size(), name);
                     each.content = file.content;
+                }
         }
         links[file.path] = target;
     } else if (archive_entry_filetype(entry) == AE_IFDIR) {

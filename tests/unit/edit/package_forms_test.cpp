@@ -231,6 +231,22 @@ TEST_CASE("Members that lead elsewhere, or are no files, are refused by name") {
           "'x.deb' is an ar archive, and no Debian package");
 }
 
+TEST_CASE("Further names of a large file count as much as the file: an archive of a megabyte is no 256 MiB of memory") {
+    const std::string content(512 * 1024, 'x');
+    std::vector<std::string> names;
+    for (int i = 0; i < 600; ++i)
+        names.push_back(fmt::format("n{}", i));
+    const auto with_links = [&](std::size_t links) {
+        std::vector<Member> members = {{"file", AE_IFREG, content.c_str()}};
+        for (std::size_t i = 0; i < links; ++i)
+            members.push_back({names[i].c_str(), AE_IFREG, "file", true});
+        return tar(members);
+    };
+    CHECK(read_agent_package(with_links(3), "x.tar").files.back().content == content);
+    CHECK(refused(ErrorKind::limit, [&] { read_agent_package(with_links(600), "x.tar"); }) ==
+          "'x.tar' is larger than 256 MiB when unpacked");
+}
+
 TEST_CASE("A Debian package has the scripts of its control archive alone") {
     const std::string control = tar({{"./control", AE_IFREG, "Package: x\n"},
                                      {"./preinst", AE_IFREG, "#!/bin/sh\n"},
