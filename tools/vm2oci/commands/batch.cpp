@@ -1,32 +1,26 @@
 // `vm2oci batch LIST`.
 #include "formats/base/error.hpp"
 #include "formats/base/escape.hpp"
-#include "formats/base/fd.hpp"
-#include "formats/base/outputs.hpp"
 #include "formats/base/size.hpp"
 #include "formats/base/version.hpp"
 #include "tools/batch/document.hpp"
-#include "tools/batch/junit.hpp"
-#include "tools/batch/page.hpp"
 #include "tools/batch/run.hpp"
 #include "tools/documents/document.hpp"
 #include "tools/vm2oci/batch_cluster.hpp"
 #include "tools/vm2oci/batch_destination.hpp"
 #include "tools/vm2oci/batch_display.hpp"
 #include "tools/vm2oci/batch_list.hpp"
+#include "tools/vm2oci/batch_options.hpp"
 #include "tools/vm2oci/batch_process.hpp"
+#include "tools/vm2oci/batch_reports.hpp"
 #include "tools/vm2oci/command_table.hpp"
-#include "tools/vm2oci/help.hpp"
-#include "tools/vm2oci/option_values.hpp"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include <chrono>
-#include <cstdlib>
 #include <filesystem>
-#include <iostream>
 #include <iterator>
 #include <map>
 
@@ -41,125 +35,7 @@ constexpr std::size_t kResultLimit = 64 * MiB; // the same, with a pod's log aro
 // Of a pod besides its conversion: this program, which waits for it, and page cache that counts as the pod's.
 constexpr std::uint64_t kPodMemory = 256 * MiB;
 
-// Between looks at what runs: small disks take a few hundredths of a second.
-
-struct BatchArguments {
-    std::vector<std::string> lists;
-    std::string state;
-    std::optional<std::size_t> jobs;
-    std::string memory;
-    std::optional<std::size_t> index;
-    std::optional<std::size_t> of;
-    bool keep_going = false;
-    bool dry_run = false;
-    bool gather = false;
-    std::string junit;
-    std::string report;
-    std::string digest_file;
-    std::string destination_file;
-    std::string target;
-    ClusterWishes cluster;
-};
-
-std::string read_list(const std::string& path, std::size_t limit) {
-    if (path == "-") {
-        std::string text{std::istreambuf_iterator<char>(std::cin), {}};
-        if (text.size() > limit)
-            fail(ErrorKind::limit, "the list is larger than " + format_size(limit));
-        return text;
-    }
-    auto text = read_file(path, limit);
-    if (!text)
-        fail(ErrorKind::not_found, path + ": no such file");
-    return *std::move(text);
-}
-
-const std::string& the_list(const BatchArguments& arguments) {
-    if (arguments.lists.size() != 1)
-        fail(ErrorKind::usage, "a batch has one list; several are results for --gather");
-    return arguments.lists[0];
-}
-
-// An Indexed Job of Kubernetes says which pod this is.
-BatchShare share_of(const BatchArguments& arguments) {
-    if (!arguments.of) {
-        if (arguments.index)
-            fail(ErrorKind::usage, "--index needs --of, the number of shares");
-        return {};
-    }
-    BatchShare share{arguments.index.value_or(0), *arguments.of};
-    if (!arguments.index) {
-        const char* variable = std::getenv("JOB_COMPLETION_INDEX");
-        const std::string text = variable == nullptr ? "" : variable;
-        if (text.empty() || text.size() > 9 || text.find_first_not_of("0123456789") != std::string::npos)
-            fail(ErrorKind::usage, "--of needs --index, or JOB_COMPLETION_INDEX in the environment");
-        share.index = std::stoul(text);
-    }
-    if (share.index >= share.of)
-        fail(ErrorKind::usage, fmt::format("there is no share {} of {}: the first is 0", share.index, share.of));
-    return share;
-}
-
-fs::path state_folder(const BatchArguments& arguments) {
-    if (!arguments.state.empty())
-        return arguments.state;
-    if (the_list(arguments) == "-")
-        fail(ErrorKind::usage, "a list from standard input needs --state, a folder for what is remembered");
-    return the_list(arguments) + ".state";
-}
-
-BatchBudget budget_for(const BatchArguments& arguments, const Invocation& call, std::size_t items) {
-    BatchBudget budget;
-    budget.all = available_budget();
-    if (call.global.threads != 0)
-        budget.all.processors = call.global.threads;
-    if (!arguments.memory.empty())
-        budget.all.memory = parse_size(arguments.memory);
-    budget.jobs = std::max<std::size_t>(1, std::min(items, arguments.jobs.value_or(budget.all.processors)));
-    budget.threads = std::max(1U, budget.all.processors / static_cast<unsigned>(budget.jobs));
-    // Who asks for more at once than there are processors gets it.
-    budget.all.processors = std::max(budget.all.processors, static_cast<unsigned>(budget.jobs));
-    return budget;
-}
-
-// What is written besides: opened before work begins, so that a path that cannot be had stops the command in time.
-class Reports {
-  public:
-    Reports(const BatchArguments& arguments, const OperationContext& operation) : outputs_(operation) {
-        const auto add = [&](const std::string& path) { return path.empty() ? nullptr : &outputs_.add_document(path); };
-        junit_ = add(arguments.junit);
-        page_ = add(arguments.report);
-        digest_ = add(arguments.digest_file);
-        destination_ = add(arguments.destination_file);
-    }
-
-    void write(const BatchResult& result) {
-        if (junit_ != nullptr)
-            junit_->content = batch_junit(result);
-        if (page_ != nullptr)
-            page_->content = batch_page(result);
-        if (result.all_good() && !result.items.empty()) {
-            constexpr std::string_view kScheme = "docker://";
-            const ItemResult& only = result.items.front();
-            if (digest_ != nullptr)
-                digest_->content = only.digest;
-            if (destination_ != nullptr)
-                destination_->content =
-                    only.destination.starts_with(kScheme) ? only.destination.substr(kScheme.size()) : only.destination;
-        }
-        outputs_.write();
-        outputs_.commit();
-    }
-
-  private:
-    Outputs outputs_;
-    Outputs::Document* junit_ = nullptr;
-    Outputs::Document* page_ = nullptr;
-    Outputs::Document* digest_ = nullptr;
-    Outputs::Document* destination_ = nullptr;
-};
-
-ExitCode tell(Reports& reports, const BatchResult& result, Invocation& call) {
+ExitCode tell(BatchReports& reports, const BatchResult& result, Invocation& call) {
     reports.write(result);
     if (call.json()) {
         call.out << batch_result_text(result);
@@ -229,7 +105,7 @@ ExitCode run_list(const BatchArguments& arguments, Invocation& call) {
                          share,
                          list_size,
                          {},
-                         budget_for(arguments, call, planned.size()),
+                         budget_for(arguments, call.global.threads, planned.size()),
                          arguments.keep_going ? AfterFailure::keep_on : AfterFailure::stop,
                          std::string(version())};
     for (const PlannedConversion& each : planned) {
@@ -254,7 +130,7 @@ ExitCode run_list(const BatchArguments& arguments, Invocation& call) {
             state.emplace(folder);
         return show_plan(request, state ? &*state : nullptr, engine, call);
     }
-    Reports reports(arguments, call.operation);
+    BatchReports reports(arguments, call.operation);
     if ((!arguments.digest_file.empty() || !arguments.destination_file.empty()) && request.items.size() != 1)
         fail(ErrorKind::usage, fmt::format("--digest-file and --destination-file are for one machine, and here are {}",
                                            request.items.size()));
@@ -278,7 +154,7 @@ ExitCode gather_results(const BatchArguments& arguments, Invocation& call) {
     }
     if (shares.empty())
         fail(ErrorKind::corrupt, "no result of a batch is in what is to be gathered");
-    Reports reports(arguments, call.operation);
+    BatchReports reports(arguments, call.operation);
     return tell(reports, gather(shares), call);
 }
 
@@ -301,61 +177,6 @@ ExitCode print_for_cluster(const BatchArguments& arguments, Invocation& call) {
     return ExitCode::done;
 }
 
-void add_options(CLI::App& command, BatchArguments& arguments) {
-    command.add_option("LIST", arguments.lists, "Lines \"SOURCE DEST [OPTIONS]\" or YAML; - is standard input")
-        ->required();
-    const auto text = [&](const char* name, std::string& value, const char* value_name, const char* description) {
-        return command.add_option(name, value, description)->option_text(value_name);
-    };
-    command.add_flag("-n,--dry-run", arguments.dry_run, "Say what would be converted, and with what, and leave")
-        ->group(group::output);
-    command.add_flag("-k,--keep-going", arguments.keep_going, "Go on with the others when one fails")
-        ->group(group::output);
-    command.add_option("-j,--jobs", arguments.jobs, "How many at once (default: one for each processor)")
-        ->option_text("N")
-        ->check(CLI::Range(1, 1024))
-        ->group(group::output);
-    text("--memory", arguments.memory, "SIZE", "What all of them may take (default: what is available)")
-        ->check(size_value())
-        ->group(group::output);
-    text("--state", arguments.state, "DIR", "Where is remembered what was made (default: LIST.state)")
-        ->group(group::output);
-    text("--junit", arguments.junit, "FILE", "Write a JUnit file, one test case for each machine")
-        ->group(group::output);
-    text("--report", arguments.report, "FILE", "Write a page (HTML) with sizes, times and verdicts")
-        ->group(group::output);
-    text("--digest-file", arguments.digest_file, "FILE", "Of a share of one machine: write its digest")
-        ->group(group::output);
-    text("--destination-file", arguments.destination_file, "FILE",
-         "Of a share of one machine: write where its image is, without docker://")
-        ->group(group::output);
-    command.add_option("--index", arguments.index, "Convert only this share, from 0 (default: $JOB_COMPLETION_INDEX)")
-        ->option_text("N")
-        ->group(group::output);
-    command.add_option("--of", arguments.of, "Of so many shares")
-        ->option_text("M")
-        ->check(CLI::Range(1, 1000000))
-        ->group(group::output);
-    command.add_flag("--gather", arguments.gather, "LIST… are results of shares (--json): one summary of all")
-        ->group(group::output);
-    text("--for", arguments.target, "NAME", "Print what runs the batch in a cluster: kubernetes, tekton or argo")
-        ->check(CLI::IsMember({"kubernetes", "tekton", "argo"}))
-        ->group(group::output);
-    text("--image", arguments.cluster.image, "IMAGE", "With --for: the container image of vm2oci")
-        ->group(group::output);
-    text("--disks-claim", arguments.cluster.disks_claim, "NAME",
-         "With --for: the volume claim with the disks, at /disks (default: disks)")
-        ->group(group::output);
-    text("--registry-secret", arguments.cluster.registry_secret, "NAME",
-         "With --for: the Secret with the registry's login (default: registry)")
-        ->group(group::output);
-    text("--state-claim", arguments.cluster.state_claim, "NAME",
-         "With --for: a volume claim for what is remembered between runs (default: nothing is)")
-        ->group(group::output);
-    text("--name", arguments.cluster.name, "NAME", "With --for: what the objects are called (default: vm2oci-batch)")
-        ->group(group::output);
-}
-
 } // namespace
 
 void add_batch_command(CommandTable& table) {
@@ -375,7 +196,7 @@ void add_batch_command(CommandTable& table) {
                           return print_for_cluster(*arguments, call);
                       return run_list(*arguments, call);
                   });
-    add_options(command, *arguments);
+    add_batch_options(command, *arguments);
 }
 
 } // namespace vm2oci::cli
