@@ -28,6 +28,8 @@ constexpr std::uint64_t kStatusRange = 1 * GiB;  // asked for at once; answers m
 constexpr std::size_t kMaxKnownExtents = 65'536; // 2 MiB of memory; what is forgotten is asked for again
 constexpr int kTickMilliseconds = 200;           // how soon a cancellation is heard
 
+constexpr nbd_completion_callback kNoCallback{nullptr, nullptr, nullptr};
+
 struct CloseHandle {
     void operator()(nbd_handle* handle) const { nbd_library().close(handle); }
 };
@@ -90,6 +92,9 @@ class Connection {
                 fail_server("cannot be reached");
             return nbd.aio_is_ready(handle_.get()) == 1;
         });
+        // libnbd itself would refuse to ask for the last piece of such a disk.
+        if (size() % block_size() != 0)
+            nbd.set_strict_mode(handle_.get(), nbd.get_strict_mode(handle_.get()) & ~LIBNBD_STRICT_ALIGN);
     }
 
     std::uint64_t size() const {
@@ -116,13 +121,13 @@ class Connection {
     bool is_usable() const { return usable_; }
 
     void read(std::uint64_t offset, std::span<std::byte> buffer) {
-        complete(nbd_library().aio_pread(handle_.get(), buffer.data(), buffer.size(), offset, NBD_NULL_COMPLETION, 0),
+        complete(nbd_library().aio_pread(handle_.get(), buffer.data(), buffer.size(), offset, kNoCallback, 0),
                  "cannot read");
     }
     StatusAnswer status(std::uint64_t offset, std::uint64_t length) {
         StatusAnswer answer;
         const nbd_extent_callback callback{take_extents, &answer, nullptr};
-        complete(nbd_library().aio_block_status(handle_.get(), length, offset, callback, NBD_NULL_COMPLETION, 0),
+        complete(nbd_library().aio_block_status(handle_.get(), length, offset, callback, kNoCallback, 0),
                  "cannot tell its holes");
         return answer;
     }
@@ -193,8 +198,10 @@ class NbdDisk final : public BlockDevice {
         while (!buffer.empty()) {
             const std::uint64_t begin = align_down(offset, block_size_);
             const std::uint64_t wanted = align_up(offset - begin + buffer.size(), block_size_);
-            // The last block of a disk that is no multiple of blocks ends where the disk does.
-            const std::uint64_t length = std::min({largest_request_, wanted, size_ - begin});
+            // The last block of a disk that is no multiple of blocks ends where the disk does, and is asked for alone:
+            // some servers refuse it.
+            const std::uint64_t whole_blocks = std::max(block_size_, align_down(size_ - begin, block_size_));
+            const std::uint64_t length = std::min({largest_request_, wanted, whole_blocks, size_ - begin});
             const std::uint64_t skipped = offset - begin;
             const auto used = static_cast<std::size_t>(std::min<std::uint64_t>(length - skipped, buffer.size()));
             if (skipped == 0 && used == length) {

@@ -21,13 +21,16 @@
     FUNCTION(get_block_size)                                                                                           \
     FUNCTION(get_error)                                                                                                \
     FUNCTION(get_size)                                                                                                 \
+    FUNCTION(get_strict_mode)                                                                                          \
     FUNCTION(poll)                                                                                                     \
+    FUNCTION(set_strict_mode)                                                                                          \
     FUNCTION(set_uri_allow_local_file)                                                                                 \
     FUNCTION(set_uri_allow_transports)
 
 namespace vm2oci {
 
 struct NbdLibrary {
+// NOLINTNEXTLINE(bugprone-macro-parentheses): a declared name takes none
 #define VM2OCI_DECLARE_NBD_FUNCTION(name) decltype(&nbd_##name) name = nullptr;
     VM2OCI_NBD_FUNCTIONS(VM2OCI_DECLARE_NBD_FUNCTION)
 #undef VM2OCI_DECLARE_NBD_FUNCTION

@@ -320,6 +320,29 @@ TEST_CASE("a server that wants whole blocks gets them") {
     check_bytes(*disk, 0, 12'288);
 }
 
+TEST_CASE("the last piece of a disk that is no multiple of blocks is asked for alone, as long as it is") {
+    Site site;
+    site.server.block = 4096;
+    site.server.size = 10'000;
+    site.server.extents = {{1808, 0}};
+    site.server.start();
+    const auto disk = site.open();
+    check_bytes(*disk, 0, 10'000);
+    CHECK(site.reads() == "0+8192 8192+1808");
+    check_bytes(*disk, 9'999, 1);
+    CHECK(site.reads() == "0+8192 8192+1808 8192+1808");
+    CHECK(disk->extent_at(9'000).length == 1'000);
+}
+
+TEST_CASE("a disk smaller than a block is read") {
+    Site site;
+    site.server.block = 4096;
+    site.server.size = 100;
+    site.server.start();
+    check_bytes(*site.open(), 10, 90);
+    CHECK(site.reads() == "0+100");
+}
+
 TEST_CASE("large reads are cut as the server has it, and at 2 MiB") {
     struct Case {
         std::uint32_t block;
