@@ -24,9 +24,9 @@ constexpr std::size_t kFreeRecord = 8;
 constexpr std::size_t kFreeKeyAndPointer = 12;
 constexpr unsigned kMaxFreeTreeLevels = 9;
 // Of a whole disk; in memory 64 MiB with what they are held against.
-constexpr std::size_t kMaxFreeStretches = 2 * 1024 * 1024;
+constexpr std::size_t kMaxFreeExtents = 2'097'152;
 
-struct Stretch {
+struct GroupExtent {
     std::uint32_t begin; // block of the group
     std::uint32_t count;
     std::uint64_t end() const { return std::uint64_t{begin} + count; }
@@ -61,17 +61,17 @@ class FreeTree {
             damaged("has an impossible depth");
         add_block(root, levels - 1);
     }
-    std::vector<Stretch> stretches; // in the tree's order
-    std::vector<Stretch> own;       // its own blocks
+    std::vector<GroupExtent> extents; // in the tree's order
+    std::vector<GroupExtent> own;     // its own blocks
 
   private:
     [[noreturn]] void damaged(std::string_view what) const {
         fail(ErrorKind::corrupt, fmt::format("the free space of allocation group {} {}", group_, what));
     }
 
-    bool follows(const Stretch& before, const Stretch& next) const {
+    bool follows(const GroupExtent& before, const GroupExtent& next) const {
         if (order_ == Order::by_place)
-            return before.end() < next.begin; // what touches is one stretch
+            return before.end() < next.begin; // what touches is one extent
         return before.count < next.count || (before.count == next.count && before.begin < next.begin);
     }
 
@@ -106,14 +106,14 @@ class FreeTree {
         }
     }
 
-    void add(const Stretch& stretch) {
-        if (stretch.count == 0 || stretch.end() > volume_.geometry().blocks_of_group(group_))
+    void add(const GroupExtent& extent) {
+        if (extent.count == 0 || extent.end() > volume_.geometry().blocks_of_group(group_))
             damaged("names blocks outside of it");
-        if (!stretches.empty() && !follows(stretches.back(), stretch))
+        if (!extents.empty() && !follows(extents.back(), extent))
             damaged("is out of order");
-        if (stretches.size() == kMaxFreeStretches)
+        if (extents.size() == kMaxFreeExtents)
             fail(ErrorKind::limit, "the free space of the xfs file system is in too many pieces");
-        stretches.push_back(stretch);
+        extents.push_back(extent);
     }
 
     const Volume& volume_;
@@ -126,18 +126,18 @@ class GroupSpace {
     GroupSpace(const Volume& volume, std::uint64_t group)
         : volume_(volume), group_(group), header_(read_group_header(volume, group, 1, kFreeHeaderMagic, kFreeHeader)) {}
 
-    std::vector<Stretch> read() {
+    std::vector<GroupExtent> read() {
         FreeTree by_place(volume_, group_, Order::by_place);
         by_place.read(header(16), header(28));
         FreeTree by_size(volume_, group_, Order::by_size);
         by_size.read(header(20), header(32));
-        compare(by_place.stretches, std::move(by_size.stretches));
-        std::vector<Stretch> used = std::move(by_place.own);
+        compare(by_place.extents, std::move(by_size.extents));
+        std::vector<GroupExtent> used = std::move(by_place.own);
         used.insert(used.end(), by_size.own.begin(), by_size.own.end());
         add_fixed(used);
-        for (const Stretch& stretch : used)
-            check_used(by_place.stretches, stretch);
-        return std::move(by_place.stretches);
+        for (const GroupExtent& extent : used)
+            check_used(by_place.extents, extent);
+        return std::move(by_place.extents);
     }
 
   private:
@@ -149,23 +149,25 @@ class GroupSpace {
                          group_, what));
     }
 
-    void compare(const std::vector<Stretch>& by_place, std::vector<Stretch> by_size) const {
-        std::sort(by_size.begin(), by_size.end(), [](const Stretch& a, const Stretch& b) { return a.begin < b.begin; });
-        if (!std::equal(by_place.begin(), by_place.end(), by_size.begin(), by_size.end(),
-                        [](const Stretch& a, const Stretch& b) { return a.begin == b.begin && a.count == b.count; }))
+    void compare(const std::vector<GroupExtent>& by_place, std::vector<GroupExtent> by_size) const {
+        std::sort(by_size.begin(), by_size.end(),
+                  [](const GroupExtent& a, const GroupExtent& b) { return a.begin < b.begin; });
+        if (!std::equal(
+                by_place.begin(), by_place.end(), by_size.begin(), by_size.end(),
+                [](const GroupExtent& a, const GroupExtent& b) { return a.begin == b.begin && a.count == b.count; }))
             contradicts("its two lists of free space differ");
         std::uint64_t total = 0;
         std::uint32_t longest = 0;
-        for (const Stretch& stretch : by_place) {
-            total += stretch.count;
-            longest = std::max(longest, stretch.count);
+        for (const GroupExtent& extent : by_place) {
+            total += extent.count;
+            longest = std::max(longest, extent.count);
         }
         if (total != header(52) || longest != header(56))
             contradicts("its header counts other free blocks than its list has");
     }
 
     // What is never free: the headers, the reserve, and the log.
-    void add_fixed(std::vector<Stretch>& used) const {
+    void add_fixed(std::vector<GroupExtent>& used) const {
         const Geometry& geometry = volume_.geometry();
         const std::uint64_t headers = (4 * geometry.sector_size + geometry.block_size - 1) / geometry.block_size;
         used.push_back({0, static_cast<std::uint32_t>(headers)});
@@ -176,7 +178,7 @@ class GroupSpace {
         add_reserve(used);
     }
 
-    void add_reserve(std::vector<Stretch>& used) const {
+    void add_reserve(std::vector<GroupExtent>& used) const {
         const Geometry& geometry = volume_.geometry();
         std::vector<std::byte> bytes;
         std::size_t at = 0;
@@ -200,9 +202,10 @@ class GroupSpace {
         }
     }
 
-    void check_used(const std::vector<Stretch>& free, const Stretch& used) const {
-        const auto next = std::upper_bound(free.begin(), free.end(), used.begin,
-                                           [](std::uint32_t block, const Stretch& each) { return block < each.end(); });
+    void check_used(const std::vector<GroupExtent>& free, const GroupExtent& used) const {
+        const auto next =
+            std::upper_bound(free.begin(), free.end(), used.begin,
+                             [](std::uint32_t block, const GroupExtent& each) { return block < each.end(); });
         if (next != free.end() && next->begin < used.end())
             contradicts("it calls free what it uses itself");
     }
@@ -218,14 +221,14 @@ std::vector<DataRange> read_free_space(const Volume& volume) {
     const Geometry& geometry = volume.geometry();
     std::vector<DataRange> ranges;
     for (std::uint64_t group = 0; group < geometry.groups; ++group) {
-        for (const Stretch& stretch : GroupSpace(volume, group).read()) {
-            const std::uint64_t offset = geometry.offset_of_group(group) + stretch.begin * geometry.block_size;
-            const std::uint64_t length = stretch.count * geometry.block_size;
+        for (const GroupExtent& extent : GroupSpace(volume, group).read()) {
+            const std::uint64_t offset = geometry.offset_of_group(group) + extent.begin * geometry.block_size;
+            const std::uint64_t length = extent.count * geometry.block_size;
             if (!ranges.empty() && ranges.back().offset + ranges.back().length == offset)
                 ranges.back().length += length;
             else
                 ranges.push_back({offset, length});
-            if (ranges.size() > kMaxFreeStretches)
+            if (ranges.size() > kMaxFreeExtents)
                 fail(ErrorKind::limit, "the free space of the xfs file system is in too many pieces");
         }
     }

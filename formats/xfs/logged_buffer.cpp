@@ -98,7 +98,7 @@ void replay_buffer(const Geometry& geometry, const BufferItem& buffer, const Log
             ++count;
         if (region >= item.regions.size())
             fail_buffer("with fewer bytes than its map says");
-        // A stretch may come in several regions.
+        // A run of set bits may come in several regions.
         const std::vector<std::byte>& logged = item.regions[region++];
         count = std::min(count, logged.size() / kChunk);
         const std::size_t at = bit * kChunk;

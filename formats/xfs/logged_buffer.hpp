@@ -1,4 +1,4 @@
-// Inside of the room: stretches of blocks as the log has them.
+// Inside of the room: the parts of blocks as the log has them.
 #pragma once
 
 #include "formats/xfs/geometry.hpp"

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """make-volume-group.py IMAGE OUTPUT: a disk that is one LVM2 physical volume with the group `machines-1` and in it the
-logical volume `root`, whose content is IMAGE, in two stretches in the wrong order. No device mapper is needed.
+logical volume `root`, whose content is IMAGE, in two segments in the wrong order. No device mapper is needed.
 
 The format: LVM2, lib/format_text/layout.h and lib/label/label.h.
 """
@@ -23,7 +23,7 @@ def main(image, output):
     content = open(image, "rb").read()
     extents = -(-len(content) // EXTENT)
     content = content.ljust(extents * EXTENT, b"\0")
-    first = extents // 2  # extents of the first stretch, which lies behind the second one
+    first = extents // 2  # extents of the first segment, which lies behind the second one
     size = DATA + extents * EXTENT
     text = f"""machines-1 {{
 id = "bbbbbb-bbbb-bbbb-bbbb-bbbb-bbbb-bbbbbb"

@@ -75,7 +75,7 @@ make_lvm-xfs() {
     first=$(pvs --noheadings --units m --nosuffix "${options[@]}" -o pe_start "$loop" 2> /dev/null)
     losetup -d "$loop"
     loop=
-    # Both volumes are one stretch each, in the order in which they were made.
+    # Both volumes are one segment each, in the order in which they were made.
     root_at=$((rest_at + ${first%.*})) root_size=1600
     var_at=$((root_at + root_size)) var_size=800
     loop=$(losetup --find --show --offset $((root_at * MiB)) --sizelimit $((root_size * MiB)) "$1")
