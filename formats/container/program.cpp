@@ -40,6 +40,43 @@ std::uint32_t parse_field_number(std::string_view text) {
     return value;
 }
 
+using Take = std::function<void(std::string_view)>;
+using Takers = std::map<std::string_view, Take>;
+
+void require_own_version(std::string_view value) {
+    if (value != kProgramVersion)
+        fail(ErrorKind::unsupported, "the program's file is of another version than this init's");
+}
+
+ProgramRole role_of(std::string_view value) {
+    if (value != "init" && value != "child")
+        fail(ErrorKind::corrupt, "the program's file has a role that is not known");
+    return value == "init" ? ProgramRole::init : ProgramRole::child;
+}
+
+// Gives each value to who takes it, those of `lists` as often as they come; which of `fields` there were.
+std::set<std::string_view> take_fields(std::string_view bytes, const Takers& fields, const Takers& lists) {
+    std::set<std::string_view> seen;
+    while (!bytes.empty()) {
+        const std::size_t end = bytes.find('\0');
+        const std::size_t equals = bytes.find('=');
+        if (end == std::string_view::npos || equals > end)
+            fail(ErrorKind::corrupt, "the program's file ends early");
+        const std::string_view name = bytes.substr(0, equals);
+        const std::string_view value = bytes.substr(equals + 1, end - equals - 1);
+        bytes.remove_prefix(end + 1);
+        if (const auto found = lists.find(name); found != lists.end()) {
+            found->second(value);
+            continue;
+        }
+        const auto found = fields.find(name);
+        if (found == fields.end() || !seen.insert(name).second)
+            fail(ErrorKind::corrupt, "the program's file has a field that is not known, or one twice");
+        found->second(value);
+    }
+    return seen;
+}
+
 } // namespace
 
 std::string encode_program(const ContainerProgram& program) {
@@ -71,7 +108,6 @@ std::string encode_program(const ContainerProgram& program) {
 ContainerProgram decode_program(std::string_view bytes) {
     ContainerProgram program;
     ProgramHealth health;
-    using Take = std::function<void(std::string_view)>;
     const auto text = [](std::string& into) -> Take { return [&into](std::string_view value) { into = value; }; };
     const auto number = [](std::uint32_t& into) -> Take {
         return [&into](std::string_view value) { into = parse_field_number(value); };
@@ -79,53 +115,26 @@ ContainerProgram decode_program(std::string_view bytes) {
     const auto list = [](std::vector<std::string>& into) -> Take {
         return [&into](std::string_view value) { into.emplace_back(value); };
     };
-    const std::map<std::string_view, Take> lists = {
+    const Takers lists = {
         {"argument", list(program.arguments)},
         {"environment", list(program.environment)},
         {"group", [&](std::string_view value) { program.groups.push_back(parse_field_number(value)); }},
         {"volume", list(program.volumes)},
         {"health", list(health.test)}};
-    const std::map<std::string_view, Take> fields = {
-        {"version",
-         [](std::string_view value) {
-             if (value != kProgramVersion)
-                 fail(ErrorKind::unsupported, "the program's file is of another version than this init's");
-         }},
-        {"role",
-         [&](std::string_view value) {
-             if (value != "init" && value != "child")
-                 fail(ErrorKind::corrupt, "the program's file has a role that is not known");
-             program.role = value == "init" ? ProgramRole::init : ProgramRole::child;
-         }},
-        {"entrypoint", number(program.entrypoint)},
-        {"uid", number(program.uid)},
-        {"gid", number(program.gid)},
-        {"folder", text(program.working_folder)},
-        {"hostname", text(program.hostname)},
-        {"stop-signal", number(program.stop_signal)},
-        {"health-interval", number(health.interval_seconds)},
-        {"health-timeout", number(health.timeout_seconds)},
-        {"health-start", number(health.start_seconds)},
-        {"health-start-interval", number(health.start_interval_seconds)},
-        {"health-retries", number(health.retries)}};
-    std::set<std::string_view> seen;
-    while (!bytes.empty()) {
-        const std::size_t end = bytes.find('\0');
-        const std::size_t equals = bytes.find('=');
-        if (end == std::string_view::npos || equals > end)
-            fail(ErrorKind::corrupt, "the program's file ends early");
-        const std::string_view name = bytes.substr(0, equals);
-        const std::string_view value = bytes.substr(equals + 1, end - equals - 1);
-        bytes.remove_prefix(end + 1);
-        if (const auto found = lists.find(name); found != lists.end()) {
-            found->second(value);
-            continue;
-        }
-        const auto found = fields.find(name);
-        if (found == fields.end() || !seen.insert(name).second)
-            fail(ErrorKind::corrupt, "the program's file has a field that is not known, or one twice");
-        found->second(value);
-    }
+    const Takers fields = {{"version", require_own_version},
+                           {"role", [&](std::string_view value) { program.role = role_of(value); }},
+                           {"entrypoint", number(program.entrypoint)},
+                           {"uid", number(program.uid)},
+                           {"gid", number(program.gid)},
+                           {"folder", text(program.working_folder)},
+                           {"hostname", text(program.hostname)},
+                           {"stop-signal", number(program.stop_signal)},
+                           {"health-interval", number(health.interval_seconds)},
+                           {"health-timeout", number(health.timeout_seconds)},
+                           {"health-start", number(health.start_seconds)},
+                           {"health-start-interval", number(health.start_interval_seconds)},
+                           {"health-retries", number(health.retries)}};
+    const std::set<std::string_view> seen = take_fields(bytes, fields, lists);
     if (!seen.contains("version") || program.arguments.empty() || program.entrypoint > program.arguments.size() ||
         !program.working_folder.starts_with("/"))
         fail(ErrorKind::corrupt, "the program's file lacks its version, its program or its folder");

@@ -175,6 +175,19 @@ void ErofsTreeWriter::add(const Entry& entry, const FileContent* content) {
     Node node;
     node.status = entry.status;
     node.parent = parent;
+    node.attributes = attributes_of(entry);
+    place_content(entry, content, node);
+    const std::size_t index = nodes_.size();
+    if (entry.status.type == FileType::directory)
+        folders_.emplace(entry.path, index);
+    else if (entry.status.link_count > 1)
+        linked_.emplace(entry.path, index);
+    nodes_.push_back(std::move(node));
+    if (!entry.path.empty())
+        nodes_[parent].names.push_back({std::move(name), index});
+}
+
+std::string ErofsTreeWriter::attributes_of(const Entry& entry) {
     Bytes attributes;
     attributes.add<std::uint32_t>(0).add<std::uint64_t>(0); // no filter, nothing shared
     for (const ExtendedAttribute& attribute : entry.attributes) {
@@ -189,9 +202,10 @@ void ErofsTreeWriter::add(const Entry& entry, const FileContent* content) {
         attributes.add(static_cast<std::uint16_t>(attribute.value.size())).text(split->rest).text(attribute.value);
         attributes.pad_to(align_up(attributes.get().size(), 4));
     }
-    if (attributes.get().size() > kAttributeHeader)
-        node.attributes = attributes.get();
+    return attributes.get().size() > kAttributeHeader ? attributes.get() : "";
+}
 
+void ErofsTreeWriter::place_content(const Entry& entry, const FileContent* content, Node& node) {
     if (entry.status.type == FileType::symlink) {
         node.size = entry.link_target.size();
         // The target may not cross the border of a block.
@@ -209,14 +223,6 @@ void ErofsTreeWriter::add(const Entry& entry, const FileContent* content) {
         if (sink.total() != node.size)
             fail(ErrorKind::io, "the content of " + quote_untrusted(entry.path) + " is not as long as its entry says");
     }
-    const std::size_t index = nodes_.size();
-    if (entry.status.type == FileType::directory)
-        folders_.emplace(entry.path, index);
-    else if (entry.status.link_count > 1)
-        linked_.emplace(entry.path, index);
-    nodes_.push_back(std::move(node));
-    if (!entry.path.empty())
-        nodes_[parent].names.push_back({std::move(name), index});
 }
 
 // Names with "." and "..", in byte order, as many to a block as fit: first the entries, then the names.

@@ -67,6 +67,9 @@ class ErofsTreeWriter final : public TreeSink {
     class ContentSink;
 
     std::size_t folder_at(const std::string& path) const;
+    // As they stand behind an inode; empty: there are none. Counts those that are left out.
+    std::string attributes_of(const Entry& entry);
+    void place_content(const Entry& entry, const FileContent* content, Node& node);
     void place_folders();
     void place_inodes();
     void write_folder(const Node& folder, std::size_t self);

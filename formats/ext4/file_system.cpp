@@ -40,7 +40,7 @@ FileType type_of(std::uint32_t mode) {
     return *type;
 }
 
-std::unique_ptr<Ext4Library> open_replayed(std::shared_ptr<const BlockDevice> device, LogState& journal) {
+std::unique_ptr<Ext4Library> open_replayed(const std::shared_ptr<const BlockDevice>& device, LogState& journal) {
     auto library = std::make_unique<Ext4Library>(device);
     journal = ext2fs_has_feature_journal(library->handle()->super) != 0 ? LogState::clean : LogState::none;
     if (!needs_journal_replay(*library))
@@ -53,7 +53,7 @@ std::unique_ptr<Ext4Library> open_replayed(std::shared_ptr<const BlockDevice> de
 } // namespace
 
 struct Ext4FileSystem::State {
-    explicit State(std::shared_ptr<const BlockDevice> device) : library(open_replayed(std::move(device), journal)) {}
+    explicit State(const std::shared_ptr<const BlockDevice>& device) : library(open_replayed(device, journal)) {}
 
     LogState journal = LogState::none;
     std::unique_ptr<Ext4Library> library;

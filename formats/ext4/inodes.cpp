@@ -109,15 +109,22 @@ void InodeEditor::unlink(ext2_ino_t folder, const std::string& name) const {
     touch(folder);
 }
 
+ext2_ino_t InodeEditor::added(ext2_ino_t parent, const std::string& name) const {
+    const auto number = lookup(parent, name);
+    if (!number)
+        fail(ErrorKind::corrupt, quote_untrusted(name) + " is not in its folder, to which it was just added");
+    return *number;
+}
+
 ext2_ino_t InodeEditor::make_folder(ext2_ino_t parent, const std::string& name) const {
     add_entry(parent, "making a folder", [&] { return ext2fs_mkdir(handle(), parent, 0, name.c_str()); });
-    return born(lookup(parent, name).value());
+    return born(added(parent, name));
 }
 
 ext2_ino_t InodeEditor::make_symlink(ext2_ino_t parent, const std::string& name, const std::string& target) const {
     add_entry(parent, "making a symbolic link",
               [&] { return ext2fs_symlink(handle(), parent, 0, name.c_str(), target.c_str()); });
-    return born(lookup(parent, name).value());
+    return born(added(parent, name));
 }
 
 ext2_ino_t InodeEditor::make_file(ext2_ino_t parent, unsigned mode) const {

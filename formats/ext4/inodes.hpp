@@ -65,6 +65,8 @@ class InodeEditor {
     void check(errcode_t code, const char* what) const;
 
   private:
+    // The number of what was added just now.
+    ext2_ino_t added(ext2_ino_t parent, const std::string& name) const;
     // All times of a new inode are now; its number.
     ext2_ino_t born(ext2_ino_t number) const;
     // File systems of old are made without the feature, and hold none.

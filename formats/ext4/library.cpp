@@ -109,6 +109,52 @@ void know_messages() {
     static_cast<void>(messages_known);
 }
 
+constexpr const char* kMaking = "making an ext4 file system";
+
+// What a file system is made from.
+ext2_super_block superblock_for(const Ext4Geometry& geometry, std::uint64_t blocks) {
+    ext2_super_block super{};
+    super.s_rev_level = EXT2_DYNAMIC_REV;
+    super.s_log_block_size = 2;
+    super.s_log_cluster_size = 2;
+    super.s_inode_size = 256;
+    super.s_min_extra_isize = super.s_want_extra_isize = sizeof(ext2_inode_large) - EXT2_GOOD_OLD_INODE_SIZE;
+    super.s_log_groups_per_flex = 4;
+    super.s_inodes_count = checked_cast<std::uint32_t>(geometry.inodes, "the number of inodes");
+    ext2fs_blocks_count_set(&super, blocks);
+    ext2fs_r_blocks_count_set(&super, blocks * geometry.reserved_percent / 100);
+    ext2fs_set_feature_xattr(&super);
+    ext2fs_set_feature_resize_inode(&super);
+    ext2fs_set_feature_dir_index(&super);
+    ext2fs_set_feature_filetype(&super);
+    ext2fs_set_feature_extents(&super);
+    ext2fs_set_feature_64bit(&super);
+    ext2fs_set_feature_flex_bg(&super);
+    ext2fs_set_feature_sparse_super(&super);
+    ext2fs_set_feature_large_file(&super);
+    ext2fs_set_feature_huge_file(&super);
+    ext2fs_set_feature_dir_nlink(&super);
+    ext2fs_set_feature_extra_isize(&super);
+    ext2fs_set_feature_metadata_csum(&super);
+    return super;
+}
+
+// What the library leaves to whoever makes one.
+void settle_superblock(const Ext4Geometry& geometry, ext2_super_block& made) {
+    made.s_mkfs_time = made.s_lastcheck = made.s_wtime = static_cast<std::uint32_t>(geometry.time);
+    made.s_checkinterval = 0;
+    made.s_max_mnt_count = -1;
+    made.s_errors = EXT2_ERRORS_CONTINUE;
+    made.s_checksum_type = EXT2_CRC32C_CHKSUM;
+    made.s_def_hash_version = EXT2_HASH_HALF_MD4;
+    made.s_flags |= EXT2_FLAGS_SIGNED_HASH;
+    made.s_default_mount_opts = EXT2_DEFM_XATTR_USER | EXT2_DEFM_ACL;
+    std::memcpy(made.s_uuid, geometry.uuid.data(), geometry.uuid.size());
+    std::memcpy(made.s_hash_seed, geometry.hash_seed.data(), geometry.hash_seed.size());
+    std::memcpy(made.s_volume_name, geometry.label.data(),
+                std::min<std::size_t>(geometry.label.size(), sizeof made.s_volume_name));
+}
+
 } // namespace
 
 struct Ext4Library::Channel {
@@ -336,70 +382,9 @@ Ext4Library::Ext4Library(std::shared_ptr<const BlockDevice> device, BlockChanges
     }
 }
 
-void Ext4Library::initialize(const Ext4Geometry& geometry) {
-    constexpr std::uint64_t kBlockSize = 4 * KiB;
-    constexpr std::uint64_t kSmallest = 8 * MiB;           // below it there is no room for a journal
-    constexpr std::uint64_t kGroupBlocks = 8 * kBlockSize; // as many as one block of bits counts
-    const std::uint64_t blocks = device_->size() / kBlockSize;
-    if (device_->size() < kSmallest ||
-        divide_up(blocks, kGroupBlocks) * EXT2_MIN_DESC_SIZE_64BIT > kMaxGroupDescriptorBytes)
-        fail(ErrorKind::limit, fmt::format("no ext4 file system is made with {}", format_size(device_->size())));
-
-    ext2_super_block super{};
-    super.s_rev_level = EXT2_DYNAMIC_REV;
-    super.s_log_block_size = 2;
-    super.s_log_cluster_size = 2;
-    super.s_inode_size = 256;
-    super.s_min_extra_isize = super.s_want_extra_isize = sizeof(ext2_inode_large) - EXT2_GOOD_OLD_INODE_SIZE;
-    super.s_log_groups_per_flex = 4;
-    super.s_inodes_count = checked_cast<std::uint32_t>(geometry.inodes, "the number of inodes");
-    ext2fs_blocks_count_set(&super, blocks);
-    ext2fs_r_blocks_count_set(&super, blocks * geometry.reserved_percent / 100);
-    ext2fs_set_feature_xattr(&super);
-    ext2fs_set_feature_resize_inode(&super);
-    ext2fs_set_feature_dir_index(&super);
-    ext2fs_set_feature_filetype(&super);
-    ext2fs_set_feature_extents(&super);
-    ext2fs_set_feature_64bit(&super);
-    ext2fs_set_feature_flex_bg(&super);
-    ext2fs_set_feature_sparse_super(&super);
-    ext2fs_set_feature_large_file(&super);
-    ext2fs_set_feature_huge_file(&super);
-    ext2fs_set_feature_dir_nlink(&super);
-    ext2fs_set_feature_extra_isize(&super);
-    ext2fs_set_feature_metadata_csum(&super);
-
-    ChannelFunctions::opening = channel_.get();
-    const errcode_t code =
-        ext2fs_initialize("vm2oci", EXT2_FLAG_64BITS | EXT2_FLAG_RW, &super, ChannelFunctions::manager(), &handle_);
-    ChannelFunctions::opening = nullptr;
-    constexpr const char* kMaking = "making an ext4 file system";
-    check(code, kMaking);
-
-    ext2_super_block& made = *handle_->super;
-    handle_->now = static_cast<decltype(handle_->now)>(geometry.time);
-    made.s_mkfs_time = made.s_lastcheck = made.s_wtime = static_cast<std::uint32_t>(geometry.time);
-    made.s_checkinterval = 0;
-    made.s_max_mnt_count = -1;
-    made.s_errors = EXT2_ERRORS_CONTINUE;
-    made.s_checksum_type = EXT2_CRC32C_CHKSUM;
-    made.s_def_hash_version = EXT2_HASH_HALF_MD4;
-    made.s_flags |= EXT2_FLAGS_SIGNED_HASH;
-    made.s_default_mount_opts = EXT2_DEFM_XATTR_USER | EXT2_DEFM_ACL;
-    std::memcpy(made.s_uuid, geometry.uuid.data(), geometry.uuid.size());
-    std::memcpy(made.s_hash_seed, geometry.hash_seed.data(), geometry.hash_seed.size());
-    std::memcpy(made.s_volume_name, geometry.label.data(),
-                std::min<std::size_t>(geometry.label.size(), sizeof made.s_volume_name));
-    ext2fs_init_csum_seed(handle_);
-
-    check(ext2fs_allocate_tables(handle_), kMaking);
-    for (dgrp_t group = 0; group < handle_->group_desc_count; ++group) {
-        // The device reads as zeros where nothing was written.
-        ext2fs_bg_flags_set(handle_, group, EXT2_BG_INODE_ZEROED);
-        ext2fs_group_desc_csum_set(handle_, group);
-    }
+void Ext4Library::make_reserved_inodes() {
     check(ext2fs_mkdir(handle_, EXT2_ROOT_INO, EXT2_ROOT_INO, nullptr), kMaking);
-    for (ext2_ino_t reserved = EXT2_ROOT_INO + 1; reserved < EXT2_FIRST_INODE(&made); ++reserved)
+    for (ext2_ino_t reserved = EXT2_ROOT_INO + 1; reserved < EXT2_FIRST_INODE(handle_->super); ++reserved)
         ext2fs_inode_alloc_stats2(handle_, reserved, +1, 0);
     ext2fs_inode_alloc_stats2(handle_, EXT2_BAD_INO, +1, 0);
     check(ext2fs_update_bb_inode(handle_, nullptr), kMaking);
@@ -413,6 +398,36 @@ void Ext4Library::initialize(const Ext4Geometry& geometry) {
     check(ext2fs_read_inode(handle_, lost_and_found, &inode), kMaking);
     inode.i_mode = LINUX_S_IFDIR | 0700;
     check(ext2fs_write_inode(handle_, lost_and_found, &inode), kMaking);
+}
+
+void Ext4Library::initialize(const Ext4Geometry& geometry) {
+    constexpr std::uint64_t kBlockSize = 4 * KiB;
+    constexpr std::uint64_t kSmallest = 8 * MiB;           // below it there is no room for a journal
+    constexpr std::uint64_t kGroupBlocks = 8 * kBlockSize; // as many as one block of bits counts
+    const std::uint64_t blocks = device_->size() / kBlockSize;
+    if (device_->size() < kSmallest ||
+        divide_up(blocks, kGroupBlocks) * EXT2_MIN_DESC_SIZE_64BIT > kMaxGroupDescriptorBytes)
+        fail(ErrorKind::limit, fmt::format("no ext4 file system is made with {}", format_size(device_->size())));
+
+    ext2_super_block super = superblock_for(geometry, blocks);
+    ChannelFunctions::opening = channel_.get();
+    const errcode_t code =
+        ext2fs_initialize("vm2oci", EXT2_FLAG_64BITS | EXT2_FLAG_RW, &super, ChannelFunctions::manager(), &handle_);
+    ChannelFunctions::opening = nullptr;
+    check(code, kMaking);
+
+    ext2_super_block& made = *handle_->super;
+    handle_->now = static_cast<decltype(handle_->now)>(geometry.time);
+    settle_superblock(geometry, made);
+    ext2fs_init_csum_seed(handle_);
+
+    check(ext2fs_allocate_tables(handle_), kMaking);
+    for (dgrp_t group = 0; group < handle_->group_desc_count; ++group) {
+        // The device reads as zeros where nothing was written.
+        ext2fs_bg_flags_set(handle_, group, EXT2_BG_INODE_ZEROED);
+        ext2fs_group_desc_csum_set(handle_, group);
+    }
+    make_reserved_inodes();
     check(ext2fs_create_resize_inode(handle_), kMaking);
     check(ext2fs_add_journal_inode2(handle_, static_cast<blk_t>(ext2fs_default_journal_size(blocks)), ~0ULL, 0),
           kMaking);

@@ -69,6 +69,8 @@ class Ext4Library {
     friend struct ChannelFunctions;
 
     void initialize(const Ext4Geometry& geometry);
+    // The root, lost+found, and what the format keeps for itself.
+    void make_reserved_inodes();
 
     std::shared_ptr<const BlockDevice> device_;
     std::unique_ptr<Channel> channel_;

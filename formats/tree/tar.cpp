@@ -140,8 +140,8 @@ bool is_utf8(std::string_view text) {
 
 // Where to cut a path into prefix and name; npos: it needs a pax record.
 std::size_t prefix_length(std::string_view path) {
-    for (std::size_t slash = path.find('/'); slash != std::string_view::npos && slash <= kPrefix.size;
-         slash = path.find('/', slash + 1)) {
+    // Where there is no slash any more, npos ends this, too.
+    for (std::size_t slash = path.find('/'); slash <= kPrefix.size; slash = path.find('/', slash + 1)) {
         const std::size_t name = path.size() - slash - 1;
         if (slash > 0 && name > 0 && name <= kName.size)
             return slash;

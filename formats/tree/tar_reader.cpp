@@ -198,6 +198,64 @@ bool is_link(TarType type) {
     return type == TarType::hard_link || type == TarType::symlink;
 }
 
+// What the header itself says of a member.
+TarMember member_of(const Block& block, std::uint64_t header) {
+    const char flag = field(block, 156, 1)[0];
+    TarMember member;
+    member.type = type_of(flag);
+    if (flag == 'S' || flag == '7' || member.type == TarType::other)
+        member.foreign_type = flag;
+    member.stored_path = header_path(block, header);
+    member.link_target = text_field(block, 157, 100);
+    member.permissions = static_cast<std::uint32_t>(number_field(block, 100, 8, header, "mode") & 07777);
+    member.uid = number_field(block, 108, 8, header, "owner");
+    member.gid = number_field(block, 116, 8, header, "group");
+    member.modified.seconds = time_field(block, header);
+    if (member.type == TarType::character_device || member.type == TarType::block_device) {
+        member.device_major = device_field(block, 329, header);
+        member.device_minor = device_field(block, 337, header);
+    }
+    return member;
+}
+
+void apply_records(const std::map<std::string, std::string>& records, std::uint64_t header, TarMember& member,
+                   std::uint64_t& size) {
+    for (const auto& [key, value] : records) {
+        if (value.empty())
+            continue; // takes the record back: the header counts
+        if (key == "path")
+            member.stored_path = value;
+        else if (key == "linkpath")
+            member.link_target = value;
+        else if (key == "size")
+            size = decimal(value, header, "size");
+        else if (key == "uid")
+            member.uid = decimal(value, header, "owner");
+        else if (key == "gid")
+            member.gid = decimal(value, header, "group");
+        else if (key == "mtime")
+            member.modified = pax_time(value, header);
+        else if (key.starts_with(kAttribute) && key.size() > kAttribute.size())
+            member.attributes.push_back({key.substr(kAttribute.size()), value});
+    }
+}
+
+void settle_names(std::uint64_t header, TarMember& member) {
+    if (member.stored_path.find('\0') != std::string::npos)
+        fail_at(header, "the name holds NUL");
+    const std::optional<std::string> path = clean_path(member.stored_path);
+    if (!path)
+        fail(ErrorKind::unsafe, fmt::format("tar, header at {}: the name {} leads out of the root", header,
+                                            quote_untrusted(member.stored_path)));
+    member.path = *path;
+    if (!is_link(member.type))
+        member.link_target.clear();
+    if (std::max(member.path.size(), member.link_target.size()) > kMaxTarPath)
+        fail(ErrorKind::limit,
+             fmt::format("tar, header at {}: a name of more than {} bytes, which no system can unpack", header,
+                         kMaxTarPath));
+}
+
 } // namespace
 
 std::optional<std::string> clean_path(std::string_view path) {
@@ -304,131 +362,106 @@ void TarReader::place_content(TarMember& member, const Records& records, std::sp
     position_ = checked_add(end, align_up(stored, kTarBlock), "the tar member's end");
 }
 
-std::optional<TarMember> TarReader::next() {
-    Records records;
-    std::optional<std::string> long_name;
-    std::optional<std::string> long_link;
-    for (unsigned extended = 0;; ++extended) {
-        if (extended > kMaxExtendedHeaders)
-            fail_at(position_,
-                    fmt::format("more than {} extended headers in front of one member", kMaxExtendedHeaders));
-        if (++headers_ > kMaxHeaders)
-            fail(ErrorKind::limit, fmt::format("the tar has more than {} members", kMaxHeaders));
-        const std::uint64_t header = position_;
-        Block block;
-        const std::size_t got = archive_.read_some_at(position_, block);
-        const bool is_end =
-            got == 0 || (got == kTarBlock && std::ranges::all_of(block, [](std::byte b) { return b == std::byte{0}; }));
-        if (is_end && (long_name || long_link || !records.empty()))
-            fail_at(header, "the archive ends behind an extended header");
-        if (is_end)
-            return std::nullopt;
-        if (got != kTarBlock)
-            fail_at(header, "the archive ends in it");
-        if (!checksum_matches(block, header))
-            fail_at(header, "the checksum does not match");
-        position_ += kTarBlock;
+std::optional<TarReader::Block> TarReader::read_header(const Extended& before) {
+    if (++headers_ > kMaxHeaders)
+        fail(ErrorKind::limit, fmt::format("the tar has more than {} members", kMaxHeaders));
+    const std::uint64_t header = position_;
+    Block block;
+    const std::size_t got = archive_.read_some_at(position_, block);
+    const bool is_end =
+        got == 0 || (got == kTarBlock && std::ranges::all_of(block, [](std::byte b) { return b == std::byte{0}; }));
+    if (is_end && !before.is_empty())
+        fail_at(header, "the archive ends behind an extended header");
+    if (is_end)
+        return std::nullopt;
+    if (got != kTarBlock)
+        fail_at(header, "the archive ends in it");
+    if (!checksum_matches(block, header))
+        fail_at(header, "the checksum does not match");
+    position_ += kTarBlock;
+    return block;
+}
 
-        const char flag = field(block, 156, 1)[0];
-        std::uint64_t size = number_field(block, 124, 12, header, "size");
+TarReader::HeaderKind TarReader::take_extended(char flag, std::uint64_t size, std::uint64_t header,
+                                               Extended& extended) {
+    const auto read_name = [&](std::string_view what) {
+        std::string name = read_text(size, what);
+        name.resize(std::min(name.find('\0'), name.size()));
+        return name;
+    };
+    switch (flag) {
+    case 'x':
+        extended.records.clear(); // the last one counts, as in Go
+        read_pax_records(size, extended.records);
+        return HeaderKind::extended;
+    case 'L':
+        extended.long_name = read_name("a long name");
+        return HeaderKind::extended;
+    case 'K':
+        extended.long_link = read_name("a long link");
+        return HeaderKind::extended;
+    case 'g':
+        break;
+    default:
+        return HeaderKind::member;
+    }
+    // Defaults for all that follows, which readers apply or ignore as they like: only comments do no harm.
+    if (!extended.is_empty())
+        fail(
+            ErrorKind::unsupported,
+            fmt::format("tar, header at {}: a global header between a member's headers, which readers take differently",
+                        header));
+    Records global;
+    read_pax_records(size, global);
+    for (const auto& [key, value] : global)
+        if (key != "uid" && key != "gid" && key != "mtime" && !key.starts_with(kAttribute))
+            fail(ErrorKind::unsupported, fmt::format("tar, header at {}: a global {}", header, quote_untrusted(key)));
+    return HeaderKind::global;
+}
+
+TarMember TarReader::read_member(const Block& block, std::uint64_t size, std::uint64_t header, Extended extended) {
+    const char flag = field(block, 156, 1)[0];
+    TarMember member = member_of(block, header);
+    apply_records(extended.records, header, member, size);
+    // Of GNU's name and pax's, Go takes GNU's.
+    if (extended.long_name && !extended.long_name->empty())
+        member.stored_path = *std::move(extended.long_name);
+    if (extended.long_link && !extended.long_link->empty())
+        member.link_target = *std::move(extended.long_link);
+    if (size > kMaxContent)
+        fail_at(header, "the size is out of range");
+    // Version 7 tar had no type for folders. Only the name that counts in the end tells.
+    if (flag == '\0' && member.stored_path.ends_with('/')) {
+        if (size != 0)
+            fail_at(header, "a folder that has content");
+        member.type = TarType::directory;
+    }
+    // POSIX' sparse members have a name of their own beside one for readers that do not know them.
+    if (const auto name = extended.records.find("GNU.sparse.name");
+        name != extended.records.end() && !name->second.empty() && flag != 'S')
+        member.stored_path = name->second;
+    settle_names(header, member);
+    place_content(member, extended.records, block, size);
+    return member;
+}
+
+std::optional<TarMember> TarReader::next() {
+    Extended extended;
+    for (unsigned count = 0;; ++count) {
+        const std::uint64_t header = position_;
+        if (count > kMaxExtendedHeaders)
+            fail_at(header, fmt::format("more than {} extended headers in front of one member", kMaxExtendedHeaders));
+        const std::optional<Block> block = read_header(extended);
+        if (!block)
+            return std::nullopt;
+        const std::uint64_t size = number_field(*block, 124, 12, header, "size");
         if (size > kMaxContent)
             fail_at(header, "the size is out of range");
-        switch (flag) {
-        case 'x':
-            records.clear(); // the last one counts, as in Go
-            read_pax_records(size, records);
-            continue;
-        case 'g': {
-            // Defaults for all that follows, which readers apply or ignore as they like: only comments do no harm.
-            if (long_name || long_link || !records.empty())
-                fail(ErrorKind::unsupported,
-                     fmt::format("tar, header at {}: a global header between a member's headers, which readers take "
-                                 "differently",
-                                 header));
-            Records global;
-            read_pax_records(size, global);
-            for (const auto& [key, value] : global)
-                if (key != "uid" && key != "gid" && key != "mtime" && !key.starts_with(kAttribute))
-                    fail(ErrorKind::unsupported,
-                         fmt::format("tar, header at {}: a global {}", header, quote_untrusted(key)));
-            extended = 0;
-            continue;
-        }
-        case 'L':
-            long_name = read_text(size, "a long name");
-            long_name->resize(std::min(long_name->find('\0'), long_name->size()));
-            continue;
-        case 'K':
-            long_link = read_text(size, "a long link");
-            long_link->resize(std::min(long_link->find('\0'), long_link->size()));
-            continue;
-        default:
-            break;
-        }
-        TarMember member;
-        member.type = type_of(flag);
-        if (flag == 'S' || flag == '7' || member.type == TarType::other)
-            member.foreign_type = flag;
-        member.stored_path = header_path(block, header);
-        member.link_target = text_field(block, 157, 100);
-        member.permissions = static_cast<std::uint32_t>(number_field(block, 100, 8, header, "mode") & 07777);
-        member.uid = number_field(block, 108, 8, header, "owner");
-        member.gid = number_field(block, 116, 8, header, "group");
-        member.modified.seconds = time_field(block, header);
-        if (member.type == TarType::character_device || member.type == TarType::block_device) {
-            member.device_major = device_field(block, 329, header);
-            member.device_minor = device_field(block, 337, header);
-        }
-        for (const auto& [key, value] : records) {
-            if (value.empty())
-                continue; // takes the record back: the header counts
-            if (key == "path")
-                member.stored_path = value;
-            else if (key == "linkpath")
-                member.link_target = value;
-            else if (key == "size")
-                size = decimal(value, header, "size");
-            else if (key == "uid")
-                member.uid = decimal(value, header, "owner");
-            else if (key == "gid")
-                member.gid = decimal(value, header, "group");
-            else if (key == "mtime")
-                member.modified = pax_time(value, header);
-            else if (key.starts_with(kAttribute) && key.size() > kAttribute.size())
-                member.attributes.push_back({key.substr(kAttribute.size()), value});
-        }
-        // Of GNU's name and pax's, Go takes GNU's.
-        if (long_name && !long_name->empty())
-            member.stored_path = std::move(*long_name);
-        if (long_link && !long_link->empty())
-            member.link_target = std::move(*long_link);
-        if (size > kMaxContent)
-            fail_at(header, "the size is out of range");
-        // Version 7 tar had no type for folders. Only the name that counts in the end tells.
-        if (flag == '\0' && member.stored_path.ends_with('/')) {
-            if (size != 0)
-                fail_at(header, "a folder that has content");
-            member.type = TarType::directory;
-        }
-        // POSIX' sparse members have a name of their own beside one for readers that do not know them.
-        if (const auto name = records.find("GNU.sparse.name");
-            name != records.end() && !name->second.empty() && flag != 'S')
-            member.stored_path = name->second;
-        if (member.stored_path.find('\0') != std::string::npos)
-            fail_at(header, "the name holds NUL");
-        const std::optional<std::string> path = clean_path(member.stored_path);
-        if (!path)
-            fail(ErrorKind::unsafe, fmt::format("tar, header at {}: the name {} leads out of the root", header,
-                                                quote_untrusted(member.stored_path)));
-        member.path = *path;
-        if (!is_link(member.type))
-            member.link_target.clear();
-        if (std::max(member.path.size(), member.link_target.size()) > kMaxTarPath)
-            fail(ErrorKind::limit,
-                 fmt::format("tar, header at {}: a name of more than {} bytes, which no system can unpack", header,
-                             kMaxTarPath));
-        place_content(member, records, block, size);
-        return member;
+        const HeaderKind kind = take_extended(field(*block, 156, 1)[0], size, header, extended);
+        if (kind == HeaderKind::member)
+            return read_member(*block, size, header, std::move(extended));
+        if (kind == HeaderKind::global)
+            count = 0;
     }
 }
 

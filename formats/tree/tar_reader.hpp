@@ -10,6 +10,7 @@
 #include "formats/tree/tar.hpp"
 #include "formats/tree/tar_sparse.hpp"
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -65,8 +66,23 @@ class TarReader {
     std::optional<TarMember> next();
 
   private:
+    using Block = std::array<std::byte, kTarBlock>;
     using Records = std::map<std::string, std::string>; // of one pax header
 
+    // What headers in front of a member say of it.
+    struct Extended {
+        Records records;
+        std::optional<std::string> long_name; // GNU's
+        std::optional<std::string> long_link;
+        bool is_empty() const { return !long_name && !long_link && records.empty(); }
+    };
+    enum class HeaderKind { member, extended, global };
+
+    // The next header, behind which the position is then; nullopt at the end, which may only come after a member.
+    std::optional<Block> read_header(const Extended& before);
+    // What the header is, with what it holds taken into `extended`.
+    HeaderKind take_extended(char flag, std::uint64_t size, std::uint64_t header, Extended& extended);
+    TarMember read_member(const Block& block, std::uint64_t size, std::uint64_t header, Extended extended);
     std::string read_text(std::uint64_t size, std::string_view what);
     void read_pax_records(std::uint64_t size, Records& records);
     // Of a member whose header was read: where its content lies and how much is stored; moves on to the next header.

@@ -143,6 +143,12 @@ void ContainerTree::remove(NodeNumber folder, std::string_view name) {
     release(node);
 }
 
+void ContainerTree::count_followed(const std::string& target) const {
+    followed_bytes_ += target.size();
+    if (followed_bytes_ > kMaxFollowedBytes)
+        fail(ErrorKind::limit, "the names of the image's files lead through too many symbolic links");
+}
+
 std::optional<ContainerTree::Way> ContainerTree::walk(std::string_view path) const {
     Way way;
     way.steps.push_back({0, nullptr});
@@ -187,12 +193,10 @@ std::optional<ContainerTree::Way> ContainerTree::walk(std::string_view path) con
         }
         if (node.type != FileType::symlink)
             return std::nullopt;
-        const std::string& target = node.rare->link_target;
-        followed_bytes_ += target.size();
         if (++links > kMaxContainerLinks)
             fail(ErrorKind::unsafe, quote_untrusted(path) + " leads through more symbolic links than anybody follows");
-        if (followed_bytes_ > kMaxFollowedBytes)
-            fail(ErrorKind::limit, "the names of the image's files lead through too many symbolic links");
+        const std::string& target = node.rare->link_target;
+        count_followed(target);
         if (target.starts_with('/')) {
             way.steps.resize(1);
             length = 0;
@@ -406,7 +410,7 @@ std::optional<ContainerFile> ContainerTree::find(std::string_view path, LastLink
         if (node.type != FileType::symlink || last_link == LastLink::keep)
             return file_of(node);
         const std::string& target = node.rare->link_target;
-        wanted = target.starts_with('/') ? target : parent + "/" + target;
+        wanted = target.starts_with('/') ? target : fmt::format("{}/{}", parent, target);
         if (wanted.size() > 2 * kMaxTarPath)
             return std::nullopt;
     }

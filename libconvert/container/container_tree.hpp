@@ -101,6 +101,8 @@ class ContainerTree {
 
     // Error{unsafe}, Error{limit}. nullopt: something on the way is no folder.
     std::optional<Way> walk(std::string_view path) const;
+    // Error{limit}: targets of links were followed for too long, in all.
+    void count_followed(const std::string& target) const;
     void make_missing(Way& way);
     NodeNumber take_node();
     void release(NodeNumber number);

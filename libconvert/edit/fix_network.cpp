@@ -389,6 +389,27 @@ void keep_whole(PlanBuilder& plan, const std::vector<InterfaceSetting>& settings
                     fmt::join(names, ", ")));
 }
 
+// What keeps the setting from the cards of another machine; empty: nothing does. `pinned`: names that files of the
+// guest give. `renames_cards`: systemd gives those names that come from a card's slot.
+std::string problem_of(const InterfaceSetting& setting, const std::vector<std::string>& pinned, bool renames_cards) {
+    const std::string file = escape_untrusted(setting.file);
+    if (!setting.mac.empty())
+        return fmt::format("{} is for the MAC address {} alone", file, escape_untrusted(setting.mac));
+    if (!takes_virtio_cards(setting.driver))
+        return fmt::format("{} is for cards of {} alone, which another machine has not", file,
+                           escape_untrusted(setting.driver));
+    if (setting.is_virtual || std::find(pinned.begin(), pinned.end(), setting.name) != pinned.end())
+        return "";
+    if (is_slot_name(setting.name))
+        return fmt::format("{} is for the interface {}, which is called otherwise on another machine", file,
+                           escape_untrusted(setting.name));
+    if (renames_cards && is_card_name(setting.name))
+        return fmt::format("{} is for the interface {}, as hypervisors without slots call it: on another machine "
+                           "systemd names it after its slot",
+                           file, escape_untrusted(setting.name));
+    return "";
+}
+
 } // namespace
 
 void plan_network_fix(PlanBuilder& plan, const FixContext& context) {
@@ -415,21 +436,7 @@ void plan_network_fix(PlanBuilder& plan, const FixContext& context) {
         if (setting.complex)
             stacked.insert(file);
         is_static = is_static || setting.is_static;
-        const bool has_name = std::find(pinned.begin(), pinned.end(), setting.name) != pinned.end();
-        std::string problem;
-        if (!setting.mac.empty())
-            problem = fmt::format("{} is for the MAC address {} alone", file, escape_untrusted(setting.mac));
-        else if (!takes_virtio_cards(setting.driver))
-            problem = fmt::format("{} is for cards of {} alone, which another machine has not", file,
-                                  escape_untrusted(setting.driver));
-        else if (is_slot_name(setting.name) && !setting.is_virtual && !has_name)
-            problem = fmt::format("{} is for the interface {}, which is called otherwise on another machine", file,
-                                  escape_untrusted(setting.name));
-        else if (renames_cards && is_card_name(setting.name) && !setting.is_virtual && !has_name)
-            problem =
-                fmt::format("{} is for the interface {}, as hypervisors without slots call it: on another machine "
-                            "systemd names it after its slot",
-                            file, escape_untrusted(setting.name));
+        const std::string problem = problem_of(setting, pinned, renames_cards);
         if (!problem.empty() && told.insert(problem).second)
             context.problems.push_back(problem);
         bound = bound || !problem.empty();

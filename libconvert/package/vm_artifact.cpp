@@ -116,6 +116,69 @@ Descriptor store_blob(std::string_view bytes, std::string_view media_type, Image
     return {.media_type = std::string(media_type), .digest = blob.digest, .size = blob.size};
 }
 
+constexpr std::uint64_t kMost = std::numeric_limits<std::uint64_t>::max();
+
+struct QuantityUnit {
+    std::string_view suffix;
+    std::uint64_t factor;
+};
+constexpr std::uint64_t kKilo = 1000;
+constexpr QuantityUnit kUnits[] = {{"", 1},
+                                   {"Ki", KiB},
+                                   {"Mi", MiB},
+                                   {"Gi", GiB},
+                                   {"Ti", TiB},
+                                   {"Pi", KiB* TiB},
+                                   {"Ei", MiB* TiB},
+                                   {"k", kKilo},
+                                   {"M", kKilo* kKilo},
+                                   {"G", kKilo* kKilo* kKilo},
+                                   {"T", kKilo* kKilo* kKilo* kKilo},
+                                   {"P", kKilo* kKilo* kKilo* kKilo* kKilo},
+                                   {"E", kKilo* kKilo* kKilo* kKilo* kKilo* kKilo}};
+
+struct DecimalFraction {
+    std::uint64_t digits = 0;
+    std::uint64_t unit = 1; // ten to how many there are
+};
+
+// Takes ".5" from the front of `text`, or nothing. nullopt: a point without digits, or with too many.
+std::optional<DecimalFraction> take_fraction(std::string_view& text) {
+    DecimalFraction fraction;
+    if (!text.starts_with('.'))
+        return fraction;
+    constexpr std::size_t kMostDigits = 9; // as many as Kubernetes counts
+    const std::size_t count = std::min(text.find_first_not_of("0123456789", 1), text.size()) - 1;
+    if (count == 0 || count > kMostDigits)
+        return std::nullopt;
+    for (const char digit : text.substr(1, count)) {
+        fraction.digits = fraction.digits * 10 + static_cast<std::uint64_t>(digit - '0');
+        fraction.unit *= 10;
+    }
+    text.remove_prefix(1 + count);
+    return fraction;
+}
+
+// "e9", of ten.
+std::optional<unsigned> exponent_of(std::string_view text) {
+    if (text.size() < 2 || (text[0] != 'e' && text[0] != 'E'))
+        return std::nullopt;
+    unsigned exponent = 0;
+    const auto [end, error] = std::from_chars(text.data() + 1, text.data() + text.size(), exponent);
+    if (error != std::errc() || end != text.data() + text.size())
+        return std::nullopt;
+    return exponent;
+}
+
+std::optional<std::uint64_t> times_power_of_ten(std::uint64_t number, unsigned exponent) {
+    for (; exponent > 0 && number != 0; --exponent) {
+        if (number > kMost / 10)
+            return std::nullopt;
+        number *= 10;
+    }
+    return number;
+}
+
 } // namespace
 
 StoredLayer write_machine_disk(const DiskImage& disk, const std::string& name, const LayerOptions& options,
@@ -220,61 +283,21 @@ std::optional<std::uint64_t> parse_quantity(std::string_view text) {
     if (text.empty() || error != std::errc())
         return std::nullopt;
     std::string_view suffix = text.substr(static_cast<std::size_t>(end - text.data()));
-    // What stands behind the point, in units of its last digit.
-    std::uint64_t fraction = 0;
-    std::uint64_t unit_of_fraction = 1;
-    if (suffix.starts_with('.')) {
-        constexpr std::size_t kMostDigits = 9; // as many as Kubernetes counts
-        const std::size_t digits = std::min(suffix.find_first_not_of("0123456789", 1), suffix.size()) - 1;
-        if (digits == 0 || digits > kMostDigits)
-            return std::nullopt;
-        for (const char digit : suffix.substr(1, digits)) {
-            fraction = fraction * 10 + static_cast<std::uint64_t>(digit - '0');
-            unit_of_fraction *= 10;
-        }
-        suffix.remove_prefix(1 + digits);
-    }
-    struct Unit {
-        std::string_view suffix;
-        std::uint64_t factor;
-    };
-    constexpr std::uint64_t kilo = 1000;
-    static constexpr Unit kUnits[] = {{"", 1},
-                                      {"Ki", KiB},
-                                      {"Mi", MiB},
-                                      {"Gi", GiB},
-                                      {"Ti", TiB},
-                                      {"Pi", 1024 * TiB},
-                                      {"Ei", 1024 * 1024 * TiB},
-                                      {"k", kilo},
-                                      {"M", kilo * kilo},
-                                      {"G", kilo * kilo * kilo},
-                                      {"T", kilo * kilo * kilo * kilo},
-                                      {"P", kilo * kilo * kilo * kilo * kilo},
-                                      {"E", kilo * kilo * kilo * kilo * kilo * kilo}};
-    constexpr std::uint64_t kMost = std::numeric_limits<std::uint64_t>::max();
-    for (const Unit& unit : kUnits)
-        if (unit.suffix == suffix) {
-            // Rounded up, as Kubernetes does. In two steps, for which 64 bits are enough.
-            const std::uint64_t whole = unit.factor / unit_of_fraction * fraction;
-            const std::uint64_t rest = divide_up(unit.factor % unit_of_fraction * fraction, unit_of_fraction);
-            if (number > (kMost - whole - rest) / unit.factor)
-                return std::nullopt;
-            return number * unit.factor + whole + rest;
-        }
-    // "1e9": of ten.
-    if (unit_of_fraction != 1 || suffix.size() < 2 || (suffix[0] != 'e' && suffix[0] != 'E'))
+    const std::optional<DecimalFraction> fraction = take_fraction(suffix);
+    if (!fraction)
         return std::nullopt;
-    unsigned exponent = 0;
-    const auto power = std::from_chars(suffix.data() + 1, suffix.data() + suffix.size(), exponent);
-    if (power.ec != std::errc() || power.ptr != suffix.data() + suffix.size())
-        return std::nullopt;
-    for (; exponent > 0; --exponent) {
-        if (number > std::numeric_limits<std::uint64_t>::max() / 10)
-            return std::nullopt;
-        number *= 10;
+    const auto unit = std::find_if(std::begin(kUnits), std::end(kUnits),
+                                   [&](const QuantityUnit& each) { return each.suffix == suffix; });
+    if (unit == std::end(kUnits)) {
+        const std::optional<unsigned> exponent = fraction->unit == 1 ? exponent_of(suffix) : std::nullopt;
+        return exponent ? times_power_of_ten(number, *exponent) : std::nullopt;
     }
-    return number;
+    // Rounded up, as Kubernetes does. In two steps, for which 64 bits are enough.
+    const std::uint64_t whole = unit->factor / fraction->unit * fraction->digits;
+    const std::uint64_t rest = divide_up(unit->factor % fraction->unit * fraction->digits, fraction->unit);
+    if (number > (kMost - whole - rest) / unit->factor)
+        return std::nullopt;
+    return number * unit->factor + whole + rest;
 }
 
 } // namespace vm2oci

@@ -15,8 +15,8 @@ namespace vm2oci::registry {
 namespace {
 
 constexpr long kConnectTimeoutSeconds = 30;
-constexpr long kTransferBufferBytes = 256 * 1024; // fewer calls for each byte than curl's 16 and 64 KiB
-constexpr std::size_t kMaxHeaders = 200;          // curl bounds the size of one header, nothing bounds their number
+constexpr long kTransferBufferBytes = 262'144; // fewer calls for each byte than curl's 16 and 64 KiB
+constexpr std::size_t kMaxHeaders = 200;       // curl bounds the size of one header, nothing bounds their number
 
 void initialise_libcurl_once() {
     static std::once_flag once;
@@ -235,13 +235,60 @@ void set_method(CURL* handle, const HttpRequest& request, Exchange& exchange) {
 HeaderList header_lines(const HttpRequest& request) {
     HeaderList list;
     for (const auto& [name, value] : request.headers.entries())
-        append(list, value.empty() ? name + ";" : name + ": " + value);
+        append(list, value.empty() ? fmt::format("{};", name) : fmt::format("{}: {}", name, value));
     append(list, "Accept-Encoding: identity");
     append(list, "Expect:"); // one round trip for each chunk, and some registries do not know it
     const bool has_type = request.headers.find("Content-Type").has_value();
     if (!has_type)
         append(list, "Content-Type:");
     return list;
+}
+
+// What every request does alike.
+void set_habits(CURL* handle, const HttpRequest& request) {
+    set(handle, CURLOPT_URL, request.url.text().c_str()); // libcurl copies it
+    set(handle, CURLOPT_PROTOCOLS_STR, "http,https");
+    set(handle, CURLOPT_FOLLOWLOCATION, 0L);
+    set(handle, CURLOPT_NOSIGNAL, 1L);
+    set(handle, CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED));
+    set(handle, CURLOPT_USERAGENT, "vm2oci");
+    set(handle, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
+    set(handle, CURLOPT_PATH_AS_IS, 1L);
+    set(handle, CURLOPT_HEADEROPT, static_cast<long>(CURLHEADER_SEPARATE)); // no credentials for a proxy
+    set(handle, CURLOPT_CONNECTTIMEOUT, kConnectTimeoutSeconds);
+    set(handle, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    set(handle, CURLOPT_LOW_SPEED_TIME, static_cast<long>(request.stall_timeout.count()));
+    set(handle, CURLOPT_BUFFERSIZE, kTransferBufferBytes);
+    set(handle, CURLOPT_UPLOAD_BUFFERSIZE, kTransferBufferBytes);
+    if (is_loopback(request.url.host))
+        set(handle, CURLOPT_PROXY, "");
+}
+
+void set_trust(CURL* handle, const HttpRequest& request, const CurlTransportOptions& options) {
+    if (options.check == CertificateCheck::skip) {
+        set(handle, CURLOPT_SSL_VERIFYPEER, 0L);
+        set(handle, CURLOPT_SSL_VERIFYHOST, 0L);
+    }
+    // The blob takes the place of the system's bundle file; the system's folder of roots stays in force.
+    if (!options.tls.extra_roots.empty()) {
+        curl_blob blob{const_cast<char*>(options.tls.extra_roots.data()), options.tls.extra_roots.size(),
+                       CURL_BLOB_NOCOPY};
+        set(handle, CURLOPT_CAINFO_BLOB, &blob);
+    }
+    if (!options.tls.client_certificate.empty() && request.url.host_and_port() == options.client_host) {
+        set(handle, CURLOPT_SSLCERT, options.tls.client_certificate.c_str());
+        set(handle, CURLOPT_SSLKEY, options.tls.client_key.c_str());
+    }
+}
+
+void set_callbacks(CURL* handle, Exchange& exchange) {
+    set(handle, CURLOPT_HEADERFUNCTION, &Exchange::on_header);
+    set(handle, CURLOPT_HEADERDATA, &exchange);
+    set(handle, CURLOPT_WRITEFUNCTION, &Exchange::on_body);
+    set(handle, CURLOPT_WRITEDATA, &exchange);
+    set(handle, CURLOPT_XFERINFOFUNCTION, &Exchange::on_progress);
+    set(handle, CURLOPT_XFERINFODATA, &exchange);
+    set(handle, CURLOPT_NOPROGRESS, 0L);
 }
 
 } // namespace
@@ -308,49 +355,14 @@ HttpResponse CurlTransport::perform(const HttpRequest& request) {
 
     Exchange exchange(request, options_.operation);
     exchange.handle = handle;
-    const std::string url = request.url.text();
     const HeaderList headers = header_lines(request);
     char message[CURL_ERROR_SIZE] = "";
 
-    set(handle, CURLOPT_URL, url.c_str());
-    set(handle, CURLOPT_PROTOCOLS_STR, "http,https");
-    set(handle, CURLOPT_FOLLOWLOCATION, 0L);
-    set(handle, CURLOPT_NOSIGNAL, 1L);
-    set(handle, CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED));
-    set(handle, CURLOPT_USERAGENT, "vm2oci");
-    set(handle, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
-    set(handle, CURLOPT_PATH_AS_IS, 1L);
+    set_habits(handle, request);
+    set_trust(handle, request, options_);
+    set_callbacks(handle, exchange);
     set(handle, CURLOPT_HTTPHEADER, headers.get());
-    set(handle, CURLOPT_HEADEROPT, static_cast<long>(CURLHEADER_SEPARATE)); // no credentials for a proxy
     set(handle, CURLOPT_ERRORBUFFER, &message[0]);
-    set(handle, CURLOPT_CONNECTTIMEOUT, kConnectTimeoutSeconds);
-    set(handle, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    set(handle, CURLOPT_LOW_SPEED_TIME, static_cast<long>(request.stall_timeout.count()));
-    set(handle, CURLOPT_BUFFERSIZE, kTransferBufferBytes);
-    set(handle, CURLOPT_UPLOAD_BUFFERSIZE, kTransferBufferBytes);
-    set(handle, CURLOPT_HEADERFUNCTION, &Exchange::on_header);
-    set(handle, CURLOPT_HEADERDATA, &exchange);
-    set(handle, CURLOPT_WRITEFUNCTION, &Exchange::on_body);
-    set(handle, CURLOPT_WRITEDATA, &exchange);
-    set(handle, CURLOPT_XFERINFOFUNCTION, &Exchange::on_progress);
-    set(handle, CURLOPT_XFERINFODATA, &exchange);
-    set(handle, CURLOPT_NOPROGRESS, 0L);
-    if (is_loopback(request.url.host))
-        set(handle, CURLOPT_PROXY, "");
-    if (options_.check == CertificateCheck::skip) {
-        set(handle, CURLOPT_SSL_VERIFYPEER, 0L);
-        set(handle, CURLOPT_SSL_VERIFYHOST, 0L);
-    }
-    // The blob takes the place of the system's bundle file; the system's folder of roots stays in force.
-    if (!options_.tls.extra_roots.empty()) {
-        curl_blob blob{const_cast<char*>(options_.tls.extra_roots.data()), options_.tls.extra_roots.size(),
-                       CURL_BLOB_NOCOPY};
-        set(handle, CURLOPT_CAINFO_BLOB, &blob);
-    }
-    if (!options_.tls.client_certificate.empty() && request.url.host_and_port() == options_.client_host) {
-        set(handle, CURLOPT_SSLCERT, options_.tls.client_certificate.c_str());
-        set(handle, CURLOPT_SSLKEY, options_.tls.client_key.c_str());
-    }
     set_method(handle, request, exchange);
 
     const CURLcode code = curl_library().easy_perform(handle);

@@ -133,7 +133,7 @@ std::string_view without_kernel_prefix(std::string_view line) {
     // The caller's thread or processor, with CONFIG_PRINTK_CALLER.
     if (!line.empty() && line[0] == '[') {
         const std::size_t end = line.find(']');
-        if (end != std::string_view::npos && end < 16)
+        if (end < 16) // npos is more
             line.remove_prefix(end + 1);
     }
     if (!line.empty() && line[0] == ' ')

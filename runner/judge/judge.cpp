@@ -201,6 +201,20 @@ std::size_t Judge::record(const Rule& rule, std::string_view line, std::uint64_t
     return findings_.size() - 1;
 }
 
+void Judge::shut_down(BootInstant at) {
+    excuse_cut_io(at);
+    if (fatal_) {
+        end_by_finding(*fatal_, at);
+    } else if (program_ended_ && is_ready(at)) {
+        ready_at_ = ready_at_.value_or(at);
+        finish_ready(at);
+    } else if (program_ended_) {
+        end_with(own_rule("program-ended"), fmt::format("without {}", fmt::join(missing(), ", ")), std::nullopt, at);
+    } else {
+        end_with(own_rule("powered-off"), "", std::nullopt, at);
+    }
+}
+
 void Judge::event(GuestEvent what, BootInstant at) {
     if (verdict_)
         return;
@@ -220,18 +234,7 @@ void Judge::event(GuestEvent what, BootInstant at) {
             end_with(own_rule("reboot-loop"), fmt::format("{} resets", resets_), std::nullopt, at);
         break;
     case GuestEvent::shutdown:
-        excuse_cut_io(at);
-        if (fatal_) {
-            end_by_finding(*fatal_, at);
-        } else if (program_ended_ && is_ready(at)) {
-            ready_at_ = ready_at_.value_or(at);
-            finish_ready(at);
-        } else if (program_ended_) {
-            end_with(own_rule("program-ended"), fmt::format("without {}", fmt::join(missing(), ", ")), std::nullopt,
-                     at);
-        } else {
-            end_with(own_rule("powered-off"), "", std::nullopt, at);
-        }
+        shut_down(at);
         break;
     case GuestEvent::panicked:
         if (!fatal_) {

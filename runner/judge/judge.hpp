@@ -132,6 +132,7 @@ class Judge {
     std::size_t record(const Rule& rule, std::string_view line, std::uint64_t line_number, BootInstant at);
     Severity severity_of(const Rule& rule) const;
     // The machine resets or switches itself off: what its disk said just before is no reason for it.
+    void shut_down(BootInstant at);
     void excuse_cut_io(BootInstant at);
     // The finding that explains an end that is only a symptom.
     const Finding* blame(const Rule& ending) const;

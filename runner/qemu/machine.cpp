@@ -116,6 +116,30 @@ UniqueFd copy_boot_file(const BlockDevice& content, const std::filesystem::path&
     return copy;
 }
 
+// QEMU takes a descriptor of a set only if its access mode is the one that it wants.
+UniqueFd open_for_writing(const UniqueFd& file) {
+    const std::string path = "/proc/self/fd/" + std::to_string(file.get());
+    UniqueFd writer(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+    if (!writer)
+        fail_errno("cannot open a scratch file", errno);
+    return writer;
+}
+
+// What QEMU itself loads; none: the disk's boot loader does.
+struct BootFiles {
+    UniqueFd kernel;
+    UniqueFd initramfs;
+};
+
+BootFiles copy_boot_files(const VmSpec& spec, const std::filesystem::path& scratch_folder) {
+    BootFiles files;
+    if (spec.kernel)
+        files.kernel = copy_boot_file(*spec.kernel->image, scratch_folder);
+    if (spec.kernel && spec.kernel->initramfs)
+        files.initramfs = copy_boot_file(*spec.kernel->initramfs, scratch_folder);
+    return files;
+}
+
 } // namespace
 
 class CountingDevice final : public BlockDevice {
@@ -189,11 +213,7 @@ QemuMachine::QemuMachine(const VmSpec& spec, Accelerator accelerator, const std:
     const FirmwareFiles firmware = require_firmware(spec.firmware);
     const UniqueFd variables = copy_variables(firmware.variables, scratch_folder);
     picture_ = scratch_file(scratch_folder);
-    // QEMU takes a descriptor of a set only if its access mode is the one that it wants.
-    const std::string picture_path = "/proc/self/fd/" + std::to_string(picture_.get());
-    const UniqueFd picture_writer(::open(picture_path.c_str(), O_WRONLY | O_CLOEXEC));
-    if (!picture_writer)
-        fail_errno("cannot open a scratch file", errno);
+    const UniqueFd picture_writer = open_for_writing(picture_);
     SocketPair monitor = make_sockets();
     SocketPair serial_input = make_sockets();
     PipeEnds serial_output = make_serial_output();
@@ -224,16 +244,11 @@ QemuMachine::QemuMachine(const VmSpec& spec, Accelerator accelerator, const std:
         inherited.push_back({seed.get(), numbers.seed});
     for (std::size_t i = 1; i < disks.size(); ++i)
         inherited.push_back({disks[i].get(), numbers.first_further_disk + static_cast<int>(i) - 1});
-    UniqueFd kernel;
-    UniqueFd initramfs;
-    if (spec.kernel) {
-        kernel = copy_boot_file(*spec.kernel->image, scratch_folder);
-        inherited.push_back({kernel.get(), numbers.kernel});
-    }
-    if (spec.kernel && spec.kernel->initramfs) {
-        initramfs = copy_boot_file(*spec.kernel->initramfs, scratch_folder);
-        inherited.push_back({initramfs.get(), numbers.initramfs});
-    }
+    const BootFiles boot_files = copy_boot_files(spec, scratch_folder);
+    if (boot_files.kernel)
+        inherited.push_back({boot_files.kernel.get(), numbers.kernel});
+    if (boot_files.initramfs)
+        inherited.push_back({boot_files.initramfs.get(), numbers.initramfs});
     std::optional<VsockAddress> vsock;
     if (notify_) {
         inherited.push_back({notify_->vhost_fd(), numbers.vhost});

@@ -96,6 +96,7 @@ std::optional<std::chrono::milliseconds> cpu_time_of(pid_t pid) {
 ChildProcess::ChildProcess(const std::vector<std::string>& arguments, const std::vector<InheritedFd>& inherited) {
     std::vector<std::string> words = arguments;
     std::vector<char*> pointers;
+    pointers.reserve(words.size() + 1);
     for (std::string& word : words)
         pointers.push_back(word.data());
     pointers.push_back(nullptr);
