@@ -76,6 +76,14 @@ std::string escape_untrusted(std::string_view text, std::size_t limit) {
     return out;
 }
 
+std::vector<std::string> escape_each(const std::vector<std::string>& texts) {
+    std::vector<std::string> escaped;
+    escaped.reserve(texts.size());
+    for (const std::string& text : texts)
+        escaped.push_back(escape_untrusted(text));
+    return escaped;
+}
+
 std::string quote_untrusted(std::string_view text, std::size_t limit) {
     return "'" + escape_untrusted(text, limit) + "'";
 }

@@ -24,13 +24,6 @@ std::vector<DiskVolume> disk_volumes(const DiskLayout& layout) {
 
 const std::string kNotLookedAt = "whether the guest would boot was not looked at: ";
 
-std::vector<std::string> safe_remarks(const OpenedGuest& opened) {
-    std::vector<std::string> remarks;
-    for (const std::string& remark : opened.remarks)
-        remarks.push_back(escape_untrusted(remark));
-    return remarks;
-}
-
 // What no fix mends belongs to every diagnosis.
 std::vector<BootProblem> diagnose_all(const OpenedGuest& opened, const std::vector<std::string>& except) {
     std::vector<BootProblem> problems;
@@ -64,7 +57,7 @@ EditReport report_unchanged(const std::shared_ptr<const BlockDevice>& disk, Gues
         report.problems = diagnose(opened);
         if (opened.guest)
             report.guest = summarise_guest(opened);
-        report.remarks = safe_remarks(opened);
+        report.remarks = escape_each(opened.remarks);
         if (!opened.guest && !opened.reason.empty())
             report.remarks.push_back(kNotLookedAt + escape_untrusted(opened.reason));
     } catch (const Error& error) {
@@ -98,7 +91,7 @@ EditReport edit_guest(OpenedGuest& opened, const std::shared_ptr<OverlayDevice>&
     const std::vector<DiskVolume> volumes = disk_volumes(opened.layout);
     EditReport report;
     report.guest = summarise_guest(opened);
-    report.remarks = safe_remarks(opened);
+    report.remarks = escape_each(opened.remarks);
     report.plan = plan_edits(*opened.guest, volumes, request);
     report.problems = diagnose_all(as_planned(opened, report.plan), request.fixes.names);
     if (mode == EditMode::apply)

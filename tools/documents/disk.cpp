@@ -10,13 +10,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::vector<std::string> escaped(const std::vector<std::string>& texts) {
-    std::vector<std::string> out;
-    for (const std::string& text : texts)
-        out.push_back(escape_untrusted(text));
-    return out;
-}
-
 Json counts_to_json(const BlockCounts& counts) {
     return {{"data", counts.data},
             {"compressed", counts.compressed},
@@ -31,7 +24,7 @@ struct FormatJson {
                      {"cluster_size", qcow2.cluster_size},
                      {"refcount_bits", qcow2.refcount_bits},
                      {"compression", qcow2.compression},
-                     {"features", escaped(qcow2.features)},
+                     {"features", escape_each(qcow2.features)},
                      {"clusters", counts_to_json(qcow2.clusters)}};
         Json snapshots = Json::array();
         for (const SnapshotInfo& snapshot : qcow2.snapshots)
@@ -52,7 +45,7 @@ struct FormatJson {
                      {"version", vmdk.version},
                      {"grain_size", vmdk.grain_size},
                      {"compressed", vmdk.compressed},
-                     {"features", escaped(vmdk.features)},
+                     {"features", escape_each(vmdk.features)},
                      {"content_id", fmt::format("{:08x}", vmdk.content_id)},
                      {"grains", counts_to_json(vmdk.grains)},
                      {"extent_count", vmdk.extent_count}};

@@ -10,13 +10,6 @@
 namespace vm2oci::cli {
 namespace {
 
-std::vector<std::string> escaped(const std::vector<std::string>& texts) {
-    std::vector<std::string> out;
-    for (const std::string& text : texts)
-        out.push_back(escape_untrusted(text));
-    return out;
-}
-
 std::string count_line(const BlockCounts& counts) {
     return fmt::format("{} data, {} compressed, {} zero, {} unallocated", counts.data, counts.compressed, counts.zero,
                        counts.unallocated);
@@ -64,7 +57,7 @@ struct FormatRows {
     void operator()(const RawInfo& /*raw*/) const {}
     void operator()(const Qcow2Info& qcow2) const {
         page.row("clusters", count_line(qcow2.clusters));
-        page.row_unless_empty("features", fmt::format("{}", fmt::join(escaped(qcow2.features), ", ")));
+        page.row_unless_empty("features", fmt::format("{}", fmt::join(escape_each(qcow2.features), ", ")));
         if (qcow2.backing_file_name)
             page.row("backing file", quote_untrusted(*qcow2.backing_file_name) + " (never opened by this name)");
         if (qcow2.data_file_name)
@@ -76,7 +69,7 @@ struct FormatRows {
     void operator()(const VmdkInfo& vmdk) const {
         if (vmdk.grain_size != 0)
             page.row("grains", count_line(vmdk.grains));
-        page.row_unless_empty("features", fmt::format("{}", fmt::join(escaped(vmdk.features), ", ")));
+        page.row_unless_empty("features", fmt::format("{}", fmt::join(escape_each(vmdk.features), ", ")));
         page.row("content ID", fmt::format("{:08x}", vmdk.content_id));
         if (vmdk.parent_content_id)
             page.row("parent", fmt::format("{:08x} {} (never opened by this name)", *vmdk.parent_content_id,

@@ -17,10 +17,7 @@ std::string safe(const std::string& text) {
 }
 
 std::string join_safe(const std::vector<std::string>& texts) {
-    std::vector<std::string> escaped;
-    for (const std::string& text : texts)
-        escaped.push_back(safe(text));
-    return fmt::format("{}", fmt::join(escaped, ", "));
+    return fmt::format("{}", fmt::join(escape_each(texts), ", "));
 }
 
 std::string content_line(const Volume& volume) {
@@ -95,6 +92,7 @@ void describe_fstab(Page& page, const OpenedGuest& opened) {
 
 std::string agents_line(const GuestInfo& info) {
     std::vector<std::string> agents;
+    agents.reserve(info.agents.size());
     for (const InstalledAgent& agent : info.agents)
         agents.push_back(agent.name + (agent.enabled ? "" : " (not enabled)"));
     return agents.empty() ? "none" : fmt::format("{}", fmt::join(agents, ", "));
@@ -123,6 +121,7 @@ void describe_system(Page& page, const GuestInfo& info) {
     }
     page.row("host keys", info.host_keys.empty() ? "none" : join_safe(info.host_keys));
     std::vector<std::string> users;
+    users.reserve(info.users.size());
     for (const LoginUser& user : info.users)
         users.push_back(fmt::format("{} ({}{})", safe(user.name), user.has_password ? "password" : "no password",
                                     user.authorized_keys > 0 ? fmt::format(", {} SSH keys", user.authorized_keys)
@@ -134,6 +133,7 @@ void describe_system(Page& page, const GuestInfo& info) {
 
 std::string drivers_line(const KernelInfo& kernel) {
     std::vector<std::string> parts;
+    parts.reserve(kernel.drivers.size());
     for (const DriverInfo& driver : kernel.drivers)
         parts.push_back(fmt::format("{} {}", driver.name, to_string(driver.place)));
     return fmt::format("{}", fmt::join(parts, ", "));
@@ -152,6 +152,7 @@ void describe_boot(Page& page, const GuestInfo& info) {
                                       ? "missing: boots only where the firmware has an entry for it"
                                       : safe(boot.efi_fallback));
         std::vector<std::string> programs;
+        programs.reserve(boot.efi_programs.size());
         for (const EfiProgram& program : boot.efi_programs)
             programs.push_back(safe(program.path) + (program.is_signed == true ? " (signed)" : ""));
         page.row("UEFI programs", fmt::format("{}", fmt::join(programs, ", ")));

@@ -12,10 +12,7 @@ namespace vm2oci::cli {
 namespace {
 
 std::string joined(const std::vector<std::string>& texts) {
-    std::vector<std::string> escaped;
-    for (const std::string& text : texts)
-        escaped.push_back(escape_untrusted(text));
-    return fmt::format("{}", fmt::join(escaped, " "));
+    return fmt::format("{}", fmt::join(escape_each(texts), " "));
 }
 
 const std::string& kind_of(const Descriptor& referrer) {
@@ -39,10 +36,10 @@ void describe_image(Page& page, const ImageFindings& findings) {
         for (const std::string& variable : config.environment)
             page.row("variable", escape_untrusted(variable));
         for (const auto& [key, value] : config.labels)
-            page.row("label", escape_untrusted(key + "=" + value));
+            page.row("label", escape_untrusted(fmt::format("{}={}", key, value)));
     }
     for (const auto& [key, value] : content.parsed_manifest.annotations)
-        page.row("annotation", escape_untrusted(key + "=" + value));
+        page.row("annotation", escape_untrusted(fmt::format("{}={}", key, value)));
     for (const Descriptor& layer : content.parsed_manifest.layers)
         page.row("layer", fmt::format("{} ({}, {})", layer.digest.text(), format_size(layer.size),
                                       escape_untrusted(layer.media_type)));
