@@ -176,14 +176,14 @@ RegistryReference parse_registry(std::string_view whole, std::string_view rest) 
                                       "by /; {}",
                                       quote_untrusted(name), grammar));
     reference.repository = name;
-    if (host == "docker.io" && name.find('/') == std::string_view::npos)
+    if (host == kDockerHub && name.find('/') == std::string_view::npos)
         reference.repository = "library/" + reference.repository;
     if (host.size() + 1 + reference.repository.size() > kMaxRepositoryName)
         fail_usage(whole, fmt::format("host and repository have more than {} characters", kMaxRepositoryName));
     return reference;
 }
 
-std::string with_tag(std::string text, const std::optional<std::string>& tag) {
+std::string with_tag(const std::string& text, const std::optional<std::string>& tag) {
     return tag ? text + ":" + *tag : text;
 }
 

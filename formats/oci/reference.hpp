@@ -26,6 +26,9 @@ struct ArchiveReference {
     bool operator==(const ArchiveReference&) const = default;
 };
 
+// The name of Docker Hub in references. Another host serves it.
+inline constexpr std::string_view kDockerHub = "docker.io";
+
 // docker://HOST[:PORT]/REPOSITORY[:TAG][@DIGEST]. The host is always written; docker.io means Docker Hub, whose
 // one-part repositories lie in library/.
 struct RegistryReference {

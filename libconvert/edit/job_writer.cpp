@@ -13,8 +13,6 @@
 namespace vm2oci {
 namespace {
 
-constexpr std::uint64_t kSector = 512; // a disk of the machine has whole ones
-
 class JobDiskSink final : public ByteSink {
   public:
     JobDiskSink(int fd, std::uint64_t offset) : fd_(fd), offset_(offset) {}
@@ -78,7 +76,7 @@ void JobWriter::run(const ApplianceMachine& machine, const OperationContext& ope
     write_exactly_at(disk_.get(), end_, as_bytes(list));
     write_exactly_at(disk_.get(), 0, as_bytes(encode_job_header({end_, list.size()})));
     // The last byte of the last sector, so that the disk is as long as the machine wants it.
-    const std::uint64_t size = align_up(end_ + list.size(), kSector) + kSector;
+    const std::uint64_t size = align_up(end_ + list.size(), kJobSector) + kJobSector;
     write_exactly_at(disk_.get(), size - 1, std::vector<std::byte>(1));
     const auto disk = std::make_shared<FileDevice>(std::move(disk_), "the appliance's job");
     const ApplianceAnswer answer = machine.run(disk, disks_, operation);

@@ -15,6 +15,8 @@
 
 namespace vm2oci {
 
+inline constexpr std::uint64_t kJobSector = 512; // a disk of the machine has whole ones
+
 // The job and its disk while they grow. Contents go to a scratch file at once.
 class JobWriter {
   public:

@@ -15,8 +15,6 @@
 namespace vm2oci {
 namespace {
 
-constexpr std::uint64_t kSector = 512;
-
 struct KernelFileSystem {
     std::string_view type;
     // What a removed file held is gone with it (discard). A snapshot of a volume, or its mirror on another disk, has
@@ -101,7 +99,7 @@ std::optional<std::string> own_appliance_obstacle(const EditPlan& plan, const Op
         const Volume* volume = writable_volume(opened, mount);
         // Options of a mount have commas between them.
         if (volume == nullptr || find_kernel_file_system(mount.type) == nullptr ||
-            volume->device->size() % kSector != 0 || mount.subvolume.find(',') != std::string::npos)
+            volume->device->size() % kJobSector != 0 || mount.subvolume.find(',') != std::string::npos)
             return fmt::format("{} is {} on {}, which vm2oci's appliance does not change",
                                escape_untrusted(mount.mount_point), escape_untrusted(mount.type),
                                escape_untrusted(mount.volume));
@@ -145,7 +143,7 @@ bool own_appliance_grows(std::string_view type) {
 
 void grow_by_own_appliance(const Volume& volume, const std::shared_ptr<OverlayDevice>& overlay,
                            const GuestAccess& access, const OperationContext& operation) {
-    if (!volume.route || volume.device->size() % kSector != 0)
+    if (!volume.route || volume.device->size() % kJobSector != 0)
         fail(ErrorKind::unsupported, "vm2oci's appliance does not change such volumes");
     JobWriter writer(0, std::filesystem::path(operation.scratch_folder));
     const std::string& type = volume.signature->type;

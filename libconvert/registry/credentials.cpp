@@ -3,6 +3,7 @@
 #include "formats/base/base64.hpp"
 #include "formats/base/error.hpp"
 #include "formats/base/fd.hpp"
+#include "formats/oci/reference.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -41,12 +42,12 @@ std::optional<Credentials> parse_entry(const json& entry) {
     Credentials credentials;
     credentials.identity_token = text_member(entry, "identitytoken");
     if (const std::string auth = text_member(entry, "auth"); !auth.empty()) {
-        const std::optional<std::string> decoded = decode_base64(auth);
-        const std::size_t colon = decoded ? decoded->find(':') : std::string::npos;
+        const std::string decoded = decode_base64(auth).value_or("");
+        const std::size_t colon = decoded.find(':');
         if (colon == std::string::npos)
             return std::nullopt;
-        credentials.username = decoded->substr(0, colon);
-        credentials.password = decoded->substr(colon + 1);
+        credentials.username = decoded.substr(0, colon);
+        credentials.password = decoded.substr(colon + 1);
         // Docker pads with NUL when it encodes.
         credentials.password.erase(credentials.password.find_last_not_of('\0') + 1);
     } else {
@@ -64,7 +65,6 @@ fs::path environment_path(const char* name) {
 }
 
 // Docker's hub answers under other names than the one that people write.
-constexpr std::string_view kHub = "docker.io";
 constexpr std::string_view kHubKey = "index.docker.io";
 constexpr std::string_view kHubAddress = "https://index.docker.io/v1/";
 
@@ -73,16 +73,17 @@ std::optional<Credentials> find_in(const AuthFile& file, std::string_view regist
     // Docker writes the hub's helper under the address that it asks it for, podman under the name that people write.
     if (const auto helper = file.helpers.find(host); helper != file.helpers.end())
         return ask_credential_helper(helper->second, host);
-    if (const auto helper = file.helpers.find(std::string(kHubKey)); registry == kHub && helper != file.helpers.end())
+    if (const auto helper = file.helpers.find(std::string(kHubKey));
+        registry == kDockerHub && helper != file.helpers.end())
         return ask_credential_helper(helper->second, std::string(kHubAddress));
     std::vector<std::string> keys = credential_keys(registry, repository);
-    if (registry == kHub)
+    if (registry == kDockerHub)
         keys.emplace_back(kHubKey);
     for (const std::string& key : keys)
         if (const auto found = file.entries.find(key); found != file.entries.end())
             return found->second;
     if (!file.default_helper.empty())
-        return ask_credential_helper(file.default_helper, registry == kHub ? std::string(kHubAddress) : host);
+        return ask_credential_helper(file.default_helper, registry == kDockerHub ? std::string(kHubAddress) : host);
     return std::nullopt;
 }
 

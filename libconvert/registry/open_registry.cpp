@@ -16,13 +16,12 @@ namespace vm2oci::registry {
 namespace {
 
 // The hub's images are named after a host that does not serve them.
-constexpr std::string_view kHub = "docker.io";
 constexpr std::string_view kHubHost = "registry-1.docker.io";
 
 std::shared_ptr<RegistryClient> try_connection(const Endpoint& endpoint, std::string_view scheme,
                                                CertificateCheck check, const RegistryOptions& options,
                                                const OperationContext& operation) {
-    const std::string host(endpoint.registry == kHub ? kHubHost : endpoint.registry);
+    const std::string host(endpoint.registry == kDockerHub ? kHubHost : endpoint.registry);
     RegistryIdentity identity;
     identity.name = endpoint.registry;
     identity.repository = endpoint.repository;
