@@ -31,6 +31,7 @@ std::string_view to_string(ErrorKind kind) {
     return "io";
 }
 
+// NOLINTNEXTLINE(readability-function-size): a table, of which the compiler sees that it is whole
 std::string_view to_string(HintKind kind) {
     switch (kind) {
     case HintKind::none:

@@ -1,6 +1,7 @@
 #include "formats/btrfs/attributes.hpp"
 
 #include "formats/base/error.hpp"
+#include "formats/base/size.hpp"
 #include "formats/btrfs/directory.hpp"
 #include "formats/btrfs/objects.hpp"
 
@@ -11,7 +12,7 @@
 namespace vm2oci::btrfs {
 namespace {
 
-constexpr std::uint64_t kMaxAttributesMemory = 16 * 1024 * 1024; // of one file; Linux lists at most 64 KiB of names
+constexpr std::uint64_t kMaxAttributesMemory = 16 * MiB; // of one file; Linux lists at most 64 KiB of names
 
 } // namespace
 

@@ -3,6 +3,7 @@
 // kernel, include/uapi/linux/btrfs_tree.h (btrfs_inode_ref, btrfs_inode_extref) and fs/btrfs/inode-item.c.
 #pragma once
 
+#include "formats/base/size.hpp"
 #include "formats/btrfs/directory.hpp"
 #include "formats/btrfs/tree.hpp"
 
@@ -17,10 +18,10 @@
 namespace vm2oci::btrfs {
 
 // All that is changed together: the log of a busy machine has some MiB.
-inline constexpr std::uint64_t kMaxChangedBytes = 96 * 1024 * 1024;
+inline constexpr std::uint64_t kMaxChangedBytes = 96 * MiB;
 
 // Bytes of items that are looked at or rewritten: names that share an item are taken from it one by one.
-inline constexpr std::uint64_t kMaxReplayWork = 512 * 1024 * 1024;
+inline constexpr std::uint64_t kMaxReplayWork = 512 * MiB;
 
 // A name as the inode has it.
 struct InodeName {

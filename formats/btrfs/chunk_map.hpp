@@ -11,7 +11,7 @@
 namespace vm2oci::btrfs {
 
 // A chunk is a GiB on volumes that have one, and never under some MiB; 16 TiB of the smallest have a quarter million.
-inline constexpr std::size_t kMaxChunks = 256 * 1024;
+inline constexpr std::size_t kMaxChunks = 262'144;
 
 struct Chunk {
     std::uint64_t logical = 0;

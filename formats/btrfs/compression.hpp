@@ -1,6 +1,8 @@
 // Inside of the room: extents that were compressed, each a stream of its own.
 #pragma once
 
+#include "formats/base/size.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -11,7 +13,7 @@ namespace vm2oci::btrfs {
 enum class Codec : std::uint8_t { none = 0, zlib = 1, lzo = 2, zstd = 3 };
 
 // The kernel packs at most this much in one stream.
-inline constexpr std::size_t kMaxPacked = 128 * 1024;
+inline constexpr std::size_t kMaxPacked = 128 * KiB;
 
 // Exactly `size` (at most kMaxPacked) bytes: what the stream lacks is zeros, and what it has beyond is not wanted, as
 // older kernels packed whole pages. Error{corrupt}.

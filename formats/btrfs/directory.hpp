@@ -3,6 +3,7 @@
 // fs/btrfs/dir-item.c.
 #pragma once
 
+#include "formats/base/size.hpp"
 #include "formats/btrfs/subvolumes.hpp"
 
 #include <cstdint>
@@ -15,7 +16,7 @@
 namespace vm2oci::btrfs {
 
 // In memory: two million names of 40 bytes.
-inline constexpr std::uint64_t kMaxFolderMemory = 160 * 1024 * 1024;
+inline constexpr std::uint64_t kMaxFolderMemory = 160 * MiB;
 
 // A name, of a file or of an attribute, as a DIR_ITEM, DIR_INDEX or XATTR_ITEM has it.
 struct NamedItem {

@@ -11,7 +11,7 @@
 namespace vm2oci::btrfs {
 
 // A file of one million of them is called broken by its users; 112 MiB in memory.
-inline constexpr std::size_t kMaxExtents = 2 * 1024 * 1024;
+inline constexpr std::size_t kMaxExtents = 2'097'152;
 
 // Content that may be something else than zeros. What is preallocated or a hole is none.
 struct FileExtent {

@@ -13,7 +13,7 @@
 namespace vm2oci::btrfs {
 
 // 4 GiB of data between two transactions, which are half a minute apart.
-inline constexpr std::size_t kMaxLoggedSums = 1024 * 1024;
+inline constexpr std::size_t kMaxLoggedSums = 1'048'576;
 
 struct ReplayedLog {
     SubvolumeChanges changes;

@@ -85,12 +85,12 @@ std::optional<std::string> Nodes::path_of(const Volume& volume, std::uint64_t su
         const Subvolume* parent = place ? subvolumes_.find(place->parent) : nullptr;
         if (parent == nullptr || is_too_deep())
             return std::nullopt;
-        path = path.empty() ? place->name : place->name + "/" + path;
+        path = path.empty() ? place->name : fmt::format("{}/{}", place->name, path);
         for (std::uint64_t folder = place->folder; folder != parent->root_folder;) {
             const auto above = parent_of(volume, *parent, folder);
             if (!above || is_too_deep())
                 return std::nullopt;
-            path = above->second + "/" + path;
+            path = fmt::format("{}/{}", above->second, path);
             folder = above->first;
         }
         subvolume = parent->number;

@@ -16,7 +16,7 @@ namespace {
 constexpr std::size_t kOldRootItem = 239; // before the second generation and the UUIDs
 constexpr std::size_t kRootReference = 18;
 constexpr std::uint64_t kReadOnly = 1;
-constexpr std::size_t kMaxSubvolumes = 1024 * 1024;
+constexpr std::size_t kMaxSubvolumes = 1'048'576;
 
 std::uint64_t u64_at(std::span<const std::byte> bytes, std::size_t at) {
     return load_le<std::uint64_t>(bytes.data() + at);
@@ -77,7 +77,7 @@ const Subvolume* Subvolumes::find(std::uint64_t number) const {
                 found->changes = &changes->second;
         }
     }
-    const auto& kept = known_.emplace(number, std::move(found)).first->second;
+    const auto& kept = known_.emplace(number, found).first->second;
     return kept ? &*kept : nullptr;
 }
 

@@ -154,6 +154,7 @@ void Cursor::next() {
 
 std::vector<std::uint64_t> Cursor::path() const {
     std::vector<std::uint64_t> addresses;
+    addresses.reserve(path_.size());
     for (const Step& step : path_)
         addresses.push_back(step.address);
     return addresses;

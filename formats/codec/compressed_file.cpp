@@ -210,7 +210,7 @@ std::optional<FileCompression> detect_file_compression(const BlockDevice& file) 
     return find_frame(file);
 }
 
-UnpackedContent open_compressed_file(std::shared_ptr<const BlockDevice> stored, FileCompression compression,
+UnpackedContent open_compressed_file(const std::shared_ptr<const BlockDevice>& stored, FileCompression compression,
                                      std::uint64_t max_content, std::string_view name,
                                      const OperationContext& operation) {
     UnpackedContent file;

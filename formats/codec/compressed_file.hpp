@@ -41,7 +41,7 @@ struct UnpackedContent {
 // the scratch folder has less room than the file is large. Of `operation`, cancellation and the scratch folder are used
 // during the content's whole life. Everything but `scratch_blocks` and `in_place` is checked when this returns; with
 // those a part is held against its checksum as it is decoded. `name` is for progress.
-UnpackedContent open_compressed_file(std::shared_ptr<const BlockDevice> stored, FileCompression compression,
+UnpackedContent open_compressed_file(const std::shared_ptr<const BlockDevice>& stored, FileCompression compression,
                                      std::uint64_t max_content, std::string_view name,
                                      const OperationContext& operation);
 

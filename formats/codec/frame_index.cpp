@@ -11,7 +11,7 @@ namespace {
 constexpr std::string_view kIndexMagic = "vm2oci frames 1\n";
 constexpr std::size_t kIndexDigest = 71; // "sha256:" and 64 digits
 constexpr std::size_t kIndexHead = kIndexMagic.size() + kIndexDigest + sizeof(FingerprintKey);
-constexpr std::size_t kIndexEntry = 2 * sizeof(Fingerprint) + 8 + 3 * 4;
+constexpr std::size_t kIndexEntry = 2 * sizeof(Fingerprint) + sizeof(std::uint64_t) + 3 * sizeof(std::uint32_t);
 
 std::byte* put_bytes(std::byte* at, const void* bytes, std::size_t size) {
     std::memcpy(at, bytes, size);

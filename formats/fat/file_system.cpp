@@ -24,6 +24,7 @@ struct RawEntry {
     std::array<std::byte, kEntrySize> bytes;
 
     unsigned attributes() const { return std::to_integer<unsigned>(bytes[11]); }
+    bool is_deleted() const { return bytes[0] == std::byte{0xe5}; }
     bool is_folder() const { return (attributes() & kAttributeFolder) != 0; }
     std::uint32_t size() const { return load_le<std::uint32_t>(bytes.data() + 28); }
     std::uint32_t first_cluster(fat::Width width) const {
@@ -125,11 +126,9 @@ std::vector<DirectoryEntry> FatFileSystem::list(NodeId folder) const {
             std::copy_n(part.begin() + static_cast<std::ptrdiff_t>(at), kEntrySize, raw.bytes.begin());
             if (raw.bytes[0] == std::byte{0}) { // no entries behind this one
                 ended = true;
-            } else if (raw.bytes[0] == std::byte{0xe5}) { // deleted
-                long_name.clear();
-            } else if ((raw.attributes() & 0x3f) == kAttributeLongName) {
+            } else if (!raw.is_deleted() && (raw.attributes() & 0x3f) == kAttributeLongName) {
                 long_name.add(raw.bytes);
-            } else if ((raw.attributes() & kAttributeVolume) != 0) {
+            } else if (raw.is_deleted() || (raw.attributes() & kAttributeVolume) != 0) {
                 long_name.clear();
             } else {
                 std::string name = long_name.take(raw.bytes).value_or(fat::short_name(raw.bytes));

@@ -11,7 +11,7 @@ namespace {
 
 constexpr unsigned kLastPart = 0x40;
 constexpr unsigned kMaxParts = 20;
-constexpr unsigned kUnitsPerPart = 13;
+constexpr std::size_t kUnitsPerPart = 13;
 constexpr unsigned kLowerBase = 0x08; // in the byte that Windows NT reserved
 constexpr unsigned kLowerExtension = 0x10;
 

@@ -114,7 +114,7 @@ class ThinDevice final : public BlockDevice {
 
 } // namespace
 
-ThinPool::ThinPool(std::shared_ptr<const BlockDevice> metadata, std::shared_ptr<const BlockDevice> data,
+ThinPool::ThinPool(const std::shared_ptr<const BlockDevice>& metadata, std::shared_ptr<const BlockDevice> data,
                    std::uint64_t chunk, std::uint64_t transaction)
     : nodes_(std::make_shared<ThinNodes>(metadata)), data_(std::move(data)), chunk_(chunk) {
     std::array<std::byte, kThinBlock> super;

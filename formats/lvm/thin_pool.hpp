@@ -16,8 +16,8 @@ class ThinPool {
   public:
     // Error{corrupt, unsupported}: the metadata is no pool's, damaged, or of another transaction than LVM's.
     // `chunk`: bytes of a block, as LVM has it.
-    ThinPool(std::shared_ptr<const BlockDevice> metadata, std::shared_ptr<const BlockDevice> data, std::uint64_t chunk,
-             std::uint64_t transaction);
+    ThinPool(const std::shared_ptr<const BlockDevice>& metadata, std::shared_ptr<const BlockDevice> data,
+             std::uint64_t chunk, std::uint64_t transaction);
 
     // The volume `id`. What was never written shows `origin`, or zeros where there is none. Error{corrupt}: the pool
     // does not know the volume.

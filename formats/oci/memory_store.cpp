@@ -16,7 +16,7 @@ class MemoryBlobWriter final : public BlobWriter {
 
     void write(std::span<const std::byte> bytes) override { content_ += as_text(bytes); }
     BlobIdentity commit() override {
-        const BlobIdentity blob{Digest::of(content_), content_.size()};
+        BlobIdentity blob{Digest::of(content_), content_.size()};
         store_->put_blob(blob.digest, std::move(content_));
         return blob;
     }

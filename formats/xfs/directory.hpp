@@ -2,6 +2,7 @@
 // them by hash are not needed. Source of the format: the Linux kernel, fs/xfs/libxfs/xfs_da_format.h.
 #pragma once
 
+#include "formats/base/size.hpp"
 #include "formats/tree/file_system.hpp"
 #include "formats/xfs/extents.hpp"
 
@@ -9,9 +10,9 @@
 
 namespace vm2oci::xfs {
 
-inline constexpr std::uint64_t kMaxFolderBytes = 1024 * 1024 * 1024;
+inline constexpr std::uint64_t kMaxFolderBytes = 1 * GiB;
 // In memory: two million names of 40 bytes.
-inline constexpr std::uint64_t kMaxFolderMemory = 160 * 1024 * 1024;
+inline constexpr std::uint64_t kMaxFolderMemory = 160 * MiB;
 
 // In byte order, without "." and "..". Error: corrupt, limit.
 std::vector<DirectoryEntry> read_folder(const Volume& volume, const Inode& inode);

@@ -11,7 +11,7 @@
 namespace vm2oci::xfs {
 
 // A file of one million of them is called broken by its users; 48 MiB in memory.
-inline constexpr std::uint64_t kMaxExtents = 2 * 1024 * 1024;
+inline constexpr std::uint64_t kMaxExtents = 2'097'152;
 
 // In blocks. `physical` names the group in its upper bits and lies within one.
 struct MappedExtent {

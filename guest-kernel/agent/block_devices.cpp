@@ -130,9 +130,10 @@ std::vector<FoundDevice> block_devices(const std::string& sysfs, const std::stri
     std::vector<FoundDevice> devices;
     const std::string folder = sysfs + "/class/block";
     for (const std::string& name : list_folder(folder)) {
-        const std::string size = first_word(read_text(folder + "/" + name + "/size", 64).value_or(""));
+        const std::string size =
+            first_word(read_text(std::string(folder).append("/").append(name).append("/size"), 64).value_or(""));
         if (!size.empty() && size != "0" && !name.starts_with("ram"))
-            devices.push_back(describe_device(dev + "/" + name));
+            devices.push_back(describe_device(std::string(dev).append("/").append(name)));
     }
     return devices;
 }

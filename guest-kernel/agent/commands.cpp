@@ -59,6 +59,7 @@ void Commands::start(const std::vector<std::string>& arguments, std::chrono::sec
     command.done = std::move(done);
     if (!arguments.empty() && ::pipe2(output.data(), O_CLOEXEC) == 0 && ::pipe2(errors.data(), O_CLOEXEC) == 0) {
         std::vector<char*> pointers;
+        pointers.reserve(arguments.size() + 1);
         for (const std::string& argument : arguments)
             pointers.push_back(const_cast<char*>(argument.c_str()));
         pointers.push_back(nullptr);

@@ -113,7 +113,7 @@ std::string activate(const LvmLogicalVolume& volume, const std::vector<MapperTar
     MapperRequest resume(name);
     resume.send(control, DM_DEV_SUSPEND, "start"); // without the flag for suspending it resumes
     const dev_t number = create.head().dev;
-    const std::string node = "/dev/mapper/" + name;
+    std::string node = "/dev/mapper/" + name;
     if (::mknod(node.c_str(), S_IFBLK | 0600, makedev(major(number), minor(number))) != 0 && errno != EEXIST)
         fail_errno("cannot make " + node, errno);
     return node;

@@ -17,6 +17,9 @@
 namespace vm2oci::guest {
 namespace {
 
+constexpr std::size_t kReleaseLimit = 16'384;
+constexpr std::size_t kSocketTableLimit = 4'194'304; // some 25,000 sockets
+
 // net/tcp_states.h of the kernel: TCP_LISTEN; TCP_CLOSE is what a bound UDP socket without a peer is in.
 constexpr std::string_view kTcpListen = "0A";
 constexpr std::string_view kUdpBound = "07";
@@ -111,7 +114,7 @@ std::string os_json(std::string_view os_release) {
 
 std::string os_json_of(const std::string& root) {
     for (const char* path : {"/etc/os-release", "/usr/lib/os-release"})
-        if (const auto text = read_text(root + path, 16 * 1024))
+        if (const auto text = read_text(root + path, kReleaseLimit))
             return os_json(*text);
     return "{}";
 }
@@ -143,6 +146,7 @@ std::vector<std::string> listening_ports(const std::vector<SocketTable>& tables)
                 found.emplace(table.protocol, *port);
         }
     std::vector<std::string> ports;
+    ports.reserve(found.size());
     for (const auto& [protocol, port] : found)
         ports.push_back(protocol + "/" + std::to_string(port));
     return ports;
@@ -152,7 +156,7 @@ std::vector<std::string> listening_ports() {
     std::vector<SocketTable> tables;
     for (const std::string_view protocol : {"tcp", "udp"})
         for (const std::string_view family : {"", "6"})
-            if (auto text = read_text("/proc/net/" + std::string(protocol) + std::string(family), 4 * 1024 * 1024))
+            if (auto text = read_text("/proc/net/" + std::string(protocol) + std::string(family), kSocketTableLimit))
                 tables.push_back({protocol, std::move(*text)});
     return listening_ports(tables);
 }

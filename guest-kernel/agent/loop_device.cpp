@@ -25,7 +25,7 @@ std::string attach_loop_device(const std::string& file, LoopAccess access) {
     const int number = ::ioctl(control.get(), LOOP_CTL_GET_FREE);
     if (number < 0)
         fail_errno("there is no free loop device", errno);
-    const std::string node = "/dev/loop" + std::to_string(number);
+    std::string node = "/dev/loop" + std::to_string(number);
     const UniqueFd device(::open(node.c_str(), mode | O_CLOEXEC));
     if (device.get() < 0)
         fail_errno("cannot open " + node, errno);

@@ -236,10 +236,13 @@ std::vector<AgentFile> own_libraries(const std::string& program) {
             if (entry.is_directory() && entry.path().filename().string().ends_with("-linux-gnu"))
                 folders.push_back(entry.path().string());
     const auto find = [&](const std::string& name) -> std::optional<AgentFile> {
-        for (const std::string& folder : folders)
-            if (std::filesystem::is_regular_file(folder + "/" + name)) // links followed
-                return AgentFile{folder + "/" + name, FileType::regular,
-                                 read_file(folder + "/" + name, kAgentSizeLimit).value_or(""), 0644};
+        for (const std::string& folder : folders) {
+            std::string path = fmt::format("{}/{}", folder, name);
+            if (!std::filesystem::is_regular_file(path)) // links followed
+                continue;
+            std::string content = read_file(path, kAgentSizeLimit).value_or("");
+            return AgentFile{std::move(path), FileType::regular, std::move(content), 0644};
+        }
         return std::nullopt;
     };
     std::vector<AgentFile> libraries;

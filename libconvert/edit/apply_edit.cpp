@@ -1,5 +1,7 @@
 #include "libconvert/edit/apply_edit.hpp"
 
+#include "formats/base/size.hpp"
+
 #include <algorithm>
 #include <cstddef>
 #include <filesystem>
@@ -15,7 +17,7 @@ class HostFileContent final : public FileContent {
     HostFileContent(const std::filesystem::path& path, std::uint64_t size) : file_(open_read(path)), size_(size) {}
 
     void copy_to(ByteSink& out) const override {
-        std::vector<std::byte> buffer(1024 * 1024);
+        std::vector<std::byte> buffer(MiB);
         for (std::uint64_t offset = 0; offset < size_;) {
             const std::size_t step = static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), size_ - offset));
             const std::size_t got = read_at(file_.get(), offset, std::span(buffer).first(step));

@@ -63,10 +63,10 @@ std::optional<std::string> pinned_datasources(const PlanBuilder& plan) {
         std::string names;
         bool has_no_cloud = false;
         for (const YamlValue& item : list->items()) {
-            names += (names.empty() ? "" : ", ") + item.text();
+            names.append(names.empty() ? "" : ", ").append(item.text());
             has_no_cloud = has_no_cloud || item.text() == "NoCloud";
         }
-        pinned = has_no_cloud ? std::nullopt : std::optional(names + " (" + path + ")");
+        pinned = has_no_cloud ? std::nullopt : std::optional(fmt::format("{} ({})", names, path));
     }
     return pinned;
 }

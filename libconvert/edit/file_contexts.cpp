@@ -19,7 +19,7 @@ constexpr std::size_t kFileLimit = 4ull * 1024 * 1024; // Fedora's is 0.5 MiB
 constexpr std::size_t kLineLimit = 50'000;             // Fedora's has 6,500
 // Some tens for each label of a real policy. A hostile one ends here, after a second or two.
 constexpr std::size_t kCompilationLimit = 200'000;
-constexpr std::int64_t kExpressionMemory = 256 * 1024;
+constexpr std::int64_t kExpressionMemory = 262'144;
 constexpr std::string_view kMetaCharacters = ".^$?*+|[({";
 constexpr std::string_view kNoLabel = "<<none>>";
 
@@ -106,7 +106,9 @@ void FileContexts::read_lines(std::string_view text, std::vector<Line>& exact) {
             fail(ErrorKind::corrupt,
                  fmt::format("the guest's file_contexts has no label for {}", quote_untrusted(words.front())));
         Line made{words[0], literal_start(words[0]), std::nullopt, words.size() == 2 ? words[1] : words[2]};
-        if (words.size() > 2 && !(made.type = type_of(words[1])))
+        if (words.size() > 2)
+            made.type = type_of(words[1]);
+        if (words.size() > 2 && !made.type)
             fail(ErrorKind::corrupt,
                  fmt::format("the guest's file_contexts knows a type of files {}", quote_untrusted(words[1])));
         if (lines_.size() + exact.size() == kLineLimit)

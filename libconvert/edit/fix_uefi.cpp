@@ -37,14 +37,14 @@ Names names_for(const PlanBuilder& plan) {
 std::optional<std::string> find_name(const PlanBuilder& plan, const std::string& folder, std::string_view name) {
     for (const std::string& entry : plan.list(folder))
         if (to_lower(entry) == to_lower(name))
-            return folder + "/" + entry;
+            return fmt::format("{}/{}", folder, entry);
     return std::nullopt;
 }
 
 std::optional<std::string> find_first(const PlanBuilder& plan, const std::string& folder,
                                       const std::vector<const char*>& names) {
     for (const char* name : names)
-        if (const auto found = find_name(plan, folder, name))
+        if (auto found = find_name(plan, folder, name))
             return found;
     return std::nullopt;
 }

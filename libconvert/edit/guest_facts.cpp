@@ -4,6 +4,7 @@
 #include "libconvert/edit/text.hpp"
 
 #include <elf.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <charconv>
@@ -98,8 +99,9 @@ void enable_systemd_unit(PlanBuilder& plan, const std::string& unit_path, const 
             if (word.find('/') != std::string::npos)
                 continue;
             if (key == "WantedBy" || key == "RequiredBy")
-                plan.make_symlink("/etc/systemd/system/" + word + (key == "WantedBy" ? ".wants/" : ".requires/") + unit,
-                                  unit_path, reason);
+                plan.make_symlink(
+                    fmt::format("/etc/systemd/system/{}.{}/{}", word, key == "WantedBy" ? "wants" : "requires", unit),
+                    unit_path, reason);
             if (key == "Alias")
                 plan.make_symlink("/etc/systemd/system/" + word, unit_path, reason);
         }

@@ -96,7 +96,7 @@ std::string present_hostname(const PlanBuilder& plan) {
     for (const auto& [path, key] :
          {std::pair("/etc/sysconfig/network", "HOSTNAME"), std::pair("/etc/conf.d/hostname", "hostname"),
           std::pair("/etc/rc.conf", "HOSTNAME")})
-        if (const std::string name = shell_value(plan.read_text(path).value_or(""), key); !name.empty())
+        if (std::string name = shell_value(plan.read_text(path).value_or(""), key); !name.empty())
             return name;
     return {};
 }

@@ -19,7 +19,7 @@ std::string attributes_text(const FileAttributes& attributes) {
 }
 
 std::string edit_text(const Edit& edit) {
-    const std::string path = escape_untrusted(edit.path);
+    std::string path = escape_untrusted(edit.path);
     switch (edit.kind) {
     case EditKind::write_file:
         return fmt::format("write    {} ({}{})", path, format_size(edit.size), attributes_text(edit.attributes));

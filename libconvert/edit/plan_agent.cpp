@@ -126,9 +126,8 @@ class DependencyCheck {
         if (const auto known = libraries_.find(library); known != libraries_.end())
             return &known->second;
         for (const std::string& folder : folders_) {
-            const auto content = plan_.exists(folder + "/" + library)
-                                     ? try_read_text(plan_.guest(), folder + "/" + library, kLibraryLimit)
-                                     : std::nullopt;
+            const std::string path = fmt::format("{}/{}", folder, library);
+            const auto content = plan_.exists(path) ? try_read_text(plan_.guest(), path, kLibraryLimit) : std::nullopt;
             const auto needs = content ? read_elf_needs(*content) : std::nullopt;
             if (needs && (!machine_ || needs->machine == *machine_))
                 return &libraries_.emplace(library, needs->defined_versions).first->second;
@@ -164,8 +163,8 @@ std::string wanted_runlevels(std::string_view script) {
 void link_into_runlevels(PlanBuilder& plan, const AgentFile& script, const std::string& name,
                          const std::string& reason) {
     for (const char level : wanted_runlevels(script.content))
-        for (const std::string root : {"/etc/rc", "/etc/rc.d/rc"})
-            if (const std::string folder = root + level + ".d"; plan.exists(folder)) {
+        for (const std::string_view root : {"/etc/rc", "/etc/rc.d/rc"})
+            if (const std::string folder = fmt::format("{}{}.d", root, level); plan.exists(folder)) {
                 plan.make_symlink(folder + "/S99" + name, script.path, reason);
                 break;
             }

@@ -351,7 +351,7 @@ Edit& PlanBuilder::add(EditKind kind, const std::string& canonical, std::string 
 }
 
 std::string PlanBuilder::prepare_write(std::string_view path, const std::string& reason) {
-    const std::string canonical = resolve_for_change(path, FinalLink::follow);
+    std::string canonical = resolve_for_change(path, FinalLink::follow);
     const std::optional<FileStatus> present = status_at(canonical);
     if (canonical == "/" || (present && present->type != FileType::regular))
         fail(ErrorKind::unsafe,
@@ -485,7 +485,7 @@ void PlanBuilder::remove(std::string_view path, std::string reason) {
     planned_[*canonical] = {std::nullopt, {}, std::nullopt, true};
 }
 
-void PlanBuilder::remove_content(std::string_view folder, std::string reason) {
+void PlanBuilder::remove_content(std::string_view folder, const std::string& reason) {
     const std::optional<std::string> canonical = resolve(folder, FinalLink::follow);
     if (!canonical)
         return;

@@ -58,7 +58,7 @@ class PlanBuilder final {
     // No edit when there is nothing. A folder that holds a mount point is left, and found.
     void remove(std::string_view path, std::string reason);
     // Everything that the folder holds.
-    void remove_content(std::string_view folder, std::string reason);
+    void remove_content(std::string_view folder, const std::string& reason);
     // The file stays, with nothing in it.
     void empty_file(std::string_view path, std::string reason);
     void found(std::string text);

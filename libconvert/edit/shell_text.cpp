@@ -342,7 +342,7 @@ std::vector<ShellUnit> shell_units(std::string_view text, ShellSpan value) {
     for (std::size_t at = value.begin; at < value.end;) {
         const char c = text[at];
         if (quote == '\'' ? c == '\'' : c == '"' || (c == '\'' && quote == 0)) {
-            quote = quote == 0 ? c : 0;
+            quote = quote == 0 ? c : '\0';
             ++at;
             continue;
         }

@@ -43,7 +43,7 @@ void count_removed(const Guest& guest, const std::string& path, SpaceAccount& ac
         ++account.freed_inodes;
         if (status->type == FileType::directory)
             for (const std::string& name : guest.list(current).value_or(std::vector<std::string>()))
-                pending.push_back(current + "/" + name);
+                pending.push_back(fmt::format("{}/{}", current, name));
     }
 }
 

@@ -185,7 +185,7 @@ bool reads_file(const std::vector<DaemonSetting>& settings, const SshUser& user)
     for (const std::string& value : setting->values) {
         std::string path = replaced(replaced(value, "%h", user.home), "%u", user.name);
         if (!path.starts_with("/"))
-            path = user.home + "/" + path;
+            path = fmt::format("{}/{}", user.home, path);
         if (path == user.home + "/.ssh/authorized_keys")
             return true;
     }

@@ -52,7 +52,7 @@ void empty_logs(PlanBuilder& plan) {
         const std::string folder = folders.back();
         folders.pop_back();
         for (const std::string& name : plan.list(folder)) {
-            const std::string path = folder + "/" + name;
+            const std::string path = fmt::format("{}/{}", folder, name);
             const auto status = plan.status(path, FinalLink::keep);
             if (status && status->type == FileType::directory && path == "/var/log/journal")
                 plan.remove_content(path, reason);
@@ -125,6 +125,7 @@ void lock_root(PlanBuilder& plan) {
 
 using enum SysprepDefault;
 
+// NOLINTNEXTLINE(readability-function-size): a table
 const std::vector<Operation>& operations() {
     static const std::vector<Operation> kOperations = {
         {{"machine-id", on, "Empty the machine's id, so that each clone gets one"}, {}, {}, empty_machine_id},

@@ -4,6 +4,8 @@
 #include "formats/base/error.hpp"
 #include "libconvert/guest/release_order.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 #include <optional>
@@ -158,7 +160,8 @@ std::vector<BootEntry> read_loader_entries(const Guest& files, const std::string
     std::vector<BootEntry> entries;
     for (const std::string& name : names) {
         BootEntry entry{{name.substr(0, name.size() - 5), name}, entries.size(), ""};
-        std::istringstream lines(try_read_text(files, folder + "/" + name, kBootConfigurationLimit).value_or(""));
+        const std::string path = fmt::format("{}/{}", folder, name);
+        std::istringstream lines(try_read_text(files, path, kBootConfigurationLimit).value_or(""));
         for (std::string line; std::getline(lines, line);) {
             const std::size_t begin = line.find_first_not_of(" \t");
             if (begin == std::string::npos)

@@ -213,8 +213,9 @@ std::vector<TypedMount> find_typed_mounts(const DiskLayout& layout, const std::v
             continue;
         const auto same = std::find_if(mounts.begin(), mounts.end(),
                                        [&](const TypedMount& mount) { return mount.mount_point == place; });
-        if (same != mounts.end() && same->volume && partition.type == kCoreOsUsr) {
-            const Partition& other = *partition_of(layout, layout.volumes[*same->volume]);
+        const std::optional<std::size_t> its_volume = same == mounts.end() ? std::nullopt : same->volume;
+        if (its_volume && partition.type == kCoreOsUsr) {
+            const Partition& other = *partition_of(layout, layout.volumes[*its_volume]);
             const unsigned theirs = start_priority(other.attributes);
             const unsigned ours = start_priority(partition.attributes);
             if (other.type == kCoreOsUsr && theirs != ours) {

@@ -2,6 +2,8 @@
 
 #include "formats/base/error.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <optional>
 #include <set>
@@ -130,23 +132,24 @@ class Starters {
 
     bool starts(const std::string& unit) {
         if (!units_)
-            read();
+            units_ = read();
         const std::string automount = unit.substr(0, unit.rfind('.')) + ".automount";
         return units_->contains(unit) || units_->contains(automount);
     }
 
   private:
-    void read() {
-        units_.emplace();
-        read_folder(kEtc);
+    std::set<std::string> read() const {
+        std::set<std::string> units;
+        read_folder(kEtc, units);
         for (const std::string_view folder : kVendor)
-            read_folder(folder);
+            read_folder(folder, units);
+        return units;
     }
-    void read_folder(std::string_view folder) {
+    void read_folder(std::string_view folder, std::set<std::string>& units) const {
         for (const std::string& name : names_in(guest_, folder))
             if (name.ends_with(".wants") || name.ends_with(".requires") || name.ends_with(".upholds"))
-                for (std::string& unit : names_in(guest_, std::string(folder) + "/" + name))
-                    units_->insert(std::move(unit));
+                for (std::string& unit : names_in(guest_, fmt::format("{}/{}", folder, name)))
+                    units.insert(std::move(unit));
     }
 
     const Guest& guest_;
@@ -165,7 +168,7 @@ std::optional<MountUnit> read_unit(const Guest& guest, const std::string& folder
     const std::string drop_ins = std::string(kEtc) + "/" + name + ".d";
     for (const std::string& file : names_in(guest, drop_ins))
         if (file.ends_with(".conf"))
-            take_settings(try_read_text(guest, drop_ins + "/" + file).value_or(""), settings);
+            take_settings(try_read_text(guest, fmt::format("{}/{}", drop_ins, file)).value_or(""), settings);
     if (settings.what.empty() || is_package(settings) || !may_start(guest, settings))
         return std::nullopt;
     const bool is_swap = name.ends_with(kSwapSuffix);
@@ -201,7 +204,7 @@ void take_automount(const Guest& guest, const std::string& line, std::set<std::s
         const std::string folder = place.substr(kIncluded.size());
         for (const std::string& file : names_in(guest, folder))
             if (file.ends_with(".autofs"))
-                read_master(guest, folder + "/" + file, read, entries);
+                read_master(guest, fmt::format("{}/{}", folder, file), read, entries);
         return;
     }
     const bool is_sample = place == "/misc" || place == "/net";

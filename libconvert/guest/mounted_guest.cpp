@@ -153,6 +153,7 @@ std::vector<ExtendedAttribute> MountedGuest::attributes(std::string_view path) c
 
 void MountedGuest::export_tree(const ExportOptions& options, TreeSink& sink, const OperationContext& operation) const {
     std::vector<TreeMount> mounts;
+    mounts.reserve(file_systems_.size());
     for (const MountedFileSystem& mounted : file_systems_)
         mounts.push_back({mounted.mount.mount_point, mounted.file_system.get(), mounted.root(), mounted.not_exported});
     walk_tree(mounts, options, sink, operation);
@@ -160,6 +161,7 @@ void MountedGuest::export_tree(const ExportOptions& options, TreeSink& sink, con
 
 std::vector<GuestMount> MountedGuest::mounts() const {
     std::vector<GuestMount> mounts;
+    mounts.reserve(file_systems_.size());
     for (const MountedFileSystem& mounted : file_systems_)
         mounts.push_back(mounted.mount);
     return mounts;

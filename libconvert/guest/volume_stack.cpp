@@ -66,7 +66,8 @@ ChangesRoute route_over(std::vector<RoutedPart> parts) {
 
 bool fits(const DiskLayout& layout, const DiskKey& key, std::size_t index) {
     const Volume& volume = layout.volumes[index];
-    return key.fits(volume.name, volume.signature->uuid) || find_volume(layout, key.selector) == index ||
+    const std::string uuid = volume.signature ? volume.signature->uuid : "";
+    return key.fits(volume.name, uuid) || find_volume(layout, key.selector) == index ||
            find_volume(layout, "UUID=" + key.selector) == index;
 }
 
@@ -192,7 +193,8 @@ class VolumeStack {
 
     void open_encrypted(std::size_t end) {
         for (std::size_t i = seen_; i < end; ++i) {
-            if (!layout_.volumes[i].signature || layout_.volumes[i].signature->type != "crypto_LUKS")
+            const std::optional<Signature>& signature = layout_.volumes[i].signature;
+            if (!signature || signature->type != "crypto_LUKS")
                 continue;
             std::vector<std::string_view> keys;
             for (const DiskKey& key : keys_)
@@ -292,6 +294,7 @@ class VolumeStack {
             }
         }
         std::vector<RoutedPart> parts;
+        parts.reserve(found.segments.size());
         for (const LvmSegment& segment : found.segments)
             parts.push_back({segment.offset, segment.length, below(segment.uuid).route, segment.physical_offset});
         if (found.is_plain && !parts.empty() &&

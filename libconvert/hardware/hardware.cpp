@@ -61,9 +61,7 @@ std::string normal_mac(std::string_view text) {
     constexpr std::size_t digits = 12;
     std::string hex;
     for (const char c : text) {
-        if (c >= '0' && c <= '9')
-            hex += c;
-        else if (c >= 'a' && c <= 'f')
+        if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))
             hex += c;
         else if (c >= 'A' && c <= 'F')
             hex += static_cast<char>(c - 'A' + 'a');

@@ -29,7 +29,7 @@ bool is_signed_pe(std::string_view head) {
         return false;
     const unsigned magic = load_le<std::uint16_t>(bytes + pe + kCoffHeader);
     const std::size_t directories = pe + kCoffHeader + (magic == 0x20b ? 112 : 96);
-    const std::size_t certificates = directories + 4 * 8;
+    const std::size_t certificates = directories + std::size_t{4} * 8;
     return certificates + 8 <= head.size() && load_le<std::uint32_t>(bytes + certificates + 4) != 0;
 }
 

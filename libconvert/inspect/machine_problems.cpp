@@ -145,7 +145,7 @@ class ProblemFinder {
         // Any file of the folder may say it (initramfs.conf(5)).
         const std::string folder = "/etc/initramfs-tools/conf.d";
         for (const std::string& name : inspect::list_folder(*opened_.guest, folder)) {
-            const std::string path = folder + "/" + name;
+            const std::string path = fmt::format("{}/{}", folder, name);
             check_resume(inspect::find_assignment(inspect::parse_assignments(inspect::read_lines(*opened_.guest, path)),
                                                   "RESUME"),
                          escape_untrusted(path));

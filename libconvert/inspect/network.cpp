@@ -2,6 +2,7 @@
 #include "formats/base/ascii.hpp"
 #include "libconvert/inspect/parts.hpp"
 
+#include <fmt/format.h>
 #include <fnmatch.h>
 
 #include <algorithm>
@@ -199,14 +200,14 @@ void read_networkd(const Guest& guest, std::vector<NetworkInterface>& out) {
     const std::size_t before = out.size();
     for (const std::string& name : names)
         if (ends_with(name, ".link") || ends_with(name, ".network"))
-            read_networkd_file(guest, own + "/" + name, out);
+            read_networkd_file(guest, fmt::format("{}/{}", own, name), out);
     // A package's file matters where it is for other cards, and none is for this machine's.
     if (std::any_of(out.begin() + static_cast<std::ptrdiff_t>(before), out.end(), is_for_any_card))
         return;
     std::vector<NetworkInterface> packaged;
     for (const std::string& name : list_folder(guest, packages))
         if (ends_with(name, ".network") && std::find(names.begin(), names.end(), name) == names.end())
-            read_networkd_file(guest, packages + "/" + name, packaged);
+            read_networkd_file(guest, fmt::format("{}/{}", packages, name), packaged);
     if (std::any_of(packaged.begin(), packaged.end(), is_for_any_card))
         return;
     for (NetworkInterface& each : packaged)
@@ -225,7 +226,7 @@ void read_ifcfg(const Guest& guest, std::string_view stack, const std::string& f
             std::any_of(std::begin(kIgnored), std::end(kIgnored),
                         [&](std::string_view suffix) { return ends_with(name, suffix); }))
             continue;
-        const std::string path = folder + "/" + name;
+        const std::string path = fmt::format("{}/{}", folder, name);
         const auto values = parse_assignments(read_lines(guest, path));
         NetworkInterface interface {
             std::string(stack), path, find_assignment(values, "DEVICE"),

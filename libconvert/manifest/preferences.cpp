@@ -117,7 +117,7 @@ std::string preference_for(const RunnableMachine& machine) {
     }
     if (machine.attachment == DiskAttachment::sata)
         return "legacy";
-    if (const std::string preference = linux_preference(machine); !preference.empty())
+    if (std::string preference = linux_preference(machine); !preference.empty())
         return preference;
     return modest_preference_for(machine);
 }

@@ -3,6 +3,8 @@
 #include "formats/base/error.hpp"
 #include "libconvert/inspect/package_database.hpp"
 
+#include <fmt/format.h>
+
 #include <map>
 #include <optional>
 
@@ -55,7 +57,7 @@ PackageFiles read_dpkg(const Guest& guest) {
     const auto for_each_list = [&](std::string_view suffix, auto&& visit) {
         for (const std::string& name : names)
             if (name.size() > suffix.size() && name.compare(name.size() - suffix.size(), suffix.size(), suffix) == 0)
-                for_each_line(try_read_text(guest, folder + "/" + name, kListLimit).value_or(""), visit);
+                for_each_line(try_read_text(guest, fmt::format("{}/{}", folder, name), kListLimit).value_or(""), visit);
     };
     for_each_list(".list", [&](std::string_view line) { files.add(canonical(line)); });
     // "remove-on-upgrade /etc/x" exists, too; the path is what counts.

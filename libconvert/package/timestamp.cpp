@@ -80,7 +80,7 @@ std::optional<std::int64_t> parse_rfc3339(std::string_view text) {
     const auto offset = parse_offset(text);
     if (!offset)
         return std::nullopt;
-    return midnight + *hour * 3600 + *minute * 60 + *second - *offset;
+    return midnight + std::int64_t{*hour} * 3600 + std::int64_t{*minute} * 60 + *second - *offset;
 }
 
 } // namespace

@@ -26,6 +26,7 @@
 namespace vm2oci {
 
 struct CurlLibrary {
+// NOLINTNEXTLINE(bugprone-macro-parentheses): a declared name takes none
 #define VM2OCI_DECLARE_FUNCTION(name) decltype(&curl_##name) name = nullptr;
     VM2OCI_CURL_FUNCTIONS(VM2OCI_DECLARE_FUNCTION)
 #undef VM2OCI_DECLARE_FUNCTION

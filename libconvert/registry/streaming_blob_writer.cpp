@@ -166,7 +166,7 @@ void StreamingBlobWriter::write(std::span<const std::byte> bytes) {
 }
 
 BlobIdentity StreamingBlobWriter::commit() {
-    const BlobIdentity made = checked_identity(expected_, {Digest(hash_.finish()), written_});
+    BlobIdentity made = checked_identity(expected_, {Digest(hash_.finish()), written_});
     const Descriptor blob{.media_type = {}, .digest = made.digest, .size = made.size};
     const bool all_in_memory = !uploader_.joinable();
     if (all_in_memory && blob_exists(*client_, blob)) {

@@ -122,9 +122,8 @@ DiskFile unpack_disk_file(std::shared_ptr<const BlockDevice> stored, const DiskS
         return {std::move(stored), std::nullopt};
     refuse_two_things(*stored, *compression);
     refuse_packed_archive(*stored, *compression);
-    UnpackedContent file =
-        open_compressed_file(std::move(stored), *compression, largest_container(source.policy.max_virtual_size),
-                             escape_untrusted(source.path.filename().string()), operation);
+    UnpackedContent file = open_compressed_file(stored, *compression, largest_container(source.policy.max_virtual_size),
+                                                escape_untrusted(source.path.filename().string()), operation);
     return {file.content, packing_of(file)};
 }
 

@@ -12,6 +12,8 @@ template <class... Cases>
 struct Overloaded : Cases... {
     using Cases::operator()...;
 };
+template <class... Cases>
+Overloaded(Cases...) -> Overloaded<Cases...>; // clang finds it by itself from version 17 on
 
 std::unique_ptr<ConvertShape> make_shape(ConvertRun& run) {
     return std::visit(Overloaded{

@@ -187,6 +187,7 @@ const SourceDisk& only_disk(const SourceMachine& machine) {
     if (machine.disks.size() == 1)
         return machine.disks.front();
     std::vector<std::string> names;
+    names.reserve(machine.disks.size());
     for (const SourceDisk& disk : machine.disks)
         names.push_back(fmt::format("{} {}", names.size() + 1, disk.name));
     fail(ErrorKind::unsupported,

@@ -105,7 +105,7 @@ std::string tag_of_disk(const ImageReference& reference, std::size_t number) {
         return "";
     if (tag->find('@') != std::string::npos || tag->find("sha256:") != std::string::npos)
         fail(ErrorKind::usage, "several images get tags of their own, and this destination says a digest");
-    const std::string whole = fmt::format("{}{}disk{}", *tag, tag->empty() ? "" : "-", number);
+    std::string whole = fmt::format("{}{}disk{}", *tag, tag->empty() ? "" : "-", number);
     if (!is_registry_tag(whole))
         fail(ErrorKind::usage, fmt::format("'{}', the tag of a further disk, is no tag of an image", whole));
     return whole;

@@ -29,7 +29,7 @@ std::optional<SeedFiles> wanted_seed_disk(const EditRequest& request) {
 
 std::filesystem::path add_seed_beside(const SeedFiles& seed, const std::filesystem::path& destination,
                                       Outputs& outputs) {
-    const std::filesystem::path path = destination.string() + ".cidata.iso";
+    std::filesystem::path path = destination.string() + ".cidata.iso";
     constexpr unsigned kPrivate = 0600; // it may hold passwords
     outputs.add_document(path, kPrivate).content = as_text(make_seed_iso(seed));
     return path;

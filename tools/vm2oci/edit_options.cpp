@@ -149,7 +149,7 @@ EditRequest EditOptions::request() const {
 }
 
 std::shared_ptr<EditOptions> add_edit_options(CLI::App& command) {
-    const auto options = std::make_shared<EditOptions>();
+    auto options = std::make_shared<EditOptions>();
     const auto text = [&](const char* name, std::string& value, const char* value_name,
                           const std::string& description) {
         return command.add_option(name, value, description)->option_text(value_name)->group(group::edits);

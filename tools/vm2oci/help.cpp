@@ -50,7 +50,7 @@ std::string option_entry(const CLI::Option& option, const char* text = nullptr) 
     // CLI11 shows what a flag means without a value behind its name.
     if (const std::size_t brace = names.find('{'); brace != std::string::npos)
         names.erase(brace, names.find('}', brace) + 1 - brace);
-    const std::string value = option.get_option_text();
+    const std::string& value = option.get_option_text();
     const bool attached = value.starts_with('[');
     if (!value.empty())
         names += (attached ? "" : " ") + value;

@@ -33,6 +33,7 @@ struct CheckArguments {
 
 std::vector<const Consumer*> named_consumers(const std::vector<std::string>& names) {
     std::vector<const Consumer*> named;
+    named.reserve(names.size());
     for (const std::string& name : names)
         named.push_back(&find_consumer(name));
     return named;
