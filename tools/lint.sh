@@ -41,18 +41,6 @@ if [[ ${#files[@]} -eq 0 ]]; then
     printf 'lint.sh: no source differs; --all looks at every one\n'
     exit 0
 fi
-
-# clang-tidy 16 follows optionals along all paths of a function, and with some finds no end: those files are then asked
-# everything else, which is said.
-lint_one() {
-    local tidy=(clang-tidy-16 -p build/lint --quiet --extra-arg=-Wno-unknown-warning-option) result=0
-    (ulimit -c 0 && ulimit -S -t "$seconds_each" && exec "${tidy[@]}" "$1") || result=$?
-    ((result == 152)) || return "$result"
-    printf '%s: not looked at for optionals: no end in %s CPU seconds\n' "$1" "$seconds_each"
-    "${tidy[@]}" --checks=-bugprone-unchecked-optional-access "$1"
-}
-export -f lint_one
-export seconds_each=120
-# shellcheck disable=SC2016 # the inner shell expands it
 printf '%s\0' "${files[@]}" |
-    xargs --null --max-args=1 --max-procs="$(nproc)" bash -c 'lint_one "$0"'
+    xargs --null --max-args=1 --max-procs="$(nproc)" \
+        clang-tidy-16 -p build/lint --quiet --extra-arg=-Wno-unknown-warning-option

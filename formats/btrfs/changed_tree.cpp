@@ -10,7 +10,6 @@
 namespace vm2oci::btrfs {
 namespace {
 
-constexpr std::size_t kEntryHead = 30;
 constexpr std::uint64_t kPerChange = 120; // a node of the map
 
 template <class T>

@@ -42,6 +42,8 @@ if(VM2OCI_SANITIZE)
         # A false alarm inside <regex> and <optional> when GCC 12 instruments them.
         add_compile_options(-Wno-maybe-uninitialized)
     endif()
+    # Optionals without a value, and places outside of spans, strings and vectors.
+    add_compile_definitions(_GLIBCXX_ASSERTIONS)
     add_compile_options(-fsanitize=${VM2OCI_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
     add_link_options(-fsanitize=${VM2OCI_SANITIZE})
 endif()
