@@ -164,8 +164,8 @@ TEST_CASE("a name leaves room for what the cluster makes of it") {
 TEST_CASE("a list of another system is carried to the pods as it is") {
     for (const char* list :
          {"a docker://registry.example/a:1\r\nb docker://registry.example/b:1\r\n",
-          "\xef\xbb\xbf"
-          "a docker://registry.example/a:1\n",
+          "\357\273\277a docker://registry.example/a:1\n", // a byte order mark in front
+
           "gr\xc3\xbc\xc3\x9f.raw docker://registry.example/a:1", "  a docker://registry.example/a:1\n\n\n",
           "a\tdocker://registry.example/a:1 --label 'x=: #y'\n"}) {
         CAPTURE(list);

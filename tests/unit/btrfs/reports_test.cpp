@@ -43,7 +43,7 @@ TEST_CASE("U-Boot, btrfs restore: a zstd frame in an item that has a whole secto
         BtrfsBuilder made;
         made.inode(kTop, 257, 0100644, {size}).name(kTop, kRoot, 2, "file", 257);
         made.extent_in_item(kTop, 257, zstd_of(sector), size, kZstd);
-        CHECK(only_file(std::move(made)) == words(size));
+        CHECK(only_file(made) == words(size));
     }
 }
 
@@ -57,7 +57,7 @@ TEST_CASE("U-Boot: a zstd frame that is shorter than its extent, and has padding
     CHECK(only_file(made) == words(size));
     // The rest of the last sector is zeros, if the file grew over it.
     made.inode(kTop, 257, 0100644, {3 * kSector});
-    CHECK(only_file(std::move(made)) == words(size) + std::string(3 * kSector - size, '\0'));
+    CHECK(only_file(made) == words(size) + std::string(3 * kSector - size, '\0'));
 }
 
 TEST_CASE("U-Boot: the last bytes of a packed file that does not end with a sector, whatever is read before") {
@@ -87,7 +87,7 @@ TEST_CASE("GRUB: content in an item followed by an extent, and gaps that no exte
     expected.resize(kSector, '\0');
     expected += std::string(kSector, 'b') + std::string(kSector, '\0') + std::string(kSector, 'c');
     expected.resize(6 * kSector, '\0');
-    CHECK(only_file(std::move(made)) == expected);
+    CHECK(only_file(made) == expected);
 }
 
 TEST_CASE("btrfscue: more than the first extent") {
@@ -100,7 +100,7 @@ TEST_CASE("btrfscue: more than the first extent") {
         expected += sector;
     }
     made.inode(kTop, 257, 0100644, {expected.size()});
-    CHECK(only_file(std::move(made)) == expected);
+    CHECK(only_file(made) == expected);
 }
 
 TEST_CASE("the kernel's own: one packed extent many times, with holes punched into it") {
@@ -122,7 +122,7 @@ TEST_CASE("the kernel's own: one packed extent many times, with holes punched in
                     std::string(kSector, '3');
     }
     made.inode(kTop, 257, 0100644, {expected.size()});
-    CHECK(only_file(std::move(made)) == expected);
+    CHECK(only_file(made) == expected);
 }
 
 TEST_CASE("partclone: with block groups in a tree of their own no block is free") {
@@ -145,7 +145,7 @@ TEST_CASE("WinBtrfs: what fsync wrote is not older than what the kernel shows") 
     made.file(kTop, kRoot, 2, "file", 257, "old");
     const std::uint64_t log = made.log(kTop);
     made.inode(log, 257, 0100644, {3}).inode_name(log, kRoot, 2, "file", 257).extent_in_item(log, 257, "new", 3);
-    CHECK(only_file(std::move(made)) == "new");
+    CHECK(only_file(made) == "new");
 }
 
 TEST_CASE("btrfs restore: a log that makes a folder anew where one of its name was") {
@@ -162,5 +162,5 @@ TEST_CASE("btrfs restore: a log that makes a folder anew where one of its name w
         .le<std::uint8_t>(1)
         .text("file");
     made.item(log, {kRoot, 96, 3}, entry.bytes);
-    CHECK(only_file(std::move(made)) == "again");
+    CHECK(only_file(made) == "again");
 }

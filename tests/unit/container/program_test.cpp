@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 
 using namespace vm2oci;
+using namespace std::string_literals;
 
 namespace {
 
@@ -54,12 +55,12 @@ TEST_CASE("what no writer of ours made is refused") {
             }
     CHECK(refusal_of("") == ErrorKind::corrupt);
     CHECK(refusal_of(bytes.substr(0, bytes.size() - 1)) == ErrorKind::corrupt);
-    CHECK(refusal_of(bytes + std::string("uid=1\0", 6)) == ErrorKind::corrupt);
-    CHECK(refusal_of(bytes + std::string("other=1\0", 8)) == ErrorKind::corrupt);
-    CHECK(refusal_of(std::string("version=2\0", 10)) == ErrorKind::unsupported);
-    CHECK(refusal_of(std::string("version=1\0argument=x\0uid=-1\0", 29)) == ErrorKind::corrupt);
-    CHECK(refusal_of(std::string("version=1\0argument=x\0folder=relative\0", 38)) == ErrorKind::corrupt);
-    CHECK(refusal_of(std::string("version=1\0argument=x\0entrypoint=2\0", 35)) == ErrorKind::corrupt);
+    CHECK(refusal_of(bytes + "uid=1\0"s) == ErrorKind::corrupt);
+    CHECK(refusal_of(bytes + "other=1\0"s) == ErrorKind::corrupt);
+    CHECK(refusal_of("version=2\0"s) == ErrorKind::unsupported);
+    CHECK(refusal_of("version=1\0argument=x\0uid=-1\0"s) == ErrorKind::corrupt);
+    CHECK(refusal_of("version=1\0argument=x\0folder=relative\0"s) == ErrorKind::corrupt);
+    CHECK(refusal_of("version=1\0argument=x\0entrypoint=2\0"s) == ErrorKind::corrupt);
 }
 
 TEST_CASE("texts that no program can be given are refused") {

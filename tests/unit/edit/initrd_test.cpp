@@ -149,7 +149,7 @@ TEST_CASE("Modules are looked for no further than it takes") {
 }
 
 TEST_CASE("Missing virtio drivers are put behind the initrd with all that they need") {
-    const std::string initrd = gzip(archive(kInitramfsTools)) + "\0";
+    const std::string initrd = gzip(archive(kInitramfsTools)) + '\0';
     const EditPlan plan = mend(kernel_guest(initrd));
     REQUIRE_FALSE(plan.edits.empty());
     const Edit& edit = plan.edits[0];

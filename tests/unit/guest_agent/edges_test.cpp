@@ -108,9 +108,9 @@ TEST_CASE("files and folders are read to their limit, and not at all where they 
     CHECK(read_text(path, 0)->empty());
     CHECK_FALSE(read_text(path + "x"));
     CHECK_FALSE(read_text(folder.path())); // a folder
-    std::ofstream(folder.path() / "Z");
+    std::ofstream(folder.path() / "Z").flush();
     std::filesystem::create_directory(folder.path() / "a");
-    std::ofstream(folder.path() / ".hidden");
+    std::ofstream(folder.path() / ".hidden").flush();
     CHECK(list_folder(folder.path()) == std::vector<std::string>{".hidden", "Z", "a", "f"});
     CHECK(list_folder(path).empty());
 }

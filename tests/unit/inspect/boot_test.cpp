@@ -10,6 +10,7 @@
 #include <map>
 
 using namespace vm2oci;
+using namespace std::string_literals;
 using test::MemoryGuest;
 using test::put_bytes;
 using test::Words;
@@ -141,7 +142,7 @@ TEST_CASE("the first sector tells which loader a BIOS starts") {
         std::string code;
         const char* loader;
     };
-    for (const Row& row : {Row{"\xeb\x63\x90 GRUB \0Geom", "grub"},
+    for (const Row& row : {Row{"\xeb\x63\x90 GRUB \0Geom"s, "grub"},
                            {std::string(380, 'x') + "GRUB ", "grub"},
                            {std::string(436, 'x') + "GRUB ", ""}, // beyond the code
                            {std::string(6, '\0') + "LILO", "lilo"},
