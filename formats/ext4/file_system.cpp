@@ -162,8 +162,8 @@ struct Ext4FileSystem::State {
     }
 };
 
-Ext4FileSystem::Ext4FileSystem(std::shared_ptr<const BlockDevice> device)
-    : state_(std::make_unique<State>(std::move(device))) {
+Ext4FileSystem::Ext4FileSystem(const std::shared_ptr<const BlockDevice>& device)
+    : state_(std::make_unique<State>(device)) {
     if (type_of(state_->inode(root()).fields.i_mode) != FileType::directory)
         fail(ErrorKind::corrupt, "the root of the ext4 file system is no folder");
 }

@@ -23,7 +23,7 @@ class Ext4FileSystem final : public FileSystem {
   public:
     // A journal that must be replayed is replayed in memory. Throws Error: corrupt, unsupported (by the feature's
     // name), limit.
-    explicit Ext4FileSystem(std::shared_ptr<const BlockDevice> device);
+    explicit Ext4FileSystem(const std::shared_ptr<const BlockDevice>& device);
     ~Ext4FileSystem() override;
 
     Ext4Facts facts() const;
