@@ -154,11 +154,13 @@ TEST_CASE("files about a batch appear together, and only a machine that is there
 
     BatchReports(arguments, {}).write(one_machine(ItemState::unchanged, "oci:/images:web"));
     CHECK(content("destination") == "oci:/images:web");
+    // What is not there has no digest: the files tell of the last one that was.
     BatchReports(arguments, {}).write(one_machine(ItemState::failed, "docker://registry.example/web:2"));
-    CHECK(content("digest") == "");
-    CHECK(content("destination") == "");
+    CHECK(content("destination") == "oci:/images:web");
+    CHECK(content("junit.xml").value_or("").find("<error type=\"failed\"") != std::string::npos);
+    arguments.digest_file = at("other");
     BatchReports(arguments, {}).write({"machines.txt", {}, 0, 0, {}}); // of a share without machines
-    CHECK(content("digest") == "");
+    CHECK_FALSE(content("other"));
 
     arguments.report = at("no/such/folder/page.html");
     CHECK_THROWS_AS(BatchReports(arguments, {}), Error);
