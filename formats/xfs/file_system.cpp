@@ -88,7 +88,7 @@ struct XfsFileSystem::State {
             if (target.size() == found.size)
                 break;
             // A target of 1024 bytes fits into three of the smallest blocks.
-            if (extent.count * volume().geometry().block_size > 2 * 64 * KiB)
+            if (extent.count * volume().geometry().block_size > std::uint64_t{2} * 64 * KiB)
                 fail(ErrorKind::corrupt, fmt::format("the symlink in inode {} is damaged", found.number));
             std::vector<std::byte> bytes(static_cast<std::size_t>(extent.count * volume().geometry().block_size));
             const std::uint64_t offset = volume().geometry().offset_of(extent.physical, extent.count);

@@ -165,7 +165,7 @@ void link_into_runlevels(PlanBuilder& plan, const AgentFile& script, const std::
     for (const char level : wanted_runlevels(script.content))
         for (const std::string_view root : {"/etc/rc", "/etc/rc.d/rc"})
             if (const std::string folder = fmt::format("{}{}.d", root, level); plan.exists(folder)) {
-                plan.make_symlink(folder + "/S99" + name, script.path, reason);
+                plan.make_symlink(fmt::format("{}/S99{}", folder, name), script.path, reason);
                 break;
             }
 }

@@ -12,6 +12,7 @@
 #include "tools/flows/convert.hpp"
 #include "tools/flows/copy.hpp"
 #include "tools/vm2oci/application.hpp"
+#include "tools/vm2oci/batch_reports.hpp"
 
 #include <catch2/catch.hpp>
 #include <fcntl.h>
@@ -159,6 +160,61 @@ std::vector<Flow> flows() {
          [](const fs::path& in, const fs::path& out, const std::string& disk) {
              return run_command({"convert", "--as", "rootfs", "--arch", "amd64", "--sbom", path(out, "s.json"),
                                  raw(in, disk), "oci:" + path(out, "layout") + ":web"});
+         }},
+        {"containerDisk with what runs it, and its digest",
+         [](const fs::path& in, const fs::path& out, const std::string& disk) {
+             return run_command({"convert", "--manifest", path(out, "m.yaml"), "--digest-file", path(out, "digest"),
+                                 raw(in, disk), "oci:" + path(out, "layout") + ":web"});
+         }},
+        {"machine artifact with its packages",
+         [](const fs::path& in, const fs::path& out, const std::string& disk) {
+             return run_command({"convert", "--as", "vm", "--sbom", path(out, "s.json"), raw(in, disk), "--disk",
+                                 raw(in, disk), "oci:" + path(out, "layout") + ":web"});
+         }},
+        {"image for podman machine with its packages",
+         [](const fs::path& in, const fs::path& out, const std::string& disk) {
+             return run_command({"convert", "--as", "podman-machine", "--sbom", path(out, "s.json"), raw(in, disk),
+                                 "oci:" + path(out, "layout") + ":web"});
+         }},
+        {"image for RancherVM, in an archive, with its packages",
+         [](const fs::path& in, const fs::path& out, const std::string& disk) {
+             return run_command({"convert", "--as", "rancher", "--compression", "gzip", "--sbom", path(out, "s.json"),
+                                 raw(in, disk), "oci-archive:" + path(out, "a.tar") + ":web"});
+         }},
+        {"image for runV with its packages",
+         [](const fs::path& in, const fs::path& out, const std::string& disk) {
+             return run_command({"convert", "--as", "runv", "--arch", "amd64", "--initrd", path(in, "user-data"),
+                                 "--kernel", path(in, "kernel"), "--compression", "gzip", "--sbom",
+                                 path(out, "s.json"), raw(in, disk), "oci:" + path(out, "layout") + ":web"});
+         }},
+        {"Virtlet's files with their packages",
+         [](const fs::path& in, const fs::path& out, const std::string& disk) {
+             return run_command({"convert", "--as", "virtlet", "--sbom", path(out, "s.json"), raw(in, disk),
+                                 path(out, "virtlet")});
+         }},
+        {"list of an image's packages",
+         [](const fs::path& in, const fs::path& out, const std::string& disk) {
+             return run_command({"inspect", "--sbom", path(out, "s.json"), raw(in, disk)});
+         }},
+        {"what runs a disk",
+         [](const fs::path& in, const fs::path& out, const std::string& disk) {
+             return run_command({"manifest", "--name", disk, "--output", path(out, "m.yaml"), raw(in, disk)});
+         }},
+        {"reports of a batch",
+         [](const fs::path&, const fs::path& out, const std::string& disk) {
+             cli::BatchArguments arguments;
+             arguments.junit = path(out, "junit.xml");
+             arguments.report = path(out, "page.html");
+             arguments.digest_file = path(out, "digest");
+             ItemResult item;
+             item.name = item.digest = disk;
+             item.state = ItemState::done;
+             try {
+                 cli::BatchReports(arguments, {}).write({"list", {}, 1, 0, {item}});
+                 return true;
+             } catch (const Error&) {
+                 return false;
+             }
          }},
         {"bundle with its packages",
          [](const fs::path& in, const fs::path& out, const std::string& disk) {

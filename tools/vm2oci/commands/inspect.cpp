@@ -2,7 +2,7 @@
 #include "tools/flows/inspect.hpp"
 
 #include "formats/base/error.hpp"
-#include "formats/base/output_file.hpp"
+#include "formats/base/outputs.hpp"
 #include "libconvert/package/architecture.hpp"
 #include "tools/documents/document.hpp"
 #include "tools/documents/inspection.hpp"
@@ -35,15 +35,28 @@ struct InspectArguments {
     std::string sbom;
 };
 
-// What --sbom asks for. A disk that is refused has no guest to list.
-void write_sbom_of(const std::optional<GuestFindings>& guest, const InspectArguments& arguments,
-                   const OperationContext& operation) {
-    if (arguments.sbom.empty())
-        return;
-    if (!guest || !guest->refusal.empty())
-        fail(ErrorKind::unsupported, "there is no guest to list packages of");
-    write_output(arguments.sbom, as_bytes(make_sbom(guest->opened, arguments.sbom)), operation);
-}
+// What --sbom asks for: opened before the guest is, which may take a while.
+class SbomFile {
+  public:
+    SbomFile(const std::string& path, const OperationContext& operation) : outputs_(operation), path_(path) {
+        if (!path.empty())
+            file_ = &outputs_.add_document(path);
+    }
+    // A disk that is refused has no guest to list.
+    void write(const std::optional<GuestFindings>& guest) {
+        if (file_ == nullptr)
+            return;
+        if (!guest || !guest->refusal.empty())
+            fail(ErrorKind::unsupported, "there is no guest to list packages of");
+        file_->content = make_sbom(guest->opened, path_);
+        outputs_.commit();
+    }
+
+  private:
+    Outputs outputs_;
+    const std::string path_;
+    Outputs::Document* file_ = nullptr;
+};
 
 // A qcow2 without its backing file is told whole: its own tables were read. Whatever else is refused was not read.
 ExitCode exit_code_of(const DiskFindings& findings) {
@@ -86,10 +99,11 @@ void describe_inspection(Page& page, const DiskInspection& machine) {
 ExitCode run_on_disk(const DiskReference& reference, const InspectArguments& arguments, Invocation& call) {
     if (!arguments.architecture.empty())
         fail(ErrorKind::usage, "--arch chooses in an image's index, and this is a disk; leave it away");
+    SbomFile sbom(arguments.sbom, call.operation);
     const DiskInspection machine = inspect_disk(reference, arguments.source_options->request(),
                                                 {arguments.guest_options->access(), LargeFiles::read},
                                                 arguments.source_options->check(), call.operation);
-    write_sbom_of(machine.guest, arguments, call.operation);
+    sbom.write(machine.guest);
     if (call.json()) {
         call.out << document_text(to_json(machine, arguments.source));
     } else {
@@ -110,9 +124,10 @@ ExitCode run_on_image(const ImageReference& reference, const InspectArguments& a
         reading.architecture = parse_wanted_platform(arguments.architecture);
     reading.guest.access = arguments.guest_options->access();
     reading.check = arguments.source_options->check();
+    SbomFile sbom(arguments.sbom, call.operation);
     const ImageFindings findings =
         inspect_image(reference, arguments.source_options->request(), std::move(reading), call.operation);
-    write_sbom_of(findings.guest, arguments, call.operation);
+    sbom.write(findings.guest);
     if (call.json()) {
         call.out << document_text(to_json(findings, arguments.source));
     } else {
