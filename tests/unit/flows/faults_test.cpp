@@ -184,13 +184,13 @@ std::vector<Flow> flows() {
         {"image for runV with its packages",
          [](const fs::path& in, const fs::path& out, const std::string& disk) {
              return run_command({"convert", "--as", "runv", "--arch", "amd64", "--initrd", path(in, "user-data"),
-                                 "--kernel", path(in, "kernel"), "--compression", "gzip", "--sbom",
-                                 path(out, "s.json"), raw(in, disk), "oci:" + path(out, "layout") + ":web"});
+                                 "--kernel", path(in, "kernel"), "--compression", "gzip", "--sbom", path(out, "s.json"),
+                                 raw(in, disk), "oci:" + path(out, "layout") + ":web"});
          }},
         {"Virtlet's files with their packages",
          [](const fs::path& in, const fs::path& out, const std::string& disk) {
-             return run_command({"convert", "--as", "virtlet", "--sbom", path(out, "s.json"), raw(in, disk),
-                                 path(out, "virtlet")});
+             return run_command(
+                 {"convert", "--as", "virtlet", "--sbom", path(out, "s.json"), raw(in, disk), path(out, "virtlet")});
          }},
         {"list of an image's packages",
          [](const fs::path& in, const fs::path& out, const std::string& disk) {
