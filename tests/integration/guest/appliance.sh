@@ -63,7 +63,7 @@ if "$VM2OCI" -q inspect --guest-backend native btrfs.raw | grep -q 'Test Linux';
 fi
 
 step "one appliance for the edits, the free space and the packages of a conversion"
-"$VM2OCI" --json convert --hostname renamed --sparsify --sbom s.json xfs.raw raw:changed.raw > changed.json 2> changed.log
+"$VM2OCI" --json convert --guest-backend libguestfs --hostname renamed --sparsify --sbom s.json xfs.raw raw:changed.raw > changed.json 2> changed.log
 expect_equal 1 "$(grep -c 'starting libguestfs' changed.log)" "how often an appliance was started"
 expect_match '"name": "renamed"' "$(cat s.json)" "the bill of materials, of the guest as it was changed"
 expect_match '"name": "base"' "$(cat s.json)" "its packages"
