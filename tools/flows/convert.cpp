@@ -98,6 +98,7 @@ DiskView ConvertRun::disks() const {
     if (machine.disks.size() == 1)
         return machine.boot_disk().opened;
     std::vector<std::shared_ptr<const BlockDevice>> devices;
+    devices.reserve(machine.disks.size());
     for (const SourceDisk& disk : machine.disks)
         devices.push_back(disk.opened.device);
     return DiskView(std::make_shared<const JoinedDevice>(devices));
